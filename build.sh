@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# image-feature: build, serve, test.   ./build.sh help
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+# shellcheck source=scripts/common.sh
+source scripts/common.sh
+# shellcheck source=scripts/tools.sh
+source scripts/tools.sh
+# shellcheck source=scripts/wasm.sh
+source scripts/wasm.sh
+# shellcheck source=scripts/package.sh
+source scripts/package.sh
+# shellcheck source=scripts/test.sh
+source scripts/test.sh
+
+show_help() {
+  cat <<END
+usage: ./build.sh COMMAND
+
+  serve [ARGUMENT...]   builds everything and serves the page (http://localhost:8080; --port N for another)
+  test [STEP...]        runs all tests, or only these steps: ${TEST_STEPS[*]}
+  check                 the quick part of the tests: formatting, lints, types
+  wasm [cpu|gpu]        builds the WebAssembly, both artefacts or one
+  bench browser         times the package against ONNX Runtime Web in headless Chromium
+  npm                   makes the npm package in $PACKAGE_DIR
+  tools                 installs what building and testing need, and nothing else
+  clean                 removes what was built here; $CACHE keeps the tools
+
+What is missing is installed: the wasm32 target, wasm-bindgen, npm packages, for tests a browser, too.
+END
+}
+
+build_program() {
+  need_rust
+  say "compiling the program"
+  cargo build --release --bin image-feature || fail "the program did not compile: look at cargo's message above"
+}
+
+serve() {
+  need_wasm_tools
+  build_program
+  build_wasm cpu
+  build_wasm gpu
+  exec "$TARGET_DIR/release/image-feature" serve www "$@"
+}
+
+# All in one function: bash reads a script as it runs it, and would go astray where the file is changed meanwhile.
+main() {
+  local command="${1:-help}" kind
+  [ $# = 0 ] || shift
+  case "$command" in
+    serve) serve "$@" ;;
+    test) run_tests "$@" ;;
+    run-step) "step_$1" ;;
+    check) run_tests format lint types ;;
+    wasm)
+      need_wasm_tools
+      [ $# -gt 0 ] || set -- cpu gpu
+      for kind in "$@"; do build_wasm "$kind"; done
+      ;;
+    npm)
+      need_wasm_tools
+      build_package
+      ;;
+    bench)
+      [ "${1:-}" = browser ] || fail "no benchmark '${1:-}': there is browser"
+      need_wasm_tools
+      need_node_modules
+      need_browser
+      build_wasm cpu
+      build_wasm gpu
+      CHROMIUM="$(find_browser)" node benches/browser.mjs
+      ;;
+    tools) need_test_tools ;;
+    clean)
+      cargo clean
+      rm -rf dist www/image-feature/wasm www/image-feature/types node_modules
+      ;;
+    help | --help | -h) show_help ;;
+    *)
+      show_help >&2
+      fail "no command '$command'"
+      ;;
+  esac
+}
+
+main "$@"
+exit

@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+# Saying things, checking for programs, installing Debian packages.
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# at_least WANTED FOUND: whether version FOUND is WANTED or newer.
+at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+# hash_of FILE...: one hash of their contents.
+hash_of() {
+  if have sha256sum; then cat "$@" | sha256sum; else cat "$@" | shasum -a 256; fi | cut -d ' ' -f 1
+}
+
+# unchanged STAMP HASH: whether the step that keeps STAMP last ran for HASH.
+unchanged() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
+
+# apt_install PACKAGE...: installs Debian packages, with sudo where we are not root.
+apt_install() {
+  have apt-get || fail "need $*: install them with your package manager, then run this again"
+  local sudo=()
+  if [ "$(id -u)" != 0 ]; then
+    have sudo || fail "need the Debian packages $*: run 'apt-get install $*' as root, then run this again"
+    sudo=(sudo)
+  fi
+  say "installing $* (apt)"
+  "${sudo[@]}" apt-get update -qq >&2 || say "apt-get update failed; trying with the package lists at hand"
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2 \
+    || fail "apt-get could not install $*: look at its message above"
+}

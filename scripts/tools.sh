@@ -1,0 +1,175 @@
+# shellcheck shell=bash
+# The tools a build needs. Each function returns at once where its tool is at hand.
+#
+# Native builds use the cargo in PATH. Builds for wasm32 use it too where it has that target; where it has not, and
+# rustup cannot add it, they use a second toolchain made here (`in_wasm_toolchain`).
+
+CACHE="${IMAGE_FEATURE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/image-feature}"
+WASM_TARGET=wasm32-unknown-unknown
+WASM_BINDGEN_VERSION=0.2.130 # the version of the crate in Cargo.toml
+WASM_PACK_VERSION=0.15.1
+NODE_VERSION=20
+WASM_PATH="$PATH"
+
+need_rust() {
+  local wanted found
+  wanted="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
+  have cargo || fail "cargo is missing: install Rust $wanted or newer from https://rustup.rs, then run this again"
+  have rustc || fail "rustc is missing: install Rust $wanted or newer from https://rustup.rs, then run this again"
+  found="$(rustc --version | cut -d ' ' -f 2)"
+  at_least "$wanted" "$found" || fail "need Rust $wanted or newer, found $found: run 'rustup update' or get it from https://rustup.rs"
+  have cc || apt_install gcc libc6-dev
+}
+
+need_node() {
+  have node || fail "Node.js is missing: install Node.js $NODE_VERSION or newer from https://nodejs.org, then run this again"
+  have npm || fail "npm is missing: it comes with Node.js from https://nodejs.org, in Debian as the package npm"
+  local found
+  found="$(node --version)"
+  at_least "$NODE_VERSION" "${found#v}" || fail "need Node.js $NODE_VERSION or newer, found $found: get it from https://nodejs.org"
+}
+
+# The packages of package-lock.json, in node_modules.
+need_node_modules() {
+  need_node
+  local stamp=node_modules/.installed-lock hash
+  hash="$(hash_of package-lock.json)"
+  unchanged "$stamp" "$hash" && return
+  say "installing the packages of package-lock.json (npm)"
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2 \
+    || fail "npm could not install the packages: look at its message above, and whether the npm registry can be reached"
+  echo "$hash" >"$stamp"
+}
+
+# has_wasm_std RUSTC: whether it has the standard library for wasm32.
+has_wasm_std() {
+  local lib
+  lib="$("$1" --print target-libdir --target "$WASM_TARGET" 2>/dev/null)" && compgen -G "$lib/libstd-*.rlib" >/dev/null
+}
+
+# A toolchain that can build for wasm32: the one at hand, rustup's, or one built here.
+need_wasm_toolchain() {
+  need_rust
+  has_wasm_std rustc && return
+  if have rustup; then
+    say "adding the target $WASM_TARGET (rustup)"
+    rustup target add "$WASM_TARGET" >&2 && has_wasm_std rustc && return
+    say "rustup could not add it; building it from Debian's sources instead"
+  fi
+  local dir="$CACHE/wasm-toolchain"
+  need_debian_rust
+  unchanged "$dir/rustc-version" "$(/usr/bin/rustc -vV)" || build_wasm_std "$dir"
+  WASM_PATH="$dir/bin:$PATH"
+}
+
+# in_wasm_toolchain COMMAND...: runs it with the cargo that can build for wasm32, and with wasm-bindgen, in PATH.
+in_wasm_toolchain() { env PATH="$CACHE/tools/bin:$WASM_PATH" "$@"; }
+
+# Debian's newest rustc and cargo, with the sources of the standard library.
+need_debian_rust() {
+  local wanted
+  wanted="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
+  [ -f /usr/lib/rustlib/src/rust/library/std/Cargo.toml ] && [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] \
+    && at_least "$wanted" "$(/usr/bin/rustc --version | cut -d ' ' -f 2)" && return
+  apt_install rustc-web cargo-web rust-web-src
+  at_least "$wanted" "$(/usr/bin/rustc --version | cut -d ' ' -f 2)" \
+    || fail "Debian's rustc is older than $wanted: install Rust from https://rustup.rs and run 'rustup target add $WASM_TARGET'"
+}
+
+# build_wasm_std DIR: builds the standard library for wasm32 from Debian's sources and lays a toolchain out in DIR.
+build_wasm_std() {
+  local dir="$1" work host tool linker
+  say "building the Rust standard library for $WASM_TARGET (once, about two minutes)"
+  mkdir -p "$CACHE"
+  work="$(mktemp -d "$CACHE/wasm-std.XXXXXX")"
+  mkdir "$work/src"
+  printf '[package]\nname = "std-build"\nversion = "0.0.0"\nedition = "2021"\n[profile.release]\npanic = "abort"\n' >"$work/Cargo.toml"
+  echo '#![no_std]' >"$work/src/lib.rs"
+  # the bitcode is what `lto = "fat"` reads
+  (cd "$work" && env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Cembed-bitcode=yes CARGO_TARGET_DIR="$work/target" \
+    /usr/bin/cargo build --quiet --release -Zbuild-std=std,panic_abort,proc_macro,test --target "$WASM_TARGET" >&2) \
+    || fail "the standard library for $WASM_TARGET did not build; where rustup can be had, 'rustup target add $WASM_TARGET' does the same"
+
+  host="$(/usr/bin/rustc -vV | sed -n 's/^host: //p')"
+  mkdir -p "$work/toolchain/bin" "$work/toolchain/lib/rustlib/$WASM_TARGET/lib"
+  cp "$work/target/$WASM_TARGET/release/deps/"*.rlib "$work/toolchain/lib/rustlib/$WASM_TARGET/lib/"
+  ln -s "/usr/lib/rustlib/$host" "$work/toolchain/lib/rustlib/$host"
+  for tool in rustc rustdoc; do
+    printf '#!/bin/sh\nexec /usr/bin/%s --sysroot "%s" "$@"\n' "$tool" "$dir" >"$work/toolchain/bin/$tool"
+    chmod +x "$work/toolchain/bin/$tool"
+  done
+  ln -s /usr/bin/cargo "$work/toolchain/bin/cargo"
+  linker="$(find_wasm_linker)"
+  if [ -z "$linker" ]; then
+    apt_install "lld-$(debian_llvm_version)"
+    linker="$(find_wasm_linker)"
+  fi
+  ln -s "$linker" "$work/toolchain/bin/rust-lld"
+  /usr/bin/rustc -vV >"$work/toolchain/rustc-version"
+  rm -rf "$dir"
+  mv "$work/toolchain" "$dir"
+  rm -rf "$work"
+}
+
+# The linker for wasm32: one of rustup's toolchains', or the one that belongs to Debian's rustc.
+find_wasm_linker() {
+  local candidate
+  for candidate in "${RUSTUP_HOME:-$HOME/.rustup}"/toolchains/*/lib/rustlib/*/bin/rust-lld "/usr/bin/wasm-ld-$(debian_llvm_version)"; do
+    [ -x "$candidate" ] && echo "$candidate" && return
+  done
+  true
+}
+
+debian_llvm_version() { /usr/bin/rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p'; }
+
+# need_cargo_tool CRATE VERSION PROGRAM: that version of a program from crates.io, in $CACHE/tools/bin.
+need_cargo_tool() {
+  local crate="$1" version="$2" program="$3" quiet=(--quiet)
+  [ "$("$CACHE/tools/bin/$program" --version 2>/dev/null)" = "$program $version" ] && return
+  [ -t 2 ] && quiet=()
+  say "installing $crate $version (once, two or three minutes)"
+  # a lightly optimised build: these run for seconds, compiling them takes minutes
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_TARGET_DIR="$CACHE/tools-build" \
+    cargo install "${quiet[@]}" --force --root "$CACHE/tools" "$crate@$version" >&2 \
+    || fail "cargo install $crate@$version failed: look at its message above, and whether crates.io can be reached"
+}
+
+# What building the wasm needs.
+need_wasm_tools() {
+  need_wasm_toolchain
+  need_cargo_tool wasm-bindgen-cli "$WASM_BINDGEN_VERSION" wasm-bindgen
+}
+
+# What the tests need on top.
+need_test_tools() {
+  need_wasm_tools
+  need_node_modules
+  need_cargo_tool wasm-pack "$WASM_PACK_VERSION" wasm-pack
+  rm -rf "$CACHE/tools-build"
+  need_browser
+  have shellcheck || apt_install shellcheck
+  need_rustfmt_and_clippy
+}
+
+need_rustfmt_and_clippy() {
+  cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return
+  if have rustup; then
+    rustup component add rustfmt clippy >&2 || fail "rustup could not add rustfmt and clippy: look at its message above"
+  else
+    apt_install rustfmt-web rust-web-clippy
+  fi
+}
+
+# Chrome or Chromium, and the driver of the same version for wasm-pack.
+need_browser() {
+  have chromedriver && [ -n "$(find_browser)" ] && return
+  apt_install chromium chromium-driver
+}
+
+find_browser() {
+  local candidate
+  for candidate in "${CHROMIUM:-}" chromium google-chrome google-chrome-stable chromium-browser; do
+    [ -n "$candidate" ] && command -v "$candidate" && return
+  done
+  true
+}

@@ -1,0 +1,54 @@
+//! `image-feature model convert`: any model file to safetensors.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use crate::cli::open_model;
+use crate::cli::output_file::{OutputFile, delete_unfinished_on_interrupt};
+use crate::cli::terminal::{Stdout, note};
+use crate::error::Context;
+use crate::weights::Dtype;
+use crate::{Error, ErrorKind, Result};
+
+/// Write a model as one safetensors file
+#[derive(clap::Args)]
+pub struct ConvertArgs {
+    /// Model archive, folder, .pdparams or .safetensors, or an official name that PaddleX has downloaded
+    #[arg(value_name = "PATH|NAME")]
+    model: PathBuf,
+    /// File to write
+    #[arg(long, short, value_name = "FILE.safetensors")]
+    output: PathBuf,
+    /// Type of the numbers: f32, or f16 for half the size
+    #[arg(long, default_value = "f32")]
+    dtype: Dtype,
+    /// Replace the file if it is there already
+    #[arg(long)]
+    force: bool,
+    /// Print what was written as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: ConvertArgs) -> Result<()> {
+    let output = args.output.display();
+    if args.output.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
+        return Err(Error::usage(format!(
+            "--output {output}: the only format written is safetensors; name the file so"
+        )));
+    }
+    if args.output.exists() && !args.force {
+        return Err(Error::new(ErrorKind::Usage, format!("{output}: is there already; --force replaces it")));
+    }
+    delete_unfinished_on_interrupt();
+    let bytes = open_model(Some(&args.model))?.to_safetensors(args.dtype)?;
+    let mut file = OutputFile::create(&args.output)?;
+    file.write_all(&bytes).context(|| output.to_string())?;
+    file.commit()?;
+    if args.json {
+        let written = serde_json::json!({ "output": args.output.to_string_lossy(), "bytes": bytes.len() });
+        return Stdout::default().line(&written.to_string());
+    }
+    note(&format!("{output}: {} bytes written", bytes.len()));
+    Ok(())
+}

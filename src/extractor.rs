@@ -1,0 +1,324 @@
+//! Images to feature vectors, on any device.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::Serialize;
+
+use crate::device::{DeviceRequest, OpenDevice};
+use crate::error::Context;
+use crate::image::Preprocess;
+#[cfg(not(target_family = "wasm"))]
+use crate::image::RgbImage;
+use crate::model::lcnet_v2::{Form, LcNetV2, Norms, fuse};
+use crate::model::{ModelDescription, Network};
+use crate::weights::Model;
+use crate::{Error, Result};
+
+/// Largest difference of a feature's element between a GPU and the CPU that passes the self-test.
+///
+/// Features have length 1. A correct f32 GPU stays below 1e-5, one that multiplies in TF32 below 1e-3; a wrong or
+/// skipped kernel is off by 1e-2 and more.
+const SELF_TEST_TOLERANCE: f32 = 2e-3;
+
+/// Turns images into feature vectors of length 1.
+///
+/// ```no_run,ignore-wasm32
+/// use image_feature::{DecodeLimits, DeviceRequest, Extractor, Model};
+///
+/// let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+/// let extractor = Extractor::open(&model, DeviceRequest::Auto)?;
+/// let image = image_feature::decode(&std::fs::read("photo.jpg")?, &DecodeLimits::default())?;
+/// let feature = extractor.embed(&image)?;
+/// assert_eq!(feature.len(), extractor.info().dimension);
+/// # Ok::<(), image_feature::Error>(())
+/// ```
+pub struct Extractor {
+    network: LcNetV2,
+    device: Device,
+    description: ModelDescription,
+    info: ExtractorInfo,
+}
+
+/// What an [`Extractor`] is and runs on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExtractorInfo {
+    /// The model's name.
+    pub model: String,
+    /// Length of a feature vector.
+    pub dimension: usize,
+    /// `cpu`, `webgpu` or `cuda`.
+    pub device: &'static str,
+    /// Name of the GPU, where there is one.
+    pub adapter: Option<String>,
+    /// Why devices that come before this one were not chosen, one sentence each.
+    pub reasons: Vec<String>,
+}
+
+impl Extractor {
+    /// Opens a device and puts the model on it.
+    ///
+    /// [`DeviceRequest::Auto`] tries the devices in turn; [`ExtractorInfo::reasons`] then says why those before the
+    /// chosen one were not. A GPU is trusted only after a self-test: it must give the CPU's feature for a known input.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Device`](crate::ErrorKind::Device) where the named device cannot be opened or fails its self-test,
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where the weights do not fit the network.
+    pub async fn load(model: &Model, request: DeviceRequest) -> Result<Self> {
+        Self::choose(request, async |candidate| Self::load_on(model, candidate, request).await).await
+    }
+
+    /// The first candidate that opens, with the reasons of those before it.
+    async fn choose(request: DeviceRequest, attempt: impl AsyncFn(DeviceRequest) -> Result<Self>) -> Result<Self> {
+        let mut reasons = Vec::new();
+        for candidate in request.candidates() {
+            match attempt(candidate).await {
+                Ok(mut extractor) => {
+                    extractor.info.reasons = reasons;
+                    return Ok(extractor);
+                }
+                Err(error) if request == DeviceRequest::Auto && error.is_device() => {
+                    reasons.push(format!("{candidate}: {error}"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::device(format!("no device could be opened: {}", reasons.join("; "))))
+    }
+
+    async fn load_on(model: &Model, candidate: DeviceRequest, request: DeviceRequest) -> Result<Self> {
+        let opened = OpenDevice::open(candidate).await?;
+        if opened.software && request == DeviceRequest::Auto {
+            let adapter = opened.adapter.unwrap_or_default();
+            return Err(Error::device(format!("{adapter} is a software adapter, slower than the CPU itself")));
+        }
+        let test = opened.needs_self_test();
+        let extractor = Self::on_device(model, opened)?;
+        if test {
+            #[cfg(feature = "flex")]
+            {
+                let cpu = Self::on_device(model, OpenDevice::open(DeviceRequest::Cpu).await?)?;
+                extractor.verify(&cpu.probe().await?).await?;
+            }
+        }
+        Ok(extractor)
+    }
+
+    /// Opens exactly the device of `request` and compares its [`probe`](Self::probe) with `expected`, a CPU's.
+    ///
+    /// For builds that hold no CPU backend.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub async fn load_verified(model: &Model, request: DeviceRequest, expected: &[f32]) -> Result<Self> {
+        let extractor = Self::on_device(model, OpenDevice::open(request).await?)?;
+        extractor.verify(expected).await?;
+        Ok(extractor)
+    }
+
+    fn on_device(model: &Model, opened: OpenDevice) -> Result<Self> {
+        let Network::LcNetV2(config) = &model.description.network;
+        let fused;
+        let tensors = match model.form {
+            Form::Deploy => &model.tensors,
+            Form::Training => {
+                fused = fuse(config, &model.tensors)?;
+                &fused
+            }
+        };
+        let network = LcNetV2::new(config, Form::Deploy, None, Norms::Folded, tensors, &opened.device)
+            .context(|| model.description.name.clone())?;
+        Ok(Extractor {
+            network,
+            device: opened.device,
+            info: ExtractorInfo {
+                model: model.description.name.clone(),
+                dimension: model.description.dimension(),
+                device: opened.kind,
+                adapter: opened.adapter,
+                reasons: Vec::new(),
+            },
+            description: model.description.clone(),
+        })
+    }
+
+    /// The model, the device, and why others were not chosen.
+    pub fn info(&self) -> &ExtractorInfo {
+        &self.info
+    }
+
+    /// What is done to an image before it enters the network.
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.description.preprocess
+    }
+
+    /// Values in one preprocessed image: 3 * height * width.
+    fn input_len(&self) -> usize {
+        let [height, width] = self.description.input_size();
+        3 * height * width
+    }
+
+    /// Features of `count` preprocessed images: `count` x 3 x height x width values in, `count` x dimension out,
+    /// each vector of length 1.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `input` has another length,
+    /// [`ErrorKind::Device`](crate::ErrorKind::Device) where the device failed,
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a feature is zero or not finite.
+    pub async fn forward(&self, input: Vec<f32>, count: usize) -> Result<Vec<f32>> {
+        if count == 0 || count.checked_mul(self.input_len()) != Some(input.len()) {
+            return Err(Error::usage(format!(
+                "{count} images of {} values each were announced, {} values were given",
+                self.input_len(),
+                input.len()
+            )));
+        }
+        let [height, width] = self.description.input_size();
+        let images = Tensor::<4>::from_data(TensorData::new(input, [count, 3, height, width]), &self.device);
+        let data = self
+            .network
+            .forward(images)
+            .into_data_async()
+            .await
+            .map_err(|error| Error::device(format!("{} failed to run the network: {error:?}", self.info.device)))?;
+        let mut features =
+            data.try_to_vec::<f32>().map_err(|error| Error::internal(format!("features are no f32: {error:?}")))?;
+        features.chunks_exact_mut(self.info.dimension).try_for_each(normalize)?;
+        Ok(features)
+    }
+
+    /// The feature of a fixed synthetic input: what a self-test compares between devices.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub async fn probe(&self) -> Result<Vec<f32>> {
+        self.forward(probe_input(self.input_len()), 1).await
+    }
+
+    async fn verify(&self, expected: &[f32]) -> Result<()> {
+        let feature = self.probe().await?;
+        let difference =
+            if feature.len() == expected.len() { largest_difference(&feature, expected) } else { f32::NAN };
+        // written so that a NaN fails
+        if difference <= SELF_TEST_TOLERANCE {
+            return Ok(());
+        }
+        let device = self.info.adapter.as_deref().unwrap_or(self.info.device);
+        Err(Error::device(format!(
+            "the self-test on {device} failed: its feature differs from the CPU's by {difference} (allowed {SELF_TEST_TOLERANCE})"
+        )))
+    }
+}
+
+/// Blocking calls. In a browser nothing may block, so there only the async ones exist.
+#[cfg(not(target_family = "wasm"))]
+impl Extractor {
+    /// [`load`](Self::load), blocking. A driver that panics counts as a device that cannot be opened.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn open(model: &Model, request: DeviceRequest) -> Result<Self> {
+        pollster::block_on(Self::choose(request, async |candidate| {
+            let attempt = || pollster::block_on(Self::load_on(model, candidate, request));
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(attempt))
+                .unwrap_or_else(|_| Err(Error::device("its driver or runtime failed while it was opened")))
+        }))
+    }
+
+    /// [`forward`](Self::forward), blocking.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn run(&self, input: Vec<f32>, count: usize) -> Result<Vec<f32>> {
+        pollster::block_on(self.forward(input, count))
+    }
+
+    /// The feature vector of one image.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn embed(&self, image: &RgbImage) -> Result<Vec<f32>> {
+        self.run(self.description.network_input(image)?, 1)
+    }
+
+    /// The feature vectors of several images, run as one batch.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward). No images give no features.
+    pub fn embed_batch(&self, images: &[RgbImage]) -> Result<Vec<Vec<f32>>> {
+        if images.is_empty() {
+            return Ok(Vec::new());
+        }
+        let len = self.input_len();
+        let mut input = vec![0.0; len * images.len()];
+        for (image, values) in images.iter().zip(input.chunks_exact_mut(len)) {
+            self.description.preprocess.apply_into(image, values)?;
+        }
+        let features = self.run(input, images.len())?;
+        Ok(features.chunks_exact(self.info.dimension).map(<[f32]>::to_vec).collect())
+    }
+}
+
+/// Divides a vector by its length, as PaddleX does after the network.
+///
+/// Paddle lets a vector of length zero become NaN; here it is an error, since nothing can be searched with it.
+fn normalize(feature: &mut [f32]) -> Result<()> {
+    let length = feature.iter().map(|value| value * value).sum::<f32>().sqrt();
+    if !length.is_finite() || length == 0.0 {
+        return Err(Error::model(format!(
+            "the network gave a feature of length {length}, which cannot be normalised; are its weights damaged?"
+        )));
+    }
+    feature.iter_mut().for_each(|value| *value /= length);
+    Ok(())
+}
+
+/// NaN where any difference is: `f32::max` would drop it.
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    let mut largest = 0.0;
+    for (a, b) in a.iter().zip(b) {
+        let difference = (a - b).abs();
+        if difference.is_nan() {
+            return difference;
+        }
+        largest = f32::max(largest, difference);
+    }
+    largest
+}
+
+/// Pseudo-random values in [-2, 2), the range of normalised pixels.
+fn probe_input(len: usize) -> Vec<f32> {
+    (0..len as u32)
+        .map(|index| {
+            let hash = index.wrapping_mul(0x9E37_79B9).rotate_left(15).wrapping_mul(0x85EB_CA6B);
+            (hash >> 8) as f32 / (1 << 22) as f32 - 2.0
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vector_gets_length_one_and_a_zero_one_is_refused() {
+        let mut feature = [3.0, 4.0];
+        normalize(&mut feature).unwrap();
+        assert_eq!(feature, [0.6, 0.8]);
+        assert!(normalize(&mut [0.0, 0.0]).unwrap_err().is_model());
+        assert!(normalize(&mut [f32::NAN, 1.0]).unwrap_err().is_model());
+        assert!(normalize(&mut [f32::INFINITY, 1.0]).unwrap_err().is_model());
+    }
+
+    #[test]
+    fn differences_do_not_hide_nan() {
+        assert_eq!(largest_difference(&[1.0, 2.0], &[1.5, 2.0]), 0.5);
+        assert!(largest_difference(&[1.0, f32::NAN, 2.0], &[1.0, 0.0, 2.0]).is_nan());
+    }
+
+    #[test]
+    fn the_probe_is_spread_over_its_range() {
+        let values = probe_input(3 * 224 * 224);
+        assert!(values.iter().all(|value| (-2.0..2.0).contains(value)));
+        let mean = values.iter().sum::<f32>() / values.len() as f32;
+        assert!(mean.abs() < 0.05, "{mean}");
+    }
+}

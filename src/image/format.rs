@@ -1,0 +1,153 @@
+//! Which file format some bytes are in, by their first bytes.
+
+use std::fmt;
+
+use crate::{Error, Result};
+
+/// An image file format that [`decode`](crate::decode) reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ImageFormat {
+    /// JPEG, baseline or progressive; gray, YCbCr, RGB, CMYK, YCCK.
+    Jpeg,
+    /// PNG (of an animated PNG, the default image).
+    Png,
+    /// WebP, lossy or lossless (of an animation, the first frame).
+    WebP,
+    /// GIF (of an animation, the first frame).
+    Gif,
+    /// Windows and OS/2 bitmap.
+    Bmp,
+    /// TIFF (of several pages, the first).
+    Tiff,
+    /// PBM, PGM, PPM (`P1` to `P6`) and PAM (`P7`).
+    Pnm,
+    /// QOI.
+    Qoi,
+}
+
+/// What [`ImageFormat`] names, for messages.
+const READ: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF, PNM and QOI are read";
+
+impl ImageFormat {
+    /// The format's usual name.
+    ///
+    /// ```
+    /// assert_eq!(image_feature::ImageFormat::WebP.as_str(), "WebP");
+    /// ```
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ImageFormat::Jpeg => "JPEG",
+            ImageFormat::Png => "PNG",
+            ImageFormat::WebP => "WebP",
+            ImageFormat::Gif => "GIF",
+            ImageFormat::Bmp => "BMP",
+            ImageFormat::Tiff => "TIFF",
+            ImageFormat::Pnm => "PNM",
+            ImageFormat::Qoi => "QOI",
+        }
+    }
+
+    /// The format of a file that starts with these bytes. File names play no part.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for an image or document of a format that is not read,
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) for bytes of no known image format.
+    pub fn detect(bytes: &[u8]) -> Result<Self> {
+        Ok(match bytes {
+            [] => return Err(Error::decode(format!("not an image: the file is empty; {READ}"))),
+            [0xff, 0xd8, 0xff, ..] => ImageFormat::Jpeg,
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => ImageFormat::Png,
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => ImageFormat::WebP,
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => ImageFormat::Gif,
+            [b'B', b'M', ..] => ImageFormat::Bmp,
+            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => ImageFormat::Tiff,
+            [b'P', b'1'..=b'7', space, ..] if space.is_ascii_whitespace() || *space == b'#' => ImageFormat::Pnm,
+            [b'q', b'o', b'i', b'f', ..] => ImageFormat::Qoi,
+            _ => return Err(unread(bytes)),
+        })
+    }
+}
+
+impl fmt::Display for ImageFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The error for bytes that are of none of our formats.
+fn unread(bytes: &[u8]) -> Error {
+    if let Some(name) = known_but_unread(bytes) {
+        return Error::unsupported(format!("{name} is not supported: convert the file first; {READ}"));
+    }
+    let first: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Error::decode(format!("not an image (first bytes {}); {READ}", first.join(" ")))
+}
+
+/// The name of a format that people have files of and that is not read.
+fn known_but_unread(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.len() >= 12 && &bytes[4..8] == b"ftyp" {
+        return Some(match &bytes[8..12] {
+            b"avif" | b"avis" => "AVIF",
+            b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"mif1" | b"msf1" => "HEIC",
+            _ => "video (an MP4 family file)",
+        });
+    }
+    const MAGIC: [(&[u8], &str); 11] = [
+        (b"%PDF-", "PDF"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\xff\x0a", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\xff\x4f\xff\x51", "JPEG 2000"),
+        (b"8BPS", "Photoshop (PSD)"),
+        (b"\0\0\x01\0", "ICO"),
+        (b"\x76\x2f\x31\x01", "OpenEXR"),
+        (b"#?RADIANCE", "Radiance HDR"),
+        (b"farbfeld", "farbfeld"),
+        (b"DDS ", "DDS"),
+    ];
+    if let Some((_, name)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return Some(name);
+    }
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    let head = &text[..text.len().min(1024)];
+    let is_markup = head.starts_with(b"<?xml") || head.starts_with(b"<!--") || head.starts_with(b"<!DOCTYPE svg");
+    (head.starts_with(b"<svg") || is_markup && head.windows(4).any(|window| window == b"<svg")).then_some("SVG")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_other_formats_are_named() {
+        let cases: [(&[u8], &str); 9] = [
+            (b"\0\0\0\x1cftypavif....", "AVIF"),
+            (b"\0\0\0\x1cftypheic....", "HEIC"),
+            (b"\0\0\0\x1cftypisom....", "video"),
+            (b"%PDF-1.7", "PDF"),
+            (b"<svg xmlns=", "SVG"),
+            (b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<svg>", "SVG"),
+            (b"<!-- made by hand --><svg>", "SVG"),
+            (b"\xff\x0a\0\0", "JPEG XL"),
+            (b"8BPS\0\x01", "Photoshop"),
+        ];
+        for (bytes, name) in cases {
+            let error = ImageFormat::detect(bytes).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Unsupported, "{name}: {error}");
+            assert!(error.to_string().starts_with(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_bytes_are_shown() {
+        let error = ImageFormat::detect(b"\x01\x02hello, world").unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Decode);
+        assert!(
+            error.to_string().starts_with("not an image (first bytes 01 02 68 65 6c 6c 6f 2c); JPEG, PNG"),
+            "{error}"
+        );
+        assert!(ImageFormat::detect(b"").unwrap_err().to_string().contains("empty"));
+        assert!(ImageFormat::detect(b"<?xml version='1.0'?><html>").unwrap_err().is_decode());
+    }
+}

@@ -1,0 +1,73 @@
+//! Image feature vectors, in the browser and natively: PaddleX's image feature module (PP-ShiTuV2_rec) on Burn.
+//!
+//! # Show me
+//!
+#![cfg_attr(feature = "burn", doc = "```no_run,ignore-wasm32")]
+#![cfg_attr(not(feature = "burn"), doc = "```ignore")]
+//! use image_feature::{DecodeLimits, DeviceRequest, Extractor, Model, decode};
+//!
+//! let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+//! let extractor = Extractor::open(&model, DeviceRequest::Auto)?;
+//! let image = decode(&std::fs::read("photo.jpg")?, &DecodeLimits::default())?;
+//! let feature: Vec<f32> = extractor.embed(&image)?; // 512 numbers, of length 1
+//! # Ok::<(), image_feature::Error>(())
+//! ```
+//!
+//! The product of two such vectors is their cosine: 1 for the same picture, near 0 for unrelated ones.
+//!
+//! # How do I get a model?
+//!
+//! [`Model`] reads the official files as they are: exported inference models (`inference.json` or `inference.pdmodel`
+//! with `inference.pdiparams` and `inference.yml`), training checkpoints (`.pdparams`), our own safetensors, and archives
+//! of these. The official archive is `PP-ShiTuV2_rec_infer.tar`; the README says where it is.
+//!
+//! # Which device does it use?
+//!
+//! The one asked for, or with [`DeviceRequest::Auto`] the first that works; [`ExtractorInfo`] says which, and why others
+//! were not chosen. A GPU is trusted only after it gave the CPU's feature for a test input.
+//!
+//! # Are the vectors those of PaddleX?
+//!
+//! Yes: images are decoded to OpenCV's pixels, resized by OpenCV's integer arithmetic and normalised as PaddleX 3 does, and
+//! the network's output differs by less than 2e-5 from Paddle's in any element. The tests hold each stage to it.
+//!
+//! # Is it safe with files I don't trust?
+//!
+//! Every file is untrusted input: sizes are checked against [`DecodeLimits`] and against the file before memory is taken,
+//! no pickle is ever executed, and damage is an [`Error`] that says what, where, and what to do.
+//!
+//! # Features
+//!
+//! - `flex` (default): the CPU, through burn-flex.
+//! - `webgpu` (default): GPUs, through wgpu.
+//! - `cuda`: NVIDIA GPUs; compiled only on request.
+//! - `cli` (default): the program `image-feature`.
+//!
+//! Without any of the devices, decoding, preprocessing and model files remain.
+#![forbid(unsafe_code)]
+
+#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+#[doc(hidden)]
+pub mod cli;
+mod device;
+mod error;
+#[cfg(feature = "burn")]
+mod extractor;
+mod image;
+pub mod model;
+mod tensors;
+#[cfg(all(target_arch = "wasm32", feature = "burn"))]
+mod web;
+pub mod weights;
+
+pub use device::DeviceRequest;
+pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "burn")]
+pub use extractor::{Extractor, ExtractorInfo};
+pub use image::{DecodeLimits, ImageFormat, ImageInfo, Normalize, Preprocess, Resize, RgbImage, Roi, decode, probe};
+pub use weights::{Dtype, Model, ModelInfo, ModelLoader, PreprocessInfo, SkippedTensor, TensorInfo};
+
+/// The README's examples.
+#[cfg(all(doctest, feature = "burn"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,12 @@
+//! PP-ShiTuV2_rec: PPLCNetV2_base_ShiTu and a BNNeck (PaddleClas `pp_lcnet_v2.py`; Cui et al., "PP-LCNet", 2021).
+
+mod config;
+mod fuse;
+#[cfg(feature = "burn")]
+mod network;
+
+pub use config::{BlockConfig, Form, LcNetV2Config, Parameter, Role};
+pub(crate) use config::{DROPOUT, EPSILON};
+pub use fuse::fuse;
+#[cfg(feature = "burn")]
+pub use network::{LcNetV2, Norms};

@@ -1,0 +1,320 @@
+//! The network on Burn.
+
+use burn::module::{Module, Param, RunningState};
+use burn::nn::conv::Conv2d;
+use burn::nn::{BatchNorm, Linear, PaddingConfig2d};
+use burn::tensor::activation::{relu, sigmoid};
+use burn::tensor::module::adaptive_avg_pool2d;
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
+
+use super::config::{BlockConfig, DROPOUT, EPSILON, Form, LcNetV2Config};
+use super::fuse::fold_norm;
+use crate::Result;
+use crate::tensors::Tensors;
+
+/// Share of the backbone's output that dropout lets through.
+const KEEP: f64 = 1.0 - DROPOUT;
+/// Burn's momentum is the weight of the new statistics; Paddle's 0.9 is the weight of the old ones.
+const MOMENTUM: f64 = 0.1;
+
+/// PPLCNetV2_base_ShiTu, BNNeck and, in training, the classification head.
+///
+/// Built from named tensors ([`LcNetV2::new`]); the parameters keep PaddleClas's names, given at each field.
+#[derive(Module, Debug)]
+pub struct LcNetV2 {
+    /// `backbone.stem.0`
+    stem: ConvNorm,
+    /// `backbone.stem.1`, then `backbone.stages.{s}.{b}`
+    blocks: Vec<Block>,
+    /// `backbone.last_conv`
+    last_conv: Conv2d,
+    /// `neck.feat_bn`
+    neck: BatchNorm,
+    /// `head.fc`
+    head: Option<Linear>,
+}
+
+/// Whether BatchNorms that follow a convolution are folded into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norms {
+    /// Kept apart, as training needs them and as the files hold them.
+    Separate,
+    /// Folded into the convolution before them: the same function, fewer passes over memory. Inference only.
+    Folded,
+}
+
+impl LcNetV2 {
+    /// The network with the given weights on a device.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than `config` says.
+    pub fn new(
+        config: &LcNetV2Config,
+        form: Form,
+        classes: Option<usize>,
+        norms: Norms,
+        tensors: &Tensors,
+        device: &Device,
+    ) -> Result<Self> {
+        let build = Builder { tensors, norms, form, device };
+        let blocks = config.blocks().iter().map(|block| build.block(block)).collect::<Result<_>>()?;
+        let head = match classes {
+            None => None,
+            Some(classes) => {
+                let shape = [config.embedding, classes];
+                let weight = &tensors.expect("head.fc.weight", &shape)?.values;
+                Some(Linear { weight: build.parameter(weight.clone(), shape), bias: None })
+            }
+        };
+        Ok(LcNetV2 {
+            stem: build.conv_norm("backbone.stem.0", [config.stem_channels(), 3], 3, 2, 1)?,
+            blocks,
+            last_conv: build.conv("backbone.last_conv", [config.embedding, config.last_channels()], 1, 1, 1)?,
+            neck: build.norm("neck.feat_bn", config.embedding)?,
+            head,
+        })
+    }
+
+    /// Features of a batch, un-normalised, as the exported graph returns them: `[n, 3, height, width]` to
+    /// `[n, embedding]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward_observed(images, |_, _| {})
+    }
+
+    /// [`forward`](Self::forward) that shows each stage's output (`stem`, `stages.0.0`, …, `avg_pool`, `last_conv`,
+    /// `backbone`) to `observe`, to find where a port departs.
+    pub fn forward_observed(&self, images: Tensor<4>, mut observe: impl FnMut(&str, Tensor<4>)) -> Tensor<2> {
+        let mut x = self.stem.forward(images);
+        for block in &self.blocks {
+            x = block.forward(x);
+            observe(&block.name, x.clone());
+        }
+        let x = adaptive_avg_pool2d(x, [1, 1]);
+        observe("avg_pool", x.clone());
+        let x = self.last_conv.forward(x);
+        observe("last_conv", x.clone());
+        let x = downscale_in_infer(x);
+        observe("backbone", x.clone());
+        self.neck.forward(x.flatten::<2>(1, 3))
+    }
+
+    /// Class scores of features, where the network has a head: `[n, embedding]` to `[n, classes]`.
+    pub fn logits(&self, features: Tensor<2>) -> Option<Tensor<2>> {
+        self.head.as_ref().map(|head| head.forward(features))
+    }
+}
+
+/// Paddle's dropout mode `downscale_in_infer`: training zeroes without rescaling, so inference scales by the share
+/// that was let through. BatchNorm with fixed statistics follows, so leaving the factor out changes the feature.
+fn downscale_in_infer(x: Tensor<4>) -> Tensor<4> {
+    if x.device().is_autodiff() {
+        let mask = Tensor::random(x.dims(), Distribution::Bernoulli(KEEP), &x.device());
+        x.mul(mask)
+    } else {
+        x.mul_scalar(KEEP)
+    }
+}
+
+/// Convolution, then BatchNorm where it is not folded into it, then ReLU where `activate`.
+#[derive(Module, Debug)]
+struct ConvNorm {
+    conv: Conv2d,
+    norm: Option<BatchNorm>,
+    activate: bool,
+}
+
+impl ConvNorm {
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = self.conv.forward(x);
+        let x = match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        if self.activate { relu(x) } else { x }
+    }
+}
+
+/// `RepDepthwiseSeparable`.
+#[derive(Module, Debug)]
+struct Block {
+    /// The block's path without `backbone.`
+    #[module(skip)]
+    name: String,
+    /// Summed, then ReLU: one convolution, or the branches of the training form.
+    depthwise: Vec<ConvNorm>,
+    squeeze: Option<SqueezeExcite>,
+    /// One or two pointwise convolutions.
+    pointwise: Vec<ConvNorm>,
+    shortcut: bool,
+}
+
+impl Block {
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let x = self
+            .depthwise
+            .iter()
+            .map(|branch| branch.forward(input.clone()))
+            .reduce(Tensor::add)
+            .expect("a block has a depthwise convolution");
+        let mut x = relu(x);
+        if let Some(squeeze) = &self.squeeze {
+            x = squeeze.forward(x);
+        }
+        for conv in &self.pointwise {
+            x = conv.forward(x);
+        }
+        if self.shortcut { x.add(input) } else { x }
+    }
+}
+
+/// Squeeze-and-excitation with a plain sigmoid (PaddleClas calls the attribute `hardsigmoid`, but it is not).
+#[derive(Module, Debug)]
+struct SqueezeExcite {
+    reduce: Conv2d,
+    expand: Conv2d,
+}
+
+impl SqueezeExcite {
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let weights = adaptive_avg_pool2d(x.clone(), [1, 1]);
+        let weights = relu(self.reduce.forward(weights));
+        x.mul(sigmoid(self.expand.forward(weights)))
+    }
+}
+
+/// Makes layers out of named tensors.
+struct Builder<'a> {
+    tensors: &'a Tensors,
+    norms: Norms,
+    form: Form,
+    device: &'a Device,
+}
+
+impl Builder<'_> {
+    fn parameter<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
+        Param::from_data(TensorData::new(values, shape), self.device)
+    }
+
+    fn layer(
+        &self,
+        weight: Vec<f32>,
+        bias: Option<Vec<f32>>,
+        [out, input]: [usize; 2],
+        kernel: usize,
+        stride: usize,
+        groups: usize,
+    ) -> Conv2d {
+        let pad = (kernel - 1) / 2;
+        Conv2d {
+            weight: self.parameter(weight, [out, input / groups, kernel, kernel]),
+            bias: bias.map(|bias| self.parameter(bias, [out])),
+            stride: [stride; 2],
+            kernel_size: [kernel; 2],
+            dilation: [1; 2],
+            groups,
+            padding: PaddingConfig2d::Explicit(pad, pad, pad, pad),
+        }
+    }
+
+    /// A convolution with bias, without BatchNorm.
+    fn conv(&self, path: &str, channels: [usize; 2], kernel: usize, stride: usize, groups: usize) -> Result<Conv2d> {
+        let shape = [channels[0], channels[1] / groups, kernel, kernel];
+        let weight = self.tensors.expect(&format!("{path}.weight"), &shape)?.values.clone();
+        let bias = self.tensors.expect(&format!("{path}.bias"), &channels[..1])?.values.clone();
+        Ok(self.layer(weight, Some(bias), channels, kernel, stride, groups))
+    }
+
+    /// A convolution with its BatchNorm, without activation.
+    fn conv_norm_linear(
+        &self,
+        path: &str,
+        channels: [usize; 2],
+        kernel: usize,
+        stride: usize,
+        groups: usize,
+    ) -> Result<ConvNorm> {
+        let shape = [channels[0], channels[1] / groups, kernel, kernel];
+        let weight = self.tensors.expect(&format!("{path}.conv.weight"), &shape)?;
+        let norm_path = format!("{path}.bn");
+        Ok(match self.norms {
+            Norms::Separate => ConvNorm {
+                conv: self.layer(weight.values.clone(), None, channels, kernel, stride, groups),
+                norm: Some(self.norm(&norm_path, channels[0])?),
+                activate: false,
+            },
+            Norms::Folded => {
+                let (weight, bias) = fold_norm(weight, &norm_path, self.tensors)?;
+                let conv = self.layer(weight, Some(bias), channels, kernel, stride, groups);
+                ConvNorm { conv, norm: None, activate: false }
+            }
+        })
+    }
+
+    fn conv_norm(
+        &self,
+        path: &str,
+        channels: [usize; 2],
+        kernel: usize,
+        stride: usize,
+        groups: usize,
+    ) -> Result<ConvNorm> {
+        Ok(ConvNorm { activate: true, ..self.conv_norm_linear(path, channels, kernel, stride, groups)? })
+    }
+
+    fn norm(&self, path: &str, channels: usize) -> Result<BatchNorm> {
+        let read = |name: &str| {
+            Ok::<_, crate::Error>(self.tensors.expect(&format!("{path}.{name}"), &[channels])?.values.clone())
+        };
+        let statistics = |name| {
+            let data = TensorData::new(read(name)?, [channels]);
+            Ok::<_, crate::Error>(RunningState::new(Tensor::from_data(data, self.device)))
+        };
+        Ok(BatchNorm {
+            gamma: self.parameter(read("weight")?, [channels]),
+            beta: self.parameter(read("bias")?, [channels]),
+            training: Param::from_bool(true),
+            running_mean: statistics("_mean")?,
+            running_var: statistics("_variance")?,
+            momentum: MOMENTUM,
+            epsilon: EPSILON,
+        })
+    }
+
+    fn block(&self, block: &BlockConfig) -> Result<Block> {
+        let BlockConfig { path, in_channels, out_channels, kernel, stride, .. } = block;
+        let (input, out) = (*in_channels, *out_channels);
+        let depthwise = match (block.branches.as_slice(), self.form) {
+            ([], _) => {
+                vec![self.conv_norm_linear(&format!("{path}.dw_conv"), [input; 2], *kernel, *stride, input)?]
+            }
+            (branches, Form::Training) => branches
+                .iter()
+                .enumerate()
+                .map(|(index, &kernel)| {
+                    self.conv_norm_linear(&format!("{path}.dw_conv_list.{index}"), [input; 2], kernel, *stride, input)
+                })
+                .collect::<Result<_>>()?,
+            (_, Form::Deploy) => {
+                let conv = self.conv(&format!("{path}.dw_conv"), [input; 2], *kernel, *stride, input)?;
+                vec![ConvNorm { conv, norm: None, activate: false }]
+            }
+        };
+        let squeeze = match block.squeeze {
+            false => None,
+            true => Some(SqueezeExcite {
+                reduce: self.conv(&format!("{path}.se.conv1"), [input / 4, input], 1, 1, 1)?,
+                expand: self.conv(&format!("{path}.se.conv2"), [input, input / 4], 1, 1, 1)?,
+            }),
+        };
+        let pointwise = if block.split {
+            vec![
+                self.conv_norm(&format!("{path}.pw_conv_1"), [out / 2, input], 1, 1, 1)?,
+                self.conv_norm(&format!("{path}.pw_conv_2"), [out, out / 2], 1, 1, 1)?,
+            ]
+        } else {
+            vec![self.conv_norm(&format!("{path}.pw_conv"), [out, input], 1, 1, 1)?]
+        };
+        let name = path.trim_start_matches("backbone.").to_string();
+        Ok(Block { name, depthwise, squeeze, pointwise, shortcut: block.shortcut })
+    }
+}

@@ -1,0 +1,164 @@
+//! Which of several files make up a model.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::model::Format;
+use super::paddle::Exported;
+use crate::{Error, Result};
+
+/// A file in memory; its name may hold folders, separated by `/`.
+pub(super) struct File<'a> {
+    pub name: String,
+    pub bytes: Cow<'a, [u8]>,
+}
+
+/// Files that together make one model, as indices into the list of names.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Candidate {
+    Safetensors(usize),
+    Pdparams(usize),
+    Exported { pir: Option<usize>, program: Option<usize>, params: Option<usize>, yml: Option<usize> },
+}
+
+/// What a file is, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Safetensors,
+    Pdparams,
+    Pir,
+    Program,
+    Params,
+    Yml,
+}
+
+/// What the file of this name is for a model; `None` where it is nothing to one.
+pub(super) fn part(name: &str) -> Option<Part> {
+    let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
+    // macOS puts a shadow of every file into its archives.
+    if file.starts_with("._") || folder.split('/').any(|folder| folder == "__MACOSX") {
+        return None;
+    }
+    let (stem, extension) = file.rsplit_once('.')?;
+    match &extension.to_ascii_lowercase()[..] {
+        "safetensors" => Some(Part::Safetensors),
+        "pdparams" => Some(Part::Pdparams),
+        "pdmodel" => Some(Part::Program),
+        "pdiparams" => Some(Part::Params),
+        // Other JSON lies about too: a training run writes `best_model.info.json`.
+        "json" if stem.starts_with("inference") => Some(Part::Pir),
+        "yml" | "yaml" if stem.starts_with("inference") => Some(Part::Yml),
+        _ => None,
+    }
+}
+
+/// What a file is, by its content, where that is enough to read it.
+pub(super) fn sniff(bytes: &[u8]) -> Option<Candidate> {
+    match bytes {
+        // A pickle of protocol 2 or later.
+        [0x80, 2..=5, ..] => Some(Candidate::Pdparams(0)),
+        // The length of the header, and the header, which is JSON.
+        [_, _, _, _, 0, 0, 0, 0, b'{', ..] => Some(Candidate::Safetensors(0)),
+        _ => None,
+    }
+}
+
+/// The models among files of these names.
+pub(super) fn candidates(names: &[&str]) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    let mut folders: BTreeMap<&str, Vec<(Part, usize)>> = BTreeMap::new();
+    for (index, name) in names.iter().enumerate() {
+        match part(name) {
+            Some(Part::Safetensors) => found.push(Candidate::Safetensors(index)),
+            Some(Part::Pdparams) => found.push(Candidate::Pdparams(index)),
+            Some(part) => {
+                let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+                folders.entry(folder).or_default().push((part, index));
+            }
+            None => {}
+        }
+    }
+    for parts in folders.values() {
+        let all = |wanted: Part| parts.iter().filter(move |(part, _)| *part == wanted).map(|&(_, index)| index);
+        let alone = [Part::Pir, Part::Program, Part::Params].into_iter().all(|part| all(part).count() <= 1);
+        if alone {
+            found.extend(exported(
+                all(Part::Pir).next(),
+                all(Part::Program).next(),
+                all(Part::Params).next(),
+                all(Part::Yml).next(),
+            ));
+            continue;
+        }
+        // Several exports in one folder: those of one stem belong together.
+        let stem = |index: usize| names[index].rsplit_once('.').map_or(names[index], |(stem, _)| stem);
+        let mut stems: Vec<&str> =
+            parts.iter().filter(|(part, _)| *part != Part::Yml).map(|&(_, index)| stem(index)).collect();
+        stems.sort_unstable();
+        stems.dedup();
+        for wanted in stems {
+            let one = |part: Part| all(part).find(|&index| stem(index) == wanted);
+            found.extend(exported(one(Part::Pir), one(Part::Program), one(Part::Params), one(Part::Yml)));
+        }
+    }
+    found
+}
+
+fn exported(
+    pir: Option<usize>,
+    program: Option<usize>,
+    params: Option<usize>,
+    yml: Option<usize>,
+) -> Option<Candidate> {
+    (pir.is_some() || program.is_some() || params.is_some()).then_some(Candidate::Exported {
+        pir,
+        program,
+        params,
+        yml,
+    })
+}
+
+impl Candidate {
+    /// The file that stands for the model.
+    pub fn main(&self) -> usize {
+        match *self {
+            Candidate::Safetensors(index) | Candidate::Pdparams(index) => index,
+            // One of the three is there: see `exported`.
+            Candidate::Exported { pir, program, params, .. } => pir.or(program).or(params).unwrap_or_default(),
+        }
+    }
+
+    /// All of the model's files.
+    pub fn files(&self) -> Vec<usize> {
+        match *self {
+            Candidate::Safetensors(index) | Candidate::Pdparams(index) => vec![index],
+            Candidate::Exported { pir, program, params, yml } => {
+                // Where both graphs are there, PaddleX 3 takes the PIR one.
+                [pir.or(program), params, yml].into_iter().flatten().collect()
+            }
+        }
+    }
+}
+
+/// The files of an exported model, for its reader.
+pub(super) fn resolve<'f>(
+    files: &'f [File<'f>],
+    pir: Option<usize>,
+    program: Option<usize>,
+    params: Option<usize>,
+    yml: Option<usize>,
+) -> Result<Exported<'f>> {
+    let file = |index: usize| &files[index];
+    let (graph, format) = match (pir, program) {
+        (Some(graph), _) => (file(graph), Format::Pir),
+        (None, Some(graph)) => (file(graph), Format::Program),
+        (None, None) => {
+            let params = params.map_or("", |index| &files[index].name);
+            let stem = params.rsplit_once('.').map_or(params, |(stem, _)| stem);
+            return Err(Error::model(format!(
+                "`{stem}.json` (or `{stem}.pdmodel`) is missing: without the graph nobody knows which weights `{params}` holds"
+            )));
+        }
+    };
+    Ok(Exported { graph, format, params: params.map(file), yml: yml.map(file) })
+}

@@ -1,0 +1,117 @@
+//! What `model info` tells about a model.
+
+use serde::Serialize;
+
+use super::model::{Model, SkippedTensor};
+use crate::image::Resize;
+use crate::model::Network;
+use crate::model::lcnet_v2::Form;
+
+/// A summary of a [`Model`], for people and for JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ModelInfo {
+    /// The model's name, such as `PP-ShiTuV2_rec`.
+    pub name: String,
+    /// The file format it was read from.
+    pub format: &'static str,
+    /// `training` (parallel branches) or `deploy` (fused).
+    pub form: &'static str,
+    /// The network and its width.
+    pub network: String,
+    /// Length of the feature vector.
+    pub dimension: usize,
+    /// Height and width of the network's input in pixels.
+    pub input_size: [usize; 2],
+    /// Classes it was trained on, where the file still holds the classification head.
+    pub classes: Option<usize>,
+    /// Number of weights.
+    pub parameters: usize,
+    /// Bytes of the files it was read from, unpacked.
+    pub bytes: u64,
+    /// What is done to an image before the network.
+    pub preprocess: PreprocessInfo,
+    /// The tensors, in the network's order.
+    pub tensors: Vec<TensorInfo>,
+    /// Tensors of the file that were left out.
+    pub skipped: Vec<SkippedTensor>,
+    /// What was assumed, and what else is worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// How an image becomes the network's input.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PreprocessInfo {
+    /// The resize in words: `stretch to 224x224`.
+    pub resize: String,
+    /// Factor on the pixel values.
+    pub scale: f64,
+    /// Mean of each RGB channel, subtracted after the factor.
+    pub mean: [f64; 3],
+    /// Divisor of each RGB channel.
+    pub std: [f64; 3],
+}
+
+/// Name, shape and type of a tensor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TensorInfo {
+    /// PaddleClas's structured name.
+    pub name: String,
+    /// Its shape, in Paddle's layout.
+    pub shape: Vec<usize>,
+    /// Its element type in the file, as NumPy calls it.
+    pub dtype: &'static str,
+}
+
+impl Model {
+    /// What the model is, what it holds and where it came from.
+    pub fn info(&self) -> ModelInfo {
+        let Network::LcNetV2(config) = &self.description.network;
+        let preprocess = &self.description.preprocess;
+        let tensors: Vec<_> = self
+            .tensors
+            .iter()
+            .map(|(name, tensor)| TensorInfo {
+                name: name.into(),
+                shape: tensor.shape.clone(),
+                dtype: self.origin.elements.get(name).copied().unwrap_or("float32"),
+            })
+            .collect();
+        let skipped_head = || {
+            let head = self.origin.skipped.iter().find(|tensor| tensor.name == super::named::HEAD)?;
+            head.shape.last().copied()
+        };
+        ModelInfo {
+            name: self.description.name.clone(),
+            format: self.origin.format.describe(),
+            form: form_name(self.form),
+            network: format!("PPLCNetV2_base_ShiTu + BNNeck, scale {}", config.scale),
+            dimension: self.description.dimension(),
+            input_size: self.description.input_size(),
+            classes: self.classes.or_else(skipped_head),
+            parameters: self.tensors.iter().map(|(_, tensor)| tensor.values.len()).sum(),
+            bytes: self.origin.bytes,
+            preprocess: PreprocessInfo {
+                resize: match preprocess.resize {
+                    Resize::Stretch { width, height } => format!("stretch to {width}x{height}"),
+                    Resize::ShortSide(side) => format!("scale the shorter side to {side}"),
+                },
+                scale: preprocess.normalize.scale,
+                mean: preprocess.normalize.mean,
+                std: preprocess.normalize.std,
+            },
+            tensors,
+            skipped: self.origin.skipped.clone(),
+            notes: self.origin.notes.clone(),
+        }
+    }
+}
+
+pub(super) fn form_name(form: Form) -> &'static str {
+    match form {
+        Form::Training => "training",
+        Form::Deploy => "deploy",
+    }
+}

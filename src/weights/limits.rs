@@ -1,0 +1,71 @@
+//! What a model file may ask for. Generous: the largest model of the family (CLIP ViT-L) takes 1.2 GB.
+
+use crate::image::{Normalize, Preprocess, Resize};
+use crate::{Error, Result};
+
+/// Bytes of all files of one model together, unpacked.
+pub(crate) const MODEL_BYTES: u64 = 2 << 30;
+/// Bytes of a graph (`inference.json`, `inference.pdmodel`); the largest known has 414 kB. Parsed, a hostile one takes
+/// some fifty times as much.
+pub(crate) const GRAPH_BYTES: u64 = 8 << 20;
+/// Bytes of an `inference.yml`; the real ones have half a kilobyte.
+pub(crate) const YML_BYTES: u64 = 64 << 10;
+/// Tensors in one file; the largest model of the family has 299.
+pub(crate) const TENSORS: usize = 16_384;
+/// Dimensions of one tensor.
+pub(crate) const DIMENSIONS: usize = 8;
+
+/// Bytes of a name: a tensor's, an op's, a model's.
+const NAME_BYTES: usize = 512;
+
+/// Refuses a name that is too long to be one, or that would play tricks with a terminal.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    if name.len() > NAME_BYTES {
+        return Err(Error::limit(format!("a name has {} bytes; at most {NAME_BYTES} are read", name.len())));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Error::model(format!("the name `{}` holds control characters", name.escape_debug())));
+    }
+    Ok(())
+}
+
+/// Refuses `bytes` beyond `limit`, before anything is made of them.
+pub(crate) fn check_size(what: &str, bytes: u64, limit: u64) -> Result<()> {
+    if bytes > limit {
+        return Err(Error::limit(format!("{what} has {bytes} bytes; at most {limit} are read")));
+    }
+    Ok(())
+}
+
+/// Sides of a network's input in pixels: below 32 nothing is left after five halvings.
+const INPUT_SIDES: std::ops::RangeInclusive<usize> = 32..=4096;
+
+/// Refuses an input size that the network cannot take, or that would take more memory than any use of it has.
+pub(crate) fn check_input(input: [usize; 2]) -> Result<()> {
+    match input.iter().find(|&side| !INPUT_SIDES.contains(side)) {
+        Some(side) => Err(Error::unsupported(format!(
+            "an input side of {side} pixels; the network takes {} to {}",
+            INPUT_SIDES.start(),
+            INPUT_SIDES.end()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses preprocessing that cannot be computed.
+pub(crate) fn check_preprocess(preprocess: &Preprocess) -> Result<()> {
+    check_input(match preprocess.resize {
+        Resize::Stretch { width, height } => [height, width],
+        Resize::ShortSide(side) => [side, side],
+    })?;
+    let Normalize { scale, mean, std } = preprocess.normalize;
+    if !scale.is_finite() || scale <= 0.0 {
+        return Err(Error::model(format!("normalisation with scale {scale}; expected a positive number")));
+    }
+    if mean.iter().any(|mean| !mean.is_finite()) || std.iter().any(|std| !std.is_finite() || *std <= 0.0) {
+        return Err(Error::model(format!(
+            "normalisation with mean {mean:?} and std {std:?}; expected finite numbers, and a positive std"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Tensors that carry PaddleClas's structured names (`.pdparams`, safetensors) to a network and its tensors.
+
+use std::collections::HashMap;
+
+use super::element::{Element, RawTensor};
+use super::identify;
+use super::model::{Origin, SkippedTensor};
+use super::{Tensor, Tensors};
+use crate::model::lcnet_v2::{Form, LcNetV2Config, Parameter, Role};
+use crate::{Error, Result};
+
+const LAST_CONV: &str = "backbone.last_conv.weight";
+pub(super) const HEAD: &str = "head.fc.weight";
+
+/// What names and shapes tell about a network.
+pub(super) struct Identified {
+    pub config: LcNetV2Config,
+    pub form: Form,
+    /// Columns of the classification head, where there is one.
+    pub classes: Option<usize>,
+}
+
+/// Finds the network that these tensors belong to, or come nearest to: [`collect`] then names what differs.
+pub(super) fn identify(tensors: &HashMap<&str, &RawTensor>) -> Result<Identified> {
+    let shape = |name: &str| tensors.get(name).map(|tensor| &tensor.shape[..]);
+    let form = match tensors.keys().any(|name| name.contains(".dw_conv_list.")) {
+        true => Form::Training,
+        false => Form::Deploy,
+    };
+    let last_conv = shape(LAST_CONV).ok_or_else(|| not_of_the_family(tensors))?;
+    let mismatches = |config: &LcNetV2Config| {
+        let parameters = config.parameters(form, None);
+        parameters.iter().filter(|p| shape(&p.name).is_some_and(|shape| shape != p.shape)).count()
+    };
+    let config = identify::lcnet_v2(last_conv, mismatches).ok_or_else(|| {
+        Error::model(format!("tensor `{LAST_CONV}` has shape {last_conv:?}; expected [embedding, channels, 1, 1]"))
+    })?;
+    let classes = match shape(HEAD) {
+        None => None,
+        Some(&[embedding, classes]) if embedding == config.embedding && classes > 0 => Some(classes),
+        Some(other) => {
+            return Err(Error::model(format!(
+                "tensor `{HEAD}` has shape {other:?}; expected [{}, number of classes]",
+                config.embedding
+            )));
+        }
+    };
+    Ok(Identified { config, form, classes })
+}
+
+fn not_of_the_family(tensors: &HashMap<&str, &RawTensor>) -> Error {
+    if tensors.contains_key("backbone.patch_embed.proj.weight") {
+        return Error::unsupported(
+            "these are the weights of a CLIP vision transformer (PP-ShiTuV2_rec_CLIP_vit_*), which is not supported yet",
+        );
+    }
+    let some = tensors
+        .keys()
+        .min()
+        .map_or(String::new(), |name| format!(" (the file has {} others, such as `{name}`)", tensors.len()));
+    Error::model(format!(
+        "tensor `{LAST_CONV}` is missing{some}; expected the weights of a network of the PP-ShiTuV2_rec family"
+    ))
+}
+
+/// Takes the network's tensors out of those of a file, in the network's order, and widens them.
+pub(super) fn collect(
+    raw: &HashMap<&str, &RawTensor>,
+    identified: &Identified,
+    keep_head: bool,
+    origin: &mut Origin,
+) -> Result<Tensors> {
+    let mut tensors = Tensors::new();
+    let classes = identified.classes.filter(|_| keep_head);
+    let mut spares = 0;
+    for parameter in identified.config.parameters(identified.form, classes) {
+        let name = &parameter.name;
+        let Some(raw) = raw.get(name.as_str()) else {
+            if identified.form == Form::Training && is_spare(name) {
+                spares += 1;
+                tensors.insert(
+                    name.clone(),
+                    Tensor { shape: parameter.shape.clone(), values: vec![0.0; parameter.len()] },
+                );
+                continue;
+            }
+            return Err(Error::model(format!(
+                "tensor `{name}` is missing; expected one of shape {:?}",
+                parameter.shape
+            )));
+        };
+        tensors.insert(name.clone(), widen(&parameter, raw)?);
+        origin.remember_element(name, raw.element);
+    }
+    if spares > 0 {
+        origin
+            .notes
+            .push(format!("{spares} tensors of the unused fused convolutions are missing; zeros stand for them"));
+    }
+    let mut left: Vec<_> = raw.iter().filter(|(name, _)| tensors.get(name).is_none()).collect();
+    left.sort_by_key(|(name, _)| **name);
+    for (name, raw) in left {
+        origin.skipped.push(SkippedTensor {
+            name: name.to_string(),
+            shape: raw.shape.clone(),
+            dtype: raw.element.name(),
+            reason: match *name {
+                HEAD => "classification head: needed for training only",
+                _ => "not part of the network",
+            },
+        });
+    }
+    Ok(tensors)
+}
+
+/// Whether a tensor of the training form belongs to a fused convolution, which only the deploy form uses.
+fn is_spare(name: &str) -> bool {
+    name.ends_with(".dw_conv.weight") || name.ends_with(".dw_conv.bias")
+}
+
+/// The values of a parameter, checked: its shape, its type, and that a network can compute with them.
+pub(super) fn widen(parameter: &Parameter, raw: &RawTensor) -> Result<Tensor> {
+    let Parameter { name, shape, role } = parameter;
+    if raw.shape != *shape {
+        return Err(Error::model(format!("tensor `{name}` has shape {:?}; expected {shape:?}", raw.shape)));
+    }
+    let tensor =
+        raw.widen().map_err(|error| Error::new(error.kind(), format!("tensor `{name}` {}", error.message())))?;
+    let good = |value: f32| value.is_finite() && (*role != Role::NormVariance || value >= 0.0);
+    if let Some(index) = tensor.values.iter().position(|&value| !good(value)) {
+        let value = tensor.values[index];
+        return Err(Error::model(format!("tensor `{name}` holds {value} at index {index}; the file is damaged")));
+    }
+    Ok(tensor)
+}
+
+impl Origin {
+    pub(super) fn remember_element(&mut self, name: &str, element: Element) {
+        if element != Element::Float32 {
+            self.elements.insert(name.into(), element.name());
+        }
+    }
+}

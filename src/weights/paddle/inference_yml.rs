@@ -1,0 +1,199 @@
+//! `inference.yml`: the model's name, and what is done to an image before the network and to the feature after it.
+
+use serde_json::{Map, Value};
+
+use crate::image::{Normalize, Preprocess, Resize};
+use crate::weights::{PUBLISHED, limits};
+use crate::{Error, Result};
+
+/// What an `inference.yml` says.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub model_name: String,
+    pub preprocess: Preprocess,
+    /// Whether the feature is divided by its length.
+    pub normalize_features: bool,
+}
+
+const TRANSFORMS: &str = "ResizeImage, NormalizeImage and ToCHWImage are known";
+
+pub(super) fn read(bytes: &[u8]) -> Result<Settings> {
+    limits::check_size("the file", bytes.len() as u64, limits::YML_BYTES)?;
+    // A real file has some 60 nodes, nests 6 deep, and has at most a few aliases (PyYAML writes shared lists so).
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: 32,
+            max_nodes: 4096,
+            max_events: 16_384,
+            max_documents: 1,
+            max_aliases: 64,
+            max_anchors: 64,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 4096,
+            max_replay_stack_depth: 8,
+        },
+        with_snippet: false,
+    };
+    let root: Value = serde_saphyr::from_slice_with_options(bytes, options)
+        .map_err(|error| Error::model(format!("not the YAML of an inference model: {error}")))?;
+    let model_name = root
+        .get("Global")
+        .and_then(|global| global.get("model_name"))
+        .and_then(Value::as_str)
+        .ok_or_else(|| Error::model("`Global.model_name` is missing"))?;
+    limits::check_name(model_name)?;
+    let transforms = root
+        .get("PreProcess")
+        .and_then(|section| section.get("transform_ops"))
+        .and_then(Value::as_array)
+        .ok_or_else(|| Error::model("`PreProcess.transform_ops` is missing"))?;
+    Ok(Settings {
+        model_name: model_name.into(),
+        preprocess: preprocess(transforms).map_err(|error| error.context("PreProcess.transform_ops"))?,
+        normalize_features: normalize_features(root.get("PostProcess"))
+            .map_err(|error| error.context("PostProcess"))?,
+    })
+}
+
+/// Refuses the name of a model that a graph of the PP-ShiTuV2_rec family cannot be.
+pub(super) fn check_name(name: &str) -> Result<()> {
+    if name.starts_with(PUBLISHED) && !name.contains("CLIP") {
+        return Ok(());
+    }
+    Err(Error::model(format!(
+        "`Global.model_name` is `{name}`, but the graph is that of {PUBLISHED}: the files do not belong together"
+    )))
+}
+
+fn preprocess(transforms: &[Value]) -> Result<Preprocess> {
+    let mut resize = None;
+    let mut normalize = None;
+    let mut channels_first = false;
+    for transform in transforms {
+        let (name, arguments) =
+            transform.as_object().filter(|entry| entry.len() == 1).and_then(|entry| entry.iter().next()).ok_or_else(
+                || Error::model(format!("`{transform}` is not the name of a transform with its arguments")),
+            )?;
+        let none = Map::new();
+        let arguments = match arguments {
+            Value::Object(arguments) => arguments,
+            Value::Null => &none,
+            other => return Err(Error::model(format!("{name} has arguments `{other}`; expected names and values"))),
+        };
+        let in_transform = |error: Error| error.context(name.clone());
+        match &name[..] {
+            "ResizeImage" if normalize.is_none() && !channels_first => {
+                set(&mut resize, self::resize(arguments)).map_err(in_transform)?
+            }
+            "NormalizeImage" if !channels_first => {
+                set(&mut normalize, self::normalize(arguments)).map_err(in_transform)?
+            }
+            "ToCHWImage" => channels_first = true,
+            "ResizeImage" | "NormalizeImage" => {
+                return Err(Error::unsupported(format!(
+                    "{name} comes too late; expected ResizeImage, NormalizeImage, ToCHWImage in this order"
+                )));
+            }
+            "CropImage" => {
+                return Err(Error::unsupported(format!(
+                    "CropImage is not supported: models of this family stretch the whole image; {TRANSFORMS}"
+                )));
+            }
+            _ => return Err(Error::unsupported(format!("transform `{name}` is not known; {TRANSFORMS}"))),
+        }
+    }
+    let missing = |name: &str| Error::model(format!("{name} is missing"));
+    if !channels_first {
+        return Err(missing("ToCHWImage"));
+    }
+    let preprocess = Preprocess {
+        resize: resize.ok_or_else(|| missing("ResizeImage"))?,
+        normalize: normalize.ok_or_else(|| missing("NormalizeImage"))?,
+    };
+    limits::check_preprocess(&preprocess)?;
+    Ok(preprocess)
+}
+
+fn set<T>(slot: &mut Option<T>, value: Result<T>) -> Result<()> {
+    match slot.replace(value?) {
+        None => Ok(()),
+        Some(_) => Err(Error::unsupported("is there twice")),
+    }
+}
+
+/// `interpolation` and `backend` are not looked at: PaddleX ignores them too, and always takes bilinear.
+fn resize(arguments: &Map<String, Value>) -> Result<Resize> {
+    let size = arguments.get("size").filter(|value| !value.is_null());
+    let short = arguments.get("resize_short").filter(|value| !value.is_null());
+    let side = |value: &Value| {
+        value
+            .as_u64()
+            .and_then(|side| usize::try_from(side).ok())
+            .ok_or_else(|| Error::model(format!("`{value}` is not a number of pixels")))
+    };
+    match (size, short) {
+        (Some(Value::Array(sides)), None) => match &sides[..] {
+            [width, height] => Ok(Resize::Stretch { width: side(width)?, height: side(height)? }),
+            _ => Err(Error::model(format!("`size` has {} numbers; expected width and height", sides.len()))),
+        },
+        (Some(value), None) => side(value).map(|side| Resize::Stretch { width: side, height: side }),
+        (None, Some(value)) => side(value).map(Resize::ShortSide),
+        _ => Err(Error::model("expected either `size` or `resize_short`")),
+    }
+}
+
+fn normalize(arguments: &Map<String, Value>) -> Result<Normalize> {
+    let default = Normalize::default();
+    let triple = |name: &str, default: [f64; 3]| match arguments.get(name) {
+        None | Some(Value::Null) => Ok(default),
+        Some(value) => {
+            let numbers: Option<Vec<f64>> = value.as_array().and_then(|list| list.iter().map(Value::as_f64).collect());
+            numbers
+                .and_then(|numbers| numbers.try_into().ok())
+                .ok_or_else(|| Error::model(format!("`{name}` is `{value}`; expected three numbers")))
+        }
+    };
+    match arguments.get("order").and_then(Value::as_str) {
+        None | Some("" | "hwc") => {}
+        Some(order) => return Err(Error::unsupported(format!("`order` is `{order}`; `hwc` is supported"))),
+    }
+    match arguments.get("channel_num").filter(|value| !value.is_null()) {
+        None => {}
+        Some(channels) if channels.as_u64() == Some(3) => {}
+        Some(channels) => return Err(Error::unsupported(format!("`channel_num` is `{channels}`; 3 is supported"))),
+    }
+    Ok(Normalize {
+        scale: arguments.get("scale").map_or(Ok(default.scale), scale)?,
+        mean: triple("mean", default.mean)?,
+        std: triple("std", default.std)?,
+    })
+}
+
+/// A number, or PaddleClas's way of writing one: the string `1.0/255.0`.
+fn scale(value: &Value) -> Result<f64> {
+    let parsed = match value {
+        Value::Null => Some(Normalize::default().scale),
+        Value::String(text) => match text.split_once('/') {
+            Some((numerator, denominator)) => {
+                (|| Some(numerator.trim().parse::<f64>().ok()? / denominator.trim().parse::<f64>().ok()?))()
+            }
+            None => text.trim().parse().ok(),
+        },
+        other => other.as_f64(),
+    };
+    parsed
+        .ok_or_else(|| Error::model(format!("`scale` is `{value}`; expected a number or a quotient such as 1.0/255.0")))
+}
+
+fn normalize_features(section: Option<&Value>) -> Result<bool> {
+    let section = match section {
+        None | Some(Value::Null) => return Ok(false),
+        Some(Value::Object(section)) => section,
+        Some(other) => return Err(Error::model(format!("`{other}`; expected NormalizeFeatures"))),
+    };
+    match section.keys().find(|name| *name != "NormalizeFeatures") {
+        Some(name) => Err(Error::unsupported(format!("`{name}` is not known; NormalizeFeatures is"))),
+        None => Ok(!section.is_empty()),
+    }
+}

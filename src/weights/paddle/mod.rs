@@ -1,0 +1,105 @@
+//! The files of PaddlePaddle, read without it.
+//!
+//! An exported model is a graph (`inference.json`, or the older `inference.pdmodel`), the parameters' values in the
+//! order of the graph's internal names (`inference.pdiparams`), and `inference.yml`. Internal names change from one
+//! export to the next, so a parameter is known by its place in the graph: both kinds of graph are lowered to the same
+//! [list of ops](op::Program), which [`graph`] compares with the network it should be.
+
+mod graph;
+mod inference_yml;
+mod op;
+mod pdiparams;
+pub(super) mod pdparams;
+mod pickle;
+mod pir;
+mod program;
+
+use super::files::File;
+use super::model::{Format, Model, Origin};
+use super::{Tensors, limits, named};
+use crate::error::Context;
+use crate::image::Resize;
+use crate::model::lcnet_v2::Form;
+use crate::model::{ModelDescription, Network};
+use crate::weights::default_description;
+use crate::{Error, Result};
+
+/// The files of one exported model.
+pub(super) struct Exported<'f> {
+    pub graph: &'f File<'f>,
+    pub format: Format,
+    /// `None` where the file is missing: reported only when the graph is one we read.
+    pub params: Option<&'f File<'f>>,
+    pub yml: Option<&'f File<'f>>,
+}
+
+/// Reads an exported model.
+pub(super) fn read(files: &Exported) -> Result<Model> {
+    let Exported { graph, format, params, yml } = files;
+    let in_graph = || graph.name.clone();
+    limits::check_size("the graph", graph.bytes.len() as u64, limits::GRAPH_BYTES).context(in_graph)?;
+    let program = match format {
+        Format::Pir => pir::read(&graph.bytes),
+        _ => program::read(&graph.bytes),
+    }
+    .context(in_graph)?;
+    let mapping = graph::map(&program).context(in_graph)?;
+    let params = params.ok_or_else(|| {
+        let name = graph.name.rsplit_once('.').map_or(&graph.name[..], |(stem, _)| stem);
+        Error::model(format!("`{name}.pdiparams` is missing: it holds the weights of `{}`", graph.name))
+    })?;
+
+    let mut origin = Origin::new(*format);
+    let mut config = mapping.config;
+    let description = match yml {
+        Some(yml) => {
+            let in_yml = || yml.name.clone();
+            let settings = inference_yml::read(&yml.bytes).context(in_yml)?;
+            inference_yml::check_name(&settings.model_name).context(in_yml)?;
+            if let Resize::Stretch { width, height } = settings.preprocess.resize {
+                config.input = [height, width];
+            } else if let Resize::ShortSide(side) = settings.preprocess.resize {
+                config.input = [side, side];
+            }
+            limits::check_input(config.input).context(in_yml)?;
+            if !settings.normalize_features {
+                origin.notes.push(format!(
+                    "{} does not ask for normalised features; they are normalised here all the same",
+                    yml.name
+                ));
+            }
+            if let Some(declared) = mapping.input.filter(|&declared| declared != config.input) {
+                origin.notes.push(format!(
+                    "images are resized to {}x{} as {} says; the graph was exported for {}x{}",
+                    config.input[1], config.input[0], yml.name, declared[1], declared[0]
+                ));
+            }
+            ModelDescription {
+                name: settings.model_name,
+                network: Network::LcNetV2(config.clone()),
+                preprocess: settings.preprocess,
+            }
+        }
+        None => {
+            if let Some(input) = mapping.input {
+                limits::check_input(input).context(in_graph)?;
+                config.input = input;
+            }
+            let mut description = default_description(config.clone());
+            let [height, width] = config.input;
+            description.preprocess.resize = Resize::Stretch { width, height };
+            origin.notes.push("there is no inference.yml: name and preprocessing are those of PP-ShiTuV2_rec".into());
+            description
+        }
+    };
+
+    let in_params = || params.name.clone();
+    let raw = pdiparams::read(&params.bytes, &program.parameters).context(in_params)?;
+    let mut tensors = Tensors::new();
+    for (parameter, index) in config.parameters(Form::Deploy, None).into_iter().zip(mapping.parameters) {
+        let tensor = named::widen(&parameter, &raw[index]).context(in_params)?;
+        origin.remember_element(&parameter.name, raw[index].element);
+        tensors.insert(parameter.name, tensor);
+    }
+    Ok(Model { description, form: Form::Deploy, classes: None, tensors, origin })
+}

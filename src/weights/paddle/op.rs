@@ -1,0 +1,205 @@
+//! The list of ops that both kinds of Paddle graph are lowered to.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::hash::Hash;
+
+use crate::weights::limits;
+use crate::{Error, Result};
+
+/// A graph: its parameters, and its ops in the order in which they run.
+#[derive(Debug, Default)]
+pub(super) struct Program {
+    /// In the order of their values in `inference.pdiparams`: by name, byte by byte.
+    pub parameters: Vec<Declared>,
+    /// Shape of the input; -1 where any size goes.
+    pub input: Vec<i64>,
+    /// Without constants and ops that change nothing.
+    pub ops: Vec<Op>,
+    /// What the graph returns.
+    pub output: Option<Operand>,
+}
+
+/// A parameter as the graph declares it.
+#[derive(Debug)]
+pub(super) struct Declared {
+    /// The internal name, `conv2d_0.w_0`, which changes from one export to the next.
+    pub name: String,
+    pub shape: Vec<usize>,
+}
+
+impl Declared {
+    pub fn new(name: String, dims: &[i64]) -> Result<Self> {
+        limits::check_name(&name)?;
+        let shape: Option<Vec<usize>> = dims.iter().map(|&side| usize::try_from(side).ok()).collect();
+        match shape {
+            Some(shape) if shape.len() <= limits::DIMENSIONS => Ok(Declared { name, shape }),
+            _ => Err(Error::model(format!("parameter `{name}` is declared with shape {dims:?}"))),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Op {
+    /// The op's name, as the older format has it where the two differ: `conv2d`, `batch_norm`, `elementwise_add`.
+    pub kind: String,
+    /// In PIR's order.
+    pub inputs: Vec<Operand>,
+    pub output: usize,
+    pub attributes: Attributes,
+}
+
+/// What an op computes with.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Operand {
+    /// The graph's input.
+    Input,
+    /// The output of an op.
+    Value(usize),
+    /// Index into the parameters.
+    Parameter(usize),
+    /// A parameter of one value per channel, reshaped to `[1, channels, 1, 1]`.
+    Channels(usize),
+    /// A constant.
+    Constant(Attribute),
+    /// Anything else: a second output of an op, or a value that no op has computed.
+    Unknown,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Attribute {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    Ints(Vec<i64>),
+}
+
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Attribute::Bool(value) => write!(f, "{value}"),
+            Attribute::Int(value) => write!(f, "{value}"),
+            Attribute::Float(value) => write!(f, "{value}"),
+            Attribute::Text(value) => write!(f, "{value:?}"),
+            Attribute::Ints(value) => write!(f, "{value:?}"),
+        }
+    }
+}
+
+/// An op's attributes by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Attributes(pub BTreeMap<String, Attribute>);
+
+impl Attributes {
+    pub fn bool(&self, name: &str) -> Option<bool> {
+        match self.0.get(name)? {
+            Attribute::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    pub fn int(&self, name: &str) -> Option<i64> {
+        match self.0.get(name)? {
+            Attribute::Int(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    pub fn float(&self, name: &str) -> Option<f64> {
+        match self.0.get(name)? {
+            Attribute::Float(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.0.get(name)? {
+            Attribute::Text(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub fn ints(&self, name: &str) -> Option<&[i64]> {
+        match self.0.get(name)? {
+            Attribute::Ints(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// Builds a [`Program`] from a file's ops, whose values are known by keys of type `K`.
+pub(super) struct Builder<K> {
+    program: Program,
+    values: HashMap<K, Operand>,
+}
+
+impl<K: Eq + Hash> Builder<K> {
+    /// Starts with the parameters, in any order.
+    pub fn new(mut declared: Vec<(K, Declared)>) -> Result<Self> {
+        if declared.len() > limits::TENSORS {
+            return Err(Error::limit(format!("{} parameters; at most {} are read", declared.len(), limits::TENSORS)));
+        }
+        declared.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        if let Some(pair) = declared.windows(2).find(|pair| pair[0].1.name == pair[1].1.name) {
+            return Err(Error::model(format!("two parameters are named `{}`", pair[0].1.name)));
+        }
+        let mut builder = Builder { program: Program::default(), values: HashMap::new() };
+        for (key, declared) in declared {
+            builder.values.insert(key, Operand::Parameter(builder.program.parameters.len()));
+            builder.program.parameters.push(declared);
+        }
+        Ok(builder)
+    }
+
+    pub fn input(&mut self, key: K, shape: Vec<i64>) {
+        self.program.input = shape;
+        self.values.insert(key, Operand::Input);
+    }
+
+    pub fn constant(&mut self, key: K, value: Attribute) {
+        self.values.insert(key, Operand::Constant(value));
+    }
+
+    pub fn output(&mut self, key: &K) {
+        self.program.output = Some(self.operand(key));
+    }
+
+    pub fn operand(&self, key: &K) -> Operand {
+        self.values.get(key).cloned().unwrap_or(Operand::Unknown)
+    }
+
+    /// Adds an op that computes the value `key`. One that leaves its operand as it is is left out.
+    pub fn op(&mut self, kind: &str, inputs: Vec<Operand>, key: K, attributes: Attributes) -> Result<()> {
+        limits::check_name(kind)?;
+        if let Some(same) = self.unchanged(kind, &inputs, &attributes) {
+            self.values.insert(key, same);
+            return Ok(());
+        }
+        let output = self.program.ops.len();
+        self.values.insert(key, Operand::Value(output));
+        self.program.ops.push(Op { kind: kind.into(), inputs, output, attributes });
+        Ok(())
+    }
+
+    fn unchanged(&self, kind: &str, inputs: &[Operand], attributes: &Attributes) -> Option<Operand> {
+        let first = inputs.first()?;
+        match kind {
+            "assign" | "share_data" => Some(first.clone()),
+            "scale" if attributes.float("scale") == Some(1.0) && attributes.float("bias") == Some(0.0) => {
+                Some(first.clone())
+            }
+            "reshape" => {
+                let &Operand::Parameter(index) = first else { return None };
+                let &[channels] = &self.program.parameters[index].shape[..] else { return None };
+                let &[1, middle, 1, 1] = attributes.ints("shape")? else { return None };
+                (middle == -1 || usize::try_from(middle) == Ok(channels)).then_some(Operand::Channels(index))
+            }
+            _ => None,
+        }
+    }
+
+    pub fn finish(self) -> Program {
+        self.program
+    }
+}

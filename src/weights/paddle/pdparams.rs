@@ -1,0 +1,26 @@
+//! `.pdparams`: the weights of a training run, under their structured names.
+
+use std::collections::HashMap;
+
+use super::pickle;
+use crate::Result;
+use crate::weights::element::RawTensor;
+use crate::weights::model::{Format, Model, Origin};
+use crate::weights::{default_description, named};
+
+/// Reads a model. `keep_head` keeps the classification head.
+pub(in crate::weights) fn read(bytes: &[u8], keep_head: bool) -> Result<Model> {
+    let arrays = pickle::read(bytes)?;
+    let by_name: HashMap<&str, &RawTensor> = arrays.iter().map(|(name, tensor)| (*name, tensor)).collect();
+    let identified = named::identify(&by_name)?;
+    let mut origin = Origin::new(Format::Pdparams);
+    origin.notes.push("a .pdparams holds weights only: name and preprocessing are those of PP-ShiTuV2_rec".into());
+    let tensors = named::collect(&by_name, &identified, keep_head, &mut origin)?;
+    Ok(Model {
+        description: default_description(identified.config),
+        form: identified.form,
+        classes: identified.classes.filter(|_| keep_head),
+        tensors,
+        origin,
+    })
+}

@@ -1,0 +1,501 @@
+//! `.pdparams`: named arrays in a Python pickle, read by a machine that knows nothing else.
+//!
+//! A pickle is a program. Python's own reader lets it import and call anything; this one knows the few opcodes that a
+//! dictionary of NumPy arrays needs, and the four names that it imports. Nothing is called: a name stands for what it
+//! would build, and any other name is refused. All objects live in one flat list, so nothing recurses, however deep or
+//! circular the objects are; their number is bounded by [`MAX_STEPS`]. Array data stays where it is in the input.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::weights::element::{Element, RawTensor};
+use crate::weights::limits;
+use crate::{Error, Result};
+
+/// Opcodes in one file; the largest model of the family has some 15,000. Every opcode makes at most one object.
+const MAX_STEPS: usize = 1 << 20;
+
+/// Index of an object.
+type Id = usize;
+
+#[derive(Debug)]
+enum Object<'a> {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float,
+    Text(&'a str),
+    Bytes(Cow<'a, [u8]>),
+    Tuple(Vec<Id>),
+    List(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    Global(Global),
+    Dtype(Dtype<'a>),
+    /// `None` until its state is set.
+    Array(Option<Array>),
+}
+
+/// The names a pickle may import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Global {
+    /// `numpy.core.multiarray._reconstruct`: makes an empty array.
+    Reconstruct,
+    /// `numpy.ndarray`
+    NdArray,
+    /// `numpy.dtype`
+    Dtype,
+    /// `_codecs.encode`: how protocol 2, which has no bytes, writes them as text.
+    Encode,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Dtype<'a> {
+    code: &'a str,
+    /// `<` little endian, `>` big endian, `|` or `=` where it does not matter.
+    order: &'a str,
+}
+
+#[derive(Debug)]
+struct Array {
+    shape: Vec<usize>,
+    element: Element,
+    /// The object that holds the data.
+    bytes: Id,
+}
+
+/// The arrays of a pickled dictionary, by their keys, in its order. What else it holds is passed over: Paddle's last
+/// entry is a dictionary of internal names.
+pub(in crate::weights) fn read(bytes: &[u8]) -> Result<Vec<(&str, RawTensor<'_>)>> {
+    let mut machine = Machine { input: bytes, ..Machine::default() };
+    let root = machine.run().map_err(|error| {
+        let position = machine.position;
+        error.context(format!("at byte {position} of the pickle"))
+    })?;
+    machine.arrays(root)
+}
+
+#[derive(Default)]
+struct Machine<'a> {
+    input: &'a [u8],
+    position: usize,
+    objects: Vec<Object<'a>>,
+    stack: Vec<Id>,
+    /// Heights of the stack where marks were set.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Id>,
+    /// Bytes decoded from text so far. A text may be decoded again and again; all together may not outgrow the file.
+    decoded: usize,
+}
+
+impl<'a> Machine<'a> {
+    fn run(&mut self) -> Result<Id> {
+        for _ in 0..MAX_STEPS {
+            let [opcode] = self.array()?;
+            match opcode {
+                b'.' => return self.pop(),
+                // PROTO
+                0x80 => match self.array()? {
+                    [2..=4] => {}
+                    [version] => {
+                        return Err(Error::unsupported(format!("pickle protocol {version}; 2 to 4 are read")));
+                    }
+                },
+                // FRAME
+                0x95 => drop(self.array::<8>()?),
+                b'(' => self.marks.push(self.stack.len()),
+                b'N' => self.push(Object::None),
+                0x88 => self.push(Object::Bool(true)),
+                0x89 => self.push(Object::Bool(false)),
+                // BININT, BININT1, BININT2, LONG1
+                b'J' => {
+                    let value = i32::from_le_bytes(self.array()?);
+                    self.push(Object::Int(value.into()));
+                }
+                b'K' => {
+                    let [value] = self.array()?;
+                    self.push(Object::Int(value.into()));
+                }
+                b'M' => {
+                    let value = u16::from_le_bytes(self.array()?);
+                    self.push(Object::Int(value.into()));
+                }
+                0x8a => {
+                    let [length] = self.array()?;
+                    let value = long(self.take(length.into())?)?;
+                    self.push(Object::Int(value));
+                }
+                // BINFLOAT
+                b'G' => {
+                    self.array::<8>()?;
+                    self.push(Object::Float);
+                }
+                // SHORT_BINUNICODE, BINUNICODE
+                0x8c => {
+                    let [length] = self.array()?;
+                    self.text(length.into())?;
+                }
+                b'X' => {
+                    let length = u32::from_le_bytes(self.array()?);
+                    self.text(length.into())?;
+                }
+                // SHORT_BINBYTES, BINBYTES, BINBYTES8
+                b'C' => {
+                    let [length] = self.array()?;
+                    self.bytes(length.into())?;
+                }
+                b'B' => {
+                    let length = u32::from_le_bytes(self.array()?);
+                    self.bytes(length.into())?;
+                }
+                0x8e => {
+                    let length = u64::from_le_bytes(self.array()?);
+                    self.bytes(length)?;
+                }
+                b')' => self.push(Object::Tuple(Vec::new())),
+                b't' => {
+                    let items = self.pop_mark()?;
+                    self.push(Object::Tuple(items));
+                }
+                // TUPLE1, TUPLE2, TUPLE3
+                0x85..=0x87 => {
+                    let mut items = vec![0; usize::from(opcode - 0x84)];
+                    for item in items.iter_mut().rev() {
+                        *item = self.pop()?;
+                    }
+                    self.push(Object::Tuple(items));
+                }
+                b']' => self.push(Object::List(Vec::new())),
+                b'a' => {
+                    let item = self.pop()?;
+                    self.append(vec![item])?;
+                }
+                b'e' => {
+                    let items = self.pop_mark()?;
+                    self.append(items)?;
+                }
+                b'}' => self.push(Object::Dict(Vec::new())),
+                b's' => {
+                    let value = self.pop()?;
+                    let key = self.pop()?;
+                    self.set_items(vec![key, value])?;
+                }
+                b'u' => {
+                    let items = self.pop_mark()?;
+                    self.set_items(items)?;
+                }
+                // MEMOIZE, BINPUT, LONG_BINPUT
+                0x94 => self.memoize(self.memo.len() as u32)?,
+                b'q' => {
+                    let [index] = self.array()?;
+                    self.memoize(index.into())?;
+                }
+                b'r' => {
+                    let index = u32::from_le_bytes(self.array()?);
+                    self.memoize(index)?;
+                }
+                // BINGET, LONG_BINGET
+                b'h' => {
+                    let [index] = self.array()?;
+                    self.recall(index.into())?;
+                }
+                b'j' => {
+                    let index = u32::from_le_bytes(self.array()?);
+                    self.recall(index)?;
+                }
+                // STACK_GLOBAL, GLOBAL
+                0x93 => {
+                    let name = self.pop()?;
+                    let module = self.pop()?;
+                    let (&Object::Text(module), &Object::Text(name)) = (&self.objects[module], &self.objects[name])
+                    else {
+                        return Err(Error::model("imports something that is not a name"));
+                    };
+                    self.push(Object::Global(global(module, name)?));
+                }
+                b'c' => {
+                    let (module, name) = (self.line()?, self.line()?);
+                    self.push(Object::Global(global(module, name)?));
+                }
+                b'R' => self.reduce()?,
+                b'b' => self.build()?,
+                other => {
+                    return Err(Error::model(format!(
+                        "opcode {other:#04x} has no place in a dictionary of arrays; the file is damaged or not a .pdparams"
+                    )));
+                }
+            }
+        }
+        Err(Error::limit(format!("more than {MAX_STEPS} opcodes; no model needs so many")))
+    }
+
+    fn take(&mut self, length: u64) -> Result<&'a [u8]> {
+        let rest = &self.input[self.position..];
+        let chunk = usize::try_from(length).ok().and_then(|length| rest.get(..length)).ok_or_else(|| {
+            Error::model(format!("the file is truncated: {length} bytes are needed, {} are left", rest.len()))
+        })?;
+        self.position += chunk.len();
+        Ok(chunk)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N as u64)?);
+        Ok(array)
+    }
+
+    /// Text up to the end of the line, which names are short of.
+    fn line(&mut self) -> Result<&'a str> {
+        const LONGEST: usize = 256;
+        let rest = &self.input[self.position..];
+        let length = rest.iter().take(LONGEST).position(|&byte| byte == b'\n');
+        let line = self.take(length.ok_or_else(|| Error::model("a name without an end"))? as u64 + 1)?;
+        utf8(&line[..line.len() - 1])
+    }
+
+    fn text(&mut self, length: u64) -> Result<()> {
+        let text = utf8(self.take(length)?)?;
+        self.push(Object::Text(text));
+        Ok(())
+    }
+
+    fn bytes(&mut self, length: u64) -> Result<()> {
+        let bytes = self.take(length)?;
+        self.push(Object::Bytes(Cow::Borrowed(bytes)));
+        Ok(())
+    }
+
+    fn push(&mut self, object: Object<'a>) {
+        self.stack.push(self.objects.len());
+        self.objects.push(object);
+    }
+
+    fn pop(&mut self) -> Result<Id> {
+        let floor = self.marks.last().copied().unwrap_or(0);
+        match self.stack.pop() {
+            Some(id) if self.stack.len() >= floor => Ok(id),
+            _ => Err(Error::model("an object is used that is not there; the file is damaged")),
+        }
+    }
+
+    fn top(&self) -> Result<Id> {
+        self.stack
+            .last()
+            .copied()
+            .ok_or_else(|| Error::model("an object is used that is not there; the file is damaged"))
+    }
+
+    fn pop_mark(&mut self) -> Result<Vec<Id>> {
+        let mark =
+            self.marks.pop().ok_or_else(|| Error::model("a mark is used that is not there; the file is damaged"))?;
+        Ok(self.stack.split_off(mark))
+    }
+
+    fn append(&mut self, items: Vec<Id>) -> Result<()> {
+        let list = self.top()?;
+        match &mut self.objects[list] {
+            Object::List(list) => list.extend(items),
+            _ => return Err(Error::model("appends to something that is not a list")),
+        }
+        Ok(())
+    }
+
+    fn set_items(&mut self, items: Vec<Id>) -> Result<()> {
+        let (pairs, rest) = items.as_chunks();
+        let dict = self.top()?;
+        match &mut self.objects[dict] {
+            Object::Dict(dict) if rest.is_empty() => dict.extend(pairs.iter().map(|&[key, value]| (key, value))),
+            _ => {
+                return Err(Error::model("sets items of something that is not a dictionary, or a key without a value"));
+            }
+        }
+        Ok(())
+    }
+
+    fn memoize(&mut self, index: u32) -> Result<()> {
+        self.memo.insert(index, self.top()?);
+        Ok(())
+    }
+
+    fn recall(&mut self, index: u32) -> Result<()> {
+        let id = self.memo.get(&index);
+        self.stack.push(*id.ok_or_else(|| Error::model(format!("object {index} is recalled, but was never kept")))?);
+        Ok(())
+    }
+
+    /// Calls a function, Python would say; here it stands for what it would make.
+    fn reduce(&mut self) -> Result<()> {
+        let (arguments, callee) = (self.pop()?, self.pop()?);
+        let (Object::Tuple(arguments), &Object::Global(callee)) = (&self.objects[arguments], &self.objects[callee])
+        else {
+            return Err(Error::model("calls something that is not a known function"));
+        };
+        let argument = |index: usize| arguments.get(index).map(|&id| &self.objects[id]);
+        let made = match (callee, argument(0), argument(1)) {
+            (Global::Reconstruct, Some(Object::Global(Global::NdArray)), _) => Object::Array(None),
+            (Global::Dtype, Some(&Object::Text(code)), _) => Object::Dtype(Dtype { code, order: "|" }),
+            (Global::Encode, Some(&Object::Text(text)), Some(&Object::Text("latin1" | "latin-1"))) => {
+                self.decoded += text.len();
+                if self.decoded > self.input.len() {
+                    return Err(Error::limit("the same text is decoded to bytes again and again"));
+                }
+                let bytes: Option<Vec<u8>> = text.chars().map(|char| u8::try_from(char).ok()).collect();
+                Object::Bytes(Cow::Owned(bytes.ok_or_else(|| Error::model("text that should be bytes is not"))?))
+            }
+            _ => return Err(Error::model(format!("calls {callee:?} with arguments that make no array"))),
+        };
+        self.push(made);
+        Ok(())
+    }
+
+    /// Sets the state of a type or an array.
+    fn build(&mut self) -> Result<()> {
+        let (state, target) = (self.pop()?, self.top()?);
+        let Object::Tuple(state) = &self.objects[state] else {
+            return Err(Error::model("an object's state is not a tuple"));
+        };
+        let part = |index: usize| state.get(index).map(|&id| (id, &self.objects[id]));
+        let built = match &self.objects[target] {
+            // (version, byte order, …)
+            Object::Dtype(dtype) => match part(1) {
+                Some((_, &Object::Text(order))) => Object::Dtype(Dtype { order, ..*dtype }),
+                _ => return Err(Error::model("an array's type has no byte order")),
+            },
+            // (version, shape, type, Fortran order, data)
+            Object::Array(None) => match (part(1), part(2), part(3), part(4)) {
+                (
+                    Some((_, Object::Tuple(shape))),
+                    Some((_, Object::Dtype(dtype))),
+                    Some((_, Object::Bool(fortran))),
+                    Some((bytes, Object::Bytes(_))),
+                ) => {
+                    let shape = self.shape(shape)?;
+                    if *fortran && shape.len() > 1 {
+                        return Err(Error::unsupported("an array in Fortran order; save it in C order"));
+                    }
+                    Object::Array(Some(Array { shape, element: element(*dtype)?, bytes }))
+                }
+                _ => return Err(Error::model("an array's state is not its shape, type, order and data")),
+            },
+            _ => return Err(Error::model("sets the state of something that is not an array or its type")),
+        };
+        self.objects[target] = built;
+        Ok(())
+    }
+
+    fn shape(&self, sides: &[Id]) -> Result<Vec<usize>> {
+        if sides.len() > limits::DIMENSIONS {
+            return Err(Error::limit(format!(
+                "an array of {} dimensions; at most {} are read",
+                sides.len(),
+                limits::DIMENSIONS
+            )));
+        }
+        let side = |&id: &Id| match self.objects[id] {
+            Object::Int(side) => usize::try_from(side).ok(),
+            _ => None,
+        };
+        sides
+            .iter()
+            .map(side)
+            .collect::<Option<_>>()
+            .ok_or_else(|| Error::model("an array's shape is not made of sizes"))
+    }
+
+    fn arrays(mut self, root: Id) -> Result<Vec<(&'a str, RawTensor<'a>)>> {
+        let Object::Dict(entries) = std::mem::replace(&mut self.objects[root], Object::None) else {
+            return Err(Error::model("the pickle holds no dictionary; a .pdparams holds one of arrays by name"));
+        };
+        if entries.len() > limits::TENSORS {
+            return Err(Error::limit(format!("{} entries; at most {} are read", entries.len(), limits::TENSORS)));
+        }
+        let mut arrays = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let Object::Text(name) = self.objects[key] else {
+                return Err(Error::model("a key of the dictionary is not a name"));
+            };
+            limits::check_name(name)?;
+            // Some versions of Paddle write (name, array) for the array.
+            let value = match &self.objects[value] {
+                Object::Tuple(pair) if pair.len() == 2 => pair[1],
+                _ => value,
+            };
+            // Anything else is a number or the like that others put beside the weights.
+            let Object::Array(array) = &mut self.objects[value] else { continue };
+            // Taken rather than copied: an array under two names is then missing under the second.
+            let array = array.take().ok_or_else(|| Error::model(format!("array `{name}` has no data of its own")))?;
+            let Object::Bytes(bytes) = &mut self.objects[array.bytes] else {
+                return Err(Error::internal("an array's data is not bytes"));
+            };
+            let bytes = match bytes {
+                Cow::Borrowed(bytes) => Cow::Borrowed(*bytes),
+                Cow::Owned(bytes) => Cow::Owned(std::mem::take(bytes)),
+            };
+            let tensor = RawTensor::new(array.shape, array.element, bytes);
+            arrays.push((name, tensor.map_err(|error| error.context(format!("tensor `{name}`")))?));
+        }
+        Ok(arrays)
+    }
+}
+
+fn global(module: &str, name: &str) -> Result<Global> {
+    match (module, name) {
+        // NumPy 2 has renamed the module.
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Ok(Global::Reconstruct),
+        ("numpy", "ndarray") => Ok(Global::NdArray),
+        ("numpy", "dtype") => Ok(Global::Dtype),
+        ("_codecs", "encode") => Ok(Global::Encode),
+        _ => Err(Error::model(format!(
+            "the pickle asks for `{}`, which loading it in Python would run; a file of weights has no need of it, and it \
+             is refused",
+            shown(module, name)
+        ))),
+    }
+}
+
+/// A name for an error message, which a hostile file shall not fill.
+fn shown(module: &str, name: &str) -> String {
+    const LONGEST: usize = 80;
+    let full = format!("{module}.{name}").escape_debug().to_string();
+    match full.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &full[..end]),
+        None => full,
+    }
+}
+
+/// The element type of a NumPy code.
+fn element(dtype: Dtype) -> Result<Element> {
+    if dtype.order == ">" {
+        return Err(Error::unsupported("an array of big-endian numbers; save it on a little-endian machine"));
+    }
+    Ok(match dtype.code {
+        "f4" => Element::Float32,
+        "f2" => Element::Float16,
+        "f8" => Element::Float64,
+        // NumPy has no bfloat16: Paddle hands its bits over as uint16.
+        "u2" => Element::Bfloat16,
+        "b1" => Element::Bool,
+        "u1" => Element::Uint8,
+        "i1" => Element::Int8,
+        "i2" => Element::Int16,
+        "i4" => Element::Int32,
+        "i8" => Element::Int64,
+        "c8" => Element::Complex64,
+        "c16" => Element::Complex128,
+        other => return Err(Error::unsupported(format!("an array of type `{}`", other.escape_debug()))),
+    })
+}
+
+/// A two's complement number of up to eight bytes, little endian.
+fn long(bytes: &[u8]) -> Result<i64> {
+    if bytes.len() > 8 {
+        return Err(Error::model(format!("a whole number of {} bytes", bytes.len())));
+    }
+    let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
+    let mut wide = if negative { [0xff; 8] } else { [0; 8] };
+    wide[..bytes.len()].copy_from_slice(bytes);
+    Ok(i64::from_le_bytes(wide))
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|_| Error::model("a text is not UTF-8; the file is damaged"))
+}

@@ -1,0 +1,95 @@
+/**
+ * A double of the WebAssembly cores, for tests of everything around them: it traps, refuses and waits on request.
+ *
+ * What it does is written in the files it is given: a model `{ "refuse": "model" }`, an image `trap`. Its feature of an
+ * image is made of the image's bytes.
+ */
+
+const DIMENSION = 512;
+
+let exports;
+
+export default async function init({ module_or_path }) {
+  ({ exports } = await WebAssembly.instantiate(module_or_path));
+}
+
+function refuse(kind, message) {
+  throw Object.assign(new Error(message), { kind });
+}
+
+export class ModelFile {
+  static fromFiles(names, contents) {
+    const text = new TextDecoder().decode(contents[0]);
+    if (!text.startsWith("{")) refuse("model", `${names[0]}: not a model`);
+    return Object.assign(new ModelFile(), { orders: JSON.parse(text) });
+  }
+  info() {
+    return { name: "double", dimension: DIMENSION };
+  }
+  toSafetensors() {
+    return new TextEncoder().encode(JSON.stringify(this.orders));
+  }
+  preprocessBytes(bytes) {
+    const text = new TextDecoder().decode(bytes.subarray(0, 200));
+    if (text.startsWith("trap")) exports.trap();
+    if (text.startsWith("damaged")) refuse("decode", "the image is damaged");
+    if (text.startsWith("GIF")) refuse("unsupported", "not an image format that is read");
+    return sumUp(bytes);
+  }
+  preprocessRgba(rgba) {
+    return sumUp(rgba);
+  }
+  free() {}
+}
+
+/** A seed in place of pixels. */
+function sumUp(bytes) {
+  let seed = 17;
+  for (let index = 0; index < bytes.length; index += 1 + (bytes.length >> 12)) seed = (seed * 31 + bytes[index]) % 65521;
+  return Float32Array.of(seed);
+}
+
+export class Network {
+  static async load(first, expected) {
+    // on the CPU a model, on the GPU its weights and the CPU's answer
+    const orders = expected ? JSON.parse(new TextDecoder().decode(first)) : first.orders;
+    if (expected) {
+      if (orders.gpu === "refuse") refuse("device", "the self-test failed: its feature differs");
+      if (orders.gpu === "trap") exports.trap();
+      if (orders.gpu === "trap later") {
+        setTimeout(() => exports.trap());
+        await new Promise(() => {});
+      }
+    }
+    return Object.assign(new Network(), { orders });
+  }
+  info() {
+    return { simd: true };
+  }
+  async run(input, count) {
+    if (this.orders.lost) refuse("device", "the device was lost");
+    if (this.orders.run === "trap later") {
+      setTimeout(() => exports.trap());
+      await new Promise(() => {});
+    }
+    await new Promise((resolve) => setTimeout(resolve, this.orders.milliseconds ?? 0));
+    const output = new Float32Array(count * DIMENSION);
+    for (let image = 0; image < count; image++) output.set(featureOf(input[image]), image * DIMENSION);
+    return output;
+  }
+  async probe() {
+    return featureOf(1);
+  }
+  free() {}
+}
+
+function featureOf(seed) {
+  const feature = new Float32Array(DIMENSION);
+  let state = seed + 1;
+  for (let index = 0; index < DIMENSION; index++) {
+    state = (state * 48271) % 2147483647;
+    feature[index] = state / 2147483647 - 0.35 + Math.sin(index);
+  }
+  const length = Math.hypot(...feature);
+  return feature.map((value) => value / length);
+}

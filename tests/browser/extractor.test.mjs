@@ -1,0 +1,257 @@
+/** The npm package with its real WebAssembly, against the features that PaddleX computed. */
+
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { GOLDEN, MODEL_FILES, SOFTWARE_WEBGPU, WWW, goldenFeature, largestDifference, launch, openPage, requireWasm, tar, withoutGolden } from "./harness.mjs";
+import { serveStatic } from "./static-server.mjs";
+
+/** Largest difference of a feature's element from PaddleX's. */
+const TOLERANCE = 1e-4;
+const IMAGES = withoutGolden ? [] : readdirSync(join(GOLDEN, "features/inputs"));
+
+let browser;
+let site;
+
+before(async () => {
+  if (withoutGolden) return;
+  requireWasm();
+  browser = await launch(SOFTWARE_WEBGPU);
+  const archive = tar(MODEL_FILES.map((path) => ({ name: `PP-ShiTuV2_rec_infer/${basename(path)}`, bytes: readFileSync(path) })));
+  site = await serveStatic({
+    mounts: [
+      ["/", WWW],
+      ["/golden/", GOLDEN],
+    ],
+    answers: {
+      "/empty.html": (response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>"),
+      "/model.tar": (response) => response.writeHead(200, { "content-length": archive.length }).end(archive),
+    },
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  await site?.close();
+});
+
+/** In the browser: the package, and the golden files. */
+async function setUp() {
+  const api = await import("/image-feature/index.js");
+  const file = async (path) => new File([await (await fetch(`/golden/${path}`)).blob()], path.split("/").pop());
+  const folder = "models/PP-ShiTuV2_rec_infer_pir";
+  const modelFiles = () => Promise.all(["inference.json", "inference.pdiparams", "inference.yml"].map((name) => file(`${folder}/${name}`)));
+  return {
+    ...api,
+    file,
+    modelFiles,
+    photo: (name) => file(`features/inputs/${name}`),
+    load: async (options) => api.FeatureExtractor.load(await modelFiles(), options),
+    outcome: (promise) => promise.then((value) => ({ value }), ({ kind, message }) => ({ kind, message })),
+  };
+}
+
+/**
+ * @param {string} name
+ * @param {(api: any) => unknown} body runs in the browser
+ * @param {(result: any) => void} check
+ */
+function inBrowser(name, body, check) {
+  test(name, { timeout: 180_000, skip: withoutGolden }, async () => {
+    const { page, close } = await openPage(browser, `${site.url}/empty.html`);
+    page.setDefaultTimeout(170_000);
+    check(await page.evaluate(body, await page.evaluateHandle(setUp)));
+    assert.deepEqual(await close(), []);
+  });
+}
+
+/** @param {Record<string, number[]>} features by image */
+function assertGolden(features, tolerance = TOLERANCE) {
+  const wrong = Object.entries(features)
+    .map(([image, feature]) => [image, largestDifference(feature, goldenFeature(image))])
+    .filter(([, difference]) => !(difference <= tolerance));
+  assert.deepEqual(wrong, []);
+}
+
+for (const device of ["cpu", "webgpu"]) {
+  test(`${device}: each image has the feature PaddleX gives it`, { timeout: 180_000, skip: withoutGolden }, async (context) => {
+    const { page, close } = await openPage(browser, `${site.url}/empty.html`);
+    const { info, features, loaded, first, each } = await page.evaluate(
+      async ({ api, device, images }) => {
+        const files = await api.modelFiles();
+        const photos = await Promise.all(images.map(api.photo));
+        const start = performance.now();
+        const extractor = await api.FeatureExtractor.load(files, { device });
+        const loaded = performance.now() - start;
+        await extractor.embed(photos[0]);
+        const first = performance.now() - start;
+        const features = {};
+        for (const photo of photos) features[photo.name] = [...(await extractor.embed(photo)).feature];
+        const each = (performance.now() - start - first) / photos.length;
+        return { info: extractor.info, features, loaded, first, each };
+      },
+      { api: await page.evaluateHandle(setUp), device, images: IMAGES },
+    );
+    context.diagnostic(`${device}: loaded after ${loaded.toFixed(0)} ms, first feature after ${first.toFixed(0)} ms, then ${each.toFixed(0)} ms each`);
+    assert.equal(info.device, device);
+    assert.equal(info.model, "PP-ShiTuV2_rec");
+    assert.equal(info.dimension, 512);
+    assert.equal(Object.keys(features).length, IMAGES.length);
+    assertGolden(features);
+    assert.deepEqual(await close(), []);
+  });
+}
+
+inBrowser(
+  "many images at once have the same features, and a bad one does not stop them",
+  async ({ load, photo }) => {
+    const extractor = await load({ device: "cpu" });
+    const photos = await Promise.all(["chelsea.png", "china.jpg", "tiny_3x2.png"].map(photo));
+    const truncated = new File([(await photo("astronaut.png")).slice(0, 20_000)], "truncated.png");
+    const text = new File(["this is no image"], "text.jpg");
+    const features = {};
+    const errors = {};
+    for await (const { name, feature, error } of extractor.embedMany([photos[0], truncated, photos[1], text, photos[2]])) {
+      if (error) errors[name] = error.kind;
+      else features[name] = [...feature];
+    }
+    return { features, errors };
+  },
+  ({ features, errors }) => {
+    assertGolden(features);
+    assert.deepEqual(Object.keys(features), ["chelsea.png", "china.jpg", "tiny_3x2.png"]);
+    assert.equal(errors["truncated.png"], "decode");
+    assert.ok(["decode", "unsupported"].includes(errors["text.jpg"]), errors["text.jpg"]);
+  },
+);
+
+inBrowser(
+  "an archive does as well as its files, from an address or dropped; twice in a row, too",
+  async ({ FeatureExtractor, photo }) => {
+    const chelsea = await photo("chelsea.png");
+    const features = [];
+    const archive = await (await fetch("/model.tar")).blob();
+    for (const source of ["/model.tar", new File([archive], "PP-ShiTuV2_rec_infer.tar"), new Uint8Array(await archive.arrayBuffer())]) {
+      const extractor = await FeatureExtractor.load(source, { device: "cpu" });
+      features.push([...(await extractor.embed(chelsea)).feature]);
+      extractor.dispose();
+    }
+    return features;
+  },
+  (features) => features.forEach((feature) => assertGolden({ "chelsea.png": feature })),
+);
+
+inBrowser(
+  "auto leaves the software adapter alone and says so",
+  async ({ load }) => (await load()).info,
+  ({ device, reasons }) => {
+    assert.equal(device, "cpu");
+    assert.match(reasons.join(), /swiftshader.*software/i);
+  },
+);
+
+inBrowser(
+  "pixels of a canvas, a bitmap and an <img> give the feature of their file; so does the page's own thread",
+  async ({ load, photo }) => {
+    const extractor = await load({ device: "cpu" });
+    const file = await photo("chelsea.png");
+    const bitmap = await createImageBitmap(file);
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    const context = canvas.getContext("2d");
+    context.drawImage(bitmap, 0, 0);
+    const img = Object.assign(new Image(), { src: "/golden/features/inputs/chelsea.png" });
+    await img.decode();
+    const features = {};
+    const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+    for (const [name, source] of Object.entries({ bitmap, canvas, pixels, img })) features[name] = [...(await extractor.embed(source)).feature];
+    const here = await load({ device: "cpu", worker: false });
+    features.here = [...(await here.embed(file)).feature];
+    return features;
+  },
+  (features) => Object.values(features).forEach((feature) => assertGolden({ "chelsea.png": feature })),
+);
+
+inBrowser(
+  "a region of interest is the same as the image cut to it; one outside the image is refused",
+  async ({ load, photo, outcome }) => {
+    const extractor = await load({ device: "cpu" });
+    const file = await photo("chelsea.png");
+    const bitmap = await createImageBitmap(file);
+    const canvas = new OffscreenCanvas(100, 120);
+    canvas.getContext("2d").drawImage(bitmap, -50, -60);
+    const roi = { x: 50, y: 60, width: 100, height: 120 };
+    return {
+      cut: [...(await extractor.embed(canvas)).feature],
+      ofFile: [...(await extractor.embed(file, { roi })).feature],
+      ofPixels: [...(await extractor.embed(bitmap, { roi })).feature],
+      whole: [...(await extractor.embed(file)).feature],
+      outside: await outcome(extractor.embed(file, { roi: { ...roi, x: 5000 } })),
+      fractional: await outcome(extractor.embed(file, { roi: { ...roi, x: 0.5 } })),
+      negative: await outcome(extractor.embed(file, { roi: { ...roi, y: -1 } })),
+      incomplete: await outcome(extractor.embed(file, { roi: { x: 1, y: 1 } })),
+    };
+  },
+  ({ cut, ofFile, ofPixels, whole, ...refused }) => {
+    assert.ok(largestDifference(ofFile, cut) < 1e-6);
+    assert.ok(largestDifference(ofPixels, cut) < 1e-6);
+    assert.ok(largestDifference(whole, cut) > 1e-4, "the region made no difference");
+    for (const [name, { kind }] of Object.entries(refused)) assert.deepEqual([name, kind], [name, "usage"]);
+  },
+);
+
+inBrowser(
+  "files that are no such model are refused, and the error says why",
+  async ({ FeatureExtractor, file, photo, modelFiles, outcome }) => {
+    const [program, parameters, settings] = await modelFiles();
+    const clip = "models/PP-ShiTuV2_rec_CLIP_vit_base_infer_pir_graph_only";
+    const sources = {
+      text: new File(["hello"], "notes.txt"),
+      empty: new File([], "model.tar"),
+      photo: await photo("chelsea.png"),
+      truncated: [program, new File([parameters.slice(0, 1_000_000)], parameters.name), settings],
+      incomplete: [program, settings],
+      otherNetwork: [await file(`${clip}/inference.json`), parameters, await file(`${clip}/inference.yml`)],
+      onnx: await file("models/PP-ShiTuV2_rec.onnx"),
+    };
+    const outcomes = {};
+    for (const [name, source] of Object.entries(sources)) outcomes[name] = await outcome(FeatureExtractor.load(source, { device: "cpu" }));
+    return outcomes;
+  },
+  (outcomes) => {
+    const kinds = Object.fromEntries(Object.entries(outcomes).map(([name, { kind }]) => [name, kind]));
+    assert.deepEqual(kinds, {
+      text: "unsupported",
+      empty: "unsupported",
+      photo: "unsupported",
+      truncated: "model",
+      incomplete: "model",
+      otherNetwork: "unsupported",
+      onnx: "unsupported",
+    });
+    for (const name of ["text", "photo", "onnx"]) assert.match(outcomes[name].message, /notes\.txt|chelsea\.png|\.onnx/);
+    assert.match(outcomes.truncated.message, /inference\.pdiparams/);
+    assert.match(outcomes.incomplete.message, /pdiparams/);
+    assert.match(outcomes.otherNetwork.message, /vision transformer/);
+  },
+);
+
+inBrowser(
+  "an abort ends loading, and the next load works",
+  async ({ load, photo, outcome }) => {
+    const stages = [];
+    const controller = new AbortController();
+    const onProgress = ({ stage }) => {
+      stages.push(stage);
+      if (stage === "compile") controller.abort();
+    };
+    const aborted = await outcome(load({ device: "cpu", signal: controller.signal, onProgress }));
+    const extractor = await load({ device: "cpu" });
+    return { aborted, feature: [...(await extractor.embed(await photo("chelsea.png"))).feature] };
+  },
+  ({ aborted, feature }) => {
+    assert.equal(aborted.kind, "cancelled");
+    assertGolden({ "chelsea.png": feature });
+  },
+);

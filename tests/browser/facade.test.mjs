@@ -1,0 +1,560 @@
+/** The npm package around the WebAssembly: worker, messages, crashes, aborts. The cores are doubles (`double/core.js`). */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { SOFTWARE_WEBGPU, launch, openPage, serveDouble } from "./harness.mjs";
+
+let browser;
+let site;
+
+before(async () => {
+  browser = await launch(SOFTWARE_WEBGPU);
+  site = await serveDouble({
+    "/slow-model": (response) => {
+      response.writeHead(200, { "content-length": 1000 }).write("{");
+    },
+    "/gone-model": (response) => response.writeHead(404).end(),
+    "/model.tar": (response) => response.writeHead(200).end('{"milliseconds":1}'),
+    "/broken/cpu/image_feature_bg.wasm": (response) => response.writeHead(200).end("not wasm"),
+    "/image.bin": (response) => response.writeHead(200).end("an image"),
+    "/empty.html": (response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>"),
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  await site?.close();
+});
+
+/** In the browser: the package, and what the tests need with it. */
+async function setUp(given) {
+  const api = await import("/image-feature/index.js");
+  const model = (orders = {}) => new File([JSON.stringify(orders)], "model.tar");
+  return {
+    ...api,
+    given,
+    model,
+    image: (text, name = "image.png") => new File([text], name),
+    load: (orders, options) => api.FeatureExtractor.load(model(orders), { device: "cpu", ...options }),
+    /** What came of a promise: its value, or its error as plain fields; "hangs" where it does not settle. */
+    outcome: (promise) =>
+      Promise.race([
+        promise.then(
+          (value) => ({ value }),
+          (error) => ({ kind: error.kind, message: error.message, ours: error instanceof api.ImageFeatureError, cause: String(error.cause) }),
+        ),
+        new Promise((resolve) => setTimeout(resolve, 20_000, "hangs")),
+      ]),
+    async collect(iterable) {
+      const results = [];
+      for await (const { name, feature, error } of iterable) results.push(error ? `${name}: ${error.kind}` : `${name}: ${feature.length}`);
+      return results;
+    },
+  };
+}
+
+/**
+ * Runs `body` on an empty page with what `setUp` made; fails if the page complains.
+ *
+ * @param {string} name
+ * @param {(api: any) => unknown} body runs in the browser
+ * @param {(result: any) => void} check
+ * @param {{ expected?: RegExp, given?: unknown }} [options]
+ */
+function inBrowser(name, body, check, { expected, given } = {}) {
+  test(name, { timeout: 60_000 }, async () => {
+    const { page, close } = await openPage(browser, `${site.url}/empty.html`);
+    check(await page.evaluate(body, await page.evaluateHandle(setUp, given)));
+    assert.deepEqual(await close(expected), []);
+  });
+}
+
+inBrowser(
+  "a feature comes back, with what was loaded",
+  async ({ load, image }) => {
+    const extractor = await load();
+    const { feature, decoder, milliseconds } = await extractor.embed(image("an image"));
+    return { length: feature.length, norm: Math.hypot(...feature), decoder, milliseconds, info: extractor.info };
+  },
+  ({ length, norm, decoder, milliseconds, info }) => {
+    assert.equal(length, 512);
+    assert.ok(Math.abs(norm - 1) < 1e-6, String(norm));
+    assert.equal(decoder, "image-feature");
+    assert.ok(milliseconds.preprocess >= 0 && milliseconds.network >= 0);
+    assert.deepEqual(info, { model: "double", dimension: 512, device: "cpu", adapter: null, threads: 1, simd: true, dtype: "f32", reasons: [] });
+  },
+);
+
+inBrowser(
+  "every kind of source gives a feature, and pixels from anywhere the same one",
+  async ({ load, image }) => {
+    const extractor = await load();
+    const pixels = new ImageData(new Uint8ClampedArray([10, 20, 30, 255, 40, 50, 60, 255]), 2, 1);
+    const canvas = Object.assign(document.createElement("canvas"), { width: 2, height: 1 });
+    canvas.getContext("2d").putImageData(pixels, 0, 0);
+    const offscreen = new OffscreenCanvas(2, 1);
+    offscreen.getContext("2d").putImageData(pixels, 0, 0);
+    const blob = await new Promise((resolve) => canvas.toBlob(resolve));
+    const img = Object.assign(new Image(), { src: URL.createObjectURL(blob) });
+    const svg = Object.assign(new Image(), { src: "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='4' height='4'/>" });
+    await Promise.all([img.decode(), svg.decode()]);
+    const bitmap = await createImageBitmap(pixels);
+    const frame = new VideoFrame(bitmap, { timestamp: 0 });
+    const sources = { file: image("abc"), blob: new Blob(["abc"]), string: "/image.bin", url: new URL("/image.bin", location.href), pixels, canvas, offscreen, bitmap, frame, img, svg };
+    const decoders = {};
+    const features = {};
+    for (const [name, source] of Object.entries(sources)) {
+      const { feature, decoder } = await extractor.embed(source);
+      decoders[name] = decoder;
+      features[name] = feature[0];
+    }
+    return { decoders, features, bitmapWidth: bitmap.width, pixelsLeft: pixels.data.length };
+  },
+  ({ decoders, features, bitmapWidth, pixelsLeft }) => {
+    const own = ["file", "blob", "string", "url", "img"];
+    for (const [name, decoder] of Object.entries(decoders)) assert.equal(decoder, own.includes(name) ? "image-feature" : "browser", name);
+    for (const name of ["canvas", "offscreen", "bitmap", "frame"]) assert.equal(features[name], features.pixels, name);
+    assert.equal(features.blob, features.file);
+    assert.equal(bitmapWidth, 2, "the caller's bitmap was taken away");
+    assert.equal(pixelsLeft, 8, "the caller's pixels were taken away");
+  },
+);
+
+inBrowser(
+  "what the core does not read the browser may; what neither reads keeps the core's error",
+  async ({ load, image, outcome }) => {
+    const extractor = await load();
+    // the double refuses GIFs
+    const gif = Uint8Array.from(atob("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"), (character) => character.charCodeAt(0));
+    return {
+      gif: (await extractor.embed(new Blob([gif]))).decoder,
+      neither: await outcome(extractor.embed(image("GIF but not really"))),
+      damaged: await outcome(extractor.embed(image("damaged"))),
+    };
+  },
+  ({ gif, neither, damaged }) => {
+    assert.equal(gif, "browser");
+    assert.deepEqual([neither.kind, neither.message], ["unsupported", "not an image format that is read"]);
+    assert.deepEqual([damaged.kind, damaged.message, damaged.ours], ["decode", "the image is damaged", true]);
+  },
+);
+
+inBrowser(
+  "wrong arguments are told apart from wrong files",
+  async ({ FeatureExtractor, load, model, image, outcome }) => {
+    const extractor = await load();
+    const canvas = document.createElement("canvas");
+    canvas.width = 0;
+    return {
+      bundled: await outcome(FeatureExtractor.load("default")),
+      named: await outcome(FeatureExtractor.load("PP-ShiTuV2_rec")),
+      device: await outcome(load({}, { device: "cuda" })),
+      dtype: await outcome(load({}, { dtype: "i8" })),
+      cache: await outcome(load({}, { cache: "forever" })),
+      sha256: await outcome(load({}, { sha256: "abc" })),
+      wrongSha256: await outcome(load({}, { sha256: "0".repeat(64) })),
+      severalSha256: await outcome(FeatureExtractor.load([model(), model()], { sha256: "0".repeat(64) })),
+      nothing: await outcome(FeatureExtractor.load(undefined)),
+      noFiles: await outcome(FeatureExtractor.load([])),
+      address: await outcome(FeatureExtractor.load("http://")),
+      wrongFile: await outcome(FeatureExtractor.load(image("hello", "notes.txt"), { device: "cpu" })),
+      missing: await outcome(FeatureExtractor.load("/gone-model", { device: "cpu" })),
+      noImage: await outcome(extractor.embed(42)),
+      emptyCanvas: await outcome(extractor.embed(canvas)),
+      noVideo: await outcome(extractor.embed(document.createElement("video"))),
+      noAddress: await outcome(extractor.embed(new Image())),
+      missingImage: await outcome(extractor.embed("/gone-model")),
+      batchSize: await outcome(extractor.embedMany([], { batchSize: 0 }).next()),
+      notMany: await outcome(extractor.embedMany(image("one")).next()),
+    };
+  },
+  (outcomes) => {
+    const kinds = Object.fromEntries(Object.entries(outcomes).map(([name, { kind }]) => [name, kind]));
+    assert.deepEqual(kinds, {
+      bundled: "unsupported",
+      named: "unsupported",
+      device: "usage",
+      dtype: "unsupported",
+      cache: "usage",
+      sha256: "usage",
+      wrongSha256: "model",
+      severalSha256: "usage",
+      nothing: "usage",
+      noFiles: "usage",
+      address: "usage",
+      wrongFile: "model",
+      missing: "io",
+      noImage: "usage",
+      emptyCanvas: "usage",
+      noVideo: "usage",
+      noAddress: "usage",
+      missingImage: "io",
+      batchSize: "usage",
+      notMany: "usage",
+    });
+    for (const [name, outcome] of Object.entries(outcomes)) assert.ok(outcome.ours, `${name} is an ImageFeatureError`);
+    assert.match(outcomes.bundled.message, /PP-ShiTuV2_rec_infer\.tar/);
+    assert.match(outcomes.wrongFile.message, /notes\.txt/);
+    assert.match(outcomes.missing.message, /404/);
+  },
+  { expected: /404/ },
+);
+
+inBrowser(
+  "the sha256 of the right file is accepted, from bytes and from an address",
+  async ({ FeatureExtractor }) => {
+    const bytes = new TextEncoder().encode('{"milliseconds":1}');
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    const sha256 = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("").toUpperCase();
+    const models = [];
+    for (const source of [bytes, bytes.buffer, "/model.tar", new URL("model.tar", location.href)]) {
+      models.push((await FeatureExtractor.load(source, { device: "cpu", sha256, cache: "none" })).info.model);
+    }
+    return { models, left: bytes.length };
+  },
+  ({ models, left }) => {
+    assert.deepEqual(models, ["double", "double", "double", "double"]);
+    assert.equal(left, 18, "the caller's bytes were taken away");
+  },
+);
+
+inBrowser(
+  "progress never falls and ends at 1",
+  async ({ FeatureExtractor }) => {
+    const events = [];
+    await FeatureExtractor.load("/model.tar", { device: "auto", onProgress: (event) => events.push(event) });
+    return events;
+  },
+  (events) => {
+    const fractions = events.map(({ fraction }) => fraction);
+    assert.ok(fractions.every((fraction, index) => index === 0 || fraction >= fractions[index - 1]), String(fractions));
+    assert.equal(fractions.at(-1), 1);
+    assert.deepEqual(new Set(events.map(({ stage }) => stage)), new Set(["download", "verify", "compile", "upload", "warmup"]));
+  },
+);
+
+inBrowser(
+  "many images come in order; a bad one does not stop the rest",
+  async ({ load, image, collect }) => {
+    const extractor = await load({ milliseconds: 5 });
+    const events = [];
+    const items = Array.from({ length: 20 }, (_, index) => image(index % 7 === 3 ? "damaged" : `image ${index}`, `${index}.png`));
+    items[5] = { source: image("other"), name: "named" };
+    items[6] = "/image.bin";
+    items[8] = 42;
+    const results = await collect(extractor.embedMany(items, { batchSize: 4, onProgress: (event) => events.push(event) }));
+    const alone = await extractor.embed(items[0]);
+    const [{ feature }] = await Array.fromAsync(extractor.embedMany([items[0]]));
+    return { results, events, same: feature.every((value, index) => value === alone.feature[index]) };
+  },
+  ({ results, events, same }) => {
+    const expected = Array.from({ length: 20 }, (_, index) => (index % 7 === 3 ? `${index}.png: decode` : `${index}.png: 512`));
+    expected[5] = "named: 512";
+    expected[6] = "/image.bin: 512";
+    expected[8] = "#8: usage";
+    assert.deepEqual(results, expected);
+    assert.ok(same);
+    assert.deepEqual(events.at(-1), { stage: "embed", loaded: 20, total: 20, fraction: 1 });
+    assert.ok(events.every(({ fraction }, index) => index === 0 || fraction >= events[index - 1].fraction));
+  },
+);
+
+inBrowser(
+  "a source that waits for each result gets it, and a fast one is not read far ahead",
+  async ({ load, image, collect, outcome }) => {
+    const extractor = await load({ milliseconds: 2 });
+    let release = () => {};
+    const lockStep = async function* () {
+      for (let index = 0; index < 4; index++) {
+        yield image(`frame ${index}`, `${index}`);
+        await new Promise((resolve) => (release = resolve));
+      }
+    };
+    const names = [];
+    const stepped = (async () => {
+      for await (const { name } of extractor.embedMany(lockStep(), { batchSize: 8 })) {
+        names.push(name);
+        setTimeout(() => release(), 5);
+      }
+      return names;
+    })();
+    let read = 0;
+    let closed = false;
+    const endless = (function* () {
+      try {
+        for (;;) yield image(`image ${read++}`);
+      } finally {
+        closed = true;
+      }
+    })();
+    const stepResult = await outcome(stepped);
+    let taken = 0;
+    for await (const _ of extractor.embedMany(endless, { batchSize: 4 })) if (++taken === 10) break;
+    return { stepResult, read, closed };
+  },
+  ({ stepResult, read, closed }) => {
+    assert.deepEqual(stepResult.value, ["0", "1", "2", "3"]);
+    assert.ok(read <= 10 + 3 * 4, `${read} were read to use 10`);
+    assert.ok(closed, "the source was not closed");
+  },
+);
+
+inBrowser(
+  "an error of the source itself ends the loop, after the results before it",
+  async ({ load, image }) => {
+    const extractor = await load();
+    const names = [];
+    try {
+      const failing = async function* () {
+        yield image("one", "one");
+        yield image("two", "two");
+        throw new TypeError("the camera went away");
+      };
+      for await (const { name } of extractor.embedMany(failing())) names.push(name);
+    } catch (error) {
+      names.push(String(error));
+    }
+    return names;
+  },
+  (names) => assert.deepEqual(names, ["one", "two", "TypeError: the camera went away"]),
+);
+
+inBrowser(
+  "an abort rejects at once, wherever it comes",
+  async ({ FeatureExtractor, load, image, outcome, collect }) => {
+    const aborted = AbortSignal.abort("no time");
+    const extractor = await load({ milliseconds: 4000 });
+    const soon = () => AbortSignal.timeout(50);
+    const start = performance.now();
+    const outcomes = {
+      before: await outcome(load({}, { signal: aborted })),
+      download: await outcome(FeatureExtractor.load("/slow-model", { device: "cpu", signal: soon() })),
+      embedBefore: await outcome(extractor.embed(image("x"), { signal: aborted })),
+      embed: await outcome(extractor.embed(image("x"), { signal: soon() })),
+      many: await outcome(collect(extractor.embedMany([image("x"), image("y")], { signal: soon() }))),
+      source: await outcome(collect(extractor.embedMany((async function* () { await new Promise(() => {}); })(), { signal: soon() }))),
+    };
+    const milliseconds = performance.now() - start;
+    return { outcomes, milliseconds, afterwards: await extractor.embed(image("x")).then(({ feature }) => feature.length) };
+  },
+  ({ outcomes, milliseconds, afterwards }) => {
+    for (const [name, { kind, ours }] of Object.entries(outcomes)) assert.deepEqual([name, kind, ours], [name, "cancelled", true]);
+    assert.equal(outcomes.before.cause, "no time");
+    assert.ok(milliseconds < 4000, `${milliseconds} ms`);
+    assert.equal(afterwards, 512);
+  },
+);
+
+inBrowser(
+  "disposing rejects what waits and what comes later, and can be repeated",
+  async ({ load, image, outcome, collect }) => {
+    const extractor = await load({ milliseconds: 500 });
+    const waiting = outcome(extractor.embed(image("x")));
+    const many = outcome(collect(extractor.embedMany([image("x")])));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    extractor.dispose();
+    extractor.dispose();
+    extractor[Symbol.dispose]?.();
+    return { waiting: await waiting, many: await many, later: await outcome(extractor.embed(image("x"))), info: extractor.info.model };
+  },
+  ({ waiting, many, later, info }) => {
+    for (const { kind, message } of [waiting, many, later]) {
+      assert.equal(kind, "usage");
+      assert.match(message, /disposed/);
+    }
+    assert.equal(info, "double");
+  },
+);
+
+inBrowser(
+  "calls at the same time all succeed, on one extractor and on two",
+  async ({ load, image }) => {
+    const [one, two] = await Promise.all([load({ milliseconds: 5 }), load({ milliseconds: 5 })]);
+    const results = await Promise.all([one, one, one, two, two].map((extractor, index) => extractor.embed(image(`image ${index % 3}`))));
+    return results.map(({ feature }) => feature[3]);
+  },
+  (values) => assert.deepEqual(values.slice(3), values.slice(0, 2)),
+);
+
+inBrowser(
+  "after a trap the next call gets a fresh worker",
+  async ({ load, image, outcome }) => {
+    const extractor = await load();
+    const beside = outcome(extractor.embed(image("fine")));
+    const trapped = await outcome(extractor.embed(image("trap")));
+    await beside;
+    const again = await Promise.all([outcome(extractor.embed(image("fine"))), outcome(extractor.embed(image("fine too")))]);
+    return { trapped, again: again.map(({ value }) => value?.feature.length) };
+  },
+  ({ trapped, again }) => {
+    assert.deepEqual([trapped.kind, trapped.ours], ["internal", true]);
+    assert.match(trapped.message, /WebAssembly core stopped/);
+    assert.deepEqual(again, [512, 512]);
+  },
+);
+
+inBrowser(
+  "an image that traps costs its batch nothing",
+  async ({ load, image, collect }) => {
+    const extractor = await load();
+    const images = Array.from({ length: 9 }, (_, index) => image(index === 4 ? "trap" : `image ${index}`, `${index}`));
+    return collect(extractor.embedMany(images, { batchSize: 8 }));
+  },
+  (results) => assert.deepEqual(results, ["0: 512", "1: 512", "2: 512", "3: 512", "4: internal", "5: 512", "6: 512", "7: 512", "8: 512"]),
+);
+
+inBrowser(
+  "on the page's own thread it is the same, but a trap is final",
+  async ({ load, image, outcome, collect }) => {
+    const extractor = await load({}, { worker: false });
+    const { feature } = await extractor.embed(image("fine"));
+    const many = await collect(extractor.embedMany([image("a", "a"), image("damaged", "b")]));
+    const trapped = await outcome(extractor.embed(image("trap")));
+    const later = await outcome(extractor.embed(image("fine")));
+    extractor.dispose();
+    return { length: feature.length, many, trapped, later };
+  },
+  ({ length, many, trapped, later }) => {
+    assert.equal(length, 512);
+    assert.deepEqual(many, ["a: 512", "b: decode"]);
+    assert.equal(trapped.kind, "internal");
+    assert.deepEqual([later.kind, later.message], [trapped.kind, trapped.message]);
+  },
+);
+
+inBrowser(
+  "auto leaves a software adapter alone; webgpu takes it",
+  async ({ load }) => {
+    const requested = () => performance.getEntriesByType("resource").some(({ name }) => name.includes("/gpu/"));
+    const auto = await load({}, { device: "auto", worker: false });
+    const autoFetchedGpu = requested();
+    const webgpu = await load({}, { device: "webgpu", worker: false });
+    return { auto: auto.info, autoFetchedGpu, webgpu: webgpu.info, webgpuFetchedGpu: requested() };
+  },
+  ({ auto, autoFetchedGpu, webgpu, webgpuFetchedGpu }) => {
+    assert.equal(auto.device, "cpu");
+    assert.equal(auto.reasons.length, 1);
+    assert.match(auto.reasons[0], /WebGPU: the only WebGPU adapter \(.*swiftshader.*\) computes in software/i);
+    assert.equal(autoFetchedGpu, false, "the GPU's WebAssembly was fetched for nothing");
+    assert.equal(webgpu.device, "webgpu");
+    assert.match(webgpu.adapter, /swiftshader/i);
+    assert.deepEqual(webgpu.reasons, []);
+    assert.ok(webgpuFetchedGpu);
+  },
+);
+
+const GPU_FAULTS = { refuse: /self-test failed/, trap: /core stopped/, "trap later": /core stopped/ };
+
+for (const [gpu, reason] of Object.entries(GPU_FAULTS)) {
+  inBrowser(
+    `a GPU that fails (${gpu}) is left for the CPU, or reported where it was asked for`,
+    async ({ load, image, outcome, given: gpu }) => {
+      const asked = await outcome(load({ gpu }, { device: "webgpu", worker: false }));
+      // a hardware adapter, for all that can be seen of it
+      navigator.gpu.requestAdapter = async () => ({ info: { vendor: "acme", architecture: "fast" } });
+      const extractor = await load({ gpu }, { device: "auto", worker: false });
+      const { feature } = await extractor.embed(image("x"));
+      return { asked, info: extractor.info, length: feature.length };
+    },
+    ({ asked, info, length }) => {
+      assert.equal(asked.kind, "device");
+      assert.match(asked.message, reason);
+      assert.equal(info.device, "cpu");
+      assert.match(info.reasons.join(), reason);
+      assert.equal(length, 512);
+    },
+    { given: gpu },
+  );
+}
+
+inBrowser(
+  "no adapter, an adapter that throws, one that is hardware",
+  async ({ load, outcome }) => {
+    const results = {};
+    const adapters = {
+      none: async () => null,
+      throws: async () => { throw new Error("blocked by policy"); },
+      hardware: async () => ({ info: { vendor: "acme", architecture: "fast", description: "" } }),
+    };
+    for (const [name, requestAdapter] of Object.entries(adapters)) {
+      navigator.gpu.requestAdapter = requestAdapter;
+      const { device, adapter, reasons } = (await load({}, { device: "auto", worker: false })).info;
+      results[name] = { device, adapter, reason: reasons.join() };
+    }
+    navigator.gpu.requestAdapter = adapters.none;
+    results.asked = await outcome(load({}, { device: "webgpu", worker: false }));
+    return results;
+  },
+  ({ none, throws, hardware, asked }) => {
+    assert.equal(none.device, "cpu");
+    assert.match(none.reason, /no WebGPU adapter/);
+    assert.match(throws.reason, /blocked by policy/);
+    assert.deepEqual(hardware, { device: "webgpu", adapter: "acme fast", reason: "" });
+    assert.equal(asked.kind, "device");
+    assert.match(asked.message, /no WebGPU adapter/);
+  },
+);
+
+inBrowser(
+  "a device lost while running is reported, and the next call starts afresh",
+  async ({ load, image, outcome }) => {
+    const extractor = await load({ lost: true });
+    return [await outcome(extractor.embed(image("x"))), await outcome(extractor.embed(image("x")))];
+  },
+  (outcomes) => outcomes.forEach(({ kind, message }) => assert.deepEqual([kind, message], ["device", "the device was lost"])),
+);
+
+for (const worker of [true, false]) {
+  inBrowser(
+    `a trap in a callback ends the call that waits for it (worker: ${worker})`,
+    async ({ load, image, outcome, given: worker }) => outcome((await load({ run: "trap later" }, { worker })).embed(image("x"))),
+    ({ kind, message }) => {
+      assert.equal(kind, "internal");
+      assert.match(message, /core stopped/);
+    },
+    { given: worker },
+  );
+}
+
+inBrowser(
+  "WebAssembly that is none, or not there, is named",
+  async ({ load, outcome }) => [await outcome(load({}, { wasm: "/broken" })), await outcome(load({}, { wasm: new URL("/nowhere/", location.href) }))],
+  ([broken, missing]) => {
+    assert.equal(broken.kind, "unsupported");
+    assert.match(broken.message, /broken\/cpu\/image_feature_bg\.wasm/);
+    assert.equal(missing.kind, "io");
+    assert.match(missing.message, /nowhere\/cpu\/image_feature_bg\.wasm.*404/);
+  },
+  { expected: /404/ },
+);
+
+inBrowser(
+  "a worker that cannot be loaded is reported",
+  async ({ load, outcome }) => {
+    const Real = globalThis.Worker;
+    globalThis.Worker = class extends Real {
+      constructor(_, options) {
+        super("/no-such-worker.js", options);
+      }
+    };
+    return outcome(load());
+  },
+  ({ kind, message }) => {
+    assert.equal(kind, "io");
+    assert.match(message, /worker/);
+  },
+  { expected: /404/ },
+);
+
+inBrowser(
+  "a browser without SIMD is told so",
+  async ({ load, outcome }) => {
+    WebAssembly.validate = () => false;
+    return outcome(load({}, { worker: false }));
+  },
+  ({ kind, message }) => {
+    assert.equal(kind, "unsupported");
+    assert.match(message, /SIMD/);
+  },
+);

@@ -1,0 +1,224 @@
+/** The page, used as people use it: with the server, the WebAssembly and the models they have. */
+
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { GOLDEN, MODEL_FILES, ROOT, SOFTWARE_WEBGPU, goldenFeature, largestDifference, launch, openPage, requireWasm, serveSite, tar, withoutGolden } from "./harness.mjs";
+
+const SCREENSHOTS = join(ROOT, "target/screenshots");
+const PHOTOS = ["chelsea.png", "china.jpg", "astronaut.png", "camera.png"].map((name) => join(GOLDEN, "features/inputs", name));
+const ARCHIVE = () => ({
+  name: "PP-ShiTuV2_rec_infer.tar",
+  mimeType: "application/x-tar",
+  buffer: tar(MODEL_FILES.map((path) => ({ name: basename(path), bytes: readFileSync(path) }))),
+});
+
+let browser;
+let site;
+
+before(async () => {
+  if (withoutGolden) return;
+  requireWasm();
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  browser = await launch(SOFTWARE_WEBGPU);
+  site = await serveSite();
+});
+
+after(async () => {
+  await browser?.close();
+  await site?.close();
+});
+
+/**
+ * @param {string} name
+ * @param {(page: import("playwright-core").Page, shoot: (name: string) => Promise<unknown>) => Promise<void>} body
+ * @param {import("playwright-core").BrowserContextOptions} [options]
+ */
+function onPage(name, body, options) {
+  test(name, { timeout: 180_000, skip: withoutGolden }, async () => {
+    const { page, close } = await openPage(browser, `${site.url}/`, { viewport: { width: 1280, height: 900 }, ...options });
+    page.setDefaultTimeout(60_000);
+    await body(page, (name) => page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) }));
+    assert.deepEqual(await close(), []);
+  });
+}
+
+const ready = (page) => page.waitForSelector("model-panel[data-state=ready]");
+const rows = (page, state) => page.locator(`.row[data-state=${state}]`);
+
+async function waitForRows(page, state, count) {
+  await page.waitForFunction(([state, count]) => document.querySelectorAll(`.row[data-state=${state}]`).length === count, [state, count]);
+}
+
+/** The file that a click saves. */
+async function saved(page, button) {
+  const [download] = await Promise.all([page.waitForEvent("download"), button.click()]);
+  return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
+}
+
+onPage("an empty page says what to do, and that nothing leaves it", async (page, shoot) => {
+  const text = await page.locator("body").innerText();
+  for (const words of ["Nothing leaves this page", "Choose a model", "Drop images here"]) assert.ok(text.includes(words), words);
+  assert.equal(await page.getByRole("tab").count(), 2);
+  await shoot("empty");
+});
+
+onPage("images, then a model: vectors, files of them, similarity", async (page, shoot) => {
+  await page.setInputFiles("input[name=images]", PHOTOS);
+  assert.equal(await rows(page, "waiting").count(), 4);
+  assert.match(await rows(page, "waiting").first().innerText(), /waiting for a model/);
+  await page.setInputFiles("input[name=model]", MODEL_FILES);
+  await ready(page);
+  await waitForRows(page, "done", 4);
+
+  assert.match(await page.locator("model-panel").innerText(), /PP-ShiTuV2_rec[\s\S]*512 numbers/);
+  const device = await page.locator("device-panel").innerText();
+  assert.match(device, /Running on CPU/);
+  assert.match(device, /swiftshader/i);
+  assert.match(device, /per image/);
+  assert.match(await rows(page, "done").first().innerText(), /512 values, .* length 1\.0000/);
+  await shoot("vectors-light");
+
+  const json = await saved(page, page.getByRole("button", { name: "Save the vector of chelsea.png as JSON" }));
+  assert.equal(json.name, "chelsea_res.json");
+  const record = JSON.parse(json.bytes.toString());
+  assert.deepEqual([record.input_path, record.page_index], ["chelsea.png", null]);
+  assert.ok(largestDifference(record.feature, goldenFeature("chelsea.png")) < 1e-4);
+  const npy = await saved(page, page.getByRole("button", { name: "Save all as .npy" }));
+  const headerEnd = 10 + npy.bytes.readUInt16LE(8);
+  assert.equal(headerEnd % 64, 0);
+  assert.match(npy.bytes.subarray(0, headerEnd).toString("latin1"), /^\x93NUMPY\x01\x00..\{'descr': '<f4', 'fortran_order': False, 'shape': \(4, 512\), \} *\n$/s);
+  assert.equal(npy.bytes.length, headerEnd + 4 * 512 * 4);
+  const second = Float32Array.from({ length: 512 }, (_, index) => npy.bytes.readFloatLE(headerEnd + (512 + index) * 4));
+  assert.ok(largestDifference(second, goldenFeature("china.jpg")) < 1e-4);
+
+  await page.getByRole("tab", { name: "Similarity" }).click();
+  const cells = await page.locator(".matrix tbody td").allInnerTexts();
+  assert.equal(cells.length, 16);
+  const names = PHOTOS.map((path) => basename(path));
+  names.forEach((row, i) =>
+    names.forEach((column, j) => {
+      const expected = goldenFeature(row).reduce((sum, value, index) => sum + value * goldenFeature(column)[index], 0);
+      assert.ok(Math.abs(Number(cells[i * 4 + j]) - expected) < 2e-4, `${row} and ${column}: ${cells[i * 4 + j]}, expected ${expected}`);
+    }),
+  );
+  assert.equal(await page.locator(".pair").count(), 6);
+  assert.equal(await page.locator("td.best").count(), 4);
+  const pairs = (await page.locator(".pair-value").allInnerTexts()).map(Number);
+  assert.deepEqual(pairs, [...pairs].sort((a, b) => b - a));
+  await shoot("similarity-light");
+
+  await page.getByRole("tab", { name: "Vectors" }).click();
+  await page.getByRole("button", { name: "Remove chelsea.png" }).click();
+  assert.equal(await page.locator(".row").count(), 3);
+  await page.getByRole("button", { name: "Remove all" }).click();
+  assert.equal(await page.locator(".row").count(), 0);
+});
+
+onPage("a wrong model file gets an error that helps, and the right one after it works", async (page, shoot) => {
+  await page.setInputFiles("input[name=model]", PHOTOS[0]);
+  const alert = page.getByRole("alert");
+  await alert.waitFor();
+  assert.match(await alert.innerText(), /could not be loaded[\s\S]*chelsea\.png[\s\S]*PP-ShiTuV2_rec/);
+  await shoot("error");
+  await page.setInputFiles("input[name=model]", [ARCHIVE()]);
+  await ready(page);
+  assert.equal(await page.getByRole("alert").count(), 0);
+});
+
+onPage("a bad image says so and leaves the others alone; images can be added later", async (page) => {
+  await page.setInputFiles("input[name=model]", MODEL_FILES);
+  await ready(page);
+  const truncated = { name: "truncated.png", mimeType: "image/png", buffer: readFileSync(PHOTOS[0]).subarray(0, 5000) };
+  await page.setInputFiles("input[name=images]", [truncated]);
+  await waitForRows(page, "failed", 1);
+  assert.match(await rows(page, "failed").innerText(), /not readable/);
+  await page.setInputFiles("input[name=images]", PHOTOS.slice(0, 2));
+  await waitForRows(page, "done", 2);
+  assert.match(await page.locator(".counts").innerText(), /3 images · 2 vectors · 1 failed/);
+});
+
+onPage("the device can be chosen again; the vectors come from it", async (page, shoot) => {
+  await page.setInputFiles("input[name=images]", PHOTOS.slice(0, 1));
+  await page.setInputFiles("input[name=model]", MODEL_FILES);
+  await waitForRows(page, "done", 1);
+  await page.getByText("WebGPU", { exact: true }).click();
+  await page.waitForFunction(() => /Running on WebGPU/.test(document.querySelector("device-panel").innerText));
+  await waitForRows(page, "done", 1);
+  const { bytes } = await saved(page, page.getByRole("button", { name: "Save the vector of chelsea.png as JSON" }));
+  assert.ok(largestDifference(JSON.parse(bytes.toString()).feature, goldenFeature("chelsea.png")) < 1e-4);
+  await shoot("webgpu");
+});
+
+onPage("loading and a row of images can be stopped, and taken up again", async (page) => {
+  await page.setInputFiles("input[name=images]", [...PHOTOS, ...PHOTOS, ...PHOTOS, ...PHOTOS, ...PHOTOS]);
+  await page.setInputFiles("input[name=model]", MODEL_FILES);
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.waitForSelector("model-panel[data-state=empty]");
+  await page.setInputFiles("input[name=model]", MODEL_FILES);
+  await ready(page);
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.waitForSelector(".row[data-state=stopped]");
+  assert.equal(await rows(page, "working").count(), 0);
+  await page.getByRole("button", { name: "Resume" }).click();
+  await waitForRows(page, "done", 20);
+});
+
+onPage("files dropped anywhere find their way: the model's to the model, images to the images", async (page) => {
+  const files = [...MODEL_FILES, PHOTOS[0]].map((path) => ({ name: basename(path), data: readFileSync(path).toString("base64") }));
+  await page.evaluate((files) => {
+    const transfer = new DataTransfer();
+    for (const { name, data } of files) transfer.items.add(new File([Uint8Array.from(atob(data), (character) => character.charCodeAt(0))], name));
+    for (const type of ["dragover", "drop"]) document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  }, files);
+  await waitForRows(page, "done", 1);
+});
+
+onPage("a pasted image is taken", async (page) => {
+  await page.evaluate((data) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([Uint8Array.from(atob(data), (character) => character.charCodeAt(0))], "image.png", { type: "image/png" }));
+    document.dispatchEvent(new ClipboardEvent("paste", { clipboardData }));
+  }, readFileSync(PHOTOS[0]).toString("base64"));
+  assert.match(await page.locator(".row").innerText(), /image\.png/);
+});
+
+onPage("the keyboard is enough: tabs by arrows, devices by arrows", async (page) => {
+  await page.getByRole("tab", { name: "Vectors" }).focus();
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await page.getByRole("tab", { name: "Similarity" }).getAttribute("aria-selected"), "true");
+  assert.match(await page.locator("similarity-view").innerText(), /Two images/);
+  assert.match(page.url(), /#similarity$/);
+  await page.reload();
+  assert.equal(await page.getByRole("tab", { name: "Similarity" }).getAttribute("aria-selected"), "true");
+  await page.getByRole("radio", { name: "Auto" }).focus();
+  await page.keyboard.press("ArrowRight");
+  assert.ok(await page.getByRole("radio", { name: "WebGPU" }).isChecked());
+});
+
+for (const [name, options] of Object.entries({
+  dark: { colorScheme: "dark" },
+  mobile: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 },
+})) {
+  onPage(
+    `nothing is wider than the screen (${name})`,
+    async (page, shoot) => {
+      await page.setInputFiles("input[name=images]", PHOTOS);
+      await page.setInputFiles("input[name=images]", [{ name: `${"a long name ".repeat(9)}.png`, mimeType: "image/png", buffer: readFileSync(PHOTOS[0]) }]);
+      await page.setInputFiles("input[name=model]", [{ ...ARCHIVE(), name: `${"long".repeat(30)}.tar` }]);
+      await waitForRows(page, "done", 5);
+      const panel = await page.locator("model-panel").boundingBox();
+      const parts = await page.locator("model-panel *").evaluateAll((all) => all.map((part) => part.getBoundingClientRect().right));
+      assert.ok(Math.max(...parts) <= panel.x + panel.width, "something sticks out of the model's panel");
+      await shoot(`vectors-${name}`);
+      await page.getByRole("tab", { name: "Similarity" }).click();
+      await page.waitForSelector(".matrix");
+      await shoot(`similarity-${name}`);
+      const { scrollWidth, clientWidth } = await page.evaluate(() => ({ scrollWidth: document.documentElement.scrollWidth, clientWidth: document.documentElement.clientWidth }));
+      assert.ok(scrollWidth <= clientWidth, `${scrollWidth} > ${clientWidth}`);
+    },
+    options,
+  );
+}

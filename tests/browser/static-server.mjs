@@ -1,0 +1,58 @@
+/** A static server with the headers of `image-feature serve`, and places of its own: fixtures, doubles, broken answers. */
+
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+
+const HEADERS = {
+  "content-security-policy":
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; style-src 'self'; " +
+    "connect-src 'self' blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-embedder-policy": "require-corp",
+  "cross-origin-resource-policy": "same-origin",
+  "x-content-type-options": "nosniff",
+  "cache-control": "no-cache",
+};
+
+const TYPES = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+  ".wasm": "application/wasm",
+  ".json": "application/json",
+  ".png": "image/png",
+  ".jpg": "image/jpeg",
+};
+
+/**
+ * @param {object} options
+ * @param {[prefix: string, folder: string][]} options.mounts the longest prefix that fits is taken
+ * @param {Record<string, (response: import("node:http").ServerResponse) => void>} [options.answers] by path
+ * @returns {Promise<{ url: string, close: () => Promise<void> }>}
+ */
+export async function serveStatic({ mounts, answers = {} }) {
+  const byLength = [...mounts].sort(([a], [b]) => b.length - a.length);
+  const server = createServer(async ({ url = "/" }, response) => {
+    for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+    const path = normalize(decodeURIComponent(new URL(url, "http://localhost").pathname));
+    if (Object.hasOwn(answers, path)) return answers[path](response);
+    const [prefix, folder] = byLength.find(([prefix]) => path.startsWith(prefix)) ?? [];
+    const file = folder && join(folder, path.endsWith("/") ? `${path}index.html` : path.slice(prefix.length));
+    const found = file && (await stat(file).catch(() => undefined));
+    if (!found?.isFile()) return response.writeHead(404).end();
+    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream", "content-length": found.size });
+    createReadStream(file).pipe(response);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    close: () => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

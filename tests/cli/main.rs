@@ -1,0 +1,13 @@
+//! The program, run as its users run it: every command, and every way it can go wrong.
+#![cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod model;
+#[cfg(feature = "flex")]
+mod predict;
+mod predict_errors;
+mod program;
+mod serve;
+mod usage;

@@ -1,0 +1,134 @@
+//! `model info`, `model convert`, `model list`.
+
+use serde_json::Value;
+
+use super::common::shared;
+use super::program::{files_below, finish, program, run, text};
+
+const FORMATS: [(&str, &str, &str); 3] = [
+    ("PP-ShiTuV2_rec_infer_pir", "deploy", "PIR"),
+    ("PP-ShiTuV2_rec_infer_pdmodel", "deploy", "pdmodel"),
+    ("PP-ShiTuV2_rec_random.pdparams", "training", "pdparams"),
+];
+
+#[test]
+fn info_tells_what_a_model_holds() {
+    let Some(models) = shared("golden/models") else { return };
+    for (name, form, format) in FORMATS {
+        let path = models.join(name);
+        let table = run(["model", "info", text(&path)]).good();
+        let row = |key: &str| {
+            let values = table.lines().filter_map(|line| line.split_once(' '));
+            values.into_iter().find(|(name, _)| *name == key).map_or("", |(_, value)| value.trim())
+        };
+        assert_eq!(row("name"), "PP-ShiTuV2_rec", "{table}");
+        assert_eq!(row("dimension"), "512", "{table}");
+        assert_eq!(row("input"), "3 x 224 x 224", "{table}");
+        assert_eq!(row("resize"), "stretch to 224x224, bilinear", "{table}");
+        assert!(row("form").starts_with(form) && row("format").contains(format), "{table}");
+
+        let json: Value = serde_json::from_str(&run(["model", "info", text(&path), "--json"]).good()).unwrap();
+        let values = if form == "deploy" { 4_575_616 } else { 4_778_880 };
+        assert_eq!(json["parameters"], values, "{name}");
+        let tensors = json["tensors"].as_array().unwrap();
+
+        let listed = run(["model", "info", text(&path), "--tensors"]).good();
+        let first = "backbone.stem.0.conv.weight [32, 3, 3, 3] float32";
+        assert_eq!(
+            listed.lines().filter(|line| line.ends_with("float32")).count() - usize::from(form == "training"),
+            tensors.len()
+        );
+        assert!(listed.contains(first), "{listed}");
+    }
+}
+
+#[test]
+fn convert_writes_a_file_that_says_the_same() {
+    let Some(models) = shared("golden/models") else { return };
+    let folder = temp_dir::TempDir::new().unwrap();
+    let source = models.join("PP-ShiTuV2_rec_infer_pir");
+    let info = |path: &std::path::Path| -> Value {
+        serde_json::from_str(&run(["model", "info", text(path), "--json"]).good()).unwrap()
+    };
+    let original = info(&source);
+    for (dtype, element, least) in [("f32", "float32", 4 * 4_575_616), ("f16", "float16", 2 * 4_575_616)] {
+        let target = folder.path().join(format!("{dtype}.safetensors"));
+        let arguments = ["model", "convert", text(&source), "--output", text(&target), "--dtype", dtype, "--json"];
+        let written: Value = serde_json::from_str(&run(arguments).good()).unwrap();
+        let bytes = std::fs::metadata(&target).unwrap().len();
+        assert_eq!(written["bytes"], bytes);
+        assert!((least..least + 64_000).contains(&bytes), "{bytes}");
+
+        let converted = info(&target);
+        for key in ["name", "form", "dimension", "input_size", "parameters", "preprocess"] {
+            assert_eq!(converted[key], original[key], "{key} of {dtype}");
+        }
+        assert_eq!(converted["format"], "safetensors");
+        assert!(converted["tensors"].as_array().unwrap().iter().all(|tensor| tensor["dtype"] == element));
+    }
+}
+
+#[test]
+fn convert_leaves_what_is_there() {
+    let Some(models) = shared("golden/models") else { return };
+    let folder = temp_dir::TempDir::new().unwrap();
+    let (source, target) = (models.join("PP-ShiTuV2_rec_infer_pir"), folder.path().join("m.safetensors"));
+    std::fs::write(&target, "precious").unwrap();
+    let convert = |source: &std::path::Path, target: &std::path::Path, more: &[&str]| {
+        finish(program().args(["model", "convert"]).arg(source).arg("--output").arg(target).args(more))
+    };
+    convert(&source, &target, &[]).fails(2, &["m.safetensors", "is there already", "--force"]);
+    assert_eq!(std::fs::read(&target).unwrap(), b"precious");
+
+    convert(&folder.path().join("nosuch"), &target, &["--force"]).fails(1, &["nosuch"]);
+    assert_eq!(std::fs::read(&target).unwrap(), b"precious");
+
+    convert(&source, &target, &["--force"]).good();
+    assert!(std::fs::metadata(&target).unwrap().len() > 18_000_000);
+
+    convert(&source, &folder.path().join("m.onnx"), &[]).fails(2, &["m.onnx", "safetensors"]);
+    convert(&source, &folder.path().join("no/folder/m.safetensors"), &[]).fails(1, &["no/folder/m.safetensors"]);
+    convert(&source, &folder.path().join("x.safetensors"), &["--dtype", "f64"]);
+    assert_eq!(files_below(folder.path()), ["m.safetensors"]);
+}
+
+#[test]
+fn damaged_and_foreign_models_are_the_inputs_fault() {
+    let Some(models) = shared("golden/models") else { return };
+    let folder = temp_dir::TempDir::new().unwrap();
+    let whole = std::fs::read(models.join("PP-ShiTuV2_rec_random.pdparams")).unwrap();
+    let cut = folder.path().join("cut.pdparams");
+    std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    run(["model", "info", text(&cut)]).fails(1, &["cut.pdparams"]);
+    let clip = models.join("PP-ShiTuV2_rec_CLIP_vit_base_infer_pir_graph_only");
+    run(["model", "info", text(&clip)]).fails(1, &["PP-ShiTuV2_rec_CLIP_vit_base"]);
+    run(["model", "info", text(&models.join("PP-ShiTuV2_rec.onnx"))]).fails(1, &["PP-ShiTuV2_rec.onnx"]);
+}
+
+#[test]
+fn list_knows_paddlexs_cache() {
+    let home = temp_dir::TempDir::new().unwrap();
+    let list = || finish(program().args(["model", "list", "--json"]).env("PADDLE_PDX_CACHE_HOME", home.path()));
+    let models: Value = serde_json::from_str(&list().good()).unwrap();
+    assert_eq!(models.as_array().unwrap().len(), 3);
+    assert_eq!(models[0]["name"], "PP-ShiTuV2_rec");
+    assert_eq!(models[0]["supported"], true);
+    assert!(models.as_array().unwrap().iter().all(|model| model["cached"].is_null()));
+    assert!(models[2]["archive"].as_str().unwrap().ends_with("/PP-ShiTuV2_rec_CLIP_vit_large_infer.tar"));
+
+    let cached = home.path().join("official_models/PP-ShiTuV2_rec");
+    std::fs::create_dir_all(&cached).unwrap();
+    let models: Value = serde_json::from_str(&list().good()).unwrap();
+    assert_eq!(models[0]["cached"], text(&cached));
+    assert!(run(["model", "list"]).good().contains("PP-ShiTuV2_rec_CLIP_vit_base"));
+
+    // an official name is read from there
+    let Some(golden) = shared("golden/models/PP-ShiTuV2_rec_infer_pir") else { return };
+    for file in std::fs::read_dir(golden).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), cached.join(file.file_name())).unwrap();
+    }
+    let info =
+        finish(program().args(["model", "info", "PP-ShiTuV2_rec"]).env("PADDLE_PDX_CACHE_HOME", home.path())).good();
+    assert!(info.contains("4575616"), "{info}");
+}

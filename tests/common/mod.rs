@@ -1,0 +1,93 @@
+//! What several tests share: the golden data and the closed formula of its weights.
+#![allow(dead_code)] // each test uses a part
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use image_feature::model::lcnet_v2::{Form, LcNetV2Config, Parameter, Role};
+use image_feature::model::{ModelDescription, Network};
+use image_feature::weights::{Tensor, Tensors};
+use image_feature::{Model, Preprocess, Resize};
+
+/// A path below the shared folder beside the checkout; `None`, saying so, where it is absent.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    if !root.is_dir() {
+        eprintln!("skipped: {} is absent", root.display());
+        return None;
+    }
+    Some(root.join(path))
+}
+
+/// The f32 tensors of a golden safetensors file.
+pub fn golden(path: &str) -> Option<BTreeMap<String, Vec<f32>>> {
+    let bytes = std::fs::read(shared("golden")?.join(path)).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let f32s = file.iter().filter(|(_, tensor)| tensor.dtype() == safetensors::Dtype::F32);
+    let read = |tensor: safetensors::tensor::TensorView| {
+        tensor.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+    };
+    Some(f32s.map(|(name, tensor)| (name.to_string(), read(tensor))).collect())
+}
+
+/// The weights of the golden models: splitmix64 of the parameter's name and index (`golden/scripts/detweights.py`).
+pub fn formula_tensor(parameter: &Parameter) -> Tensor {
+    let Parameter { name, shape, role } = parameter;
+    let (low, high) = match role {
+        Role::NormVariance => (0.5, 1.8),
+        Role::NormMean => (-0.5, 0.5),
+        Role::NormScale => (0.7, 1.3),
+        Role::NormShift | Role::ConvBias => (-0.17, 0.17),
+        Role::ConvWeight => {
+            let bound = (6.0 / (shape[1] * shape[2] * shape[3]) as f64).sqrt();
+            (-bound, bound)
+        }
+        Role::LinearWeight => {
+            let bound = (3.0 / shape[0] as f64).sqrt();
+            (-bound, bound)
+        }
+    };
+    let base = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let values = (1..=parameter.len() as u64)
+        .map(|index| {
+            let z = base.wrapping_add(index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            let z = z ^ (z >> 31);
+            let unit = (z >> 40) as f64 / f64::from(1 << 24);
+            (low + (high - low) * unit) as f32
+        })
+        .collect();
+    Tensor { shape: shape.clone(), values }
+}
+
+/// All parameters of a network by that formula.
+pub fn formula_tensors(config: &LcNetV2Config, form: Form, classes: Option<usize>) -> Tensors {
+    let mut tensors = Tensors::new();
+    for parameter in config.parameters(form, classes) {
+        let tensor = formula_tensor(&parameter);
+        tensors.insert(parameter.name, tensor);
+    }
+    tensors
+}
+
+/// A network of 32 x 32 pixels, a quarter as wide as the real one: it runs in milliseconds.
+pub fn small_model(embedding: usize) -> Model {
+    let config = LcNetV2Config { scale: 0.25, input: [32, 32], embedding };
+    let tensors = formula_tensors(&config, Form::Training, None);
+    let description = ModelDescription {
+        name: "small".into(),
+        network: Network::LcNetV2(config),
+        preprocess: Preprocess { resize: Resize::Stretch { width: 32, height: 32 }, ..Preprocess::default() },
+    };
+    Model::new(description, Form::Training, None, &tensors).unwrap()
+}
+
+/// The largest absolute difference of two equally long slices; NaN where either holds one.
+pub fn max_abs_diff(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len(), "lengths differ");
+    let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+    differences.fold(0.0, |most: f32, value| if most.is_nan() || value <= most { most } else { value })
+}

@@ -1,0 +1,89 @@
+//! Damaged files: any bytes give an image within the limits or an error, never a panic.
+
+use std::path::{Path, PathBuf};
+
+use image_feature::{DecodeLimits, ErrorKind, decode, probe};
+use proptest::prelude::*;
+
+use crate::{beside, report, shared};
+
+/// Small enough that thousands of decodes take seconds.
+const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 1 << 20, max_bytes: 1 << 25 };
+
+/// Whether `probe` and `decode` agree, and neither met a panic in a decoder, which they report as an internal error.
+fn survives(bytes: &[u8]) -> bool {
+    match (probe(bytes), decode(bytes, &LIMITS)) {
+        (Ok(info), Ok(image)) => (info.width() as usize, info.height() as usize) == (image.width(), image.height()),
+        (Err(_), Ok(_)) => false,
+        (Ok(_), Err(error)) => error.kind() != ErrorKind::Internal,
+        (Err(header), Err(error)) => header.kind() != ErrorKind::Internal && error.kind() != ErrorKind::Internal,
+    }
+}
+
+fn files_under(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files_under(&path, files) } else { files.push(path) }
+    }
+}
+
+/// The small files beside the tests, and those of the corpus, in a fixed order.
+fn corpus() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    files_under(&beside("files"), &mut files);
+    if let Some(shared) = shared() {
+        files_under(&shared.join("data/torture_images"), &mut files);
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn files_cut_at_any_byte_do_no_harm() {
+    let mut complaints = Vec::new();
+    let mut cases = 0;
+    for path in corpus() {
+        let bytes = std::fs::read(&path).unwrap();
+        // each byte of the header, then some ten places in the data
+        let step = (bytes.len() / 10).max(1);
+        for len in (0..bytes.len().min(24)).chain((24..bytes.len()).step_by(step)) {
+            cases += 1;
+            if !survives(&bytes[..len]) {
+                complaints.push(format!("{} cut to {len} bytes", path.display()));
+            }
+        }
+    }
+    report(complaints, cases);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn changed_bytes_do_no_harm(file in any::<prop::sample::Index>(), changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12)) {
+        thread_local!(static CORPUS: Vec<PathBuf> = corpus());
+        let (path, mut bytes) = CORPUS.with(|corpus| {
+            let path = file.get(corpus).clone();
+            let bytes = std::fs::read(&path).unwrap();
+            (path, bytes)
+        });
+        if !bytes.is_empty() {
+            for (at, value) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            prop_assert!(survives(&bytes), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn noise_after_a_signature_does_no_harm(
+        magic in prop::sample::select(vec![
+            &b"\xff\xd8\xff"[..], b"\x89PNG\r\n\x1a\n", b"RIFF\x40\0\0\0WEBPVP8 ", b"RIFF\x40\0\0\0WEBPVP8L", b"RIFF\x40\0\0\0WEBPVP8X",
+            b"GIF89a", b"BM", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"II+\0\x08\0\0\0", b"P2 ", b"P7\n", b"qoif",
+        ]),
+        noise in prop::collection::vec(any::<u8>(), 0..400),
+    ) {
+        prop_assert!(survives(&[magic, &noise[..]].concat()));
+    }
+}

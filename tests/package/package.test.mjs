@@ -1,0 +1,114 @@
+/** The npm package as users get it: packed, installed into a fresh project, opened in a browser. */
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { MODEL_FILES, ROOT, SOFTWARE_WEBGPU, golden, goldenFeature, largestDifference, launch, openPage, withoutGolden } from "../browser/harness.mjs";
+import { serveStatic } from "../browser/static-server.mjs";
+
+const PACKAGE = join(ROOT, "dist/npm");
+const VITE = "8.3.8";
+
+let browser;
+let project;
+
+before(async () => {
+  if (!existsSync(join(PACKAGE, "package.json"))) throw new Error(`${PACKAGE} is missing: run ./build.sh npm first`);
+  project = mkdtempSync(join(tmpdir(), "image-feature-package-"));
+  run("npm", ["pack", "--silent", "--pack-destination", project, PACKAGE]);
+  const [archive] = readdirSync(project);
+  write("package.json", JSON.stringify({ private: true, type: "module", dependencies: { "image-feature": `file:./${archive}` }, devDependencies: { vite: VITE } }));
+  run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund"]);
+  write("main.js", 'import { FeatureExtractor } from "image-feature";\nglobalThis.FeatureExtractor = FeatureExtractor;\n');
+  write("index.html", page("/main.js"));
+  browser = await launch(SOFTWARE_WEBGPU);
+});
+
+after(async () => {
+  await browser?.close();
+  if (project) rmSync(project, { recursive: true });
+});
+
+function run(program, args) {
+  execFileSync(program, args, { cwd: project, stdio: ["ignore", "pipe", "inherit"] });
+}
+
+function write(name, text) {
+  writeFileSync(join(project, name), text);
+}
+
+/** @param {string} script */
+function page(script) {
+  return `<!doctype html><link rel="icon" href="data:,"><input type="file" multiple><script type="module" src="${script}"></script>`;
+}
+
+/**
+ * Opens a folder's page and compares a feature from it, in the worker and on the page's thread.
+ *
+ * @param {string} folder
+ * @param {string} path
+ */
+async function assertWorks(folder, path) {
+  const site = await serveStatic({ mounts: [["/", folder]] });
+  const { page, close } = await openPage(browser, `${site.url}${path}`);
+  await page.waitForFunction(() => "FeatureExtractor" in globalThis);
+  await page.setInputFiles("input", [...MODEL_FILES, golden("features/inputs/chelsea.png")]);
+  for (const options of [{ device: "cpu" }, { device: "webgpu" }, { device: "cpu", worker: false }]) {
+    const feature = await page.evaluate(async (options) => {
+      const files = [...document.querySelector("input").files];
+      const photo = files.pop();
+      const extractor = await globalThis.FeatureExtractor.load(files, options);
+      return [...(await extractor.embed(photo)).feature];
+    }, options);
+    const difference = largestDifference(feature, goldenFeature("chelsea.png"));
+    assert.ok(difference < 1e-4, `${JSON.stringify(options)}: ${difference}`);
+  }
+  assert.deepEqual(await close(), []);
+  await site.close();
+}
+
+test("the package holds what it needs, and no more", () => {
+  const packed = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", PACKAGE], { stdio: ["ignore", "pipe", "ignore"] }))[0];
+  const names = packed.files.map(({ path }) => path);
+  const needed = ["LICENSE", "README.md", "index.js", "worker.js", "types/index.d.ts", "wasm/cpu/image_feature_bg.wasm", "wasm/gpu/image_feature_bg.wasm"];
+  assert.deepEqual(needed.filter((name) => !names.includes(name)), []);
+  assert.deepEqual(names.filter((name) => !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|wasm\/(cpu|gpu)\/image_feature[\w.]*)$/.test(name)), []);
+});
+
+test("its types are those of its API", () => {
+  write(
+    "types.ts",
+    `import { FeatureExtractor, ImageFeatureError, type Embedding, type LoadOptions } from "image-feature";
+     const options: LoadOptions = { device: "auto", onProgress: ({ fraction }) => fraction.toFixed() };
+     export async function use(file: File): Promise<Float32Array> {
+       const extractor = await FeatureExtractor.load(file, options);
+       const embedding: Embedding = await extractor.embed(file, { roi: { x: 0, y: 0, width: 1, height: 1 } });
+       for await (const result of extractor.embedMany([file, { source: file, name: "again" }])) {
+         if (result.error) throw new ImageFeatureError(result.error.kind, result.name);
+         result.feature.subarray(1);
+       }
+       extractor.dispose();
+       // @ts-expect-error no such device
+       await FeatureExtractor.load(file, { device: "tpu" });
+       return embedding.feature;
+     }`,
+  );
+  const options = ["--noEmit", "--strict", "--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler", "--lib", "es2022,dom", "--types", "", "types.ts"];
+  run(join(ROOT, "node_modules/.bin/tsc"), options);
+});
+
+test("as plain ES modules, without a bundler", { skip: withoutGolden, timeout: 180_000 }, async () => {
+  // no import map: a page's policy may forbid inline scripts
+  write("plain.js", 'import { FeatureExtractor } from "./node_modules/image-feature/index.js";\nglobalThis.FeatureExtractor = FeatureExtractor;\n');
+  write("plain.html", page("/plain.js"));
+  await assertWorks(project, "/plain.html");
+});
+
+test("bundled by Vite, as it comes", { skip: withoutGolden, timeout: 180_000 }, async () => {
+  run(join(project, "node_modules/.bin/vite"), ["build", "--logLevel", "warn"]);
+  await assertWorks(join(project, "dist"), "/");
+});

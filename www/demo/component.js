@@ -1,0 +1,65 @@
+/**
+ * The base of the page's custom elements, and the one way they make DOM: text is always text, never HTML.
+ */
+
+/**
+ * @typedef {Node | string | number | null | undefined | false} Child
+ */
+
+/**
+ * Creates an element. Properties that the element has are set; the rest become attributes. `on` holds listeners.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, unknown> & { on?: Record<string, (event: any) => void> }} [properties]
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function h(tag, { on = {}, ...properties } = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in element && !name.includes("-")) Object.assign(element, { [name]: value });
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value != null) element.setAttribute(name, String(value));
+  }
+  for (const [type, listener] of Object.entries(on)) element.addEventListener(type, listener);
+  fill(element, ...children);
+  return element;
+}
+
+/**
+ * Replaces what an element holds.
+ *
+ * @param {Element} element
+ * @param {...Child} children
+ */
+export function fill(element, ...children) {
+  const shown = children.filter((child) => child !== null && child !== undefined && child !== false);
+  element.replaceChildren(...shown.map((child) => (child instanceof Node ? child : String(child))));
+}
+
+/** An element of the page: what it listens to ends when it leaves the document. */
+export class Component extends HTMLElement {
+  #connection = new AbortController();
+
+  connectedCallback() {
+    this.#connection = new AbortController();
+    this.connect();
+  }
+
+  disconnectedCallback() {
+    this.#connection.abort();
+  }
+
+  /** Builds the element and starts listening. */
+  connect() {}
+
+  /**
+   * @param {EventTarget} target
+   * @param {string} types one or several, with spaces between
+   * @param {(event: any) => void} listener
+   */
+  listen(target, types, listener) {
+    for (const type of types.split(" ")) target.addEventListener(type, listener, { signal: this.#connection.signal });
+  }
+}

@@ -1,0 +1,56 @@
+import { Component, fill, h } from "./component.js";
+import { fileButton } from "./file-button.js";
+import { droppedFiles, holdsFiles, isModelFile } from "./file-drop.js";
+import { workspace } from "./workspace.js";
+
+/** Where images come in: picked, pasted, or dropped anywhere on the page. Model files dropped with them find their way. */
+class ImageIntake extends Component {
+  /** @override */
+  connect() {
+    fill(
+      this,
+      h(
+        "div",
+        { className: "intake" },
+        h("div", { className: "intake-text" }, h("h1", {}, "Drop images here"), h("p", { className: "muted" }, "or paste them, or choose files: JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, QOI")),
+        fileButton("Choose images", { name: "images", accept: "image/*,.qoi,.pnm,.ppm,.pgm,.pbm,.tif,.tiff", className: "button primary", on: (files) => workspace.addImages(files) }),
+      ),
+    );
+    this.listen(document, "dragover", (event) => {
+      if (!holdsFiles(event.dataTransfer)) return;
+      event.preventDefault();
+      this.classList.add("drop-here");
+    });
+    this.listen(document, "dragleave", (event) => {
+      // leaving an element inside the page is no leaving
+      if (!event.relatedTarget) this.classList.remove("drop-here");
+    });
+    this.listen(document, "drop", (event) => {
+      this.classList.remove("drop-here");
+      if (!holdsFiles(event.dataTransfer)) return;
+      event.preventDefault();
+      this.#take(event.dataTransfer);
+    });
+    this.listen(document, "paste", (event) => {
+      const files = [...(event.clipboardData?.files ?? [])];
+      if (files.length > 0) workspace.addImages(files);
+    });
+    this.listen(workspace, "images", () => this.#render());
+    this.#render();
+  }
+
+  /** @param {DataTransfer} transfer */
+  async #take(transfer) {
+    const files = await droppedFiles(transfer);
+    const model = files.filter(isModelFile);
+    const images = files.filter((file) => !isModelFile(file));
+    if (model.length > 0) workspace.loadModel(model);
+    if (images.length > 0) workspace.addImages(images);
+  }
+
+  #render() {
+    this.toggleAttribute("data-slim", workspace.pictures.length > 0);
+  }
+}
+
+customElements.define("image-intake", ImageIntake);

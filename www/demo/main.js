@@ -1,0 +1,9 @@
+/** The page. Each import defines one custom element. */
+
+import "./device-panel.js";
+import "./image-intake.js";
+import "./model-panel.js";
+import "./similarity-view.js";
+import "./status-announcer.js";
+import "./tab-view.js";
+import "./vector-list.js";

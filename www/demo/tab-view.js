@@ -1,0 +1,62 @@
+import { Component, h } from "./component.js";
+
+/**
+ * Tabs, one for each `<section id data-tab="Label">` inside; a lone section is shown without a tab. A section may hold
+ * tabs of its own. The address holds the open one, so it can be linked to and survives a reload.
+ */
+class TabView extends Component {
+  /** @type {{ tab: HTMLButtonElement, panel: HTMLElement }[]} */
+  #tabs = [];
+
+  /** @override */
+  connect() {
+    const panels = /** @type {HTMLElement[]} */ ([...this.querySelectorAll(":scope > section[data-tab]")]);
+    this.#tabs = panels.map((panel, index) => {
+      const tab = h("button", { type: "button", role: "tab", id: `${panel.id}-tab`, "aria-controls": panel.id, on: { click: () => this.#open(index) } }, panel.dataset.tab);
+      panel.setAttribute("role", "tabpanel");
+      panel.setAttribute("aria-labelledby", tab.id);
+      return { tab, panel };
+    });
+    const list = h("div", { role: "tablist", className: "tabs", "aria-label": this.ariaLabel, hidden: panels.length < 2 }, ...this.#tabs.map(({ tab }) => tab));
+    this.prepend(list);
+    this.listen(list, "keydown", (event) => this.#move(event));
+    this.listen(window, "hashchange", () => this.#openFromAddress());
+    this.#openFromAddress();
+  }
+
+  #openFromAddress() {
+    const wanted = document.getElementById(location.hash.slice(1));
+    const index = this.#tabs.findIndex(({ panel }) => panel.contains(wanted));
+    this.#show(Math.max(index, 0));
+  }
+
+  /** @param {number} index */
+  #open(index) {
+    history.replaceState(null, "", `#${this.#tabs[index].panel.id}`);
+    this.#show(index);
+  }
+
+  /** @param {number} shown */
+  #show(shown) {
+    this.#tabs.forEach(({ tab, panel }, index) => {
+      const open = index === shown;
+      tab.setAttribute("aria-selected", String(open));
+      tab.tabIndex = open ? 0 : -1;
+      panel.hidden = !open;
+    });
+  }
+
+  /** @param {KeyboardEvent} event */
+  #move(event) {
+    const { length } = this.#tabs;
+    const current = this.#tabs.findIndex(({ tab }) => tab === document.activeElement);
+    const steps = /** @type {Record<string, number>} */ ({ ArrowRight: current + 1, ArrowLeft: current - 1 + length, Home: 0, End: length - 1 });
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    const next = steps[event.key] % length;
+    this.#open(next);
+    this.#tabs[next].tab.focus();
+  }
+}
+
+customElements.define("tab-view", TabView);

@@ -1,0 +1,226 @@
+/**
+ * What the page works on: one model on one device, and the images. It knows nothing of the page; elements listen.
+ *
+ * Events: `model` (its state), `progress` (of loading it), `device` (the choice), `images` (some came or went), `image` (one changed;
+ * `detail` is the image).
+ */
+
+import { FeatureExtractor, ImageFeatureError } from "../image-feature/index.js";
+
+/**
+ * @typedef {import("../image-feature/index.js").ProgressEvent} ProgressEvent
+ * @typedef {import("../image-feature/index.js").ExtractorInfo} ExtractorInfo
+ * @typedef {"auto" | "webgpu" | "cpu"} DeviceChoice
+ *
+ * @typedef {{ state: "empty" }
+ *   | { state: "loading", files: File[], progress?: ProgressEvent }
+ *   | { state: "ready", files: File[], info: ExtractorInfo, milliseconds: number }
+ *   | { state: "failed", files: File[], error: ImageFeatureError }} ModelState
+ *
+ * @typedef {object} Picture an image of the user's
+ * @property {number} id
+ * @property {string} name
+ * @property {File} file
+ * @property {string} url for showing it
+ * @property {"waiting" | "working" | "done" | "failed" | "stopped"} state
+ * @property {Float32Array<ArrayBuffer>} [feature]
+ * @property {number} [milliseconds]
+ * @property {"image-feature" | "browser"} [decoder]
+ * @property {ImageFeatureError} [error]
+ */
+
+class Workspace extends EventTarget {
+  /** @type {ModelState} */
+  model = { state: "empty" };
+  /** @type {DeviceChoice} */
+  device = "auto";
+  /** @type {Picture[]} */
+  pictures = [];
+  /** @type {FeatureExtractor | undefined} */
+  #extractor;
+  /** Stops loading, and whatever the model before is doing. */
+  #loading = new AbortController();
+  /** @type {AbortController | undefined} */
+  #embedding;
+  #nextId = 0;
+
+  /** Whether images are being worked on. */
+  get busy() {
+    return this.#embedding !== undefined;
+  }
+
+  /** The images that have a vector. */
+  get done() {
+    return this.pictures.flatMap((picture) => (picture.feature ? [{ ...picture, feature: picture.feature }] : []));
+  }
+
+  /** @param {File[]} files */
+  async loadModel(files) {
+    this.#loading.abort();
+    const { signal } = (this.#loading = new AbortController());
+    this.#release();
+    this.#setModel({ state: "loading", files });
+    const start = performance.now();
+    const onProgress = (/** @type {ProgressEvent} */ progress) => {
+      if (signal.aborted) return;
+      this.model = { state: "loading", files, progress };
+      this.#emit("progress");
+    };
+    try {
+      const source = files.length === 1 ? files[0] : files;
+      const extractor = await FeatureExtractor.load(source, { device: this.device, signal, onProgress });
+      if (signal.aborted) return extractor.dispose();
+      this.#extractor = extractor;
+      this.#setModel({ state: "ready", files, info: extractor.info, milliseconds: performance.now() - start });
+      this.embed();
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#setModel({ state: "failed", files, error: asError(error) });
+    }
+  }
+
+  /** Stops loading; the page is then without a model. */
+  cancelLoading() {
+    this.#loading.abort();
+    this.#setModel({ state: "empty" });
+  }
+
+  /** @param {DeviceChoice} device */
+  chooseDevice(device) {
+    if (device === this.device) return;
+    this.device = device;
+    this.#emit("device");
+    if (this.model.state !== "empty") this.loadModel(this.model.files);
+  }
+
+  /** @param {File[]} files */
+  addImages(files) {
+    const added = files.map((file) => ({
+      id: this.#nextId++,
+      name: file.name || "pasted image",
+      file,
+      url: URL.createObjectURL(file),
+      state: /** @type {const} */ ("waiting"),
+    }));
+    this.pictures.push(...added);
+    this.#emit("images");
+    this.embed();
+  }
+
+  /** @param {number} id */
+  removeImage(id) {
+    const picture = this.pictures.find((picture) => picture.id === id);
+    if (!picture) return;
+    URL.revokeObjectURL(picture.url);
+    this.pictures = this.pictures.filter((other) => other !== picture);
+    this.#emit("images");
+  }
+
+  clearImages() {
+    this.#embedding?.abort();
+    for (const { url } of this.pictures) URL.revokeObjectURL(url);
+    this.pictures = [];
+    this.#emit("images");
+  }
+
+  /** Stops the images under way; `resume` takes them up again. */
+  stop() {
+    this.#embedding?.abort();
+    this.#restate(["waiting", "working"], "stopped");
+  }
+
+  resume() {
+    this.#restate(["stopped"], "waiting");
+    this.embed();
+  }
+
+  /** Gives every waiting image its vector, also those that are added meanwhile. */
+  async embed() {
+    if (this.#embedding || !this.#extractor || !this.#nextWaiting()) return;
+    const extractor = this.#extractor;
+    const { signal } = (this.#embedding = new AbortController());
+    this.#emit("images");
+    /** @type {Picture[]} */
+    const sent = [];
+    const take = function* (/** @type {Workspace} */ workspace) {
+      for (let picture; (picture = workspace.#nextWaiting()); ) {
+        workspace.#update(picture, { state: "working" });
+        sent.push(picture);
+        yield { source: picture.file, name: picture.name };
+      }
+    };
+    try {
+      for await (const result of extractor.embedMany(take(this), { signal })) {
+        if (signal.aborted) break;
+        const picture = /** @type {Picture} */ (sent.shift());
+        if (result.error) {
+          this.#update(picture, { state: "failed", error: result.error });
+        } else {
+          const { feature, decoder, milliseconds } = result;
+          this.#update(picture, { state: "done", feature, decoder, milliseconds: milliseconds.preprocess + milliseconds.network });
+        }
+      }
+    } catch (error) {
+      // an abort has already said what becomes of the images
+      if (!signal.aborted) for (const picture of sent) this.#update(picture, { state: "failed", error: asError(error) });
+    } finally {
+      this.#embedding = undefined;
+      this.#emit("images");
+      this.embed();
+    }
+  }
+
+  /** Lets go of the model; the images wait for the next one. */
+  #release() {
+    this.#embedding?.abort();
+    this.#extractor?.dispose();
+    this.#extractor = undefined;
+    for (const picture of this.pictures) {
+      this.#update(picture, { state: "waiting", feature: undefined, error: undefined, milliseconds: undefined });
+    }
+    this.#emit("images");
+  }
+
+  #nextWaiting() {
+    return this.pictures.find(({ state }) => state === "waiting");
+  }
+
+  /**
+   * @param {Picture["state"][]} from
+   * @param {Picture["state"]} to
+   */
+  #restate(from, to) {
+    for (const picture of this.pictures) if (from.includes(picture.state)) this.#update(picture, { state: to });
+    this.#emit("images");
+  }
+
+  /**
+   * @param {Picture} picture
+   * @param {Partial<Picture>} changes
+   */
+  #update(picture, changes) {
+    Object.assign(picture, changes);
+    this.#emit("image", picture);
+  }
+
+  /** @param {ModelState} model */
+  #setModel(model) {
+    this.model = model;
+    this.#emit("model");
+  }
+
+  /**
+   * @param {string} type
+   * @param {unknown} [detail]
+   */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/** @param {unknown} error */
+function asError(error) {
+  return error instanceof ImageFeatureError ? error : new ImageFeatureError("internal", String(error), { cause: error });
+}
+
+export const workspace = new Workspace();

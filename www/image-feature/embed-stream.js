@@ -1,0 +1,137 @@
+/**
+ * Many items through an asynchronous function, in batches, in order, with a bounded look-ahead.
+ */
+
+import { cancelled, throwIfAborted } from "./errors.js";
+
+/** One batch runs, one is on its way to the worker, one gathers. */
+const BATCHES_AHEAD = 3;
+const BATCHES_RUNNING = 2;
+
+/**
+ * @template Item, Result
+ * @typedef {{ item: Item, done: Promise<Result>, resolve: (result: Result) => void, reject: (error: unknown) => void }} Slot
+ */
+
+/**
+ * Yields the result of each item, in order.
+ *
+ * Items that arrive while a batch runs form the next one: a slow source (a camera) gets each result at once, a fast one
+ * full batches. Ending the loop early, or the signal, stops the work and closes the source.
+ *
+ * @template Item, Result
+ * @param {Iterable<Item> | AsyncIterable<Item>} items
+ * @param {(items: Item[], signal: AbortSignal) => Promise<Result[]>} run
+ * @param {{ batchSize: number, signal?: AbortSignal }} options
+ * @returns {AsyncGenerator<Result, void, undefined>}
+ */
+export async function* inBatches(items, run, { batchSize, signal }) {
+  throwIfAborted(signal);
+  const stop = new AbortController();
+  const onAbort = () => stop.abort(signal?.reason);
+  signal?.addEventListener("abort", onAbort);
+  const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+  /** @type {Slot<Item, Result>[]} */
+  const ahead = [];
+  /** @type {Slot<Item, Result>[]} */
+  const gathered = [];
+  let running = 0;
+  /** @type {Promise<void> | undefined} */
+  let pulling;
+  let exhausted = false;
+  /** @type {{ error: unknown } | undefined} */
+  let failure;
+
+  const advance = () => {
+    if (stop.signal.aborted) return;
+    if (gathered.length > 0 && running < BATCHES_RUNNING) start(gathered.splice(0, batchSize));
+    if (!pulling && !exhausted && ahead.length < BATCHES_AHEAD * batchSize) pulling = pull();
+  };
+  const pull = async () => {
+    try {
+      const { done, value } = await source.next();
+      if (done) exhausted = true;
+      else push(value);
+    } catch (error) {
+      exhausted = true;
+      failure = { error };
+    } finally {
+      pulling = undefined;
+      advance();
+    }
+  };
+  const push = (/** @type {Item} */ item) => {
+    /** @type {Slot<Item, Result>} */
+    const slot = { item, ...deferred() };
+    ahead.push(slot);
+    gathered.push(slot);
+  };
+  const start = async (/** @type {Slot<Item, Result>[]} */ batch) => {
+    running++;
+    try {
+      const results = await run(batch.map(({ item }) => item), stop.signal);
+      batch.forEach(({ resolve }, index) => resolve(results[index]));
+    } catch (error) {
+      batch.forEach(({ reject }) => reject(error));
+    } finally {
+      running--;
+      advance();
+    }
+  };
+
+  try {
+    advance();
+    for (;;) {
+      const [next] = ahead;
+      if (next) {
+        const result = await orAbort(next.done, stop.signal);
+        ahead.shift();
+        advance();
+        yield result;
+      } else if (exhausted) {
+        if (failure) throw failure.error;
+        return;
+      } else {
+        await orAbort(/** @type {Promise<void>} */ (pulling), stop.signal);
+      }
+    }
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+    stop.abort();
+    // not awaited: a generator that waits for its own source would keep the caller waiting, too
+    if (!exhausted) Promise.resolve(source.return?.()).catch(() => {});
+  }
+}
+
+/**
+ * @template T
+ * @returns {{ done: Promise<T>, resolve: (value: T) => void, reject: (error: unknown) => void }}
+ */
+function deferred() {
+  /** @type {(value: T) => void} */
+  let resolve = () => {};
+  /** @type {(error: unknown) => void} */
+  let reject = () => {};
+  const done = new Promise((/** @type {(value: T) => void} */ onDone, onError) => {
+    resolve = onDone;
+    reject = onError;
+  });
+  // a result nobody waits for any more may fail without notice
+  done.catch(() => {});
+  return { done, resolve, reject };
+}
+
+/**
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {AbortSignal} signal
+ * @returns {Promise<T>}
+ */
+function orAbort(promise, signal) {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(cancelled(signal));
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}

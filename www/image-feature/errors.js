@@ -1,0 +1,97 @@
+/**
+ * What kind of thing went wrong. The words are those of the Rust crate's `ErrorKind`.
+ *
+ * - `decode`: the bytes are not an image that can be decoded: damaged, truncated, or no image at all
+ * - `unsupported`: well formed, but of a kind this package or this browser cannot handle
+ * - `limit`: a limit on size, pixels or memory was exceeded
+ * - `model`: a model file is damaged, incomplete, or of another architecture
+ * - `io`: a file or an address could not be read
+ * - `device`: a compute device could not be opened, or failed
+ * - `usage`: an argument is wrong, or the extractor was disposed of
+ * - `cancelled`: the caller's `signal` was aborted
+ * - `internal`: a bug in this package
+ *
+ * @typedef {"decode" | "unsupported" | "limit" | "model" | "io" | "device" | "usage" | "cancelled" | "internal"} ErrorKind
+ */
+
+/** @type {ReadonlySet<string>} */
+const KINDS = new Set(["decode", "unsupported", "limit", "model", "io", "device", "usage", "cancelled", "internal"]);
+
+/**
+ * An error as it travels between threads: `Error` subclasses lose their class and own fields when they are cloned.
+ *
+ * @typedef {{ kind: ErrorKind, message: string, cause?: string, fatal: boolean }} ErrorMessage
+ */
+
+/** Every error this package throws. `kind` says whose fault it is, `message` names the thing and what to do. */
+export class ImageFeatureError extends Error {
+  /**
+   * @param {ErrorKind} kind
+   * @param {string} message
+   * @param {{ cause?: unknown }} [options]
+   */
+  constructor(kind, message, options) {
+    super(message, options);
+    /** @type {ErrorKind} */
+    this.kind = kind;
+  }
+
+  /** @override */
+  get name() {
+    return "ImageFeatureError";
+  }
+}
+
+/**
+ * Any thrown value as an `ImageFeatureError`; `context`, where given, goes in front of the message.
+ *
+ * Errors from wasm carry a `kind` of their own; others get `kind`, unless they are a trap or an abort.
+ *
+ * @param {unknown} thrown
+ * @param {ErrorKind} [kind]
+ * @param {string} [context]
+ * @returns {ImageFeatureError}
+ */
+export function toError(thrown, kind = "internal", context = "") {
+  const prefix = context && `${context}: `;
+  if (thrown instanceof ImageFeatureError) {
+    return prefix ? new ImageFeatureError(thrown.kind, prefix + thrown.message, { cause: thrown.cause }) : thrown;
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  if (isTrap(thrown)) {
+    return new ImageFeatureError("internal", `${prefix}the WebAssembly core stopped (${message})`, { cause: thrown });
+  }
+  if (thrown instanceof DOMException && thrown.name === "AbortError") {
+    return new ImageFeatureError("cancelled", `${prefix}cancelled`, { cause: thrown });
+  }
+  const own = /** @type {{ kind?: unknown }} */ (Object(thrown)).kind;
+  const known = typeof own === "string" && KINDS.has(own) ? /** @type {ErrorKind} */ (own) : kind;
+  return new ImageFeatureError(known, prefix + message, { cause: thrown });
+}
+
+/**
+ * Whether WebAssembly trapped. Its memory is then in no defined state: the instance must not be called again.
+ *
+ * @param {unknown} thrown
+ */
+export function isTrap(thrown) {
+  const cause = thrown instanceof ImageFeatureError ? thrown.cause : thrown;
+  if (cause instanceof WebAssembly.RuntimeError) return true;
+  return cause instanceof Error && /call stack|too much recursion/i.test(cause.message);
+}
+
+/**
+ * The error of an aborted call; the signal's reason is its cause.
+ *
+ * @param {AbortSignal} signal
+ */
+export function cancelled(signal) {
+  return new ImageFeatureError("cancelled", "cancelled", { cause: signal.reason });
+}
+
+/**
+ * @param {AbortSignal | undefined} signal
+ */
+export function throwIfAborted(signal) {
+  if (signal?.aborted) throw cancelled(signal);
+}

@@ -1,0 +1,119 @@
+/**
+ * What this browser can do, and the files that make use of it.
+ */
+
+import { ImageFeatureError, cancelled, throwIfAborted, toError } from "./errors.js";
+
+/** A module whose one function holds a v128 instruction. */
+const SIMD = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
+]);
+
+/** Some drivers never answer. */
+const ADAPTER_TIMEOUT_MS = 10_000;
+
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render|\bwarp\b|software/i;
+
+/** Refuses browsers that cannot run the WebAssembly at all. */
+export function requireSimd() {
+  if (typeof WebAssembly === "object" && WebAssembly.validate(SIMD)) return;
+  throw new ImageFeatureError(
+    "unsupported",
+    "this browser does not run WebAssembly with SIMD; Chrome 91, Firefox 89, Safari 16.4 and later do",
+  );
+}
+
+/**
+ * Whether WebGPU can and should be used here: the adapter's name, or the reason against it, in words.
+ *
+ * @param {boolean} softwareToo whether an adapter that computes on the CPU will do
+ * @returns {Promise<{ adapter: string } | { reason: string }>}
+ */
+export async function probeGpu(softwareToo) {
+  if (!globalThis.isSecureContext) return { reason: "WebGPU needs a secure page: serve it over https, or from localhost" };
+  if (!navigator.gpu) return { reason: "this browser has no WebGPU" };
+  /** @type {GPUAdapter | null | "late"} */
+  let adapter;
+  try {
+    adapter = await Promise.race([
+      navigator.gpu.requestAdapter({ powerPreference: "high-performance" }),
+      new Promise((/** @type {(value: "late") => void} */ resolve) => setTimeout(resolve, ADAPTER_TIMEOUT_MS, "late")),
+    ]);
+  } catch (error) {
+    return { reason: `WebGPU did not open: ${toError(error).message}` };
+  }
+  if (adapter === "late") return { reason: `no WebGPU adapter answered within ${ADAPTER_TIMEOUT_MS / 1000} seconds` };
+  if (!adapter) return { reason: "the browser found no WebGPU adapter: no GPU, or its driver is blocked" };
+  const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
+  const words = [vendor, architecture, device, description].filter(Boolean);
+  const name = description || words.join(" ") || "unnamed adapter";
+  if (!softwareToo && (isFallbackAdapter || SOFTWARE.test(words.join(" ")))) {
+    return { reason: `the only WebGPU adapter (${name}) computes in software, slower than the CPU path` };
+  }
+  return { adapter: name };
+}
+
+/**
+ * `fetch`, with a clear error where it fails or the server answers with anything but the file.
+ *
+ * @param {string | URL} address
+ * @param {{ signal?: AbortSignal, cache?: RequestCache }} [options]
+ * @returns {Promise<Response>}
+ */
+export async function fetchChecked(address, { signal, cache } = {}) {
+  throwIfAborted(signal);
+  let response;
+  try {
+    response = await fetch(address, { signal, cache });
+  } catch (error) {
+    if (signal?.aborted) throw cancelled(signal);
+    throw new ImageFeatureError("io", `${address}: no answer; is the address right, and does its server allow this page to read it (CORS)?`, { cause: error });
+  }
+  if (!response.ok) {
+    throw new ImageFeatureError("io", `${address}: the server answered ${response.status} ${response.statusText}`.trimEnd());
+  }
+  return response;
+}
+
+/**
+ * Passes a response's body on and reports the bytes that went by.
+ *
+ * @param {Response} response
+ * @param {(loaded: number, total?: number) => void} onProgress
+ * @returns {ReadableStream<Uint8Array<ArrayBuffer>>}
+ */
+export function countBytes(response, onProgress) {
+  // the length is that of the compressed bytes where there is a coding, and the stream's bytes are the others
+  const length = response.headers.has("content-encoding") ? 0 : Number(response.headers.get("content-length"));
+  let loaded = 0;
+  const counter = new TransformStream({
+    transform(chunk, controller) {
+      loaded += chunk.byteLength;
+      onProgress(loaded, length || undefined);
+      controller.enqueue(chunk);
+    },
+  });
+  return (response.body ?? new Blob([]).stream()).pipeThrough(counter);
+}
+
+/**
+ * Fetches a WebAssembly file and compiles it while it arrives.
+ *
+ * @param {URL} address
+ * @param {{ signal: AbortSignal, onProgress: (loaded: number, total?: number) => void }} options
+ * @returns {Promise<WebAssembly.Module>}
+ */
+export async function compileWasm(address, { signal, onProgress }) {
+  const response = await fetchChecked(address, { signal });
+  const body = countBytes(response, onProgress);
+  try {
+    // a Response of our own: servers that do not know the type of .wasm files are common
+    return await WebAssembly.compileStreaming(new Response(body, { headers: { "content-type": "application/wasm" } }));
+  } catch (error) {
+    if (signal.aborted) throw cancelled(signal);
+    if (error instanceof WebAssembly.CompileError) {
+      throw new ImageFeatureError("unsupported", `${address}: not WebAssembly this browser can run`, { cause: error });
+    }
+    throw new ImageFeatureError("io", `${address}: the download broke off`, { cause: error });
+  }
+}

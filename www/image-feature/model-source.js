@@ -1,0 +1,148 @@
+/**
+ * Model files as the caller has them: on the page made ready for the worker, in the worker read into memory.
+ */
+
+import { ImageFeatureError, cancelled, throwIfAborted } from "./errors.js";
+import { countBytes, fetchChecked } from "./loader.js";
+
+/**
+ * Where a model comes from: the address of an archive or a single file, a file, its bytes, or the loose files of an
+ * exported model (`inference.json` or `inference.pdmodel`, `inference.pdiparams`, `inference.yml`).
+ *
+ * @typedef {string | URL | Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | File[]} ModelSource
+ *
+ * @typedef {{ name: string, blob: Blob } | { address: string }} ModelPart
+ * @typedef {{ name: string, bytes: Uint8Array<ArrayBuffer> }} ModelBytes
+ */
+
+/** Larger files are refused before they are read: they would not fit into WebAssembly's memory. */
+const MAX_BYTES = 1.5 * 2 ** 30;
+
+const BUNDLED = new Set(["default", "PP-ShiTuV2_rec"]);
+
+const OFFICIAL =
+  "https://paddle-model-ecology.bj.bcebos.com/paddlex/official_inference_model/paddle3.0b1_v2/PP-ShiTuV2_rec_infer.tar";
+
+/**
+ * @param {ModelSource} source
+ * @returns {ModelPart[]}
+ */
+export function toModelParts(source) {
+  if (typeof source === "string" && BUNDLED.has(source)) {
+    throw new ImageFeatureError(
+      "unsupported",
+      `the bundled model "${source}" is still to come: give the official archive, ${OFFICIAL}, as a file or from your own server`,
+    );
+  }
+  if (typeof source === "string" || source instanceof URL) {
+    return [{ address: absolute(source) }];
+  }
+  if (source instanceof Blob) return [fromBlob(source)];
+  // a Blob keeps the bytes for a restart even if the caller changes or transfers the buffer
+  if (source instanceof ArrayBuffer || source instanceof Uint8Array) return [{ name: "model", blob: new Blob([source]) }];
+  if (Array.isArray(source) && source.length > 0 && source.every((file) => file instanceof File)) {
+    return source.map(fromBlob);
+  }
+  throw new ImageFeatureError("usage", "a model is an address, a File or Blob, its bytes, or an array of Files");
+}
+
+/**
+ * @param {Blob} blob
+ * @returns {{ name: string, blob: Blob }}
+ */
+function fromBlob(blob) {
+  return { name: blob instanceof File ? blob.name : "model", blob };
+}
+
+/** @param {string | URL} address */
+function absolute(address) {
+  try {
+    return new URL(address, globalThis.document?.baseURI ?? location.href).href;
+  } catch (error) {
+    throw new ImageFeatureError("usage", `not an address: ${address}`, { cause: error });
+  }
+}
+
+/**
+ * Reads a model's files, from the network where they lie there, and checks the sha256 where one is given.
+ *
+ * @param {{ parts: ModelPart[], cache: "default" | "none", sha256?: string }} request
+ * @param {AbortSignal} signal
+ * @param {import("./progress.js").StagedProgress} progress
+ * @returns {Promise<ModelBytes[]>}
+ */
+export async function readModel({ parts, cache, sha256 }, signal, progress) {
+  const read = (/** @type {ModelPart} */ part) =>
+    "blob" in part ? readBlob(part.name, part.blob, progress) : download(part.address, cache, signal, progress);
+  const files = await Promise.all(parts.map(read));
+  progress.finish("download");
+  if (sha256) await verify(files[0], sha256);
+  progress.finish("verify");
+  throwIfAborted(signal);
+  return files;
+}
+
+/**
+ * @param {string} name
+ * @param {Blob} blob
+ * @param {import("./progress.js").StagedProgress} progress
+ * @returns {Promise<ModelBytes>}
+ */
+async function readBlob(name, blob, progress) {
+  checkSize(name, blob.size);
+  try {
+    const bytes = new Uint8Array(await blob.arrayBuffer());
+    progress.report("download", name, blob.size, blob.size);
+    return { name, bytes };
+  } catch (error) {
+    throw new ImageFeatureError("io", `${name}: could not be read; was it moved or changed?`, { cause: error });
+  }
+}
+
+/**
+ * @param {string} address
+ * @param {"default" | "none"} cache
+ * @param {AbortSignal} signal
+ * @param {import("./progress.js").StagedProgress} progress
+ * @returns {Promise<ModelBytes>}
+ */
+async function download(address, cache, signal, progress) {
+  const response = await fetchChecked(address, { signal, cache: cache === "none" ? "no-store" : "default" });
+  checkSize(address, Number(response.headers.get("content-length")));
+  const body = countBytes(response, (loaded, total) => {
+    checkSize(address, loaded);
+    progress.report("download", address, loaded, total);
+  });
+  const name = decodeURIComponent(new URL(address).pathname.split("/").pop() || "model");
+  try {
+    return { name, bytes: new Uint8Array(await new Response(body).arrayBuffer()) };
+  } catch (error) {
+    if (signal.aborted) throw cancelled(signal);
+    if (error instanceof ImageFeatureError) throw error;
+    throw new ImageFeatureError("io", `${address}: the download broke off`, { cause: error });
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {number} size
+ */
+function checkSize(name, size) {
+  if (size <= MAX_BYTES) return;
+  throw new ImageFeatureError("limit", `${name}: larger than ${MAX_BYTES / 2 ** 30} GiB, too large for a model in the browser`);
+}
+
+/**
+ * @param {ModelBytes} file
+ * @param {string} expected
+ */
+async function verify({ name, bytes }, expected) {
+  if (!globalThis.crypto?.subtle) {
+    throw new ImageFeatureError("unsupported", "sha256 can only be checked on a secure page: serve it over https, or from localhost");
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const actual = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (actual !== expected.toLowerCase()) {
+    throw new ImageFeatureError("model", `${name}: its sha256 is ${actual}, expected ${expected}; is it the right file, and complete?`);
+  }
+}

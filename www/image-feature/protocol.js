@@ -1,0 +1,42 @@
+/** What travels between the page and its worker. */
+
+/**
+ * What was loaded, and where it runs.
+ *
+ * - `model`: its name
+ * - `dimension`: how many numbers a feature has
+ * - `device`: `"webgpu"` or `"cpu"`
+ * - `adapter`: the GPU's name, where there is one
+ * - `threads`: of the CPU path
+ * - `simd`: whether the WebAssembly uses vector instructions
+ * - `dtype`: how the weights are held
+ * - `reasons`: why other devices were not chosen, in words
+ *
+ * @typedef {{ model: string, dimension: number, device: "webgpu" | "cpu", adapter: string | null, threads: number,
+ *   simd: boolean, dtype: "f32", reasons: string[] }} ExtractorInfo
+ */
+
+/**
+ * An image's feature.
+ *
+ * - `feature`: the L2-normalised vector; the cosine of two images is the dot product of theirs
+ * - `decoder`: who turned the bytes into pixels: `"image-feature"` exactly as PaddleX does, or the `"browser"`
+ * - `milliseconds`: how long the image took to `preprocess`, and its share of the `network` run
+ *
+ * @typedef {{ feature: Float32Array<ArrayBuffer>, decoder: "image-feature" | "browser",
+ *   milliseconds: { preprocess: number, network: number } }} Embedding
+ */
+
+/**
+ * @typedef {object} LoadRequest
+ * @property {import("./model-source.js").ModelPart[]} parts
+ * @property {"auto" | "webgpu" | "cpu"} device
+ * @property {"default" | "none"} cache
+ * @property {string} [sha256]
+ * @property {string} [wasm]
+ *
+ * @typedef {{ input: import("./image-source.js").ImageInput, roi?: import("./image-source.js").Roi }} EmbedRequest
+ * @typedef {Embedding | { error: { kind: import("./errors.js").ErrorKind, message: string } }} EmbedAnswer
+ */
+
+export {};

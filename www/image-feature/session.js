@@ -1,0 +1,288 @@
+/**
+ * One loaded model on one device: what the worker holds.
+ */
+
+import { orTrap, startCpuCore, startGpuCore } from "./core.js";
+import { ImageFeatureError, isTrap, throwIfAborted, toError } from "./errors.js";
+import { decodeByBrowser, readPixels } from "./image-source.js";
+import { probeGpu, requireSimd } from "./loader.js";
+import { readModel } from "./model-source.js";
+import { StagedProgress } from "./progress.js";
+
+/**
+ * @typedef {import("./protocol.js").Embedding} Embedding
+ * @typedef {import("./protocol.js").LoadRequest} LoadRequest
+ * @typedef {import("./protocol.js").EmbedRequest} EmbedRequest
+ * @typedef {import("./protocol.js").EmbedAnswer} EmbedAnswer
+ * @typedef {import("./protocol.js").ExtractorInfo} ExtractorInfo
+ * @typedef {import("./wasm/cpu/image_feature.js").ModelFile} ModelFile
+ * @typedef {import("./wasm/cpu/image_feature.js").Network | import("./wasm/gpu/image_feature.js").Network} Network
+ * @typedef {{ values: Float32Array, decoder: Embedding["decoder"], milliseconds: number }} Preprocessed
+ */
+
+/** Larger files are refused before they are read. */
+const MAX_IMAGE_BYTES = 512 * 2 ** 20;
+
+/** With `auto`, a GPU that takes longer than this to give its first result is left alone. */
+const GPU_TIMEOUT_MS = 60_000;
+
+/**
+ * What a worker answers, and how to end it.
+ *
+ * @returns {{ handlers: import("./bridge.js").Handlers, dispose: () => Promise<void> }}
+ */
+export function createSession() {
+  /** @type {Session | undefined} */
+  let session;
+  const handlers = {
+    async load(/** @type {LoadRequest} */ request, /** @type {import("./bridge.js").Call} */ { signal, onProgress }) {
+      session = await Session.load(request, signal, onProgress);
+      return { value: session.info };
+    },
+    async embed(/** @type {EmbedRequest[]} */ requests, /** @type {import("./bridge.js").Call} */ { signal }) {
+      if (!session) throw new ImageFeatureError("internal", "no model is loaded");
+      const value = await session.embed(requests, signal);
+      return { value, transfer: value.flatMap((answer) => ("feature" in answer ? [answer.feature.buffer] : [])) };
+    },
+  };
+  // after a trap there is nothing to be freed one could trust
+  return { handlers, dispose: async () => session?.dispose().catch(() => {}) };
+}
+
+class Session {
+  #model;
+  #network;
+  /** @type {Promise<unknown>} */
+  #lastRun = Promise.resolve();
+
+  /**
+   * @param {ModelFile} model
+   * @param {Network} network
+   * @param {ExtractorInfo} info
+   */
+  constructor(model, network, info) {
+    this.#model = model;
+    this.#network = network;
+    this.info = info;
+  }
+
+  /**
+   * @param {LoadRequest} request
+   * @param {AbortSignal} signal
+   * @param {(event: import("./progress.js").ProgressEvent) => void} onProgress
+   */
+  static async load(request, signal, onProgress) {
+    requireSimd();
+    const progress = new StagedProgress({ download: 50, verify: 2, compile: 20, upload: 8, warmup: 20 }, onProgress);
+    // stops the downloads that still run when one of them fails
+    const stop = new AbortController();
+    const abort = () => stop.abort(signal.reason);
+    signal.addEventListener("abort", abort);
+    try {
+      const options = { signal: stop.signal, progress, folder: request.wasm };
+      const [files, cpu, gpu] = await Promise.all([
+        readModel(request, stop.signal, progress),
+        startCpuCore(options),
+        request.device === "cpu" ? undefined : findGpu(request.device, options),
+      ]);
+      progress.finish("compile");
+      throwIfAborted(signal);
+      const model = cpu.ModelFile.fromFiles(files.map(({ name }) => name), files.map(({ bytes }) => bytes));
+      const onCpu = await orTrap(cpu.Network.load(model));
+      const { simd } = onCpu.info();
+      const { network, ...device } = await placeNetwork(request.device, model, onCpu, gpu, progress);
+      throwIfAborted(signal);
+      const { name, dimension } = model.info();
+      progress.finish("upload");
+      progress.finish("warmup");
+      return new Session(model, network, { model: name, dimension, threads: 1, simd, dtype: "f32", ...device });
+    } catch (error) {
+      stop.abort();
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  /**
+   * Features of several images in one run of the network. An image that cannot be read does not stop the others.
+   *
+   * @param {EmbedRequest[]} requests
+   * @param {AbortSignal} signal
+   * @returns {Promise<EmbedAnswer[]>}
+   */
+  async embed(requests, signal) {
+    /** @type {(Preprocessed | ImageFeatureError)[]} */
+    const images = [];
+    for (const request of requests) {
+      throwIfAborted(signal);
+      images.push(await this.#preprocess(request));
+    }
+    const good = images.flatMap((image) => (image instanceof ImageFeatureError ? [] : [image]));
+    const { features, milliseconds } = good.length > 0 ? await this.#run(good, signal) : { features: [], milliseconds: 0 };
+    return images.map((image) => {
+      if (image instanceof ImageFeatureError) return { error: { kind: image.kind, message: image.message } };
+      const feature = /** @type {Float32Array<ArrayBuffer>} */ (features.shift());
+      const times = { preprocess: image.milliseconds, network: milliseconds / good.length };
+      return { feature, decoder: image.decoder, milliseconds: times };
+    });
+  }
+
+  /** Gives the memory back, after the run that is under way. */
+  async dispose() {
+    await this.#lastRun;
+    this.#network.free();
+    this.#model.free();
+  }
+
+  /**
+   * @param {EmbedRequest} request
+   * @returns {Promise<Preprocessed | ImageFeatureError>}
+   */
+  async #preprocess({ input, roi }) {
+    try {
+      if ("blob" in input) return await this.#fromFile(input.blob, roi);
+      return this.#fromPixels(input, roi);
+    } catch (error) {
+      // the instance must not be used again, so this is not one image's error
+      if (isTrap(error)) throw error;
+      return toError(error);
+    }
+  }
+
+  /**
+   * @param {Blob} blob
+   * @param {import("./image-source.js").Roi} [roi]
+   * @returns {Promise<Preprocessed>}
+   */
+  async #fromFile(blob, roi) {
+    const bytes = await readImage(blob);
+    const start = performance.now();
+    try {
+      const values = this.#model.preprocessBytes(bytes, roi);
+      return { values, decoder: "image-feature", milliseconds: performance.now() - start };
+    } catch (error) {
+      if (toError(error).kind !== "unsupported") throw error;
+      // AVIF, HEIC and the like, where the browser knows them
+      const bitmap = await decodeByBrowser(blob).catch(() => {
+        throw error;
+      });
+      return this.#fromPixels({ bitmap }, roi);
+    }
+  }
+
+  /**
+   * @param {{ bitmap: ImageBitmap } | { pixels: Uint8Array, width: number, height: number }} input
+   * @param {import("./image-source.js").Roi} [roi]
+   * @returns {Preprocessed}
+   */
+  #fromPixels(input, roi) {
+    const start = performance.now();
+    const { pixels, width, height } = "bitmap" in input ? readPixels(input.bitmap) : input;
+    const values = this.#model.preprocessRgba(pixels, width, height, roi);
+    return { values, decoder: "browser", milliseconds: performance.now() - start };
+  }
+
+  /**
+   * @param {Preprocessed[]} images
+   * @param {AbortSignal} signal
+   */
+  #run(images, signal) {
+    const size = images[0].values.length;
+    const input = new Float32Array(size * images.length);
+    images.forEach(({ values }, index) => input.set(values, index * size));
+    // one run at a time: the next batch is preprocessed meanwhile
+    const run = this.#lastRun.then(async () => {
+      throwIfAborted(signal);
+      const start = performance.now();
+      const output = await orTrap(this.#network.run(input, images.length));
+      const milliseconds = performance.now() - start;
+      const { dimension } = this.info;
+      return { features: images.map((_, index) => output.slice(index * dimension, (index + 1) * dimension)), milliseconds };
+    });
+    this.#lastRun = run.catch(() => {});
+    return run;
+  }
+}
+
+/**
+ * The GPU core, started where an adapter answers, or the reason why not.
+ *
+ * @typedef {{ core: typeof import("./wasm/gpu/image_feature.js"), adapter: string } | { reason: string }} Gpu
+ *
+ * @param {"auto" | "webgpu"} device
+ * @param {import("./core.js").StartOptions} options
+ * @returns {Promise<Gpu>}
+ */
+async function findGpu(device, options) {
+  const found = await probeGpu(device === "webgpu");
+  if ("adapter" in found) {
+    try {
+      return { core: await startGpuCore(options), adapter: found.adapter };
+    } catch (error) {
+      throwIfAborted(options.signal);
+      if (device === "webgpu") throw error;
+      return { reason: `its WebAssembly did not load: ${toError(error).message}` };
+    }
+  }
+  if (device === "webgpu") throw new ImageFeatureError("device", `WebGPU cannot be used: ${found.reason}`);
+  return found;
+}
+
+/**
+ * Moves the network to the GPU where there is one that computes correctly, else leaves it on the CPU.
+ *
+ * @param {"auto" | "webgpu" | "cpu"} device
+ * @param {ModelFile} model
+ * @param {import("./wasm/cpu/image_feature.js").Network} onCpu
+ * @param {Gpu | undefined} gpu
+ * @param {StagedProgress} progress
+ * @returns {Promise<{ network: Network, device: "webgpu" | "cpu", adapter: string | null, reasons: string[] }>}
+ */
+async function placeNetwork(device, model, onCpu, gpu, progress) {
+  const stay = (/** @type {string[]} */ reasons) => ({ network: onCpu, device: /** @type {const} */ ("cpu"), adapter: null, reasons });
+  if (!gpu) return stay([]);
+  if ("reason" in gpu) return stay([`WebGPU: ${gpu.reason}`]);
+  // what fails here is the CPU's, which nothing can stand in for
+  const expected = await orTrap(onCpu.probe());
+  const weights = model.toSafetensors("f32");
+  progress.finish("upload");
+  try {
+    const opened = orTrap(gpu.core.Network.load(weights, expected));
+    const network = await (device === "auto" ? withinTimeout(opened) : opened);
+    onCpu.free();
+    return { network, device: "webgpu", adapter: gpu.adapter, reasons: [] };
+  } catch (error) {
+    const { message } = toError(error);
+    if (device === "webgpu") throw new ImageFeatureError("device", `WebGPU cannot be used: ${message}`, { cause: error });
+    return stay([`WebGPU: ${message}`]);
+  }
+}
+
+/**
+ * @template T
+ * @param {Promise<T>} opened
+ * @returns {Promise<T>}
+ */
+function withinTimeout(opened) {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new ImageFeatureError("device", `no first result within ${GPU_TIMEOUT_MS / 1000} seconds`));
+    const timer = setTimeout(late, GPU_TIMEOUT_MS);
+    opened.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/**
+ * @param {Blob} blob
+ * @returns {Promise<Uint8Array>}
+ */
+async function readImage(blob) {
+  if (blob.size > MAX_IMAGE_BYTES) {
+    throw new ImageFeatureError("limit", `the image file is larger than ${MAX_IMAGE_BYTES / 2 ** 20} MiB`);
+  }
+  try {
+    return new Uint8Array(await blob.arrayBuffer());
+  } catch (error) {
+    throw new ImageFeatureError("io", "the image file could not be read; was it moved or changed?", { cause: error });
+  }
+}
