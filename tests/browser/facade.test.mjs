@@ -44,7 +44,7 @@ async function setUp(given) {
           (value) => ({ value }),
           (error) => ({ kind: error.kind, message: error.message, ours: error instanceof api.ImageFeatureError, cause: String(error.cause) }),
         ),
-        new Promise((resolve) => setTimeout(resolve, 20_000, "hangs")),
+        new Promise((resolve) => setTimeout(resolve, 60_000, "hangs")),
       ]),
     async collect(iterable) {
       const results = [];
@@ -63,7 +63,7 @@ async function setUp(given) {
  * @param {{ expected?: RegExp, given?: unknown }} [options]
  */
 function inBrowser(name, body, check, { expected, given } = {}) {
-  test(name, { timeout: 60_000 }, async () => {
+  test(name, { timeout: 180_000 }, async () => {
     const { page, close } = await openPage(browser, `${site.url}/empty.html`);
     check(await page.evaluate(body, await page.evaluateHandle(setUp, given)));
     assert.deepEqual(await close(expected), []);
@@ -326,22 +326,20 @@ inBrowser(
     const aborted = AbortSignal.abort("no time");
     const extractor = await load({ milliseconds: 4000 });
     const soon = () => AbortSignal.timeout(50);
-    const start = performance.now();
     const outcomes = {
       before: await outcome(load({}, { signal: aborted })),
       download: await outcome(FeatureExtractor.load("/slow-model", { device: "cpu", signal: soon() })),
       embedBefore: await outcome(extractor.embed(image("x"), { signal: aborted })),
+      // rejected while the network still runs, or the value would have come
       embed: await outcome(extractor.embed(image("x"), { signal: soon() })),
       many: await outcome(collect(extractor.embedMany([image("x"), image("y")], { signal: soon() }))),
       source: await outcome(collect(extractor.embedMany((async function* () { await new Promise(() => {}); })(), { signal: soon() }))),
     };
-    const milliseconds = performance.now() - start;
-    return { outcomes, milliseconds, afterwards: await extractor.embed(image("x")).then(({ feature }) => feature.length) };
+    return { outcomes, afterwards: await extractor.embed(image("x")).then(({ feature }) => feature.length) };
   },
-  ({ outcomes, milliseconds, afterwards }) => {
+  ({ outcomes, afterwards }) => {
     for (const [name, { kind, ours }] of Object.entries(outcomes)) assert.deepEqual([name, kind, ours], [name, "cancelled", true]);
     assert.equal(outcomes.before.cause, "no time");
-    assert.ok(milliseconds < 4000, `${milliseconds} ms`);
     assert.equal(afterwards, 512);
   },
 );
@@ -349,7 +347,8 @@ inBrowser(
 inBrowser(
   "disposing rejects what waits and what comes later, and can be repeated",
   async ({ load, image, outcome, collect }) => {
-    const extractor = await load({ milliseconds: 500 });
+    // longer than any delay of this page's: what waits can only end by being disposed of
+    const extractor = await load({ milliseconds: 30_000 });
     const waiting = outcome(extractor.embed(image("x")));
     const many = outcome(collect(extractor.embedMany([image("x")])));
     await new Promise((resolve) => setTimeout(resolve, 50));

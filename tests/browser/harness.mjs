@@ -1,9 +1,11 @@
 /** What the browser tests share: servers, a browser, golden data. */
 
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -69,6 +71,46 @@ export async function openPage(browser, url, options) {
     },
   };
 }
+
+/** How long a page may take to show what it should, on a machine that is busy with other things. */
+const PATIENCE_MS = 60_000;
+
+/**
+ * Reads a page until `check` accepts what it shows: pages draw when the browser lets them, not when a test looks. After
+ * `PATIENCE_MS` the check's own error, with the expected and the last actual value, is the test's.
+ *
+ * @template T
+ * @param {() => T | Promise<T>} read
+ * @param {(value: T) => void} check an assertion; another error is thrown at once
+ */
+export async function eventually(read, check) {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const value = await read();
+    try {
+      return check(value);
+    } catch (error) {
+      if (!(error instanceof assert.AssertionError) || performance.now() > deadline) throw error;
+    }
+    await setTimeout(50);
+  }
+}
+
+/** Assertions on what a page shows or will show soon; each gets a locator, or a page for its address. */
+export const shows = {
+  /** @param {import("playwright-core").Locator} locator @param {RegExp[]} expected each is found in its text */
+  text: (locator, ...expected) =>
+    eventually(() => locator.innerText(), (text) => expected.forEach((pattern) => assert.match(text, pattern))),
+  /** @param {import("playwright-core").Locator} locator @param {number} expected how many elements it finds */
+  count: (locator, expected) => eventually(() => locator.count(), (count) => assert.equal(count, expected, `${locator}: how many`)),
+  /** @param {import("playwright-core").Locator} locator @param {string} name @param {string} expected */
+  attribute: (locator, name, expected) =>
+    eventually(() => locator.getAttribute(name), (value) => assert.equal(value, expected, `${locator}: ${name}`)),
+  /** @param {import("playwright-core").Locator} locator */
+  checked: (locator) => eventually(() => locator.isChecked(), (checked) => assert.ok(checked, `${locator} is not checked`)),
+  /** @param {import("playwright-core").Page} page @param {RegExp} expected */
+  address: (page, expected) => eventually(() => page.url(), (url) => assert.match(url, expected)),
+};
 
 /** `image-feature serve`, where it was built, else a server like it. */
 export async function serveSite(folder = WWW) {
