@@ -38,18 +38,22 @@
 //!
 //! # Features
 //!
-//! - `flex` (default): the CPU, through burn-flex.
+//! - `cpu` (default): the CPU, by this crate's own engine.
+//! - `flex` (default): Burn's CPU backend, the reference that the others are tested against.
 //! - `webgpu` (default): GPUs, through wgpu.
 //! - `cuda`: NVIDIA GPUs; compiled only on request.
 //! - `cli` (default): the program `image-feature`.
 //!
 //! Without any of the devices, decoding, preprocessing and model files remain.
-#![forbid(unsafe_code)]
+// only the CPU's kernels may ask for it
+#![deny(unsafe_code)]
 
 #[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
 #[doc(hidden)]
 pub mod cli;
 mod device;
+#[cfg(feature = "cpu")]
+pub mod engine;
 mod error;
 #[cfg(feature = "burn")]
 mod extractor;

@@ -80,13 +80,13 @@ pub(crate) fn fold_norm(weight: &Tensor, norm: &str, tensors: &Tensors) -> Resul
 }
 
 /// BatchNorm with fixed statistics, as `x * factor + shift`.
-struct NormFactors {
-    factor: Vec<f64>,
-    shift: Vec<f64>,
+pub(crate) struct NormFactors {
+    pub factor: Vec<f64>,
+    pub shift: Vec<f64>,
 }
 
 impl NormFactors {
-    fn read(path: &str, channels: usize, tensors: &Tensors) -> Result<Self> {
+    pub fn read(path: &str, channels: usize, tensors: &Tensors) -> Result<Self> {
         let read = |name: &str| Ok::<_, crate::Error>(&tensors.expect(&format!("{path}.{name}"), &[channels])?.values);
         let (gamma, beta, mean, variance) = (read("weight")?, read("bias")?, read("_mean")?, read("_variance")?);
         let factor: Vec<f64> =

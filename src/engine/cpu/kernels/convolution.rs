@@ -1,0 +1,103 @@
+//! Dense convolution of few planes, as a network's first layer has it: no rearranged copy of the input is made.
+
+use super::super::lanes::Lanes;
+use super::Activation;
+
+/// One row of a convolution's output, from planes with a margin of zeros.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Convolution {
+    /// Output pixels.
+    pub width: usize,
+    /// Output channels, a multiple of [`CHANNELS`](super::CHANNELS).
+    pub columns: usize,
+    /// Input pixels from an output pixel to the next.
+    pub stride: usize,
+    /// The first plane's value under the top left weight at the first output pixel.
+    pub input: *const f32,
+    /// For each weight of an output channel, how far from there its input lies.
+    pub taps: *const usize,
+    /// Number of `taps`.
+    pub inner: usize,
+    /// As [`pack`](super::super::pack::panels) leaves them.
+    pub weights: *const f32,
+    /// `columns` values.
+    pub bias: *const f32,
+    pub output: *mut f32,
+    /// Values from an output pixel to the next.
+    pub output_stride: usize,
+    pub activation: Activation,
+}
+
+/// Runs a convolution in tiles of `ROWS` pixels x `VECTORS` registers of channels.
+///
+/// # Safety
+/// The instruction set of `V` must be enabled and every pointer of `work` valid for what its field says.
+#[inline(always)]
+pub(in super::super) unsafe fn convolution<V: Lanes, const ROWS: usize, const VECTORS: usize>(work: &Convolution) {
+    let mut column = 0;
+    while column < work.columns {
+        unsafe {
+            if work.columns - column >= VECTORS * V::COUNT {
+                panel::<V, ROWS, VECTORS>(work, column);
+                column += VECTORS * V::COUNT;
+            } else {
+                panel::<V, ROWS, 1>(work, column);
+                column += V::COUNT;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn panel<V: Lanes, const ROWS: usize, const VECTORS: usize>(work: &Convolution, column: usize) {
+    unsafe {
+        let mut x = 0;
+        while x + ROWS <= work.width {
+            tile::<V, ROWS, VECTORS>(work, column, x);
+            x += ROWS;
+        }
+        if ROWS > 4 && x + 4 <= work.width {
+            tile::<V, 4, VECTORS>(work, column, x);
+            x += 4;
+        }
+        while x < work.width {
+            tile::<V, 1, VECTORS>(work, column, x);
+            x += 1;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(work: &Convolution, column: usize, x: usize) {
+    unsafe {
+        let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
+        for v in 0..VECTORS {
+            let bias = V::load(work.bias.add(column + v * V::COUNT));
+            for row in &mut sums {
+                row[v] = bias;
+            }
+        }
+        let input = work.input.add(x * work.stride);
+        let mut weights = work.weights.add(column * work.inner);
+        for tap in 0..work.inner {
+            let from = input.add(*work.taps.add(tap));
+            let mut columns = [V::splat(0.0); VECTORS];
+            for (v, column) in columns.iter_mut().enumerate() {
+                *column = V::load(weights.add(v * V::COUNT));
+            }
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let value = V::splat(*from.add(row * work.stride));
+                for (sum, column) in sums.iter_mut().zip(columns) {
+                    *sum = sum.mul_add(value, column);
+                }
+            }
+            weights = weights.add(VECTORS * V::COUNT);
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            let to = work.output.add((x + row) * work.output_stride + column);
+            for (v, sum) in sums.iter().enumerate() {
+                work.activation.apply(*sum).store(to.add(v * V::COUNT));
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Depthwise convolution: each channel with its own 3x3 or 5x5 kernel.
+
+use super::super::lanes::Lanes;
+use super::Activation;
+
+/// Channels that are worked on before the next pixels are: their weights stay in the first-level cache.
+const BLOCK: usize = 64;
+
+/// Some rows of a depthwise convolution's output. The input has a margin of zeros wide enough for the kernel.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Depthwise {
+    /// Output rows.
+    pub height: usize,
+    /// Output pixels of a row.
+    pub width: usize,
+    /// A multiple of [`CHANNELS`](super::CHANNELS).
+    pub channels: usize,
+    /// 1 or 2.
+    pub stride: usize,
+    /// The input pixel under the top left weight at the first output pixel.
+    pub input: *const f32,
+    /// Values from an input pixel to the next.
+    pub input_pixel: usize,
+    /// Values from an input row to the next.
+    pub input_row: usize,
+    pub output: *mut f32,
+    /// Values from an output pixel to the next.
+    pub output_pixel: usize,
+    /// Values from an output row to the next.
+    pub output_row: usize,
+    /// `side * side` x `channels`.
+    pub weights: *const f32,
+    /// `channels` values.
+    pub bias: *const f32,
+    pub activation: Activation,
+    /// Where each channel's sum over the rows is left, unless null: `channels` values.
+    pub sums: *mut f32,
+}
+
+/// Runs a convolution with kernels of `SIDE` x `SIDE`, `PIXELS` neighbours at a time.
+///
+/// # Safety
+/// The instruction set of `V` must be enabled and every pointer of `work` valid for what its field says.
+#[inline(always)]
+pub(in super::super) unsafe fn depthwise<V: Lanes, const PIXELS: usize, const SIDE: usize>(work: &Depthwise) {
+    match work.stride {
+        1 => unsafe { strided::<V, PIXELS, SIDE, 1>(work) },
+        2 => unsafe { strided::<V, PIXELS, SIDE, 2>(work) },
+        stride => unreachable!("plans have depthwise strides of 1 and 2, not {stride}"),
+    }
+}
+
+#[inline(always)]
+unsafe fn strided<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE: usize>(work: &Depthwise) {
+    unsafe {
+        if !work.sums.is_null() {
+            work.sums.write_bytes(0, work.channels);
+        }
+        let mut start = 0;
+        while start < work.channels {
+            let end = work.channels.min(start + BLOCK);
+            for y in 0..work.height {
+                let mut x = 0;
+                while x + PIXELS <= work.width {
+                    pixels::<V, PIXELS, SIDE, STRIDE>(work, x, y, start, end);
+                    x += PIXELS;
+                }
+                if PIXELS > 4 && x + 4 <= work.width {
+                    pixels::<V, 4, SIDE, STRIDE>(work, x, y, start, end);
+                    x += 4;
+                }
+                if PIXELS > 2 && x + 2 <= work.width {
+                    pixels::<V, 2, SIDE, STRIDE>(work, x, y, start, end);
+                    x += 2;
+                }
+                while x < work.width {
+                    pixels::<V, 1, SIDE, STRIDE>(work, x, y, start, end);
+                    x += 1;
+                }
+            }
+            start = end;
+        }
+    }
+}
+
+/// `PIXELS` neighbouring output pixels, channels from `start` to `end`: each output is stored once.
+#[inline(always)]
+unsafe fn pixels<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE: usize>(
+    work: &Depthwise,
+    x: usize,
+    y: usize,
+    start: usize,
+    end: usize,
+) {
+    unsafe {
+        let input = work.input.add(y * STRIDE * work.input_row + x * STRIDE * work.input_pixel);
+        let output = work.output.add(y * work.output_row + x * work.output_pixel);
+        let mut channel = start;
+        while channel < end {
+            let mut sums = [V::load(work.bias.add(channel)); PIXELS];
+            for ky in 0..SIDE {
+                let row = input.add(ky * work.input_row + channel);
+                let weights = work.weights.add(ky * SIDE * work.channels + channel);
+                for kx in 0..SIDE {
+                    let weight = V::load(weights.add(kx * work.channels));
+                    for (pixel, sum) in sums.iter_mut().enumerate() {
+                        let value = V::load(row.add((pixel * STRIDE + kx) * work.input_pixel));
+                        *sum = sum.mul_add(value, weight);
+                    }
+                }
+            }
+            let mut total = V::splat(0.0);
+            for (pixel, sum) in sums.into_iter().enumerate() {
+                let value = work.activation.apply(sum);
+                value.store(output.add(pixel * work.output_pixel + channel));
+                total = total.add(value);
+            }
+            if !work.sums.is_null() {
+                let to = work.sums.add(channel);
+                V::load(to).add(total).store(to);
+            }
+            channel += V::COUNT;
+        }
+    }
+}

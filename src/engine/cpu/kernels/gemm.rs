@@ -1,0 +1,189 @@
+//! Matrix product with packed weights: 1x1 convolutions and fully connected layers.
+
+use super::super::lanes::Lanes;
+use super::Activation;
+
+/// `output = activation(input * weights + bias) + residual`
+#[derive(Clone, Copy)]
+pub(in super::super) struct Gemm {
+    /// Pixels.
+    pub rows: usize,
+    /// Input channels.
+    pub inner: usize,
+    /// Output channels, a multiple of [`CHANNELS`](super::CHANNELS).
+    pub columns: usize,
+    /// `rows` x `inner`.
+    pub input: *const f32,
+    /// Values from a pixel to the next.
+    pub input_stride: usize,
+    /// As [`pack`](super::super::pack::panels) leaves them, from the first of these columns on.
+    pub weights: *const f32,
+    /// `columns` values.
+    pub bias: *const f32,
+    /// `rows` x `columns`.
+    pub output: Pixels,
+    /// What is added after the activation, of the output's shape.
+    pub residual: Option<Pixels>,
+    pub activation: Activation,
+}
+
+/// Where consecutive pixels lie: image rows may be followed by a margin.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Pixels {
+    /// The first pixel.
+    pub start: *mut f32,
+    /// Values from a pixel to the next.
+    pub stride: usize,
+    /// Pixels of an image row from the first pixel on; later rows have `width`.
+    pub first: usize,
+    /// Pixels of an image row.
+    pub width: usize,
+    /// Values between the end of an image row and the start of the next.
+    pub margin: usize,
+}
+
+impl Pixels {
+    /// Pixels one after the other, without margins.
+    pub fn contiguous(start: *mut f32, stride: usize) -> Self {
+        Pixels { start, stride, first: usize::MAX, width: usize::MAX, margin: 0 }
+    }
+
+    /// The place of the first pixel; then `self` starts at the next one.
+    #[inline(always)]
+    unsafe fn advance(&mut self) -> *mut f32 {
+        let here = self.start;
+        self.start = self.start.wrapping_add(self.stride);
+        self.first -= 1;
+        if self.first == 0 {
+            self.start = self.start.wrapping_add(self.margin);
+            self.first = self.width;
+        }
+        here
+    }
+}
+
+/// Runs a product in tiles of `ROWS` x `VECTORS` registers.
+///
+/// # Safety
+/// The instruction set of `V` must be enabled and every pointer of `gemm` valid for what its field says.
+#[inline(always)]
+pub(in super::super) unsafe fn gemm<V: Lanes, const ROWS: usize, const VECTORS: usize>(gemm: &Gemm) {
+    let mut column = 0;
+    while column < gemm.columns {
+        unsafe {
+            let weights = gemm.weights.add(column * gemm.inner);
+            if gemm.columns - column >= VECTORS * V::COUNT {
+                panel::<V, ROWS, VECTORS>(gemm, weights, column);
+                column += VECTORS * V::COUNT;
+            } else {
+                panel::<V, ROWS, 1>(gemm, weights, column);
+                column += V::COUNT;
+            }
+        }
+    }
+}
+
+/// All rows of one panel of weights.
+#[inline(always)]
+unsafe fn panel<V: Lanes, const ROWS: usize, const VECTORS: usize>(gemm: &Gemm, weights: *const f32, column: usize) {
+    let mut at = Position { input: gemm.input, output: gemm.output, residual: gemm.residual };
+    let mut left = gemm.rows;
+    unsafe {
+        while left >= ROWS {
+            tile::<V, ROWS, VECTORS>(gemm, &mut at, weights, column);
+            left -= ROWS;
+        }
+        if ROWS > 8 && left >= 8 {
+            tile::<V, 8, VECTORS>(gemm, &mut at, weights, column);
+            left -= 8;
+        }
+        if ROWS > 4 && left >= 4 {
+            tile::<V, 4, VECTORS>(gemm, &mut at, weights, column);
+            left -= 4;
+        }
+        if ROWS > 2 && left >= 2 {
+            tile::<V, 2, VECTORS>(gemm, &mut at, weights, column);
+            left -= 2;
+        }
+        if left >= 1 {
+            tile::<V, 1, VECTORS>(gemm, &mut at, weights, column);
+        }
+    }
+}
+
+/// The next row of a product.
+struct Position {
+    input: *const f32,
+    output: Pixels,
+    residual: Option<Pixels>,
+}
+
+#[inline(always)]
+unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(
+    gemm: &Gemm,
+    at: &mut Position,
+    weights: *const f32,
+    column: usize,
+) {
+    unsafe {
+        let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
+        for (v, bias) in (0..VECTORS).map(|v| (v, V::load(gemm.bias.add(column + v * V::COUNT)))) {
+            for row in &mut sums {
+                row[v] = bias;
+            }
+        }
+        accumulate(&mut sums, at.input, gemm.input_stride, weights, gemm.inner);
+        at.input = at.input.wrapping_add(ROWS * gemm.input_stride);
+        for row in &mut sums {
+            for value in row.iter_mut() {
+                *value = gemm.activation.apply(*value);
+            }
+        }
+        if let Some(residual) = &mut at.residual {
+            for row in &mut sums {
+                let from = residual.advance().add(column);
+                for (v, value) in row.iter_mut().enumerate() {
+                    *value = value.add(V::load(from.add(v * V::COUNT)));
+                }
+            }
+        }
+        for row in &sums {
+            let to = at.output.advance().add(column);
+            for (v, value) in row.iter().enumerate() {
+                value.store(to.add(v * V::COUNT));
+            }
+        }
+    }
+}
+
+/// `sums += input * weights`: the loop in which nearly all time is spent.
+#[inline(always)]
+unsafe fn accumulate<V: Lanes, const ROWS: usize, const VECTORS: usize>(
+    sums: &mut [[V; VECTORS]; ROWS],
+    input: *const f32,
+    stride: usize,
+    mut weights: *const f32,
+    inner: usize,
+) {
+    let mut local = *sums;
+    let mut row_start = [input; ROWS];
+    for (row, start) in row_start.iter_mut().enumerate() {
+        *start = input.wrapping_add(row * stride);
+    }
+    for k in 0..inner {
+        unsafe {
+            let mut columns = [V::splat(0.0); VECTORS];
+            for (v, column) in columns.iter_mut().enumerate() {
+                *column = V::load(weights.add(v * V::COUNT));
+            }
+            for (row, sums) in local.iter_mut().enumerate() {
+                let value = V::splat(*row_start[row].add(k));
+                for (sum, column) in sums.iter_mut().zip(columns) {
+                    *sum = sum.mul_add(value, column);
+                }
+            }
+            weights = weights.add(VECTORS * V::COUNT);
+        }
+    }
+    *sums = local;
+}

@@ -1,0 +1,146 @@
+//! The kernels, and the choice among their compilations.
+//!
+//! Each kernel is written once over [`Lanes`](super::lanes::Lanes) and compiled for each instruction set; [`Kernels`] is
+//! one such compilation. All work on channels in multiples of [`CHANNELS`], so none has a remainder of channels to treat:
+//! the padding holds zeros, in weights and in pixels, and zeros it remains.
+
+mod convolution;
+mod depthwise;
+mod elementwise;
+mod gemm;
+
+pub(super) use convolution::Convolution;
+pub(super) use depthwise::Depthwise;
+pub(super) use gemm::{Gemm, Pixels};
+
+use super::lanes::Lanes;
+
+/// Channels are padded to a multiple of this: the lanes of the widest instruction set.
+pub(super) const CHANNELS: usize = 16;
+
+/// What follows a convolution's sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Activation {
+    None,
+    Relu,
+}
+
+impl Activation {
+    #[inline(always)]
+    unsafe fn apply<V: Lanes>(self, value: V) -> V {
+        match self {
+            Activation::None => value,
+            Activation::Relu => unsafe { value.max(V::splat(0.0)) },
+        }
+    }
+}
+
+/// The kernels, compiled for one instruction set.
+///
+/// # Safety
+/// Whoever calls one vouches that the machine has the instruction set ([`Kernels::available`] lists only those) and that
+/// pointers are valid as the kernel says.
+#[derive(Clone, Copy)]
+pub(super) struct Kernels {
+    /// The instruction set.
+    pub name: &'static str,
+    /// Columns of a panel of packed weights.
+    pub panel: usize,
+    /// Rows of a matrix tile: work is best cut in multiples of it.
+    pub tile_rows: usize,
+    pub gemm: unsafe fn(&Gemm),
+    pub convolution: unsafe fn(&Convolution),
+    pub depthwise_3x3: unsafe fn(&Depthwise),
+    pub depthwise_5x5: unsafe fn(&Depthwise),
+    /// Pixels, their number and stride, channels, factors.
+    pub scale: unsafe fn(*mut f32, usize, usize, usize, *const f32),
+    /// Pixels, their number and stride, channels, sums.
+    pub sum: unsafe fn(*const f32, usize, usize, usize, *mut f32),
+}
+
+/// Compiles every kernel for one instruction set.
+macro_rules! compile {
+    ($set:ident, $name:literal, $lanes:ty, rows: $rows:literal, vectors: $vectors:literal, pixels: $pixels:literal
+     $(, $features:literal)?) => {
+        mod $set {
+            use super::super::lanes::Lanes;
+            use super::*;
+
+            pub(super) const KERNELS: Kernels = Kernels {
+                name: $name,
+                panel: $vectors * <$lanes as Lanes>::COUNT,
+                tile_rows: $rows,
+                gemm: multiply,
+                convolution: convolve,
+                depthwise_3x3,
+                depthwise_5x5,
+                scale,
+                sum,
+            };
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn multiply(work: &Gemm) {
+                unsafe { gemm::gemm::<$lanes, $rows, $vectors>(work) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn convolve(work: &Convolution) {
+                unsafe { convolution::convolution::<$lanes, $rows, $vectors>(work) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn depthwise_3x3(work: &Depthwise) {
+                unsafe { depthwise::depthwise::<$lanes, $pixels, 3>(work) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn depthwise_5x5(work: &Depthwise) {
+                unsafe { depthwise::depthwise::<$lanes, $pixels, 5>(work) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn scale(pixels: *mut f32, count: usize, stride: usize, channels: usize, factors: *const f32) {
+                unsafe { elementwise::scale::<$lanes>(pixels, count, stride, channels, factors) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn sum(pixels: *const f32, count: usize, stride: usize, channels: usize, sums: *mut f32) {
+                unsafe { elementwise::sum::<$lanes>(pixels, count, stride, channels, sums) }
+            }
+        }
+    };
+}
+
+// Tiles are as large as the registers allow. 14 rows, because the maps of a 224-pixel input are 112, 56, 28 and 14 wide.
+#[cfg(target_arch = "x86_64")]
+compile!(avx512, "avx512", super::super::lanes::Avx512, rows: 14, vectors: 2, pixels: 7, "avx512f,avx512bw,avx512vl,avx2,fma");
+#[cfg(target_arch = "x86_64")]
+compile!(avx2, "avx2", super::super::lanes::Avx2, rows: 6, vectors: 2, pixels: 4, "avx2,fma");
+#[cfg(target_arch = "aarch64")]
+compile!(neon, "neon", super::super::lanes::Neon, rows: 6, vectors: 4, pixels: 7, "neon");
+// Engines on x86-64 have 15 registers to give; larger tiles spill.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+compile!(simd128, "simd128", super::super::lanes::Simd128, rows: 4, vectors: 2, pixels: 4);
+compile!(scalar, "scalar", super::super::lanes::Scalar, rows: 4, vectors: 2, pixels: 2);
+
+impl Kernels {
+    /// Every compilation this machine can run, fastest first; the last is the plain one.
+    pub fn available() -> Vec<Kernels> {
+        let mut available = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+            {
+                available.push(avx512::KERNELS);
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                available.push(avx2::KERNELS);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            available.push(neon::KERNELS);
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        available.push(simd128::KERNELS);
+        available.push(scalar::KERNELS);
+        available
+    }
+}

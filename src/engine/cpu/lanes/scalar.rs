@@ -1,0 +1,68 @@
+use super::Lanes;
+
+/// One value at a time: the reference the others are tested against, and what runs where there is no SIMD.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Scalar(f32);
+
+impl Lanes for Scalar {
+    const COUNT: usize = 1;
+    const TILE_VECTORS: usize = 2;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Scalar(value)
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        unsafe { Scalar(from.read()) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { to.write(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Scalar(self.0 + other.0)
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Scalar(self.0 - other.0)
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        Scalar(self.0 * other.0)
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        Scalar(self.0 / other.0)
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+        // not `f32::mul_add`: without the instruction that is a slow library call
+        Scalar(self.0 + a.0 * b.0)
+    }
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        Scalar(self.0.max(other.0))
+    }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        Scalar(self.0.min(other.0))
+    }
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        Scalar(self.0.round_ties_even())
+    }
+    #[inline(always)]
+    unsafe fn exp2_whole(self) -> Self {
+        Scalar(f32::from_bits(((self.0 as i32 + 127) as u32) << 23))
+    }
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        self.0
+    }
+    #[inline(always)]
+    unsafe fn largest(self) -> f32 {
+        self.0
+    }
+}

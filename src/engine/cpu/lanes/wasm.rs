@@ -1,0 +1,79 @@
+use core::arch::wasm32::*;
+
+use super::Lanes;
+
+/// WebAssembly's simd128, with the fused multiply-add of relaxed SIMD where that is compiled in: registers of 4.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Simd128(v128);
+
+impl Lanes for Simd128 {
+    const COUNT: usize = 4;
+    const TILE_VECTORS: usize = 2;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Simd128(f32x4_splat(value))
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        unsafe { Simd128(v128_load(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { v128_store(to.cast(), self.0) }
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Simd128(f32x4_add(self.0, other.0))
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Simd128(f32x4_sub(self.0, other.0))
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        Simd128(f32x4_mul(self.0, other.0))
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        Simd128(f32x4_div(self.0, other.0))
+    }
+    #[cfg(target_feature = "relaxed-simd")]
+    #[inline(always)]
+    unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+        Simd128(f32x4_relaxed_madd(a.0, b.0, self.0))
+    }
+    #[cfg(not(target_feature = "relaxed-simd"))]
+    #[inline(always)]
+    unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+        Simd128(f32x4_add(self.0, f32x4_mul(a.0, b.0)))
+    }
+    // `pmax(a, b)` is `a < b ? b : a`: one instruction on every machine, where `max` is several
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        Simd128(f32x4_pmax(self.0, other.0))
+    }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        Simd128(f32x4_pmin(self.0, other.0))
+    }
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        Simd128(f32x4_nearest(self.0))
+    }
+    #[inline(always)]
+    unsafe fn exp2_whole(self) -> Self {
+        let exponent = i32x4_add(i32x4_trunc_sat_f32x4(self.0), i32x4_splat(127));
+        Simd128(i32x4_shl(exponent, 23))
+    }
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        (f32x4_extract_lane::<0>(self.0) + f32x4_extract_lane::<1>(self.0))
+            + (f32x4_extract_lane::<2>(self.0) + f32x4_extract_lane::<3>(self.0))
+    }
+    #[inline(always)]
+    unsafe fn largest(self) -> f32 {
+        let first = f32x4_extract_lane::<0>(self.0).max(f32x4_extract_lane::<1>(self.0));
+        first.max(f32x4_extract_lane::<2>(self.0)).max(f32x4_extract_lane::<3>(self.0))
+    }
+}

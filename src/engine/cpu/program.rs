@@ -1,0 +1,305 @@
+//! A plan made ready for the CPU: steps joined where that saves a pass over memory, weights packed, memory laid out.
+
+use super::kernels::{self, Kernels};
+use super::memory::Place;
+use super::pack;
+use super::tasks::{
+    Convolve, Depth, DepthwiseLayer, Gate, Mean, Planes, Point, PointwiseLayer, Scale, Separable, Task,
+};
+use crate::engine::plan::{Activation, Lifetime, Operation, Plan, Shape, Step, ValueId, arena};
+use crate::{Error, Result};
+
+/// Weights of a 1x1 convolution, in bytes, up to which it is joined with the depthwise convolution before it: each band
+/// of rows reads all of them, so they must stay in the second-level cache.
+const JOINED_WEIGHTS: usize = 256 << 10;
+
+/// Tasks in order, and the memory they work in.
+pub(super) struct Program {
+    pub tasks: Vec<NamedTask>,
+    /// Values of memory for a batch of [`images`](Self::images).
+    pub memory: usize,
+    /// Values of memory each thread needs for itself.
+    pub scratch: usize,
+    /// Images run at once, at most.
+    pub images: usize,
+    /// Values of one input image.
+    pub input: usize,
+    pub output: Place,
+    /// Length of a feature.
+    pub dimension: usize,
+}
+
+/// A task, and what it is called where it is timed.
+pub(super) struct NamedTask {
+    pub task: Box<dyn Task>,
+    /// The layers it does.
+    pub name: String,
+    /// Multiply-accumulate operations for one image.
+    pub macs: u64,
+}
+
+impl Program {
+    /// Lowers a plan for batches of at most `images`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a step has a size for which there is no kernel.
+    pub fn new(plan: &Plan, kernels: &Kernels, images: usize) -> Result<Self> {
+        let layout = Layout::new(plan, images);
+        let mut lowering = Lowering { plan, kernels, layout: &layout, tasks: Vec::new() };
+        for index in 0..plan.steps.len() {
+            lowering.step(index)?;
+        }
+        let tasks = lowering.tasks;
+        Ok(Program {
+            scratch: tasks.iter().map(|named| named.task.scratch()).max().unwrap_or(0),
+            tasks,
+            memory: layout.len,
+            images,
+            input: plan.shape(plan.input()).len(),
+            output: layout.places[plan.output().0],
+            dimension: plan.shape(plan.output()).len(),
+        })
+    }
+}
+
+/// Every step that reads a value.
+fn readers(plan: &Plan, value: ValueId) -> impl Iterator<Item = &Step> {
+    plan.steps.iter().filter(move |step| step.reads().any(|read| read == value))
+}
+
+/// Whether a step is a depthwise convolution that is done together with the step after it.
+fn joined(plan: &Plan, index: usize) -> bool {
+    let Some(next) = plan.steps.get(index + 1) else { return false };
+    let step = &plan.steps[index];
+    match (&step.operation, &next.operation) {
+        (Operation::Depthwise { .. }, Operation::Pointwise { weights, gate: None, .. }) => {
+            next.input == step.output && readers(plan, step.output).count() == 1 && 4 * weights.len() <= JOINED_WEIGHTS
+        }
+        _ => false,
+    }
+}
+
+/// Whether a gate wants the sums of this step's output.
+fn gated(plan: &Plan, step: &Step) -> bool {
+    readers(plan, step.output).any(|reader| matches!(reader.operation, Operation::Gate { .. }))
+}
+
+/// How far around a map its readers look.
+fn margin(plan: &Plan, value: ValueId) -> usize {
+    let reach = |step: &Step| match step.operation {
+        Operation::Depthwise { side, .. } | Operation::Convolution { side, .. } if step.input == value => side / 2,
+        _ => 0,
+    };
+    readers(plan, value).map(reach).max().unwrap_or(0)
+}
+
+/// Where everything lies.
+struct Layout {
+    /// For each value, its place.
+    places: Vec<Place>,
+    /// For each value, where the sums of its chunks lie, if it has any.
+    sums: Vec<usize>,
+    len: usize,
+}
+
+impl Layout {
+    fn new(plan: &Plan, images: usize) -> Self {
+        let value = |index| ValueId(index);
+        let mut places: Vec<Place> = (0..plan.values.len())
+            .map(|index| Place::new(plan.shape(value(index)), margin(plan, value(index))))
+            .collect();
+        let mut sizes: Vec<usize> = places.iter().map(|place| images * place.image()).collect();
+        let mut lifetimes: Vec<Lifetime> = plan.lifetimes();
+        let input = plan.input();
+        sizes[input.0] = images * planes(plan, &places[input.0]).plane() * plan.shape(input).channels;
+        let mut sums = vec![0; plan.values.len()];
+        for (index, step) in plan.steps.iter().enumerate() {
+            if joined(plan, index) {
+                // never whole; and what follows is written while the input is still read
+                sizes[step.output.0] = 0;
+                lifetimes[plan.steps[index + 1].output.0].from = index;
+            }
+            if gated(plan, step) {
+                let place = &places[step.output.0];
+                sums[step.output.0] = sizes.len();
+                sizes.push(images * Depth::chunks_of(place) * place.channels);
+                lifetimes.push(lifetimes[step.output.0]);
+            }
+        }
+        let arena = arena::assign(&sizes, &lifetimes);
+        for (place, &offset) in places.iter_mut().zip(&arena.offsets) {
+            place.offset = offset;
+        }
+        sums.iter_mut().for_each(|area| *area = arena.offsets[*area]);
+        Layout { places, sums, len: arena.len }
+    }
+}
+
+/// The task that lays the input out: its map is planes, not interleaved channels.
+fn planes(plan: &Plan, place: &Place) -> Planes {
+    let Shape { height, width, channels } = plan.shape(plan.input());
+    Planes { offset: place.offset, planes: channels, height, width, margin: place.margin }
+}
+
+struct Lowering<'a> {
+    plan: &'a Plan,
+    kernels: &'a Kernels,
+    layout: &'a Layout,
+    tasks: Vec<NamedTask>,
+}
+
+impl Lowering<'_> {
+    fn place(&self, value: ValueId) -> Place {
+        self.layout.places[value.0]
+    }
+
+    fn push(&mut self, task: impl Task + 'static, name: String, macs: u64) {
+        self.tasks.push(NamedTask { task: Box::new(task), name, macs });
+    }
+
+    /// Adds what a step needs.
+    fn step(&mut self, index: usize) -> Result<()> {
+        let step = &self.plan.steps[index];
+        let macs = self.plan.step_macs(step);
+        match &step.operation {
+            Operation::Convolution { .. } => self.convolution(step, macs)?,
+            Operation::Depthwise { .. } if joined(self.plan, index) => {
+                let next = &self.plan.steps[index + 1];
+                let task = Separable {
+                    depthwise: self.depthwise(step)?,
+                    between: self.place(step.output),
+                    pointwise: self.pointwise(next),
+                };
+                let name = format!("{} + {}", step.name, next.name.rsplit('.').next().unwrap_or_default());
+                self.push(task, name, macs + self.plan.step_macs(next));
+            }
+            Operation::Depthwise { .. } => {
+                let sums = gated(self.plan, step).then(|| self.layout.sums[step.output.0]);
+                let task = Depth { layer: self.depthwise(step)?, output: self.place(step.output), sums };
+                self.push(task, step.name.clone(), macs);
+            }
+            Operation::Pointwise { .. } if index > 0 && joined(self.plan, index - 1) => {}
+            Operation::Pointwise { gate, .. } => {
+                let input = self.place(step.input);
+                if let Some(gate) = gate {
+                    self.scale(step, *gate)?;
+                }
+                if input.margin > 0 {
+                    return Err(unsupported(step, "a 1x1 convolution of a map that a depthwise convolution reads too"));
+                }
+                let task = Point { layer: self.pointwise(step), input, tile: self.kernels.tile_rows };
+                self.push(task, step.name.clone(), macs);
+            }
+            Operation::Gate { .. } => self.gate(step, macs),
+            Operation::Mean => {
+                let task = Mean { input: self.place(step.input), output: self.place(step.output) };
+                self.push(task, step.name.clone(), macs);
+            }
+        }
+        Ok(())
+    }
+
+    fn convolution(&mut self, step: &Step, macs: u64) -> Result<()> {
+        let Operation::Convolution { side, stride, weights, bias, activation } = &step.operation else { return Ok(()) };
+        if step.input != self.plan.input() {
+            return Err(unsupported(step, "a dense convolution that is not the first layer"));
+        }
+        let planes = planes(self.plan, &self.place(step.input));
+        let (row, plane) = (planes.row(), planes.plane());
+        let taps: Vec<usize> = (0..planes.planes)
+            .flat_map(|channel| (0..*side).flat_map(move |y| (0..*side).map(move |x| channel * plane + y * row + x)))
+            .collect();
+        let task = Convolve {
+            input: planes.offset,
+            input_image: planes.planes * plane,
+            input_row: row,
+            stride: *stride,
+            weights: pack::panels(weights, taps.len(), self.kernels.panel),
+            taps,
+            bias: pack::vector(bias),
+            output: self.place(step.output),
+            activation: lower(*activation),
+        };
+        self.push(planes, "input".into(), 0);
+        self.push(task, step.name.clone(), macs);
+        Ok(())
+    }
+
+    fn depthwise(&self, step: &Step) -> Result<DepthwiseLayer> {
+        let Operation::Depthwise { side, stride, weights, bias, activation } = &step.operation else {
+            return Err(Error::internal(format!("{} is no depthwise convolution", step.name)));
+        };
+        if !matches!((side, stride), (3 | 5, 1 | 2)) {
+            return Err(unsupported(step, &format!("a depthwise convolution of {side}x{side} with stride {stride}")));
+        }
+        Ok(DepthwiseLayer {
+            input: self.place(step.input),
+            side: *side,
+            stride: *stride,
+            weights: pack::taps(weights, side * side),
+            bias: pack::vector(bias),
+            activation: lower(*activation),
+        })
+    }
+
+    /// The layer of a step that is a 1x1 convolution.
+    fn pointwise(&self, step: &Step) -> PointwiseLayer {
+        let Operation::Pointwise { weights, bias, activation, residual, .. } = &step.operation else {
+            unreachable!("only called for 1x1 convolutions")
+        };
+        let inner = self.plan.shape(step.input).channels;
+        PointwiseLayer {
+            inner,
+            weights: pack::panels(weights, inner, self.kernels.panel),
+            bias: pack::vector(bias),
+            output: self.place(step.output),
+            residual: residual.map(|residual| self.place(residual)),
+            activation: lower(*activation),
+        }
+    }
+
+    fn scale(&mut self, step: &Step, gate: ValueId) -> Result<()> {
+        // done in place: nobody else may want the map as it was
+        let others = readers(self.plan, step.input)
+            .filter(|reader| reader.output != step.output && reader.output != gate)
+            .count();
+        if others > 0 {
+            return Err(unsupported(step, "a gate on a map that other layers read"));
+        }
+        let task = Scale { pixels: self.place(step.input), factors: self.place(gate) };
+        self.push(task, format!("{} (gate)", step.name), 0);
+        Ok(())
+    }
+
+    fn gate(&mut self, step: &Step, macs: u64) {
+        let Operation::Gate { reduce, reduce_bias, expand, expand_bias } = &step.operation else { return };
+        let input = self.place(step.input);
+        let hidden = reduce_bias.len();
+        let inner = self.plan.shape(step.input).channels;
+        let task = Gate {
+            sums: self.layout.sums[step.input.0],
+            chunks: Depth::chunks_of(&input),
+            pixels: input.pixels(),
+            inner,
+            channels: input.channels,
+            hidden,
+            reduce: pack::panels(reduce, inner, self.kernels.panel),
+            reduce_bias: pack::vector(reduce_bias),
+            expand: pack::panels(expand, hidden, self.kernels.panel),
+            expand_bias: pack::vector(expand_bias),
+            output: self.place(step.output),
+        };
+        self.push(task, step.name.clone(), macs);
+    }
+}
+
+fn lower(activation: Activation) -> kernels::Activation {
+    match activation {
+        Activation::None => kernels::Activation::None,
+        Activation::Relu => kernels::Activation::Relu,
+    }
+}
+
+fn unsupported(step: &Step, what: &str) -> Error {
+    Error::model(format!("layer `{}` is {what}, for which there is no CPU kernel", step.name))
+}

@@ -1,0 +1,96 @@
+use super::super::kernels::{Activation, Gemm, Pixels};
+use super::super::memory::Place;
+use super::super::pack;
+use super::{Run, Task};
+
+/// Squeeze-and-excitation's factors, from the sums that a depthwise convolution left.
+pub(in super::super) struct Gate {
+    /// Where the sums lie: `chunks` of them for each image.
+    pub sums: usize,
+    pub chunks: usize,
+    /// Pixels that were summed.
+    pub pixels: usize,
+    /// Channels, without and with padding.
+    pub inner: usize,
+    pub channels: usize,
+    pub hidden: usize,
+    pub reduce: Vec<f32>,
+    pub reduce_bias: Vec<f32>,
+    pub expand: Vec<f32>,
+    pub expand_bias: Vec<f32>,
+    pub output: Place,
+}
+
+impl Task for Gate {
+    fn chunks(&self, images: usize) -> usize {
+        images
+    }
+
+    fn scratch(&self) -> usize {
+        self.channels + pack::padded(self.hidden)
+    }
+
+    unsafe fn run(&self, run: &Run, scratch: *mut f32, image: usize) {
+        let kernels = run.kernels;
+        unsafe {
+            let sums = run.memory.add(self.sums + image * self.chunks * self.channels);
+            let mean = scratch;
+            (kernels.sum)(sums, self.chunks, self.channels, self.channels, mean);
+            let means = std::slice::from_raw_parts_mut(mean, self.channels);
+            means.iter_mut().for_each(|mean| *mean /= self.pixels as f32);
+
+            let hidden = scratch.add(self.channels);
+            let layer = Gemm {
+                rows: 1,
+                inner: self.inner,
+                columns: pack::padded(self.hidden),
+                input: mean,
+                input_stride: 0,
+                weights: self.reduce.as_ptr(),
+                bias: self.reduce_bias.as_ptr(),
+                output: Pixels::contiguous(hidden, 0),
+                residual: None,
+                activation: Activation::Relu,
+            };
+            (kernels.gemm)(&layer);
+            let factors = run.pixel(&self.output, image, 0, 0);
+            (kernels.gemm)(&Gemm {
+                inner: self.hidden,
+                columns: self.channels,
+                input: hidden,
+                weights: self.expand.as_ptr(),
+                bias: self.expand_bias.as_ptr(),
+                output: Pixels::contiguous(factors, 0),
+                activation: Activation::None,
+                ..layer
+            });
+            let factors = std::slice::from_raw_parts_mut(factors, self.channels);
+            factors.iter_mut().for_each(|factor| *factor = 1.0 / (1.0 + (-*factor).exp()));
+        }
+    }
+}
+
+/// Multiplies a map's channels by a gate's factors, in place.
+pub(in super::super) struct Scale {
+    pub pixels: Place,
+    pub factors: Place,
+}
+
+impl Task for Scale {
+    fn chunks(&self, images: usize) -> usize {
+        images * self.pixels.height
+    }
+
+    unsafe fn run(&self, run: &Run, _: *mut f32, chunk: usize) {
+        let (image, y) = (chunk / self.pixels.height, chunk % self.pixels.height);
+        unsafe {
+            (run.kernels.scale)(
+                run.pixel(&self.pixels, image, y, 0),
+                self.pixels.width,
+                self.pixels.stride,
+                self.pixels.channels,
+                run.pixel(&self.factors, image, 0, 0),
+            );
+        }
+    }
+}

@@ -1,0 +1,33 @@
+use super::super::memory::Place;
+use super::{Run, Task};
+
+/// The mean over a map's pixels.
+pub(in super::super) struct Mean {
+    pub input: Place,
+    pub output: Place,
+}
+
+impl Task for Mean {
+    fn chunks(&self, images: usize) -> usize {
+        images
+    }
+
+    fn scratch(&self) -> usize {
+        self.input.channels
+    }
+
+    unsafe fn run(&self, run: &Run, scratch: *mut f32, image: usize) {
+        let Place { width, stride, channels, .. } = self.input;
+        unsafe {
+            let to = run.pixel(&self.output, image, 0, 0);
+            let (mean, row) =
+                (std::slice::from_raw_parts_mut(to, channels), std::slice::from_raw_parts_mut(scratch, channels));
+            mean.fill(0.0);
+            for y in 0..self.input.height {
+                (run.kernels.sum)(run.pixel(&self.input, image, y, 0), width, stride, channels, scratch);
+                mean.iter_mut().zip(&*row).for_each(|(mean, row)| *mean += row);
+            }
+            mean.iter_mut().for_each(|mean| *mean /= self.input.pixels() as f32);
+        }
+    }
+}

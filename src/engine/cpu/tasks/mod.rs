@@ -1,0 +1,76 @@
+//! The plan's steps as the CPU runs them: weights packed, work cut in chunks that threads take one after the other.
+//!
+//! How work is cut never depends on the number of threads, so neither does any result.
+
+mod convolution;
+mod depthwise;
+mod gate;
+mod mean;
+mod planes;
+mod pointwise;
+mod separable;
+
+pub(super) use convolution::Convolve;
+pub(super) use depthwise::{Depth, Layer as DepthwiseLayer};
+pub(super) use gate::{Gate, Scale};
+pub(super) use mean::Mean;
+pub(super) use planes::Planes;
+pub(super) use pointwise::{Layer as PointwiseLayer, Point};
+pub(super) use separable::Separable;
+
+use super::kernels::Kernels;
+use super::memory::Place;
+
+/// A step of the program.
+pub(super) trait Task: Send + Sync {
+    /// Into how many pieces the work on so many images is cut.
+    fn chunks(&self, images: usize) -> usize;
+
+    /// Values of memory of its own that each thread must bring.
+    fn scratch(&self) -> usize {
+        0
+    }
+
+    /// Does one piece of the work.
+    ///
+    /// # Safety
+    /// `run` must hold memory as the program laid it out, each chunk must be run once, and no task before the tasks it
+    /// depends on are done.
+    unsafe fn run(&self, run: &Run, scratch: *mut f32, chunk: usize);
+}
+
+/// What a program runs on.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub kernels: &'a Kernels,
+    /// The arena.
+    pub memory: *mut f32,
+    /// Preprocessed images, planes one after the other.
+    pub input: &'a [f32],
+    pub images: usize,
+}
+
+impl Run<'_> {
+    /// The place in memory of a pixel of a map.
+    unsafe fn pixel(&self, place: &Place, image: usize, y: usize, x: usize) -> *mut f32 {
+        unsafe { self.memory.add(place.pixel(image, y, x)) }
+    }
+
+    /// Sets the margin of a map to zero: the memory was another value's before.
+    unsafe fn clear_margin(&self, place: &Place, image: usize) {
+        if place.margin == 0 {
+            return;
+        }
+        let (row, side) = (place.row(), place.margin * place.stride);
+        unsafe {
+            let start = self.memory.add(place.offset + image * place.image());
+            // the rows above with the left side of the first row, the right side of a row with the left one of the next, …
+            start.write_bytes(0, place.margin * row + side);
+            for y in 0..place.height {
+                let end = start.add((y + place.margin) * row + side + place.width * place.stride);
+                let rest = if y + 1 < place.height { side } else { place.margin * row };
+                end.write_bytes(0, side + rest);
+            }
+        }
+    }
+}

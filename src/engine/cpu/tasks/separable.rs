@@ -1,0 +1,55 @@
+use std::ptr::null_mut;
+
+use super::depthwise::{self, Rows, rows_per_chunk};
+use super::{Run, Task, pointwise};
+use crate::engine::cpu::memory::Place;
+
+/// A depthwise convolution and the matrix product after it, some rows at a time: what is between them never leaves the
+/// cache.
+pub(in super::super) struct Separable {
+    pub depthwise: depthwise::Layer,
+    /// The map between the two, which is never whole.
+    pub between: Place,
+    pub pointwise: pointwise::Layer,
+}
+
+impl Separable {
+    fn rows(&self) -> usize {
+        rows_per_chunk(&self.between)
+    }
+}
+
+impl Task for Separable {
+    fn chunks(&self, images: usize) -> usize {
+        images * self.between.height.div_ceil(self.rows())
+    }
+
+    fn scratch(&self) -> usize {
+        self.rows() * self.between.width * self.between.stride
+    }
+
+    unsafe fn run(&self, run: &Run, scratch: *mut f32, chunk: usize) {
+        let Place { height, width, stride, .. } = self.between;
+        let chunks = height.div_ceil(self.rows());
+        let (image, first) = (chunk / chunks, chunk % chunks * self.rows());
+        let rows = self.rows().min(height - first);
+        unsafe {
+            if first == 0 {
+                run.clear_margin(&self.pointwise.output, image);
+            }
+            let between = Rows {
+                image,
+                first,
+                height: rows,
+                width,
+                start: scratch,
+                pixel: stride,
+                row: width * stride,
+                sums: null_mut(),
+            };
+            self.depthwise.run(run, between);
+            let columns = self.pointwise.output.channels;
+            self.pointwise.run(run, (scratch, stride), image, (first * width, rows * width), (0, columns));
+        }
+    }
+}

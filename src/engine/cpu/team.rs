@@ -1,0 +1,190 @@
+//! Threads that run a program together.
+//!
+//! There is no fork and join for each step: each thread walks through the whole program, takes pieces of the current
+//! task as long as there are any, and goes on when all are done. Whoever is late, or is put aside by the system, holds
+//! up nobody unless it has a piece in its hands.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::program::NamedTask;
+use super::tasks::Run;
+
+/// Times a waiting thread looks before it lets others run.
+const SPINS: usize = 2000;
+
+/// The threads that may help.
+pub(super) struct Team {
+    threads: usize,
+    #[cfg(not(target_family = "wasm"))]
+    pool: Option<rayon::ThreadPool>,
+}
+
+/// Progress through a program, shared by those who run it.
+struct Progress {
+    tasks: Vec<Counters>,
+    /// Helpers at work, and [`CLOSED`] once none may join.
+    helpers: AtomicUsize,
+    /// The place of the next helper's scratch memory.
+    seats: AtomicUsize,
+    /// A piece of work panicked; nobody may wait for it.
+    failed: AtomicBool,
+}
+
+/// Pieces of one task. Aligned so that threads do not fight for the cache line of two counters.
+#[derive(Default)]
+#[repr(align(64))]
+struct Counters {
+    taken: AtomicUsize,
+    done: AtomicUsize,
+}
+
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
+/// What a helper needs: alive only as long as the one who asked has not closed the doors.
+#[derive(Clone, Copy)]
+struct Job {
+    tasks: *const [NamedTask],
+    run: *const Run<'static>,
+    scratch: *mut f32,
+    scratch_len: usize,
+}
+
+// SAFETY: a helper reads through these pointers only between `join` and `leave`, and `Team::run` does not return, and
+// so does not end the borrows behind them, before every helper that joined has left.
+unsafe impl Send for Job {}
+
+impl Team {
+    /// A team of so many threads, the caller included. Where threads cannot be had there is only the caller.
+    pub fn new(threads: usize) -> Self {
+        #[cfg(not(target_family = "wasm"))]
+        {
+            let pool = (threads > 1)
+                .then(|| {
+                    rayon::ThreadPoolBuilder::new()
+                        .num_threads(threads - 1)
+                        .thread_name(|index| format!("image-feature {}", index + 1))
+                        .build()
+                        .ok()
+                })
+                .flatten();
+            Team { threads: if pool.is_some() { threads } else { 1 }, pool }
+        }
+        #[cfg(target_family = "wasm")]
+        Team { threads: if cfg!(feature = "threads") { threads } else { 1 } }
+    }
+
+    /// How many threads there are.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    fn spawn(&self, help: impl FnOnce() + Send + 'static) {
+        #[cfg(not(target_family = "wasm"))]
+        if let Some(pool) = &self.pool {
+            pool.spawn(help);
+        }
+        // in a browser the page's pool of workers is rayon's global one
+        #[cfg(all(target_family = "wasm", feature = "threads"))]
+        rayon::spawn(help);
+        #[cfg(all(target_family = "wasm", not(feature = "threads")))]
+        drop(help);
+    }
+
+    /// Runs tasks in order.
+    ///
+    /// # Safety
+    /// What `run` points to must be laid out for these tasks, and `scratch` valid for `scratch_len` values for each of the
+    /// team's threads.
+    pub unsafe fn run(&self, tasks: &[NamedTask], run: &Run, scratch: *mut f32, scratch_len: usize) {
+        let progress = Arc::new(Progress {
+            tasks: tasks.iter().map(|_| Counters::default()).collect(),
+            helpers: AtomicUsize::new(0),
+            seats: AtomicUsize::new(1),
+            failed: AtomicBool::new(false),
+        });
+        let job = Job { tasks: std::ptr::from_ref(tasks), run: std::ptr::from_ref(run).cast(), scratch, scratch_len };
+        for _ in 1..self.threads {
+            let progress = progress.clone();
+            self.spawn(move || {
+                if progress.join() {
+                    let seat = progress.seats.fetch_add(1, Ordering::Relaxed);
+                    // SAFETY: this helper has joined and not left
+                    unsafe { progress.work(job, seat) };
+                    progress.helpers.fetch_sub(1, Ordering::Release);
+                }
+            });
+        }
+        // closes the doors and waits for those inside, also where a piece of work panics
+        let _closing = Closing(&progress);
+        unsafe { progress.work(job, 0) };
+    }
+}
+
+impl Progress {
+    /// Whether a helper may come in.
+    fn join(&self) -> bool {
+        let open = |helpers| (helpers & CLOSED == 0).then_some(helpers + 1);
+        self.helpers.fetch_update(Ordering::AcqRel, Ordering::Relaxed, open).is_ok()
+    }
+
+    /// Works through all tasks.
+    ///
+    /// # Safety
+    /// What `job` points to must be alive.
+    unsafe fn work(&self, job: Job, seat: usize) {
+        let failing = Failing(&self.failed);
+        unsafe {
+            let (tasks, run) = (&*job.tasks, &*job.run);
+            let scratch = job.scratch.add(seat * job.scratch_len);
+            for (named, counters) in tasks.iter().zip(&self.tasks) {
+                let chunks = named.task.chunks(run.images);
+                loop {
+                    let chunk = counters.taken.fetch_add(1, Ordering::Relaxed);
+                    if chunk >= chunks {
+                        break;
+                    }
+                    named.task.run(run, scratch, chunk);
+                    counters.done.fetch_add(1, Ordering::Release);
+                }
+                if !wait(|| counters.done.load(Ordering::Acquire) >= chunks, &self.failed) {
+                    break;
+                }
+            }
+        }
+        std::mem::forget(failing);
+    }
+}
+
+/// Waits until `ready`; false where that will not happen any more.
+fn wait(ready: impl Fn() -> bool, failed: &AtomicBool) -> bool {
+    let mut looks = 0;
+    while !ready() {
+        if failed.load(Ordering::Relaxed) {
+            return false;
+        }
+        looks += 1;
+        if looks % SPINS == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
+    }
+    true
+}
+
+/// Dropped only by a panic: tells the others.
+struct Failing<'a>(&'a AtomicBool);
+
+impl Drop for Failing<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Lets no more helpers in, and waits until those who came have left.
+struct Closing<'a>(&'a Progress);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.helpers.fetch_or(CLOSED, Ordering::AcqRel);
+        let never = AtomicBool::new(false);
+        wait(|| self.0.helpers.load(Ordering::Acquire) == CLOSED, &never);
+    }
+}

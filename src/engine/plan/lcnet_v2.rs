@@ -1,0 +1,124 @@
+//! PPLCNetV2_base_ShiTu with its BNNeck as steps.
+
+use super::{Activation, Operation, Plan, Shape, Value, ValueId};
+use crate::Result;
+use crate::model::lcnet_v2::{BlockConfig, DROPOUT, LcNetV2Config, NormFactors, fold_norm};
+use crate::tensors::Tensors;
+
+/// `tensors` are of the deploy form.
+pub(super) fn compile(name: &str, config: &LcNetV2Config, tensors: &Tensors) -> Result<Plan> {
+    let [height, width] = config.input;
+    let input = Value { name: "input".into(), shape: Shape { height, width, channels: 3 } };
+    let plan = Plan { name: name.into(), values: vec![input], steps: Vec::new() };
+    let mut builder = Builder { plan, tensors };
+    let mut x = builder.stem(config)?;
+    for block in config.blocks() {
+        x = builder.block(&block, x)?;
+    }
+    builder.head(config, x)?;
+    Ok(builder.plan)
+}
+
+struct Builder<'a> {
+    plan: Plan,
+    tensors: &'a Tensors,
+}
+
+/// What a convolution of odd side, padded by half of it, leaves of `size` pixels.
+fn strided(size: usize, stride: usize) -> usize {
+    (size - 1) / stride + 1
+}
+
+impl Builder<'_> {
+    fn conv_norm(&self, path: &str, shape: &[usize]) -> Result<(Vec<f32>, Vec<f32>)> {
+        let weight = self.tensors.expect(&format!("{path}.conv.weight"), shape)?;
+        fold_norm(weight, &format!("{path}.bn"), self.tensors)
+    }
+
+    fn conv(&self, path: &str, shape: &[usize]) -> Result<(Vec<f32>, Vec<f32>)> {
+        let weight = self.tensors.expect(&format!("{path}.weight"), shape)?.values.clone();
+        let bias = self.tensors.expect(&format!("{path}.bias"), &shape[..1])?.values.clone();
+        Ok((weight, bias))
+    }
+
+    fn stem(&mut self, config: &LcNetV2Config) -> Result<ValueId> {
+        let channels = config.stem_channels();
+        let path = "backbone.stem.0";
+        let (weights, bias) = self.conv_norm(path, &[channels, 3, 3, 3])?;
+        let [height, width] = config.input.map(|size| strided(size, 2));
+        let operation = Operation::Convolution { side: 3, stride: 2, weights, bias, activation: Activation::Relu };
+        Ok(self.plan.push(path.into(), operation, self.plan.input(), Shape { height, width, channels }))
+    }
+
+    fn block(&mut self, block: &BlockConfig, input: ValueId) -> Result<ValueId> {
+        let BlockConfig { path, in_channels, out_channels, kernel, stride, .. } = block;
+        let (channels, side, stride) = (*in_channels, *kernel, *stride);
+        let shape = self.plan.shape(input);
+        let shape = Shape { height: strided(shape.height, stride), width: strided(shape.width, stride), channels };
+
+        let name = format!("{path}.dw_conv");
+        let weight_shape = [channels, 1, side, side];
+        let (weights, bias) = match block.branches.is_empty() {
+            true => self.conv_norm(&name, &weight_shape)?,
+            false => self.conv(&name, &weight_shape)?,
+        };
+        let depthwise = Operation::Depthwise { side, stride, weights, bias, activation: Activation::Relu };
+        let x = self.plan.push(name, depthwise, input, shape);
+
+        let gate = match block.squeeze {
+            true => Some(self.gate(&format!("{path}.se"), x)?),
+            false => None,
+        };
+        let residual = block.shortcut.then_some(input);
+        if block.split {
+            let half = out_channels / 2;
+            let x = self.pointwise(format!("{path}.pw_conv_1"), x, half, gate, None)?;
+            self.pointwise(format!("{path}.pw_conv_2"), x, *out_channels, None, residual)
+        } else {
+            self.pointwise(format!("{path}.pw_conv"), x, *out_channels, gate, residual)
+        }
+    }
+
+    fn gate(&mut self, path: &str, input: ValueId) -> Result<ValueId> {
+        let channels = self.plan.shape(input).channels;
+        let hidden = channels / 4;
+        let (reduce, reduce_bias) = self.conv(&format!("{path}.conv1"), &[hidden, channels, 1, 1])?;
+        let (expand, expand_bias) = self.conv(&format!("{path}.conv2"), &[channels, hidden, 1, 1])?;
+        let operation = Operation::Gate { reduce, reduce_bias, expand, expand_bias };
+        Ok(self.plan.push(path.into(), operation, input, Shape { height: 1, width: 1, channels }))
+    }
+
+    fn pointwise(
+        &mut self,
+        path: String,
+        input: ValueId,
+        channels: usize,
+        gate: Option<ValueId>,
+        residual: Option<ValueId>,
+    ) -> Result<ValueId> {
+        let shape = self.plan.shape(input);
+        let (weights, bias) = self.conv_norm(&path, &[channels, shape.channels, 1, 1])?;
+        let operation = Operation::Pointwise { weights, bias, activation: Activation::Relu, gate, residual };
+        Ok(self.plan.push(path, operation, input, Shape { channels, ..shape }))
+    }
+
+    /// The mean over the pixels, then one layer: the last convolution, dropout's factor and the neck's BatchNorm have
+    /// nothing but sums between them.
+    fn head(&mut self, config: &LcNetV2Config, input: ValueId) -> Result<()> {
+        let (inner, channels) = (config.last_channels(), config.embedding);
+        let pooled = Shape { height: 1, width: 1, channels: inner };
+        let pooled = self.plan.push("backbone.avg_pool".into(), Operation::Mean, input, pooled);
+
+        let (mut weights, mut bias) = self.conv("backbone.last_conv", &[channels, inner, 1, 1])?;
+        let NormFactors { factor, shift } = NormFactors::read("neck.feat_bn", channels, self.tensors)?;
+        for (channel, (weights, bias)) in weights.chunks_exact_mut(inner).zip(&mut bias).enumerate() {
+            let factor = factor[channel] * (1.0 - DROPOUT);
+            weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * factor) as f32);
+            *bias = (f64::from(*bias) * factor + shift[channel]) as f32;
+        }
+        let operation =
+            Operation::Pointwise { weights, bias, activation: Activation::None, gate: None, residual: None };
+        self.plan.push("neck.feat_bn".into(), operation, pooled, Shape { height: 1, width: 1, channels });
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! What a device has to compute: steps over buffers, free of anything a particular device needs.
+
+pub(super) mod arena;
+mod lcnet_v2;
+mod table;
+
+use crate::Result;
+use crate::model::lcnet_v2::{Form, fuse};
+use crate::model::{ModelDescription, Network};
+use crate::tensors::Tensors;
+
+/// A model, compiled to steps. Each step's BatchNorms and constant factors are folded into its weights.
+///
+/// Printed, it is a table of its steps with their shapes, weights and work.
+///
+/// ```no_run,ignore-wasm32
+/// use image_feature::{Model, engine::Plan};
+///
+/// let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+/// println!("{}", Plan::compile(&model.description, model.form, &model.tensors)?);
+/// # Ok::<(), image_feature::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The model's name.
+    pub name: String,
+    /// Everything that is computed, in the order of its making; the first is the input.
+    pub values: Vec<Value>,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A map of pixels. Vectors are maps of one pixel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// The name of the step that makes it.
+    pub name: String,
+    pub shape: Shape,
+}
+
+/// The sizes of a map for one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+}
+
+impl Shape {
+    /// Height times width.
+    pub fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Pixels times channels.
+    #[allow(clippy::len_without_is_empty)] // a map is never empty
+    pub fn len(&self) -> usize {
+        self.pixels() * self.channels
+    }
+}
+
+/// Index into [`Plan::values`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueId(pub usize);
+
+/// One step: an operation on values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The layer it comes from: `backbone.stages.2.0.pw_conv_1`.
+    pub name: String,
+    pub operation: Operation,
+    pub input: ValueId,
+    pub output: ValueId,
+}
+
+/// What follows a sum of products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    None,
+    /// Negative values become 0.
+    Relu,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    /// Dense convolution, padded by `side / 2` zeros: weights `[out, in, side, side]`.
+    Convolution { side: usize, stride: usize, weights: Vec<f32>, bias: Vec<f32>, activation: Activation },
+    /// Convolution of each channel for itself, padded by `side / 2` zeros: weights `[channels, side, side]`.
+    Depthwise { side: usize, stride: usize, weights: Vec<f32>, bias: Vec<f32>, activation: Activation },
+    /// A matrix product at each pixel: weights `[out, in]`.
+    Pointwise {
+        weights: Vec<f32>,
+        bias: Vec<f32>,
+        activation: Activation,
+        /// A factor for each channel of the input, one pixel large.
+        gate: Option<ValueId>,
+        /// What is added after the activation.
+        residual: Option<ValueId>,
+    },
+    /// A squeeze-and-excitation's factors: the mean over the pixels through two layers, with ReLU between them and a
+    /// sigmoid at the end. Weights `[hidden, in]` and `[in, hidden]`.
+    Gate { reduce: Vec<f32>, reduce_bias: Vec<f32>, expand: Vec<f32>, expand_bias: Vec<f32> },
+    /// The mean over the pixels.
+    Mean,
+}
+
+/// The steps between which a value must be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// The step that makes it; 0 for the input.
+    pub from: usize,
+    /// The last step that reads it.
+    pub to: usize,
+}
+
+impl Plan {
+    /// Compiles a model.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the description says.
+    pub fn compile(description: &ModelDescription, form: Form, tensors: &Tensors) -> Result<Self> {
+        let Network::LcNetV2(config) = &description.network;
+        let fused;
+        let tensors = match form {
+            Form::Deploy => tensors,
+            Form::Training => {
+                fused = fuse(config, tensors)?;
+                &fused
+            }
+        };
+        lcnet_v2::compile(&description.name, config, tensors)
+    }
+
+    /// The network's input: its channels are planes, one after the other, not interleaved.
+    pub fn input(&self) -> ValueId {
+        ValueId(0)
+    }
+
+    /// The value that holds the features, not yet of length 1.
+    pub fn output(&self) -> ValueId {
+        self.steps.last().expect("a plan has steps").output
+    }
+
+    /// The shape of a value.
+    pub fn shape(&self, value: ValueId) -> Shape {
+        self.values[value.0].shape
+    }
+
+    /// For each value, the steps between which it must be kept.
+    pub fn lifetimes(&self) -> Vec<Lifetime> {
+        let mut lifetimes = vec![Lifetime { from: 0, to: 0 }; self.values.len()];
+        for (index, step) in self.steps.iter().enumerate() {
+            lifetimes[step.output.0] = Lifetime { from: index, to: index };
+            for read in step.reads() {
+                lifetimes[read.0].to = index;
+            }
+        }
+        // whoever runs the plan reads the output after the last step
+        lifetimes[self.output().0].to = self.steps.len();
+        lifetimes
+    }
+
+    /// Multiply-accumulate operations for one image.
+    pub fn macs(&self) -> u64 {
+        self.steps.iter().map(|step| self.step_macs(step)).sum()
+    }
+
+    /// Multiply-accumulate operations of one step for one image.
+    pub fn step_macs(&self, step: &Step) -> u64 {
+        let pixels = self.shape(step.output).pixels();
+        let per_pixel = match &step.operation {
+            Operation::Convolution { weights, .. }
+            | Operation::Depthwise { weights, .. }
+            | Operation::Pointwise { weights, .. } => weights.len(),
+            Operation::Gate { reduce, expand, .. } => reduce.len() + expand.len(),
+            Operation::Mean => 0,
+        };
+        (pixels * per_pixel) as u64
+    }
+
+    fn push(&mut self, name: String, operation: Operation, input: ValueId, shape: Shape) -> ValueId {
+        let output = ValueId(self.values.len());
+        self.values.push(Value { name: name.clone(), shape });
+        self.steps.push(Step { name, operation, input, output });
+        output
+    }
+}
+
+impl Step {
+    /// Every value the step reads.
+    pub fn reads(&self) -> impl Iterator<Item = ValueId> {
+        let (gate, residual) = match self.operation {
+            Operation::Pointwise { gate, residual, .. } => (gate, residual),
+            _ => (None, None),
+        };
+        [Some(self.input), gate, residual].into_iter().flatten()
+    }
+
+    /// Weights and biases, in values.
+    pub fn parameters(&self) -> usize {
+        match &self.operation {
+            Operation::Convolution { weights, bias, .. }
+            | Operation::Depthwise { weights, bias, .. }
+            | Operation::Pointwise { weights, bias, .. } => weights.len() + bias.len(),
+            Operation::Gate { reduce, reduce_bias, expand, expand_bias } => {
+                reduce.len() + reduce_bias.len() + expand.len() + expand_bias.len()
+            }
+            Operation::Mean => 0,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A plan, printed.
+
+use std::fmt;
+
+use super::{Activation, Operation, Plan, Shape, Step};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {} steps for one image", self.name, self.steps.len())?;
+        writeln!(f, "{:>3}  {:32} {:28} {:>28} {:>10} {:>8}", "", "step", "operation", "shape", "weights", "MFLOP")?;
+        for (index, step) in self.steps.iter().enumerate() {
+            let shapes = format!("{} -> {}", self.shape(step.input), self.shape(step.output));
+            let name = step.name.trim_start_matches("backbone.");
+            writeln!(
+                f,
+                "{index:>3}  {name:32} {:28} {shapes:>28} {:>10} {:>8.2}",
+                step.to_string(),
+                kibibytes(step.parameters()),
+                2e-6 * self.step_macs(step) as f64,
+            )?;
+        }
+        let parameters = self.steps.iter().map(Step::parameters).sum();
+        write!(f, "     {:90} {:>10} {:>8.2}", "in all", kibibytes(parameters), 2e-6 * self.macs() as f64)
+    }
+}
+
+/// `values` of four bytes.
+fn kibibytes(values: usize) -> String {
+    format!("{:.1} KiB", 4.0 * values as f64 / 1024.0)
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}x{}", self.height, self.width, self.channels)
+    }
+}
+
+/// What the step does: `gate + 1x1 + relu + residual`.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stride = |stride: usize| if stride == 1 { String::new() } else { format!(" / {stride}") };
+        match &self.operation {
+            Operation::Convolution { side, stride: by, activation, .. } => {
+                write!(f, "{side}x{side}{}{}", stride(*by), after(*activation))
+            }
+            Operation::Depthwise { side, stride: by, activation, .. } => {
+                write!(f, "depthwise {side}x{side}{}{}", stride(*by), after(*activation))
+            }
+            Operation::Pointwise { activation, gate, residual, .. } => {
+                let gate = if gate.is_some() { "gate + " } else { "" };
+                let residual = if residual.is_some() { " + residual" } else { "" };
+                write!(f, "{gate}1x1{}{residual}", after(*activation))
+            }
+            Operation::Gate { .. } => f.write_str("mean + fc + relu + fc + sigmoid"),
+            Operation::Mean => f.write_str("mean"),
+        }
+    }
+}
+
+fn after(activation: Activation) -> &'static str {
+    match activation {
+        Activation::None => "",
+        Activation::Relu => " + relu",
+    }
+}
