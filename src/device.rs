@@ -18,7 +18,7 @@ pub enum DeviceRequest {
     /// The fastest that works: CUDA, then a hardware GPU through wgpu, then the CPU.
     #[default]
     Auto,
-    /// The CPU (burn-flex).
+    /// The CPU.
     Cpu,
     /// A GPU through wgpu: WebGPU in browsers; Vulkan, Metal, DX12 or GL natively. A software adapter is accepted.
     WebGpu,
@@ -57,6 +57,7 @@ impl fmt::Display for DeviceRequest {
 
 impl DeviceRequest {
     /// The devices to try, best first. A request that names one device tries only that.
+    #[cfg(any(feature = "cpu", feature = "burn"))]
     pub(crate) fn candidates(self) -> Vec<DeviceRequest> {
         match self {
             DeviceRequest::Auto => {
@@ -80,7 +81,7 @@ impl DeviceRequest {
 #[derive(Clone, Debug)]
 pub(crate) struct OpenDevice {
     pub device: burn::tensor::Device,
-    /// `cpu`, `webgpu` or `cuda`.
+    /// `webgpu` or `cuda`.
     pub kind: &'static str,
     /// Name of the GPU, where there is one.
     pub adapter: Option<String>,
@@ -93,13 +94,9 @@ impl OpenDevice {
     /// Opens the one device that `request` names; `Auto` is not a device.
     pub async fn open(request: DeviceRequest) -> Result<Self> {
         match request {
-            DeviceRequest::Auto => Err(Error::internal("`auto` must be resolved to candidates before opening")),
-            #[cfg(feature = "flex")]
-            DeviceRequest::Cpu => {
-                Ok(OpenDevice { device: burn::tensor::Device::flex(), kind: "cpu", adapter: None, software: false })
+            DeviceRequest::Auto | DeviceRequest::Cpu => {
+                Err(Error::internal(format!("`{request}` is none of Burn's devices")))
             }
-            #[cfg(not(feature = "flex"))]
-            DeviceRequest::Cpu => Err(not_compiled("cpu", "flex")),
             #[cfg(feature = "webgpu")]
             DeviceRequest::WebGpu => webgpu::open().await,
             #[cfg(not(feature = "webgpu"))]
@@ -115,16 +112,11 @@ impl OpenDevice {
             DeviceRequest::Cuda(_) => Err(not_compiled("cuda", "cuda")),
         }
     }
-
-    /// Whether results must be compared with a known vector before they are trusted.
-    pub fn needs_self_test(&self) -> bool {
-        self.kind != "cpu"
-    }
 }
 
-#[cfg(feature = "burn")]
-#[allow(dead_code)] // unused where every backend is compiled in
-fn not_compiled(device: &str, feature: &str) -> Error {
+#[cfg(any(feature = "cpu", feature = "burn"))]
+#[allow(dead_code)] // unused where every device is compiled in
+pub(crate) fn not_compiled(device: &str, feature: &str) -> Error {
     Error::device(format!("{device} is not in this build; compile with the feature `{feature}`"))
 }
 

@@ -1,15 +1,19 @@
 //! Images to feature vectors, on any device.
 
-use burn::tensor::{Device, Tensor, TensorData};
+#[cfg(feature = "burn")]
+mod burn;
+
 use serde::Serialize;
 
-use crate::device::{DeviceRequest, OpenDevice};
-use crate::error::Context;
+#[cfg(feature = "burn")]
+use self::burn::BurnNetwork;
+use crate::device::DeviceRequest;
+#[cfg(feature = "cpu")]
+use crate::engine::{Plan, cpu};
 use crate::image::Preprocess;
 #[cfg(not(target_family = "wasm"))]
 use crate::image::RgbImage;
-use crate::model::lcnet_v2::{Form, LcNetV2, Norms, fuse};
-use crate::model::{ModelDescription, Network};
+use crate::model::ModelDescription;
 use crate::weights::Model;
 use crate::{Error, Result};
 
@@ -32,10 +36,40 @@ const SELF_TEST_TOLERANCE: f32 = 2e-3;
 /// # Ok::<(), image_feature::Error>(())
 /// ```
 pub struct Extractor {
-    network: LcNetV2,
-    device: Device,
+    network: Network,
     description: ModelDescription,
     info: ExtractorInfo,
+}
+
+/// A network on a device.
+enum Network {
+    #[cfg(feature = "cpu")]
+    Cpu(Box<cpu::Executor>),
+    #[cfg(feature = "burn")]
+    Burn(Box<BurnNetwork>),
+}
+
+/// How an [`Extractor`] is to work. A [`DeviceRequest`] alone is made into one.
+///
+/// ```
+/// use image_feature::{DeviceRequest, ExtractorOptions};
+///
+/// let options = ExtractorOptions { threads: Some(1), ..DeviceRequest::Cpu.into() };
+/// assert_eq!(options.device, DeviceRequest::Cpu);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExtractorOptions {
+    /// Where to compute.
+    pub device: DeviceRequest,
+    /// Threads on the CPU, the caller's included; by default as many as the machine runs at once. Other devices have
+    /// no use for it.
+    pub threads: Option<usize>,
+}
+
+impl From<DeviceRequest> for ExtractorOptions {
+    fn from(device: DeviceRequest) -> Self {
+        ExtractorOptions { device, ..Self::default() }
+    }
 }
 
 /// What an [`Extractor`] is and runs on.
@@ -49,8 +83,30 @@ pub struct ExtractorInfo {
     pub device: &'static str,
     /// Name of the GPU, where there is one.
     pub adapter: Option<String>,
+    /// Threads that compute, where that is the CPU.
+    pub threads: Option<usize>,
+    /// Instruction set of the kernels, where the CPU computes: `avx512`, `avx2`, `neon`, `relaxed-simd`, `simd128` or
+    /// `scalar`.
+    pub simd: Option<&'static str>,
+    /// What the weights are held and multiplied in: `f32`.
+    pub dtype: &'static str,
     /// Why devices that come before this one were not chosen, one sentence each.
     pub reasons: Vec<String>,
+}
+
+impl ExtractorInfo {
+    fn new(model: &Model, device: &'static str) -> Self {
+        ExtractorInfo {
+            model: model.description.name.clone(),
+            dimension: model.description.dimension(),
+            device,
+            adapter: None,
+            threads: None,
+            simd: None,
+            dtype: "f32",
+            reasons: Vec::new(),
+        }
+    }
 }
 
 impl Extractor {
@@ -62,8 +118,9 @@ impl Extractor {
     /// # Errors
     /// [`ErrorKind::Device`](crate::ErrorKind::Device) where the named device cannot be opened or fails its self-test,
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where the weights do not fit the network.
-    pub async fn load(model: &Model, request: DeviceRequest) -> Result<Self> {
-        Self::choose(request, async |candidate| Self::load_on(model, candidate, request).await).await
+    pub async fn load(model: &Model, options: impl Into<ExtractorOptions>) -> Result<Self> {
+        let options = options.into();
+        Self::choose(options.device, async |candidate| Self::load_on(model, candidate, options).await).await
     }
 
     /// The first candidate that opens, with the reasons of those before it.
@@ -84,60 +141,67 @@ impl Extractor {
         Err(Error::device(format!("no device could be opened: {}", reasons.join("; "))))
     }
 
-    async fn load_on(model: &Model, candidate: DeviceRequest, request: DeviceRequest) -> Result<Self> {
-        let opened = OpenDevice::open(candidate).await?;
-        if opened.software && request == DeviceRequest::Auto {
-            let adapter = opened.adapter.unwrap_or_default();
-            return Err(Error::device(format!("{adapter} is a software adapter, slower than the CPU itself")));
+    async fn load_on(model: &Model, candidate: DeviceRequest, options: ExtractorOptions) -> Result<Self> {
+        if candidate == DeviceRequest::Cpu {
+            return Self::on_cpu(model, options);
         }
-        let test = opened.needs_self_test();
-        let extractor = Self::on_device(model, opened)?;
-        if test {
-            #[cfg(feature = "flex")]
-            {
-                let cpu = Self::on_device(model, OpenDevice::open(DeviceRequest::Cpu).await?)?;
-                extractor.verify(&cpu.probe().await?).await?;
-            }
+        let gpu = Self::on_gpu(model, candidate, options.device == DeviceRequest::Auto).await?;
+        // without the engine there is nothing to compare with: see `load_verified`
+        if cfg!(feature = "cpu") {
+            let expected = Self::on_cpu(model, options)?.probe().await?;
+            gpu.verify(&expected).await?;
         }
-        Ok(extractor)
+        Ok(gpu)
     }
 
     /// Opens exactly the device of `request` and compares its [`probe`](Self::probe) with `expected`, a CPU's.
     ///
-    /// For builds that hold no CPU backend.
+    /// For builds that hold no CPU engine.
     ///
     /// # Errors
     /// As [`load`](Self::load).
     pub async fn load_verified(model: &Model, request: DeviceRequest, expected: &[f32]) -> Result<Self> {
-        let extractor = Self::on_device(model, OpenDevice::open(request).await?)?;
+        let extractor = match request {
+            DeviceRequest::Cpu => Self::on_cpu(model, request.into())?,
+            _ => Self::on_gpu(model, request, false).await?,
+        };
         extractor.verify(expected).await?;
         Ok(extractor)
     }
 
-    fn on_device(model: &Model, opened: OpenDevice) -> Result<Self> {
-        let Network::LcNetV2(config) = &model.description.network;
-        let fused;
-        let tensors = match model.form {
-            Form::Deploy => &model.tensors,
-            Form::Training => {
-                fused = fuse(config, &model.tensors)?;
-                &fused
-            }
+    #[cfg(feature = "cpu")]
+    fn on_cpu(model: &Model, options: ExtractorOptions) -> Result<Self> {
+        let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
+        let executor = cpu::Executor::new(plan, cpu::Options { threads: options.threads, ..cpu::Options::default() })?;
+        let info = ExtractorInfo {
+            threads: Some(executor.threads()),
+            simd: Some(executor.instruction_set()),
+            ..ExtractorInfo::new(model, "cpu")
         };
-        let network = LcNetV2::new(config, Form::Deploy, None, Norms::Folded, tensors, &opened.device)
-            .context(|| model.description.name.clone())?;
-        Ok(Extractor {
-            network,
-            device: opened.device,
-            info: ExtractorInfo {
-                model: model.description.name.clone(),
-                dimension: model.description.dimension(),
-                device: opened.kind,
-                adapter: opened.adapter,
-                reasons: Vec::new(),
-            },
-            description: model.description.clone(),
-        })
+        Ok(Extractor { network: Network::Cpu(Box::new(executor)), description: model.description.clone(), info })
+    }
+
+    #[cfg(not(feature = "cpu"))]
+    fn on_cpu(_: &Model, _: ExtractorOptions) -> Result<Self> {
+        Err(crate::device::not_compiled("cpu", "cpu"))
+    }
+
+    #[cfg(feature = "burn")]
+    async fn on_gpu(model: &Model, request: DeviceRequest, hardware_only: bool) -> Result<Self> {
+        let opened = crate::device::OpenDevice::open(request).await?;
+        if opened.software && hardware_only {
+            let adapter = opened.adapter.unwrap_or_default();
+            return Err(Error::device(format!("{adapter} is a software adapter, slower than the CPU itself")));
+        }
+        let info = ExtractorInfo { adapter: opened.adapter, ..ExtractorInfo::new(model, opened.kind) };
+        let network = Network::Burn(Box::new(BurnNetwork::new(model, opened.device)?));
+        Ok(Extractor { network, description: model.description.clone(), info })
+    }
+
+    #[cfg(not(feature = "burn"))]
+    async fn on_gpu(_: &Model, request: DeviceRequest, _: bool) -> Result<Self> {
+        let feature = if request == DeviceRequest::WebGpu { "webgpu" } else { "cuda" };
+        Err(crate::device::not_compiled(feature, feature))
     }
 
     /// The model, the device, and why others were not chosen.
@@ -171,16 +235,12 @@ impl Extractor {
                 input.len()
             )));
         }
-        let [height, width] = self.description.input_size();
-        let images = Tensor::<4>::from_data(TensorData::new(input, [count, 3, height, width]), &self.device);
-        let data = self
-            .network
-            .forward(images)
-            .into_data_async()
-            .await
-            .map_err(|error| Error::device(format!("{} failed to run the network: {error:?}", self.info.device)))?;
-        let mut features =
-            data.try_to_vec::<f32>().map_err(|error| Error::internal(format!("features are no f32: {error:?}")))?;
+        let mut features = match &self.network {
+            #[cfg(feature = "cpu")]
+            Network::Cpu(executor) => executor.run(&input, count)?,
+            #[cfg(feature = "burn")]
+            Network::Burn(network) => network.run(input, count, self.description.input_size()).await?,
+        };
         features.chunks_exact_mut(self.info.dimension).try_for_each(normalize)?;
         Ok(features)
     }
@@ -215,9 +275,10 @@ impl Extractor {
     ///
     /// # Errors
     /// As [`load`](Self::load).
-    pub fn open(model: &Model, request: DeviceRequest) -> Result<Self> {
-        pollster::block_on(Self::choose(request, async |candidate| {
-            let attempt = || pollster::block_on(Self::load_on(model, candidate, request));
+    pub fn open(model: &Model, options: impl Into<ExtractorOptions>) -> Result<Self> {
+        let options = options.into();
+        pollster::block_on(Self::choose(options.device, async |candidate| {
+            let attempt = || pollster::block_on(Self::load_on(model, candidate, options));
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(attempt))
                 .unwrap_or_else(|_| Err(Error::device("its driver or runtime failed while it was opened")))
         }))

@@ -2,8 +2,8 @@
 //!
 //! # Show me
 //!
-#![cfg_attr(feature = "burn", doc = "```no_run,ignore-wasm32")]
-#![cfg_attr(not(feature = "burn"), doc = "```ignore")]
+#![cfg_attr(feature = "cpu", doc = "```no_run,ignore-wasm32")]
+#![cfg_attr(not(feature = "cpu"), doc = "```ignore")]
 //! use image_feature::{DecodeLimits, DeviceRequest, Extractor, Model, decode};
 //!
 //! let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
@@ -55,23 +55,23 @@ mod device;
 #[cfg(feature = "cpu")]
 pub mod engine;
 mod error;
-#[cfg(feature = "burn")]
+#[cfg(any(feature = "cpu", feature = "burn"))]
 mod extractor;
 mod image;
 pub mod model;
 mod tensors;
-#[cfg(all(target_arch = "wasm32", feature = "burn"))]
+#[cfg(all(target_arch = "wasm32", any(feature = "cpu", feature = "burn")))]
 mod web;
 pub mod weights;
 
 pub use device::DeviceRequest;
 pub use error::{Error, ErrorKind, Result};
-#[cfg(feature = "burn")]
-pub use extractor::{Extractor, ExtractorInfo};
+#[cfg(any(feature = "cpu", feature = "burn"))]
+pub use extractor::{Extractor, ExtractorInfo, ExtractorOptions};
 pub use image::{DecodeLimits, ImageFormat, ImageInfo, Normalize, Preprocess, Resize, RgbImage, Roi, decode, probe};
 pub use weights::{Dtype, Model, ModelInfo, ModelLoader, PreprocessInfo, SkippedTensor, TensorInfo};
 
 /// The README's examples.
-#[cfg(all(doctest, feature = "burn"))]
+#[cfg(all(doctest, feature = "cpu"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,5 +1,5 @@
 //! Files to features against the features of PaddleX: the whole line, from each kind of model file.
-#![cfg(all(feature = "flex", not(target_arch = "wasm32")))]
+#![cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
 
 mod common;
 

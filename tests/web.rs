@@ -2,7 +2,7 @@
 //!
 //! `cargo test` runs these natively, `wasm-pack test --headless --chrome` in Chromium, both against the same expected
 //! values: OpenCV's pixels, and features that this crate computed natively.
-#![cfg(feature = "flex")]
+#![cfg(feature = "cpu")]
 
 mod common;
 

@@ -1,10 +1,10 @@
 //! The browser's face of the crate: JS values in, JS values out, no logic.
 //!
-//! Two artefacts are built from it. `cpu` (feature `flex`) decodes, preprocesses, reads model files and computes on
+//! Two artefacts are built from it. `cpu` (feature `cpu`) decodes, preprocesses, reads model files and computes on
 //! the CPU. `gpu` (feature `webgpu` alone) holds only the network on WebGPU and takes what `cpu` prepared.
 
 mod console;
-#[cfg(feature = "flex")]
+#[cfg(feature = "cpu")]
 mod model_file;
 mod network;
 

@@ -5,7 +5,9 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::{to_js, to_object};
-use crate::extractor::Extractor;
+use crate::Extractor;
+#[cfg(feature = "cpu")]
+use crate::ExtractorOptions;
 use crate::{DeviceRequest, Error};
 
 /// A network on a device, from preprocessed images to features.
@@ -18,21 +20,35 @@ pub struct Network {
 struct NetworkInfo<'a> {
     device: &'a str,
     adapter: Option<&'a str>,
-    /// Whether the CPU kernels were compiled with SIMD.
-    simd: bool,
+    /// Instruction set of the CPU's kernels.
+    simd: Option<&'a str>,
+    /// Threads that compute on the CPU.
+    threads: Option<usize>,
+    dtype: &'a str,
 }
 
-#[cfg(feature = "flex")]
+#[cfg(feature = "cpu")]
 #[wasm_bindgen]
 impl Network {
-    /// Puts a model on the CPU.
-    pub async fn load(model: &super::model_file::ModelFile) -> Result<Network, JsValue> {
-        let extractor = Extractor::load(&model.model, DeviceRequest::Cpu).await.map_err(to_js)?;
+    /// Puts a model on the CPU. `options` is `{ threads }`: in the shared-memory build, how many of the page's workers
+    /// compute together, this one included.
+    pub async fn load(model: &super::model_file::ModelFile, options: JsValue) -> Result<Network, JsValue> {
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct Fields {
+            threads: Option<usize>,
+        }
+        let Fields { threads } = match options.is_undefined() || options.is_null() {
+            true => Fields::default(),
+            false => serde_wasm_bindgen::from_value(options).map_err(|error| to_js(Error::usage(error.to_string())))?,
+        };
+        let options = ExtractorOptions { threads, ..DeviceRequest::Cpu.into() };
+        let extractor = Extractor::load(&model.model, options).await.map_err(to_js)?;
         Ok(Network { extractor })
     }
 }
 
-#[cfg(not(feature = "flex"))]
+#[cfg(not(feature = "cpu"))]
 #[wasm_bindgen]
 impl Network {
     /// Opens WebGPU and puts a model (safetensors) on it. `expected` is the CPU network's `probe()`: a GPU whose
@@ -47,13 +63,15 @@ impl Network {
 
 #[wasm_bindgen]
 impl Network {
-    /// `{ device, adapter, simd }`
+    /// `{ device, adapter, simd, threads, dtype }`
     pub fn info(&self) -> Result<JsValue, JsValue> {
         let info = self.extractor.info();
         to_object(&NetworkInfo {
             device: info.device,
             adapter: info.adapter.as_deref(),
-            simd: cfg!(target_feature = "simd128"),
+            simd: info.simd,
+            threads: info.threads,
+            dtype: info.dtype,
         })
     }
 

@@ -5,7 +5,6 @@
 mod common;
 
 mod model;
-#[cfg(feature = "flex")]
 mod predict;
 mod predict_errors;
 mod program;

@@ -1,7 +1,7 @@
 //! The network behind `predict`.
 
 use crate::weights::Model;
-use crate::{DeviceRequest, Error, Result};
+use crate::{DeviceRequest, Error, Extractor, ExtractorOptions, Result};
 
 type RunBatch = dyn Fn(Vec<f32>, usize) -> Result<Vec<f32>>;
 
@@ -16,24 +16,21 @@ pub struct Engine {
 
 impl Engine {
     /// Opens a device and puts the model on it.
-    #[cfg(feature = "burn")]
-    pub fn open(model: &Model, device: DeviceRequest) -> Result<Self> {
-        let extractor = crate::Extractor::open(model, device)?;
+    pub fn open(model: &Model, device: DeviceRequest, threads: usize) -> Result<Self> {
+        let extractor = Extractor::open(model, ExtractorOptions { threads: Some(threads), ..device.into() })?;
         let info = extractor.info();
-        let adapter = info.adapter.as_ref().map_or(String::new(), |adapter| format!(" ({adapter})"));
+        let adapter = match (&info.adapter, info.simd, info.threads) {
+            (Some(adapter), ..) => format!(" ({adapter})"),
+            (None, Some(simd), Some(threads)) => {
+                format!(" ({simd}, {threads} thread{})", if threads == 1 { "" } else { "s" })
+            }
+            _ => String::new(),
+        };
         let reasons =
             if info.reasons.is_empty() { String::new() } else { format!("; not on {}", info.reasons.join("; ")) };
         let summary = format!("{}: {} dimensions, on {}{adapter}{reasons}", info.model, info.dimension, info.device);
         let dimension = info.dimension;
         Ok(Engine { summary, dimension, run: Box::new(move |input, count| extractor.run(input, count)) })
-    }
-
-    /// There is nothing to open in a build without a backend.
-    #[cfg(not(feature = "burn"))]
-    pub fn open(_: &Model, device: DeviceRequest) -> Result<Self> {
-        Err(Error::usage(format!(
-            "cannot run on `{device}`: this image-feature was built without a backend; build it with `--features flex,webgpu`"
-        )))
     }
 
     /// The feature of each image of a batch, or why it has none.

@@ -59,7 +59,7 @@ pub struct PredictArgs {
     /// Take only this rectangle of each image, in pixels
     #[arg(long, value_name = "X,Y,W,H", value_parser = parse_roi)]
     roi: Option<Roi>,
-    /// Threads for decoding and for the CPU backend [default: one for each core]
+    /// Threads for decoding and for the network on the CPU [default: one for each core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// Print one JSON object a line: {"input_path", "page_index", "feature"}, or {"input_path", "error", "kind"}
@@ -81,14 +81,7 @@ fn parse_roi(text: &str) -> Result<Roi> {
 }
 
 pub fn run(args: PredictArgs) -> Result<Outcome> {
-    let threads = args.threads.map_or_else(rayon::current_num_threads, NonZeroUsize::get);
-    if args.threads.is_some() {
-        // the pool that the CPU backend computes in
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()
-            .map_err(|error| Error::internal(format!("cannot start {threads} threads: {error}")))?;
-    }
+    let threads = args.threads.map_or_else(default_threads, NonZeroUsize::get);
     delete_unfinished_on_interrupt();
     let inputs = Inputs::find(&args.inputs)?;
     let mut report = Report::new(&args, &inputs);
@@ -104,7 +97,7 @@ pub fn run(args: PredictArgs) -> Result<Outcome> {
         return report.finish();
     }
     let model = open_model(args.model.as_deref())?;
-    let engine = Engine::open(&model, args.device)?;
+    let engine = Engine::open(&model, args.device, threads)?;
     if !args.quiet {
         note(&engine.summary);
     }
@@ -125,6 +118,11 @@ pub fn run(args: PredictArgs) -> Result<Outcome> {
     report.progress.start();
     embed_all(inputs, &preparation, &engine, batch_size, &mut report)?;
     report.finish()
+}
+
+/// As many as the machine runs at once.
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// Prepares inputs on other threads and runs them through the network on this one, in order.

@@ -60,7 +60,7 @@ pub(super) struct Kernels {
 
 /// Compiles every kernel for one instruction set.
 macro_rules! compile {
-    ($set:ident, $name:literal, $lanes:ty, rows: $rows:literal, vectors: $vectors:literal, pixels: $pixels:literal
+    ($set:ident, $name:expr, $lanes:ty, rows: $rows:literal, vectors: $vectors:literal, pixels: $pixels:literal
      $(, $features:literal)?) => {
         mod $set {
             use super::super::lanes::Lanes;
@@ -115,8 +115,12 @@ compile!(avx2, "avx2", super::super::lanes::Avx2, rows: 6, vectors: 2, pixels: 4
 compile!(neon, "neon", super::super::lanes::Neon, rows: 6, vectors: 4, pixels: 7, "neon");
 // Engines on x86-64 have 15 registers to give; larger tiles spill.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-compile!(simd128, "simd128", super::super::lanes::Simd128, rows: 4, vectors: 2, pixels: 4);
+compile!(simd128, SIMD128_NAME, super::super::lanes::Simd128, rows: 4, vectors: 2, pixels: 4);
 compile!(scalar, "scalar", super::super::lanes::Scalar, rows: 4, vectors: 2, pixels: 2);
+
+/// Which of WebAssembly's two builds this is.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+const SIMD128_NAME: &str = if cfg!(target_feature = "relaxed-simd") { "relaxed-simd" } else { "simd128" };
 
 impl Kernels {
     /// Every compilation this machine can run, fastest first; the last is the plain one.
