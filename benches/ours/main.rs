@@ -1,0 +1,51 @@
+//! Our side of `./build.sh bench cpu`: contenders that speak the line protocol of `benches/cpu/contender.mjs`, the
+//! roofline, and the plan for those who build the same network from it.
+//!
+//! ```sh
+//! cargo bench --bench ours --no-default-features --features cpu -- engine MODEL INPUTS BATCH THREADS
+//! ```
+
+#[cfg(feature = "cpu")]
+mod engine;
+#[cfg(feature = "flex")]
+mod flex;
+#[cfg(feature = "cpu")]
+mod peak;
+#[cfg(feature = "cpu")]
+mod plan;
+mod protocol;
+#[cfg(feature = "cpu")]
+mod roofline;
+
+use std::error::Error;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const USAGE: &str = "\
+usage: ours engine MODEL INPUTS BATCH THREADS      the engine as a contender (feature cpu)
+       ours flex MODEL INPUTS BATCH THREADS        Burn's CPU backend as a contender (feature flex)
+       ours roofline MODEL INPUTS ROUNDS           each task's speed and the core's peak, as JSON (feature cpu)
+       ours plan MODEL FOLDER                      the plan as FOLDER/plan.json and FOLDER/weights.bin (feature cpu)
+MODEL is a model file or folder, INPUTS a file of preprocessed images in f32.";
+
+fn main() -> Result<()> {
+    // `cargo bench` adds --bench
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        #[cfg(feature = "cpu")]
+        ["engine", model, inputs, batch, threads] => engine::serve(model, inputs, batch.parse()?, threads.parse()?),
+        #[cfg(feature = "flex")]
+        ["flex", model, inputs, batch, threads] => flex::serve(model, inputs, batch.parse()?, threads.parse()?),
+        #[cfg(feature = "cpu")]
+        ["roofline", model, inputs, rounds] => roofline::print(model, inputs, rounds.parse()?),
+        #[cfg(feature = "cpu")]
+        ["plan", model, folder] => plan::export(model, folder.as_ref()),
+        // `cargo bench` without a word is no mistake: it runs every benchmark of a package
+        [] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("no such command in this build: {}\n{USAGE}", words.join(" ")).into()),
+    }
+}

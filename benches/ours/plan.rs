@@ -1,0 +1,70 @@
+//! The plan as a file, so that a peer without a reader for the model's format can be given the same network.
+
+use std::path::Path;
+
+use image_feature::Model;
+use image_feature::engine::{Activation, Operation, Plan, ValueId};
+use serde_json::{Value, json};
+
+use crate::Result;
+
+/// Writes `plan.json`, the steps, and `weights.bin`, all their weights as little-endian f32, one after the other. A step
+/// names its weights as `[offset, length]`, in values, in the layout that `Operation` gives.
+pub fn export(model: &str, folder: &Path) -> Result<()> {
+    let model = Model::open(model.as_ref())?;
+    let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
+    let mut weights = Weights::default();
+    let steps: Vec<Value> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            let mut operation = weights.describe(&step.operation);
+            operation["name"] = json!(step.name);
+            operation["input"] = json!(step.input.0);
+            operation["output"] = json!(step.output.0);
+            operation
+        })
+        .collect();
+    let values: Vec<_> =
+        plan.values.iter().map(|value| json!([value.shape.height, value.shape.width, value.shape.channels])).collect();
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("weights.bin"), weights.bytes)?;
+    std::fs::write(folder.join("plan.json"), json!({ "values": values, "steps": steps }).to_string())?;
+    Ok(())
+}
+
+#[derive(Default)]
+struct Weights {
+    bytes: Vec<u8>,
+}
+
+impl Weights {
+    fn put(&mut self, values: &[f32]) -> Value {
+        let offset = self.bytes.len() / 4;
+        self.bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        json!([offset, values.len()])
+    }
+
+    fn describe(&mut self, operation: &Operation) -> Value {
+        let index = |value: &Option<ValueId>| value.map(|value| value.0);
+        match operation {
+            Operation::Convolution { side, stride, weights, bias, activation } => json!({
+                "operation": "convolution", "side": side, "stride": stride,
+                "weights": self.put(weights), "bias": self.put(bias), "relu": *activation == Activation::Relu,
+            }),
+            Operation::Depthwise { side, stride, weights, bias, activation } => json!({
+                "operation": "depthwise", "side": side, "stride": stride,
+                "weights": self.put(weights), "bias": self.put(bias), "relu": *activation == Activation::Relu,
+            }),
+            Operation::Pointwise { weights, bias, activation, gate, residual } => json!({
+                "operation": "pointwise", "gate": index(gate), "residual": index(residual),
+                "weights": self.put(weights), "bias": self.put(bias), "relu": *activation == Activation::Relu,
+            }),
+            Operation::Gate { reduce, reduce_bias, expand, expand_bias } => json!({
+                "operation": "gate", "reduce": self.put(reduce), "reduce_bias": self.put(reduce_bias),
+                "expand": self.put(expand), "expand_bias": self.put(expand_bias),
+            }),
+            Operation::Mean => json!({ "operation": "mean" }),
+        }
+    }
+}
