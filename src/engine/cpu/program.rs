@@ -122,7 +122,7 @@ impl Layout {
             if gated(plan, step) {
                 let place = &places[step.output.0];
                 sums[step.output.0] = sizes.len();
-                sizes.push(images * Depth::chunks_of(place) * place.channels);
+                sizes.push(images * Depth::bands(place) * place.channels);
                 lifetimes.push(lifetimes[step.output.0]);
             }
         }
@@ -204,6 +204,9 @@ impl Lowering<'_> {
         if step.input != self.plan.input() {
             return Err(unsupported(step, "a dense convolution that is not the first layer"));
         }
+        if !matches!(stride, 1 | 2) {
+            return Err(unsupported(step, &format!("a dense convolution of stride {stride}")));
+        }
         let planes = planes(self.plan, &self.place(step.input));
         let (row, plane) = (planes.row(), planes.plane());
         let taps: Vec<usize> = (0..planes.planes)
@@ -278,7 +281,7 @@ impl Lowering<'_> {
         let inner = self.plan.shape(step.input).channels;
         let task = Gate {
             sums: self.layout.sums[step.input.0],
-            chunks: Depth::chunks_of(&input),
+            chunks: Depth::bands(&input),
             pixels: input.pixels(),
             inner,
             channels: input.channels,

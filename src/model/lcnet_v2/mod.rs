@@ -8,6 +8,7 @@ mod network;
 pub use config::{BlockConfig, Form, LcNetV2Config, Parameter, Role};
 pub(crate) use config::{DROPOUT, EPSILON};
 pub use fuse::fuse;
+#[cfg(feature = "cpu")]
 pub(crate) use fuse::{NormFactors, fold_norm};
 #[cfg(feature = "burn")]
 pub use network::{LcNetV2, Norms};

@@ -34,14 +34,24 @@ pub(in super::super) struct Convolution {
 /// The instruction set of `V` must be enabled and every pointer of `work` valid for what its field says.
 #[inline(always)]
 pub(in super::super) unsafe fn convolution<V: Lanes, const ROWS: usize, const VECTORS: usize>(work: &Convolution) {
+    // a stride known to the compiler needs no register for each pixel's address
+    match work.stride {
+        2 => unsafe { columns::<V, ROWS, VECTORS, 2>(work) },
+        1 => unsafe { columns::<V, ROWS, VECTORS, 1>(work) },
+        stride => unreachable!("lowering lets no dense convolution of stride {stride} pass"),
+    }
+}
+
+#[inline(always)]
+unsafe fn columns<V: Lanes, const ROWS: usize, const VECTORS: usize, const STRIDE: usize>(work: &Convolution) {
     let mut column = 0;
     while column < work.columns {
         unsafe {
             if work.columns - column >= VECTORS * V::COUNT {
-                panel::<V, ROWS, VECTORS>(work, column);
+                panel::<V, ROWS, VECTORS, STRIDE>(work, column);
                 column += VECTORS * V::COUNT;
             } else {
-                panel::<V, ROWS, 1>(work, column);
+                panel::<V, ROWS, 1, STRIDE>(work, column);
                 column += V::COUNT;
             }
         }
@@ -49,26 +59,33 @@ pub(in super::super) unsafe fn convolution<V: Lanes, const ROWS: usize, const VE
 }
 
 #[inline(always)]
-unsafe fn panel<V: Lanes, const ROWS: usize, const VECTORS: usize>(work: &Convolution, column: usize) {
+unsafe fn panel<V: Lanes, const ROWS: usize, const VECTORS: usize, const STRIDE: usize>(
+    work: &Convolution,
+    column: usize,
+) {
     unsafe {
         let mut x = 0;
         while x + ROWS <= work.width {
-            tile::<V, ROWS, VECTORS>(work, column, x);
+            tile::<V, ROWS, VECTORS, STRIDE>(work, column, x);
             x += ROWS;
         }
         if ROWS > 4 && x + 4 <= work.width {
-            tile::<V, 4, VECTORS>(work, column, x);
+            tile::<V, 4, VECTORS, STRIDE>(work, column, x);
             x += 4;
         }
         while x < work.width {
-            tile::<V, 1, VECTORS>(work, column, x);
+            tile::<V, 1, VECTORS, STRIDE>(work, column, x);
             x += 1;
         }
     }
 }
 
 #[inline(always)]
-unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(work: &Convolution, column: usize, x: usize) {
+unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize, const STRIDE: usize>(
+    work: &Convolution,
+    column: usize,
+    x: usize,
+) {
     unsafe {
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
         for v in 0..VECTORS {
@@ -77,7 +94,7 @@ unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(work: &Convolu
                 row[v] = bias;
             }
         }
-        let input = work.input.add(x * work.stride);
+        let input = work.input.add(x * STRIDE);
         let mut weights = work.weights.add(column * work.inner);
         for tap in 0..work.inner {
             let from = input.add(*work.taps.add(tap));
@@ -86,7 +103,7 @@ unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(work: &Convolu
                 *column = V::load(weights.add(v * V::COUNT));
             }
             for (row, sums) in sums.iter_mut().enumerate() {
-                let value = V::splat(*from.add(row * work.stride));
+                let value = V::splat(*from.add(row * STRIDE));
                 for (sum, column) in sums.iter_mut().zip(columns) {
                     *sum = sum.mul_add(value, column);
                 }

@@ -28,8 +28,10 @@ pub(in super::super) struct Depthwise {
     pub output_pixel: usize,
     /// Values from an output row to the next.
     pub output_row: usize,
-    /// `side * side` x `channels`.
+    /// `side * side` times `channels` values.
     pub weights: *const f32,
+    /// Values from a weight of the kernel to the next.
+    pub taps_stride: usize,
     /// `channels` values.
     pub bias: *const f32,
     pub activation: Activation,
@@ -100,9 +102,9 @@ unsafe fn pixels<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE:
             let mut sums = [V::load(work.bias.add(channel)); PIXELS];
             for ky in 0..SIDE {
                 let row = input.add(ky * work.input_row + channel);
-                let weights = work.weights.add(ky * SIDE * work.channels + channel);
+                let weights = work.weights.add(ky * SIDE * work.taps_stride + channel);
                 for kx in 0..SIDE {
-                    let weight = V::load(weights.add(kx * work.channels));
+                    let weight = V::load(weights.add(kx * work.taps_stride));
                     for (pixel, sum) in sums.iter_mut().enumerate() {
                         let value = V::load(row.add((pixel * STRIDE + kx) * work.input_pixel));
                         *sum = sum.mul_add(value, weight);

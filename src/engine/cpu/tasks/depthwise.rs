@@ -28,6 +28,9 @@ pub(super) struct Rows {
     pub first: usize,
     pub height: usize,
     pub width: usize,
+    /// The first channel and how many there are.
+    pub channel: usize,
+    pub channels: usize,
     pub start: *mut f32,
     pub pixel: usize,
     pub row: usize,
@@ -49,16 +52,17 @@ impl Layer {
             kernel(&Depthwise {
                 height: rows.height,
                 width: rows.width,
-                channels: self.input.channels,
+                channels: rows.channels,
+                taps_stride: self.input.channels,
                 stride: self.stride,
-                input: input.sub(reach * self.input.row() + reach * self.input.stride),
+                input: input.sub(reach * self.input.row() + reach * self.input.stride).add(rows.channel),
                 input_pixel: self.input.stride,
                 input_row: self.input.row(),
                 output: rows.start,
                 output_pixel: rows.pixel,
                 output_row: rows.row,
-                weights: self.weights.as_ptr(),
-                bias: self.bias.as_ptr(),
+                weights: self.weights.as_ptr().add(rows.channel),
+                bias: self.bias.as_ptr().add(rows.channel),
                 activation: self.activation,
                 sums: rows.sums,
             });
@@ -66,19 +70,23 @@ impl Layer {
     }
 }
 
+/// Channels that are one chunk.
+const CHANNELS: usize = 64;
+
 impl Depth {
-    /// Rows of an image that are one chunk.
-    fn rows(&self) -> usize {
-        rows_per_chunk(&self.output)
+    /// Rows of an image that are one chunk: all, where so many channels of all rows fit a cache.
+    fn rows(output: &Place) -> usize {
+        let most = (128 << 10) / (4 * output.width * CHANNELS);
+        most.clamp(1, output.height)
     }
 
-    fn chunks_per_image(&self) -> usize {
-        Self::chunks_of(&self.output)
+    /// Bands of rows of an image, each of which leaves its sums.
+    pub fn bands(output: &Place) -> usize {
+        output.height.div_ceil(Self::rows(output))
     }
 
-    /// Chunks of one image of such an output, each of which leaves its sums.
-    pub fn chunks_of(output: &Place) -> usize {
-        output.height.div_ceil(rows_per_chunk(output))
+    fn blocks(&self) -> usize {
+        self.output.channels.div_ceil(CHANNELS)
     }
 }
 
@@ -90,26 +98,30 @@ pub(in super::super) fn rows_per_chunk(place: &Place) -> usize {
 
 impl Task for Depth {
     fn chunks(&self, images: usize) -> usize {
-        images * self.chunks_per_image()
+        images * Self::bands(&self.output) * self.blocks()
     }
 
     unsafe fn run(&self, run: &Run, _: *mut f32, chunk: usize) {
-        let chunks = self.chunks_per_image();
-        let (image, first) = (chunk / chunks, chunk % chunks * self.rows());
+        let (band, channel) = (chunk / self.blocks(), chunk % self.blocks() * CHANNELS);
+        let bands = Self::bands(&self.output);
+        let rows = Self::rows(&self.output);
+        let (image, first) = (band / bands, band % bands * rows);
         unsafe {
-            if first == 0 {
+            if first == 0 && channel == 0 {
                 run.clear_margin(&self.output, image);
             }
             let rows = Rows {
                 image,
                 first,
-                height: self.rows().min(self.output.height - first),
+                height: rows.min(self.output.height - first),
                 width: self.output.width,
-                start: run.pixel(&self.output, image, first, 0),
+                channel,
+                channels: CHANNELS.min(self.output.channels - channel),
+                start: run.pixel(&self.output, image, first, 0).add(channel),
                 pixel: self.output.stride,
                 row: self.output.row(),
                 sums: match self.sums {
-                    Some(sums) => run.memory.add(sums + chunk * self.output.channels),
+                    Some(sums) => run.memory.add(sums + band * self.output.channels + channel),
                     None => null_mut(),
                 },
             };

@@ -42,6 +42,8 @@ impl Task for Separable {
                 first,
                 height: rows,
                 width,
+                channel: 0,
+                channels: self.between.channels,
                 start: scratch,
                 pixel: stride,
                 row: width * stride,
