@@ -19,24 +19,8 @@ const TRANSFORMS: &str = "ResizeImage, NormalizeImage and ToCHWImage are known";
 
 pub(super) fn read(bytes: &[u8]) -> Result<Settings> {
     limits::check_size("the file", bytes.len() as u64, limits::YML_BYTES)?;
-    // A real file has some 60 nodes, nests 6 deep, and has at most a few aliases (PyYAML writes shared lists so).
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_depth: 32,
-            max_nodes: 4096,
-            max_events: 16_384,
-            max_documents: 1,
-            max_aliases: 64,
-            max_anchors: 64,
-        },
-        alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: 4096,
-            max_replay_stack_depth: 8,
-        },
-        with_snippet: false,
-    };
-    let root: Value = serde_saphyr::from_slice_with_options(bytes, options)
-        .map_err(|error| Error::model(format!("not the YAML of an inference model: {error}")))?;
+    let root =
+        super::yaml::parse(bytes).map_err(|error| error.context("this is not the YAML of an inference model"))?;
     let model_name = root
         .get("Global")
         .and_then(|global| global.get("model_name"))

@@ -13,6 +13,7 @@ pub(super) mod pdparams;
 mod pickle;
 mod pir;
 mod program;
+mod yaml;
 
 use super::files::File;
 use super::model::{Format, Model, Origin};
