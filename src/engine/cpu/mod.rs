@@ -13,18 +13,17 @@ mod tasks;
 mod team;
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::kernels::Kernels;
-use self::program::Program;
-use self::tasks::Run;
+use self::program::{NamedTask, Program};
+use self::tasks::{Run, Task};
 use self::team::Team;
 use super::Plan;
 use crate::{Error, Result};
 
-/// Images that go through the network together, at most: enough for the weights to be read once for several images, few
-/// enough for the maps to stay small.
-const BATCH: usize = 4;
+/// Images whose last layer is computed at once, at most: its weights are read once for all.
+const HEADS: usize = 16;
 
 /// How an [`Executor`] works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,18 +58,28 @@ pub fn instruction_sets() -> Vec<&'static str> {
 /// # Ok::<(), image_feature::Error>(())
 /// ```
 pub struct Executor {
-    program: Program,
+    /// All but the last layer, one image at a time: its maps are larger than its weights.
+    body: Program,
+    /// The last layer, for many images at once.
+    head: Option<Program>,
+    /// Values of one input image.
+    input: usize,
+    dimension: usize,
     kernels: Kernels,
     team: Team,
     /// One run at a time: each already uses every thread.
     memory: Mutex<Memory>,
 }
 
-/// The arena and the threads' own memory, kept from run to run.
+/// Memory kept from run to run.
 #[derive(Default)]
 struct Memory {
+    /// Where the values of an image lie while all threads work on it.
     arena: Vec<f32>,
+    /// The threads' own: for a piece of an image, or for a whole one.
     scratch: Vec<f32>,
+    /// Where the values of the last layer lie.
+    head: Vec<f32>,
 }
 
 /// How long a task of the program took.
@@ -104,8 +113,11 @@ impl Executor {
             Some(threads) => threads,
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
-        let program = Program::new(&plan, &kernels, BATCH)?;
-        Ok(Executor { program, kernels, team: Team::new(threads), memory: Mutex::default() })
+        let (input, dimension) = (plan.shape(plan.input()).len(), plan.shape(plan.output()).len());
+        let (body, head) = plan.split_head();
+        let body = Program::new(&body, &kernels, 1)?;
+        let head = head.map(|head| Program::new(&head, &kernels, HEADS)).transpose()?;
+        Ok(Executor { body, head, input, dimension, kernels, team: Team::new(threads), memory: Mutex::default() })
     }
 
     /// The instruction set whose kernels run.
@@ -120,7 +132,7 @@ impl Executor {
 
     /// Length of a feature.
     pub fn dimension(&self) -> usize {
-        self.program.dimension
+        self.dimension
     }
 
     /// Features of `count` preprocessed images, not yet of length 1: `count` x 3 x height x width values in, `count` x
@@ -131,41 +143,51 @@ impl Executor {
     pub fn run(&self, input: &[f32], count: usize) -> Result<Vec<f32>> {
         self.check(input, count)?;
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut features = Vec::with_capacity(count * self.dimension());
-        for images in input.chunks(self.program.input * self.program.images) {
-            self.batch(&mut memory, images, &mut features);
+        let mut outputs = vec![0.0; count * self.body.dimension];
+        // as many images as keep every thread busy, each on one; the rest on all threads together
+        let apart = if self.threads() > 1 { count - count % self.threads() } else { 0 };
+        let (images, rest) = input.split_at(apart * self.input);
+        let (to, rest_to) = outputs.split_at_mut(apart * self.body.dimension);
+        if apart > 0 {
+            self.images_apart(&mut memory, images, to);
         }
-        Ok(features)
+        for (image, to) in rest.chunks_exact(self.input).zip(rest_to.chunks_exact_mut(self.body.dimension)) {
+            self.image_together(&mut memory, image, to);
+        }
+        Ok(match &self.head {
+            Some(head) => self.heads(&mut memory, head, &outputs),
+            None => outputs,
+        })
     }
 
-    /// Runs images one task after the other on the calling thread and says how long each task took.
+    /// Runs one image, task after task, on the calling thread and says how long each task took.
     ///
     /// # Errors
-    /// As [`run`](Self::run); at most as many images as go through the network together.
-    pub fn profile(&self, input: &[f32], count: usize) -> Result<Vec<TaskTime>> {
-        self.check(input, count)?;
-        if count > self.program.images {
-            return Err(Error::usage(format!("at most {} images can be profiled at once", self.program.images)));
-        }
+    /// As [`run`](Self::run).
+    pub fn profile(&self, input: &[f32]) -> Result<Vec<TaskTime>> {
+        self.check(input, 1)?;
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let (run, scratch) = self.prepare(&mut memory, input);
-        Ok(self
-            .program
-            .tasks
-            .iter()
-            .map(|named| {
-                let start = std::time::Instant::now();
-                for chunk in 0..named.task.chunks(run.images) {
-                    // SAFETY: as in `batch`, by one thread
-                    unsafe { named.task.run(&run, scratch, chunk) };
+        let Memory { arena, scratch, head } = &mut *memory;
+        let mut times = Vec::new();
+        for (program, arena) in [(Some(&self.body), arena), (self.head.as_ref(), head)] {
+            let Some(program) = program else { continue };
+            grow(arena, program.memory);
+            grow(scratch, program.scratch);
+            let run = Run { kernels: &self.kernels, memory: arena.as_mut_ptr(), input, images: 1 };
+            for NamedTask { task, name, macs } in &program.tasks {
+                let start = Instant::now();
+                for chunk in 0..task.chunks(1) {
+                    // SAFETY: as in `image_together`, by one thread
+                    unsafe { task.run(&run, scratch.as_mut_ptr(), chunk) };
                 }
-                TaskTime { name: named.name.clone(), macs: named.macs, time: start.elapsed() }
-            })
-            .collect())
+                times.push(TaskTime { name: name.clone(), macs: *macs, time: start.elapsed() });
+            }
+        }
+        Ok(times)
     }
 
     fn check(&self, input: &[f32], count: usize) -> Result<()> {
-        let each = self.program.input;
+        let each = self.input;
         if count == 0 || count.checked_mul(each) != Some(input.len()) {
             return Err(Error::usage(format!(
                 "{count} images of {each} values each were announced, {} values were given",
@@ -175,24 +197,87 @@ impl Executor {
         Ok(())
     }
 
-    /// What the tasks run on, with memory for so many images.
-    fn prepare<'a>(&'a self, memory: &mut Memory, input: &'a [f32]) -> (Run<'a>, *mut f32) {
-        let program = &self.program;
-        memory.arena.resize(program.memory, 0.0);
-        memory.scratch.resize(program.scratch * self.team.threads(), 0.0);
-        let images = input.len() / program.input;
-        let run = Run { kernels: &self.kernels, memory: memory.arena.as_mut_ptr(), input, images };
-        (run, memory.scratch.as_mut_ptr())
+    /// One image through the body, by all threads.
+    fn image_together(&self, memory: &mut Memory, input: &[f32], to: &mut [f32]) {
+        let body = &self.body;
+        grow(&mut memory.arena, body.memory);
+        grow(&mut memory.scratch, body.scratch * self.threads());
+        let run = Run { kernels: &self.kernels, memory: memory.arena.as_mut_ptr(), input, images: 1 };
+        // SAFETY: the program laid the memory out for its tasks and one image, the kernels are ones this machine can run,
+        // and there is scratch memory for each thread
+        unsafe { self.team.run(&body.tasks(), &run, memory.scratch.as_mut_ptr(), body.scratch) };
+        to.copy_from_slice(&memory.arena[body.output.pixel(0, 0, 0)..][..to.len()]);
     }
 
-    /// Runs at most [`BATCH`] images.
-    fn batch(&self, memory: &mut Memory, input: &[f32], features: &mut Vec<f32>) {
-        let (run, scratch) = self.prepare(memory, input);
-        // SAFETY: the program laid the memory out for its tasks and for as many images as are here at most, the kernels
-        // are ones this machine can run, and the scratch memory is as large as the team needs
-        unsafe { self.team.run(&self.program.tasks, &run, scratch, self.program.scratch) };
-        for image in 0..run.images {
-            features.extend_from_slice(&memory.arena[self.program.output.pixel(image, 0, 0)..][..self.dimension()]);
+    /// Several images through the body, each by one thread.
+    fn images_apart(&self, memory: &mut Memory, inputs: &[f32], to: &mut [f32]) {
+        let whole = WholeImages { body: &self.body, input: self.input, outputs: to.as_mut_ptr() };
+        let own = self.body.memory + self.body.scratch;
+        grow(&mut memory.scratch, own * self.threads());
+        let images = inputs.len() / self.input;
+        let run = Run { kernels: &self.kernels, memory: std::ptr::null_mut(), input: inputs, images };
+        // SAFETY: as above; each thread has memory of its own for a whole image, and each image its own place in `to`
+        unsafe { self.team.run(&[&whole as &dyn Task], &run, memory.scratch.as_mut_ptr(), own) };
+    }
+
+    /// The last layer of all images.
+    fn heads(&self, memory: &mut Memory, head: &Program, inputs: &[f32]) -> Vec<f32> {
+        let mut features = Vec::with_capacity(inputs.len() / self.body.dimension * self.dimension);
+        grow(&mut memory.head, head.memory);
+        grow(&mut memory.scratch, head.scratch * self.threads());
+        for inputs in inputs.chunks(HEADS * self.body.dimension) {
+            let images = inputs.len() / self.body.dimension;
+            for (image, input) in inputs.chunks_exact(self.body.dimension).enumerate() {
+                memory.head[head.input.pixel(image, 0, 0)..][..input.len()].copy_from_slice(input);
+            }
+            let run = Run { kernels: &self.kernels, memory: memory.head.as_mut_ptr(), input: &[], images };
+            // SAFETY: as above, for at most `HEADS` images
+            unsafe { self.team.run(&head.tasks(), &run, memory.scratch.as_mut_ptr(), head.scratch) };
+            for image in 0..images {
+                features.extend_from_slice(&memory.head[head.output.pixel(image, 0, 0)..][..self.dimension]);
+            }
+        }
+        features
+    }
+}
+
+/// Makes room without giving any back.
+fn grow(memory: &mut Vec<f32>, len: usize) {
+    if memory.len() < len {
+        memory.resize(len, 0.0);
+    }
+}
+
+/// Images, each of which one thread takes through a whole program in its own memory.
+struct WholeImages<'a> {
+    body: &'a Program,
+    /// Values of one input image.
+    input: usize,
+    /// As many values for each image as the program gives.
+    outputs: *mut f32,
+}
+
+// SAFETY: each image is written to a place of its own
+unsafe impl Send for WholeImages<'_> {}
+unsafe impl Sync for WholeImages<'_> {}
+
+impl Task for WholeImages<'_> {
+    fn chunks(&self, images: usize) -> usize {
+        images
+    }
+
+    unsafe fn run(&self, run: &Run, scratch: *mut f32, image: usize) {
+        let Program { output, dimension, .. } = self.body;
+        let own = Run { memory: scratch, input: &run.input[image * self.input..][..self.input], images: 1, ..*run };
+        unsafe {
+            let scratch = scratch.add(self.body.memory);
+            for NamedTask { task, .. } in &self.body.tasks {
+                for chunk in 0..task.chunks(1) {
+                    task.run(&own, scratch, chunk);
+                }
+            }
+            let from = own.memory.add(output.pixel(0, 0, 0));
+            self.outputs.add(image * dimension).copy_from_nonoverlapping(from, *dimension);
         }
     }
 }

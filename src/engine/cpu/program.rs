@@ -16,14 +16,12 @@ const JOINED_WEIGHTS: usize = 256 << 10;
 /// Tasks in order, and the memory they work in.
 pub(super) struct Program {
     pub tasks: Vec<NamedTask>,
-    /// Values of memory for a batch of [`images`](Self::images).
+    /// Values of memory.
     pub memory: usize,
     /// Values of memory each thread needs for itself.
     pub scratch: usize,
-    /// Images run at once, at most.
-    pub images: usize,
-    /// Values of one input image.
-    pub input: usize,
+    /// Where the input lies, unless it is planes, which a task lays out.
+    pub input: Place,
     pub output: Place,
     /// Length of a feature.
     pub dimension: usize,
@@ -39,7 +37,7 @@ pub(super) struct NamedTask {
 }
 
 impl Program {
-    /// Lowers a plan for batches of at most `images`.
+    /// Lowers a plan for at most `images` at a time.
     ///
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a step has a size for which there is no kernel.
@@ -54,11 +52,17 @@ impl Program {
             scratch: tasks.iter().map(|named| named.task.scratch()).max().unwrap_or(0),
             tasks,
             memory: layout.len,
-            images,
-            input: plan.shape(plan.input()).len(),
+            input: layout.places[plan.input().0],
             output: layout.places[plan.output().0],
             dimension: plan.shape(plan.output()).len(),
         })
+    }
+}
+
+impl Program {
+    /// The tasks without their names.
+    pub fn tasks(&self) -> Vec<&dyn Task> {
+        self.tasks.iter().map(|named| &*named.task).collect()
     }
 }
 
@@ -111,7 +115,9 @@ impl Layout {
         let mut sizes: Vec<usize> = places.iter().map(|place| images * place.image()).collect();
         let mut lifetimes: Vec<Lifetime> = plan.lifetimes();
         let input = plan.input();
-        sizes[input.0] = images * planes(plan, &places[input.0]).plane() * plan.shape(input).channels;
+        if matches!(plan.steps[0].operation, Operation::Convolution { .. }) {
+            sizes[input.0] = images * planes(plan, &places[input.0]).plane() * plan.shape(input).channels;
+        }
         let mut sums = vec![0; plan.values.len()];
         for (index, step) in plan.steps.iter().enumerate() {
             if joined(plan, index) {

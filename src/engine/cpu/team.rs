@@ -7,8 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::program::NamedTask;
-use super::tasks::Run;
+use super::tasks::{Run, Task};
 
 /// Times a waiting thread looks before it lets others run.
 const SPINS: usize = 2000;
@@ -44,7 +43,7 @@ const CLOSED: usize = 1 << (usize::BITS - 1);
 /// What a helper needs: alive only as long as the one who asked has not closed the doors.
 #[derive(Clone, Copy)]
 struct Job {
-    tasks: *const [NamedTask],
+    tasks: *const [&'static dyn Task],
     run: *const Run<'static>,
     scratch: *mut f32,
     scratch_len: usize,
@@ -96,14 +95,19 @@ impl Team {
     /// # Safety
     /// What `run` points to must be laid out for these tasks, and `scratch` valid for `scratch_len` values for each of the
     /// team's threads.
-    pub unsafe fn run(&self, tasks: &[NamedTask], run: &Run, scratch: *mut f32, scratch_len: usize) {
+    pub unsafe fn run(&self, tasks: &[&dyn Task], run: &Run, scratch: *mut f32, scratch_len: usize) {
         let progress = Arc::new(Progress {
             tasks: tasks.iter().map(|_| Counters::default()).collect(),
             helpers: AtomicUsize::new(0),
             seats: AtomicUsize::new(1),
             failed: AtomicBool::new(false),
         });
-        let job = Job { tasks: std::ptr::from_ref(tasks), run: std::ptr::from_ref(run).cast(), scratch, scratch_len };
+        let job = Job {
+            tasks: std::ptr::from_ref(tasks) as *const [&'static dyn Task],
+            run: std::ptr::from_ref(run).cast(),
+            scratch,
+            scratch_len,
+        };
         for _ in 1..self.threads {
             let progress = progress.clone();
             self.spawn(move || {
@@ -137,14 +141,14 @@ impl Progress {
         unsafe {
             let (tasks, run) = (&*job.tasks, &*job.run);
             let scratch = job.scratch.add(seat * job.scratch_len);
-            for (named, counters) in tasks.iter().zip(&self.tasks) {
-                let chunks = named.task.chunks(run.images);
+            for (task, counters) in tasks.iter().zip(&self.tasks) {
+                let chunks = task.chunks(run.images);
                 loop {
                     let chunk = counters.taken.fetch_add(1, Ordering::Relaxed);
                     if chunk >= chunks {
                         break;
                     }
-                    named.task.run(run, scratch, chunk);
+                    task.run(run, scratch, chunk);
                     counters.done.fetch_add(1, Ordering::Release);
                 }
                 if !wait(|| counters.done.load(Ordering::Acquire) >= chunks, &self.failed) {

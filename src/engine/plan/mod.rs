@@ -179,6 +179,21 @@ impl Plan {
         (pixels * per_pixel) as u64
     }
 
+    /// The plan up to the last layer, and that layer, where it works on one pixel and so gains from many images at once.
+    pub(super) fn split_head(mut self) -> (Plan, Option<Plan>) {
+        let last = self.steps.len() - 1;
+        let Step { operation, input, output, .. } = &self.steps[last];
+        let alone = matches!(operation, Operation::Pointwise { gate: None, residual: None, .. });
+        if last == 0 || !alone || self.shape(*input).pixels() != 1 || self.steps[last - 1].output != *input {
+            return (self, None);
+        }
+        let values = vec![self.values[input.0].clone(), self.values[output.0].clone()];
+        let mut step = self.steps.remove(last);
+        (step.input, step.output) = (ValueId(0), ValueId(1));
+        let head = Plan { name: self.name.clone(), values, steps: vec![step] };
+        (self, Some(head))
+    }
+
     fn push(&mut self, name: String, operation: Operation, input: ValueId, shape: Shape) -> ValueId {
         let output = ValueId(self.values.len());
         self.values.push(Value { name: name.clone(), shape });
