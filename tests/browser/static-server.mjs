@@ -32,9 +32,10 @@ const TYPES = {
  * @param {object} options
  * @param {[prefix: string, folder: string][]} options.mounts the longest prefix that fits is taken
  * @param {Record<string, (response: import("node:http").ServerResponse) => void>} [options.answers] by path
+ * @param {(path: string, file: string) => void} [options.onFile] called with each file that is sent
  * @returns {Promise<{ url: string, close: () => Promise<void> }>}
  */
-export async function serveStatic({ mounts, answers = {} }) {
+export async function serveStatic({ mounts, answers = {}, onFile }) {
   const byLength = [...mounts].sort(([a], [b]) => b.length - a.length);
   const server = createServer(async ({ url = "/" }, response) => {
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
@@ -44,6 +45,7 @@ export async function serveStatic({ mounts, answers = {} }) {
     const file = folder && join(folder, path.endsWith("/") ? `${path}index.html` : path.slice(prefix.length));
     const found = file && (await stat(file).catch(() => undefined));
     if (!found?.isFile()) return response.writeHead(404).end();
+    onFile?.(path, file);
     response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream", "content-length": found.size });
     createReadStream(file).pipe(response);
   });
