@@ -1,6 +1,6 @@
 //! How near each task of the program comes to what the core can do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use image_feature::engine::cpu::Options;
 use serde_json::json;
@@ -12,13 +12,15 @@ use crate::{Result, engine, peak, protocol};
 pub fn print(model: &str, inputs: &str, rounds: usize) -> Result<()> {
     let (executor, len) = engine::open(model, Options { threads: Some(1), ..Options::default() })?;
     let image = protocol::read_inputs(inputs, 1, len)?;
+    let started = Instant::now();
+    let now = || started.elapsed();
     let set = executor.instruction_set();
     let mut peak = 0.0f64;
-    let mut tasks = executor.profile(&image, 1)?;
+    let mut tasks = executor.profile(&image, now)?;
     for _ in 0..rounds {
         let measured = peak::macs_per_second(set).ok_or_else(|| format!("no peak is known for `{set}`"))?;
         peak = peak.max(measured);
-        for (best, task) in tasks.iter_mut().zip(executor.profile(&image, 1)?) {
+        for (best, task) in tasks.iter_mut().zip(executor.profile(&image, now)?) {
             best.time = best.time.min(task.time);
         }
     }

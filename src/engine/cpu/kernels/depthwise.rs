@@ -15,6 +15,8 @@ pub(in super::super) struct Depthwise {
     pub width: usize,
     /// A multiple of [`CHANNELS`](super::CHANNELS).
     pub channels: usize,
+    /// Rows of the kernel: 3 or 5.
+    pub side: usize,
     /// 1 or 2.
     pub stride: usize,
     /// The input pixel under the top left weight at the first output pixel.
@@ -100,7 +102,8 @@ unsafe fn pixels<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE:
         let mut channel = start;
         while channel < end {
             let mut sums = [V::load(work.bias.add(channel)); PIXELS];
-            for ky in 0..SIDE {
+            // a loop for the compiler too: unrolled, all weights would be held at once, and registers spill
+            for ky in 0..work.side {
                 let row = input.add(ky * work.input_row + channel);
                 let weights = work.weights.add(ky * SIDE * work.taps_stride + channel);
                 for kx in 0..SIDE {

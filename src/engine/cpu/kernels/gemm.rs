@@ -157,6 +157,9 @@ unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(
 }
 
 /// `sums += input * weights`: the loop in which nearly all time is spent.
+///
+/// Not unrolled: for WebAssembly the compiler would order several rounds by accumulator, and a browser's registers then
+/// spill; natively it makes no difference.
 #[inline(always)]
 unsafe fn accumulate<V: Lanes, const ROWS: usize, const VECTORS: usize>(
     sums: &mut [[V; VECTORS]; ROWS],

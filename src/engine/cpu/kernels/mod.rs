@@ -115,7 +115,7 @@ compile!(avx2, "avx2", super::super::lanes::Avx2, rows: 6, vectors: 2, pixels: 4
 compile!(neon, "neon", super::super::lanes::Neon, rows: 6, vectors: 4, pixels: 7, "neon");
 // Engines on x86-64 have 15 registers to give; larger tiles spill.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-compile!(simd128, SIMD128_NAME, super::super::lanes::Simd128, rows: 4, vectors: 2, pixels: 4);
+compile!(simd128, SIMD128_NAME, super::super::lanes::Simd128, rows: 2, vectors: 4, pixels: 4);
 compile!(scalar, "scalar", super::super::lanes::Scalar, rows: 4, vectors: 2, pixels: 2);
 
 /// Which of WebAssembly's two builds this is.

@@ -24,8 +24,6 @@ pub(super) use x86::{Avx2, Avx512};
 pub(super) trait Lanes: Copy {
     /// Values in a register: 16, 8, 4, or 1.
     const COUNT: usize;
-    /// Registers across a matrix tile: weights are packed in panels of so many.
-    const TILE_VECTORS: usize;
 
     unsafe fn splat(value: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;

@@ -8,7 +8,6 @@ pub(in super::super) struct Neon(float32x4_t);
 
 impl Lanes for Neon {
     const COUNT: usize = 4;
-    const TILE_VECTORS: usize = 4;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

@@ -6,7 +6,6 @@ pub(in super::super) struct Scalar(f32);
 
 impl Lanes for Scalar {
     const COUNT: usize = 1;
-    const TILE_VECTORS: usize = 2;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

@@ -8,7 +8,6 @@ pub(in super::super) struct Simd128(v128);
 
 impl Lanes for Simd128 {
     const COUNT: usize = 4;
-    const TILE_VECTORS: usize = 2;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

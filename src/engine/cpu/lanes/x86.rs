@@ -8,7 +8,6 @@ pub(in super::super) struct Avx512(__m512);
 
 impl Lanes for Avx512 {
     const COUNT: usize = 16;
-    const TILE_VECTORS: usize = 2;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -77,7 +76,6 @@ pub(in super::super) struct Avx2(__m256);
 
 impl Lanes for Avx2 {
     const COUNT: usize = 8;
-    const TILE_VECTORS: usize = 2;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

@@ -54,6 +54,7 @@ impl Layer {
                 width: rows.width,
                 channels: rows.channels,
                 taps_stride: self.input.channels,
+                side: self.side,
                 stride: self.stride,
                 input: input.sub(reach * self.input.row() + reach * self.input.stride).add(rows.channel),
                 input_pixel: self.input.stride,
