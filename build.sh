@@ -12,6 +12,8 @@ source scripts/wasm.sh
 source scripts/package.sh
 # shellcheck source=scripts/test.sh
 source scripts/test.sh
+# shellcheck source=scripts/bench.sh
+source scripts/bench.sh
 
 show_help() {
   cat <<END
@@ -21,7 +23,8 @@ usage: ./build.sh COMMAND
   test [STEP...]        runs all tests, or only these steps: ${TEST_STEPS[*]}
   check                 the quick part of the tests: formatting, lints, types
   wasm [cpu|gpu]        builds the WebAssembly, both artefacts or one
-  bench browser         times the package against ONNX Runtime Web in headless Chromium
+  bench cpu [PART...]   times the CPU engine against its peers; parts: ${CPU_BENCH_PARTS[*]}
+  bench browser         times the package against ONNX Runtime Web in headless Chromium, on the CPU and WebGPU
   npm                   makes the npm package in $PACKAGE_DIR
   tools                 installs what building and testing need, and nothing else
   clean                 removes what was built here; $CACHE keeps the tools
@@ -63,13 +66,7 @@ main() {
       build_package
       ;;
     bench)
-      [ "${1:-}" = browser ] || fail "no benchmark '${1:-}': there is browser"
-      need_wasm_tools
-      need_node_modules
-      need_browser
-      build_wasm cpu
-      build_wasm gpu
-      CHROMIUM="$(find_browser)" node benches/browser.mjs
+      run_benchmark "$@"
       ;;
     tools) need_test_tools ;;
     clean)

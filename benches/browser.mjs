@@ -8,27 +8,18 @@
  *     ./build.sh bench browser
  */
 
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join } from "node:path";
 
-import { GOLDEN, ROOT, SOFTWARE_WEBGPU, WWW, launch, openPage, requireWasm, withoutGolden } from "../tests/browser/harness.mjs";
+import { GOLDEN, ROOT, SOFTWARE_WEBGPU, WWW, launch, openPage, withoutGolden } from "../tests/browser/harness.mjs";
 import { serveStatic } from "../tests/browser/static-server.mjs";
+import { installNodePeers } from "./peers/install.mjs";
 
-const PEER = "onnxruntime-web@1.30.0";
+const PEER = "onnxruntime-web 1.30.0";
+const FOLDER = join(ROOT, "target/bench");
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const REPEATS = { cpu: 15, webgpu: 2 };
-
-/** @returns the folder of the peer's browser files, fetched once */
-function installPeer(folder) {
-  const dist = join(folder, "node_modules/onnxruntime-web/dist");
-  if (existsSync(dist)) return dist;
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "package.json"), "{}");
-  execFileSync("npm", ["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", PEER], { cwd: folder, stdio: "inherit" });
-  return dist;
-}
 
 /** In the browser: our package, from nothing to features. */
 async function ours({ device, repeats }) {
@@ -39,7 +30,7 @@ async function ours({ device, repeats }) {
   const files = await Promise.all(
     ["inference.json", "inference.pdiparams", "inference.yml"].map(async (name) => new File([await (await fetch(`${folder}/${name}`)).blob()], name)),
   );
-  const extractor = await FeatureExtractor.load(files, { device });
+  const extractor = await FeatureExtractor.load(files, { device, threads: 1 });
   const load = performance.now() - start;
   await extractor.embed(photo);
   const first = performance.now() - start;
@@ -81,12 +72,12 @@ async function peer({ device, repeats }) {
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 if (withoutGolden) throw new Error(withoutGolden);
-requireWasm();
+mkdirSync(FOLDER, { recursive: true });
 const site = await serveStatic({
   mounts: [
     ["/", WWW],
     ["/golden/", GOLDEN],
-    ["/ort/", installPeer(join(ROOT, "target/bench/peers"))],
+    ["/ort/", join(installNodePeers(FOLDER), "onnxruntime-web/dist")],
   ],
   answers: {
     "/empty.html": (response) => {
@@ -127,4 +118,4 @@ const table = Object.entries(measured).flatMap(([device, metrics]) =>
 );
 console.table(table);
 console.log(`${ROUNDS} rounds; load average ${loadavg()[0].toFixed(1)}`);
-writeFileSync(join(ROOT, "target/bench/browser.json"), JSON.stringify(table, null, 2));
+writeFileSync(join(FOLDER, "browser.json"), JSON.stringify(table, null, 2));

@@ -18,7 +18,7 @@ pub fn open(model: &str, options: Options) -> Result<(Executor, usize)> {
 pub fn serve(model: &str, inputs: &str, batch: usize, threads: usize) -> Result<()> {
     let (executor, len) = open(model, Options { threads: Some(threads), ..Options::default() })?;
     let images = protocol::read_inputs(inputs, batch, len)?;
-    let mut infer = || Ok(executor.run(&images, batch)?);
+    let infer = || Ok(executor.run(&images, batch)?);
     infer()?;
     protocol::serve(json!({ "version": executor.instruction_set(), "threads": executor.threads() }), infer)
 }

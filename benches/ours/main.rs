@@ -18,6 +18,7 @@ mod protocol;
 mod roofline;
 
 use std::error::Error;
+use std::process::ExitCode;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -28,7 +29,17 @@ usage: ours engine MODEL INPUTS BATCH THREADS      the engine as a contender (fe
        ours plan MODEL FOLDER                      the plan as FOLDER/plan.json and FOLDER/weights.bin (feature cpu)
 MODEL is a model file or folder, INPUTS a file of preprocessed images in f32.";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     // `cargo bench` adds --bench
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -46,6 +57,9 @@ fn main() -> Result<()> {
             println!("{USAGE}");
             Ok(())
         }
-        _ => Err(format!("no such command in this build: {}\n{USAGE}", words.join(" ")).into()),
+        [command, ..] => {
+            eprintln!("{USAGE}");
+            Err(format!("`{command}` is no command of this build, or was given other words than it takes").into())
+        }
     }
 }

@@ -1,0 +1,98 @@
+/** Who takes part natively: what is installed and built for it, and how it is started. */
+
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { ROOT, golden } from "../../tests/browser/harness.mjs";
+import { Contender } from "./contender.mjs";
+
+const PEERS = join(ROOT, "benches/peers");
+const MODEL = golden("models/PP-ShiTuV2_rec_infer_pir");
+
+/**
+ * @typedef {object} Competitor
+ * @property {string} name
+ * @property {boolean} ours
+ * @property {"f32" | "i8"} dtype
+ * @property {(batch: number, threads: number) => Promise<Contender>} start
+ */
+
+/**
+ * @param {string} folder for what is made
+ * @param {string} program of `buildOurs`
+ * @param {string} inputs the file of preprocessed images
+ * @returns {Promise<Competitor[]>} without those that cannot be had here, after saying why
+ */
+export async function lineUp(folder, program, inputs) {
+  const ours = (command, environment) => (batch, threads) =>
+    Contender.start({
+      name: command,
+      command: program,
+      arguments: [command, MODEL, inputs, `${batch}`, `${threads}`],
+      environment: environment?.(threads),
+    });
+  const python = (name, worker, model) => (batch, threads) =>
+    Contender.start({
+      name,
+      command: join(folder, `venv-${name}/bin/python`),
+      arguments: [join(PEERS, worker), model, inputs, `${batch}`, `${threads}`],
+      environment: { PYTHONPYCACHEPREFIX: join(folder, "pycache") },
+    });
+  const competitors = [{ name: "engine", ours: true, dtype: "f32", start: ours("engine") }];
+  const peers = [
+    // eager Burn: ours too by its code, but what the engine is to be compared with
+    { name: "flex", start: ours("flex", (threads) => ({ RAYON_NUM_THREADS: `${threads}` })) },
+    {
+      name: "onnxruntime",
+      prepare: () => makeVenv(folder, "onnxruntime"),
+      start: python("onnxruntime", "onnxruntime_worker.py", golden("models/PP-ShiTuV2_rec.onnx")),
+    },
+    {
+      name: "paddle",
+      prepare: () => makeVenv(folder, "paddle"),
+      start: python("paddle", "paddle_worker.py", golden("models/PP-ShiTuV2_rec_infer_pdmodel")),
+    },
+  ];
+  for (const { name, prepare, start } of peers) {
+    try {
+      prepare?.();
+      await (await start(1, 1)).stop();
+      competitors.push({ name, ours: false, dtype: "f32", start });
+    } catch (error) {
+      console.log(`${name} does not take part: ${error.message}`);
+    }
+  }
+  return competitors;
+}
+
+/**
+ * Compiles our contenders as they are by default; FEATURES names others (`FEATURES=cpu` leaves Burn out).
+ *
+ * @returns {string} the program
+ */
+export function buildOurs() {
+  const { FEATURES } = process.env;
+  const features = FEATURES === undefined ? [] : ["--no-default-features", "--features", FEATURES];
+  const words = ["bench", "--no-run", "--bench", "ours", "--message-format", "json-render-diagnostics", ...features];
+  const { status, stdout } = spawnSync("cargo", words, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 2 ** 28 });
+  if (status !== 0) throw new Error("the benchmark `ours` did not compile: look at cargo's message above");
+  const messages = stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  const program = messages.findLast(({ target, executable }) => executable && target?.name === "ours")?.executable;
+  if (!program) throw new Error("cargo made no program for the benchmark `ours`");
+  return program;
+}
+
+/** An environment with what `requirements-NAME.txt` lists, made anew where that has changed. */
+function makeVenv(folder, name) {
+  const requirements = join(PEERS, `requirements-${name}.txt`);
+  const venv = join(folder, `venv-${name}`);
+  const stamp = join(venv, "installed.txt");
+  const wanted = readFileSync(requirements, "utf8");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  console.log(`installing ${wanted.trim().split("\n").join(", ")} (pip)`);
+  mkdirSync(folder, { recursive: true });
+  execFileSync("python3", ["-m", "venv", "--clear", venv], { stdio: "inherit" });
+  execFileSync(join(venv, "bin/pip"), ["install", "--quiet", "--disable-pip-version-check", "--requirement", requirements], { stdio: "inherit" });
+  writeFileSync(stamp, wanted);
+}

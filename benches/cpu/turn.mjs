@@ -1,0 +1,114 @@
+/**
+ * Turns: the short stretches in which one contender has the machine. What another program did meanwhile would be put to
+ * the contender's account; the system says how long a process stood ready without getting a core, so such turns are
+ * known, repeated, and where repeating does not help, counted.
+ */
+
+import { readFileSync, readdirSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
+
+import { median } from "./statistics.mjs";
+
+/** Threads that worked may spin on for some time (OpenMP's for 200 ms): the next one's turn begins after that. */
+const SETTLE_MS = 250;
+const ATTEMPTS = Number(process.env.ATTEMPTS ?? 4);
+/** A turn is disturbed where its processes waited for a core for a larger share of it. */
+const MOST_WAITING = 0.03;
+
+/**
+ * @typedef {object} Turn
+ * @property {number[]} times milliseconds of each run
+ * @property {number} waiting for a core, as a share of the turn
+ */
+
+/**
+ * One turn of a contender, the least disturbed of some attempts.
+ *
+ * @param {number} root the contender's process; its children count too
+ * @param {(count: number) => Promise<number[]>} run runs that often and gives the milliseconds of each
+ * @param {number} count
+ * @returns {Promise<Turn>}
+ */
+export async function takeTurn(root, run, count) {
+  /** @type {Turn | undefined} */
+  let best;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    await setTimeout(SETTLE_MS);
+    await run(2);
+    const { value: times, waiting } = await watch(root, () => run(count));
+    if (!best || waiting < best.waiting) best = { times, waiting };
+    if (best.waiting <= MOST_WAITING) break;
+  }
+  return /** @type {Turn} */ (best);
+}
+
+/**
+ * Does some work and says which share of its time the processes waited for a core meanwhile.
+ *
+ * @template T
+ * @param {number} root
+ * @param {() => Promise<T>} work
+ * @returns {Promise<{ value: T, waiting: number }>}
+ */
+export async function watch(root, work) {
+  const [before, start] = [waited(root), performance.now()];
+  const value = await work();
+  return { value, waiting: (waited(root) - before) / (performance.now() - start) };
+}
+
+/** @param {Turn} turn */
+const isDisturbed = (turn) => turn.waiting > MOST_WAITING;
+
+/** The median of the undisturbed turns' medians; of all turns, where all were disturbed. */
+export function medianOf(/** @type {Turn[]} */ turns) {
+  const calm = turns.filter((turn) => !isDisturbed(turn));
+  return median((calm.length > 0 ? calm : turns).map((turn) => median(turn.times)));
+}
+
+/** How much the turns can be trusted, in words. */
+export function trust(/** @type {Turn[]} */ turns) {
+  const disturbed = turns.filter(isDisturbed).length;
+  if (disturbed === 0) return `none of the ${turns.length} turns was disturbed by other programs`;
+  return `${disturbed} of ${turns.length} turns were disturbed by other programs, whose times are left out where there are others`;
+}
+
+/** Milliseconds that the threads of a process and its children have stood ready without a core; 0 where the system does not say. */
+function waited(root) {
+  let nanoseconds = 0;
+  for (const process of family(root)) {
+    for (const thread of list(`/proc/${process}/task`)) {
+      nanoseconds += Number(read(`/proc/${process}/task/${thread}/schedstat`).split(" ")[1] ?? 0);
+    }
+  }
+  return nanoseconds / 1e6;
+}
+
+/** A process and all that descend from it. */
+function family(root) {
+  const children = new Map();
+  for (const process of list("/proc").filter((name) => /^\d+$/.test(name))) {
+    // the name, in brackets, may hold anything
+    const parent = Number(read(`/proc/${process}/stat`).split(") ").at(-1)?.split(" ")[1]);
+    children.set(parent, [...(children.get(parent) ?? []), Number(process)]);
+  }
+  const found = [root];
+  for (const process of found) found.push(...(children.get(process) ?? []));
+  return found;
+}
+
+// processes and threads come and go while they are counted
+function list(folder) {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function read(file) {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}

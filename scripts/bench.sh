@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# The benchmarks: ours beside named peers, measured in one run. Peers are installed below target/bench.
+
+CPU_BENCH_PARTS=(native roofline browser)
+
+# run_benchmark cpu [PART...] | browser
+run_benchmark() {
+  local benchmark="${1:-}"
+  [ $# = 0 ] || shift
+  case "$benchmark" in
+    cpu) bench_cpu "$@" ;;
+    browser) bench_browser ;;
+    *) fail "no benchmark '$benchmark': there are cpu and browser" ;;
+  esac
+}
+
+bench_cpu() {
+  local parts=("$@") part
+  [ $# -gt 0 ] || parts=("${CPU_BENCH_PARTS[@]}")
+  for part in "${parts[@]}"; do
+    [[ " ${CPU_BENCH_PARTS[*]} " == *" $part "* ]] || fail "no part '$part': there are ${CPU_BENCH_PARTS[*]}"
+  done
+  need_rust
+  need_node_modules
+  [[ " ${parts[*]} " != *" native "* ]] || need_python
+  [[ " ${parts[*]} " != *" browser "* ]] || need_wasm_in_browser cpu cpu-relaxed cpu-threads cpu-threads-relaxed
+  CHROMIUM="$(find_browser)" node benches/cpu.mjs "${parts[@]}"
+}
+
+bench_browser() {
+  need_node_modules
+  need_wasm_in_browser cpu cpu-relaxed gpu
+  CHROMIUM="$(find_browser)" node benches/browser.mjs
+}
+
+# need_wasm_in_browser KIND...: these artefacts, and a browser to run them.
+need_wasm_in_browser() {
+  local kind
+  need_wasm_tools
+  need_browser
+  for kind in "$@"; do build_wasm "$kind"; done
+}
+
+# Python, for the peers that come from PyPI.
+need_python() {
+  local wanted=3.11
+  if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then apt_install python3 python3-venv; fi
+  python3 -c "import sys; sys.exit(sys.version_info < (${wanted/./, }))" \
+    || fail "need Python $wanted or newer for the peers, found $(python3 --version): get it from https://www.python.org"
+}
