@@ -22,7 +22,7 @@ usage: ./build.sh COMMAND
   serve [ARGUMENT...]   builds everything and serves the page (http://localhost:8080; --port N for another)
   test [STEP...]        runs all tests, or only these steps: ${TEST_STEPS[*]}
   check                 the quick part of the tests: formatting, lints, types
-  wasm [cpu|gpu]        builds the WebAssembly, both artefacts or one
+  wasm [KIND...]        builds the WebAssembly, all artefacts or these: ${ALL_WASM_KINDS[*]}
   bench cpu [PART...]   times the CPU engine against its peers; parts: ${CPU_BENCH_PARTS[*]}
   bench browser         times the package against ONNX Runtime Web in headless Chromium, on the CPU and WebGPU
   npm                   makes the npm package in $PACKAGE_DIR
@@ -42,8 +42,7 @@ build_program() {
 serve() {
   need_wasm_tools
   build_program
-  build_wasm cpu
-  build_wasm gpu
+  build_wasm_kinds
   exec "$TARGET_DIR/release/image-feature" serve www "$@"
 }
 
@@ -58,7 +57,7 @@ main() {
     check) run_tests format lint types ;;
     wasm)
       need_wasm_tools
-      [ $# -gt 0 ] || set -- cpu gpu
+      [ $# -gt 0 ] || set -- "${WASM_KINDS[@]}"
       for kind in "$@"; do build_wasm "$kind"; done
       ;;
     npm)

@@ -6,14 +6,14 @@ PACKAGE_DIR=dist/npm
 # Makes the package's folder; `npm pack` and `npm publish` work there.
 build_package() {
   need_node_modules
-  build_wasm cpu
-  build_wasm gpu
+  local kind
+  build_all_wasm
   say "making the npm package in $PACKAGE_DIR"
   rm -rf "$PACKAGE_DIR"
   mkdir -p "$PACKAGE_DIR/wasm"
   cp www/image-feature/*.js www/image-feature/package.json LICENSE "$PACKAGE_DIR/"
   cp www/image-feature/README.md "$PACKAGE_DIR/" 2>/dev/null || cp README.md "$PACKAGE_DIR/"
-  cp -r www/image-feature/wasm/cpu www/image-feature/wasm/gpu "$PACKAGE_DIR/wasm/"
+  for kind in "${ALL_WASM_KINDS[@]}"; do cp -r "www/image-feature/wasm/$kind" "$PACKAGE_DIR/wasm/"; done
   npm run --silent build:types >&2 || fail "the types could not be made: look at tsc's messages above"
   cp -r www/image-feature/types "$PACKAGE_DIR/"
 }

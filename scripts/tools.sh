@@ -2,7 +2,8 @@
 # The tools a build needs. Each function returns at once where its tool is at hand.
 #
 # Native builds use the cargo in PATH. Builds for wasm32 use it too where it has that target; where it has not, and
-# rustup cannot add it, they use a second toolchain made here (`in_wasm_toolchain`).
+# rustup cannot add it, they use a second toolchain made here (`in_wasm_toolchain`). A third one is made for threads
+# (`in_threads_toolchain`): nobody ships a standard library whose locks and allocator know of shared memory.
 
 CACHE="${IMAGE_FEATURE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/image-feature}"
 WASM_TARGET=wasm32-unknown-unknown
@@ -10,6 +11,7 @@ WASM_BINDGEN_VERSION=0.2.130 # the version of the crate in Cargo.toml
 WASM_PACK_VERSION=0.15.1
 NODE_VERSION=20
 WASM_PATH="$PATH"
+THREADS_PATH="$PATH"
 
 need_rust() {
   local wanted found
@@ -58,9 +60,30 @@ need_wasm_toolchain() {
   fi
   local dir="$CACHE/wasm-toolchain"
   need_debian_rust
-  unchanged "$dir/rustc-version" "$(/usr/bin/rustc -vV)" || build_wasm_std "$dir"
+  build_wasm_std "$dir" /usr ""
   WASM_PATH="$dir/bin:$PATH"
 }
+
+# A toolchain whose standard library for wasm32 is built for threads; not 0 where it cannot be had.
+try_threads_toolchain() {
+  local dir="$CACHE/wasm-threads-toolchain" sysroot
+  need_rust
+  sysroot="$(rustc --print sysroot)"
+  if ! has_std_sources "$sysroot" && have rustup; then
+    say "adding the sources of the standard library (rustup)"
+    rustup component add rust-src >&2 || say "rustup could not add them; taking Debian's instead"
+  fi
+  # a subshell: what fails in it does not end the build of all else
+  has_std_sources "$sysroot" || { (need_debian_rust) && sysroot=/usr; } || return 1
+  (build_wasm_std "$dir" "$sysroot" "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals") || return 1
+  THREADS_PATH="$dir/bin:$PATH"
+}
+
+# in_threads_toolchain COMMAND...: runs it with the cargo that builds for wasm32 with threads in PATH.
+in_threads_toolchain() { env PATH="$CACHE/tools/bin:$THREADS_PATH" "$@"; }
+
+# has_std_sources SYSROOT: whether the sources of the standard library lie there.
+has_std_sources() { [ -f "$1/lib/rustlib/src/rust/library/std/Cargo.toml" ] && [ -x "$1/bin/cargo" ]; }
 
 # in_wasm_toolchain COMMAND...: runs it with the cargo that can build for wasm32, and with wasm-bindgen, in PATH.
 in_wasm_toolchain() { env PATH="$CACHE/tools/bin:$WASM_PATH" "$@"; }
@@ -69,43 +92,46 @@ in_wasm_toolchain() { env PATH="$CACHE/tools/bin:$WASM_PATH" "$@"; }
 need_debian_rust() {
   local wanted
   wanted="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
-  [ -f /usr/lib/rustlib/src/rust/library/std/Cargo.toml ] && [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] \
+  has_std_sources /usr && [ -x /usr/bin/rustc ] \
     && at_least "$wanted" "$(/usr/bin/rustc --version | cut -d ' ' -f 2)" && return
   apt_install rustc-web cargo-web rust-web-src
   at_least "$wanted" "$(/usr/bin/rustc --version | cut -d ' ' -f 2)" \
     || fail "Debian's rustc is older than $wanted: install Rust from https://rustup.rs and run 'rustup target add $WASM_TARGET'"
 }
 
-# build_wasm_std DIR: builds the standard library for wasm32 from Debian's sources and lays a toolchain out in DIR.
+# build_wasm_std DIR SYSROOT FLAGS: a toolchain in DIR, of the programs in SYSROOT and the standard library for wasm32
+# built from the sources there with these rustc flags.
 build_wasm_std() {
-  local dir="$1" work host tool linker
-  say "building the Rust standard library for $WASM_TARGET (once, about two minutes)"
+  local dir="$1" sysroot="$2" flags="$3" made_of work host tool linker
+  made_of="$sysroot $flags $("$sysroot/bin/rustc" -vV)"
+  unchanged "$dir/made-of" "$made_of" && return
+  say "building the Rust standard library for $WASM_TARGET${flags:+ with $flags} (once, about two minutes)"
   mkdir -p "$CACHE"
   work="$(mktemp -d "$CACHE/wasm-std.XXXXXX")"
   mkdir "$work/src"
   printf '[package]\nname = "std-build"\nversion = "0.0.0"\nedition = "2021"\n[profile.release]\npanic = "abort"\n' >"$work/Cargo.toml"
   echo '#![no_std]' >"$work/src/lib.rs"
   # the bitcode is what `lto = "fat"` reads
-  (cd "$work" && env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Cembed-bitcode=yes CARGO_TARGET_DIR="$work/target" \
-    /usr/bin/cargo build --quiet --release -Zbuild-std=std,panic_abort,proc_macro,test --target "$WASM_TARGET" >&2) \
-    || fail "the standard library for $WASM_TARGET did not build; where rustup can be had, 'rustup target add $WASM_TARGET' does the same"
+  (cd "$work" && env RUSTC="$sysroot/bin/rustc" RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Cembed-bitcode=yes $flags" CARGO_TARGET_DIR="$work/target" \
+    "$sysroot/bin/cargo" build --quiet --release -Zbuild-std=std,panic_abort,proc_macro,test --target "$WASM_TARGET" >&2) \
+    || fail "the standard library for $WASM_TARGET did not build: look at cargo's message above"
 
-  host="$(/usr/bin/rustc -vV | sed -n 's/^host: //p')"
+  host="$("$sysroot/bin/rustc" -vV | sed -n 's/^host: //p')"
   mkdir -p "$work/toolchain/bin" "$work/toolchain/lib/rustlib/$WASM_TARGET/lib"
   cp "$work/target/$WASM_TARGET/release/deps/"*.rlib "$work/toolchain/lib/rustlib/$WASM_TARGET/lib/"
-  ln -s "/usr/lib/rustlib/$host" "$work/toolchain/lib/rustlib/$host"
+  ln -s "$sysroot/lib/rustlib/$host" "$work/toolchain/lib/rustlib/$host"
   for tool in rustc rustdoc; do
-    printf '#!/bin/sh\nexec /usr/bin/%s --sysroot "%s" "$@"\n' "$tool" "$dir" >"$work/toolchain/bin/$tool"
+    printf '#!/bin/sh\nexec "%s" --sysroot "%s" "$@"\n' "$sysroot/bin/$tool" "$dir" >"$work/toolchain/bin/$tool"
     chmod +x "$work/toolchain/bin/$tool"
   done
-  ln -s /usr/bin/cargo "$work/toolchain/bin/cargo"
+  ln -s "$sysroot/bin/cargo" "$work/toolchain/bin/cargo"
   linker="$(find_wasm_linker)"
   if [ -z "$linker" ]; then
     apt_install "lld-$(debian_llvm_version)"
     linker="$(find_wasm_linker)"
   fi
   ln -s "$linker" "$work/toolchain/bin/rust-lld"
-  /usr/bin/rustc -vV >"$work/toolchain/rustc-version"
+  echo "$made_of" >"$work/toolchain/made-of"
   rm -rf "$dir"
   mv "$work/toolchain" "$dir"
   rm -rf "$work"
@@ -120,7 +146,7 @@ find_wasm_linker() {
   true
 }
 
-debian_llvm_version() { /usr/bin/rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p'; }
+debian_llvm_version() { [ ! -x /usr/bin/rustc ] || /usr/bin/rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p'; }
 
 # need_cargo_tool CRATE VERSION PROGRAM: that version of a program from crates.io, in $CACHE/tools/bin.
 need_cargo_tool() {
@@ -138,6 +164,12 @@ need_cargo_tool() {
 need_wasm_tools() {
   need_wasm_toolchain
   need_cargo_tool wasm-bindgen-cli "$WASM_BINDGEN_VERSION" wasm-bindgen
+  if try_threads_toolchain; then
+    # shellcheck disable=SC2034 # read in wasm.sh
+    WASM_KINDS=("${ALL_WASM_KINDS[@]}")
+  else
+    say "left out: the WebAssembly for several threads; the page works without it, on one thread"
+  fi
 }
 
 # What the tests need on top.

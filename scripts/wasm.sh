@@ -1,25 +1,47 @@
 # shellcheck shell=bash
-# The two WebAssembly artefacts, into www/image-feature/wasm/{cpu,gpu}.
+# The WebAssembly artefacts, into www/image-feature/wasm/KIND. A browser fetches the one that suits it:
+#
+#   cpu                  everything but WebGPU, for any browser with SIMD
+#   cpu-relaxed          the same with relaxed SIMD (a multiplication and an addition in one instruction)
+#   cpu-threads          the same as cpu, for several threads on shared memory
+#   cpu-threads-relaxed  with both
+#   gpu                  the network on WebGPU
 
 TARGET_DIR="${CARGO_TARGET_DIR:-target}"
+ALL_WASM_KINDS=(cpu cpu-relaxed cpu-threads cpu-threads-relaxed gpu)
+# those that can be built here: need_wasm_tools adds the rest
+WASM_KINDS=(cpu cpu-relaxed gpu)
 
-# build_wasm KIND: compiles and binds one artefact, `cpu` or `gpu`.
+# What wasm-bindgen needs to start threads in a memory that others have made. 2 GiB hold a model and the largest image
+# that is decoded; browsers reserve the addresses at once, and where one refuses, the loader takes one thread.
+THREADS_LINK=(--shared-memory --import-memory --max-memory=2147483648
+  --export=__wasm_init_tls --export=__tls_size --export=__tls_align --export=__tls_base)
+
+# build_wasm KIND: compiles and binds one artefact.
 #
 # There is no wasm-opt here: after link-time optimisation it takes 1 % off the gzipped gpu artefact (-Oz) and adds 1 %
 # to the cpu one (-O3), no faster, for minutes of work.
 build_wasm() {
-  local kind="$1" features compiled work out stamp hash
+  local kind="$1" profile=wasm-cpu features=cpu target_features=+simd128 in_toolchain=in_wasm_toolchain flags
+  local compiled work out stamp hash
+  [[ " ${ALL_WASM_KINDS[*]} " == *" $kind "* ]] || fail "no wasm artefact '$kind': there are ${ALL_WASM_KINDS[*]}"
+  [[ " ${WASM_KINDS[*]} " == *" $kind "* ]] || fail "$kind cannot be built: see above why there is no standard library for threads"
   case "$kind" in
-    cpu) features=flex ;;
-    gpu) features=webgpu ;;
-    *) fail "no wasm artefact '$kind': there are cpu and gpu" ;;
+    gpu) profile=wasm-gpu features=webgpu ;;
+    *-relaxed) target_features+=,+relaxed-simd ;;
   esac
+  flags="-Ctarget-feature=$target_features"
+  if [[ "$kind" == cpu-threads* ]]; then
+    features=threads
+    in_toolchain=in_threads_toolchain
+    flags+=",+atomics,+bulk-memory,+mutable-globals $(printf ' -Clink-arg=%s' "${THREADS_LINK[@]}")"
+  fi
   say "compiling the $kind wasm"
-  in_wasm_toolchain cargo rustc --lib --crate-type cdylib --profile "wasm-$kind" --target "$WASM_TARGET" \
+  RUSTFLAGS="$flags" "$in_toolchain" cargo rustc --lib --crate-type cdylib --profile "$profile" --target "$WASM_TARGET" \
     --no-default-features --features "$features" \
     || fail "the $kind wasm did not compile: look at cargo's message above"
 
-  compiled="$TARGET_DIR/$WASM_TARGET/wasm-$kind/image_feature.wasm"
+  compiled="$TARGET_DIR/$WASM_TARGET/$profile/image_feature.wasm"
   out="www/image-feature/wasm/$kind"
   stamp="www/image-feature/wasm/.$kind-stamp"
   hash="$(hash_of "$compiled" scripts/wasm.sh)"
@@ -36,6 +58,18 @@ build_wasm() {
   cp -r "$work" "$out"
   rm -rf "$work"
   echo "$hash" >"$stamp"
+}
+
+# build_wasm_kinds: all that can be built here.
+build_wasm_kinds() {
+  local kind
+  for kind in "${WASM_KINDS[@]}"; do build_wasm "$kind"; done
+}
+
+# build_all_wasm: all, or it fails: what is tested and published must not lack any.
+build_all_wasm() {
+  local kind
+  for kind in "${ALL_WASM_KINDS[@]}"; do build_wasm "$kind"; done
 }
 
 # check_wasm_size KIND BYTES: prints what an artefact weighs gzipped and fails where that is more than BYTES.

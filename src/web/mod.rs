@@ -1,12 +1,14 @@
 //! The browser's face of the crate: JS values in, JS values out, no logic.
 //!
-//! Two artefacts are built from it. `cpu` (feature `cpu`) decodes, preprocesses, reads model files and computes on
-//! the CPU. `gpu` (feature `webgpu` alone) holds only the network on WebGPU and takes what `cpu` prepared.
+//! Two kinds of artefact are built from it. `cpu` (feature `cpu`) decodes, preprocesses, reads model files and computes
+//! on the CPU; with feature `threads`, on several threads. `gpu` (feature `webgpu` alone) holds only the network on WebGPU and takes what `cpu` prepared.
 
 mod console;
 #[cfg(feature = "cpu")]
 mod model_file;
 mod network;
+#[cfg(feature = "threads")]
+mod threads;
 
 use js_sys::Reflect;
 use wasm_bindgen::prelude::*;

@@ -3,10 +3,16 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { SOFTWARE_WEBGPU, launch, openPage, serveDouble } from "./harness.mjs";
+import { SOFTWARE_WEBGPU, TRAP_WASM, launch, openPage, serveDouble } from "./harness.mjs";
 
 let browser;
 let site;
+let notIsolated;
+let withoutThread;
+
+const EMPTY = {
+  "/empty.html": (response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>"),
+};
 
 before(async () => {
   browser = await launch(SOFTWARE_WEBGPU);
@@ -16,15 +22,18 @@ before(async () => {
     },
     "/gone-model": (response) => response.writeHead(404).end(),
     "/model.tar": (response) => response.writeHead(200).end('{"milliseconds":1}'),
+    "/only-cpu/cpu/image_feature_bg.wasm": (response) => response.writeHead(200).end(TRAP_WASM),
     "/broken/cpu/image_feature_bg.wasm": (response) => response.writeHead(200).end("not wasm"),
     "/image.bin": (response) => response.writeHead(200).end("an image"),
-    "/empty.html": (response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>"),
+    ...EMPTY,
   });
+  notIsolated = await serveDouble(EMPTY, { isolated: false });
+  withoutThread = await serveDouble({ ...EMPTY, "/image-feature/thread.js": (response) => response.writeHead(404).end() });
 });
 
 after(async () => {
   await browser?.close();
-  await site?.close();
+  for (const server of [site, notIsolated, withoutThread]) await server?.close();
 });
 
 /** In the browser: the package, and what the tests need with it. */
@@ -62,9 +71,9 @@ async function setUp(given) {
  * @param {(result: any) => void} check
  * @param {{ expected?: RegExp, given?: unknown }} [options]
  */
-function inBrowser(name, body, check, { expected, given } = {}) {
+function inBrowser(name, body, check, { expected, given, on = () => site } = {}) {
   test(name, { timeout: 180_000 }, async () => {
-    const { page, close } = await openPage(browser, `${site.url}/empty.html`);
+    const { page, close } = await openPage(browser, `${on().url}/empty.html`);
     check(await page.evaluate(body, await page.evaluateHandle(setUp, given)));
     assert.deepEqual(await close(expected), []);
   });
@@ -75,14 +84,14 @@ inBrowser(
   async ({ load, image }) => {
     const extractor = await load();
     const { feature, decoder, milliseconds } = await extractor.embed(image("an image"));
-    return { length: feature.length, norm: Math.hypot(...feature), decoder, milliseconds, info: extractor.info };
+    return { length: feature.length, norm: Math.hypot(...feature), decoder, milliseconds, info: extractor.info, cores: navigator.hardwareConcurrency };
   },
-  ({ length, norm, decoder, milliseconds, info }) => {
+  ({ length, norm, decoder, milliseconds, info, cores }) => {
     assert.equal(length, 512);
     assert.ok(Math.abs(norm - 1) < 1e-6, String(norm));
     assert.equal(decoder, "image-feature");
     assert.ok(milliseconds.preprocess >= 0 && milliseconds.network >= 0);
-    assert.deepEqual(info, { model: "double", dimension: 512, device: "cpu", adapter: null, threads: 1, simd: true, dtype: "f32", reasons: [] });
+    assert.deepEqual(info, { model: "double", dimension: 512, device: "cpu", adapter: null, threads: Math.min(cores, 4), simd: "relaxed-simd", dtype: "f32", reasons: [] });
   },
 );
 
@@ -150,7 +159,10 @@ inBrowser(
       bundled: await outcome(FeatureExtractor.load("default")),
       named: await outcome(FeatureExtractor.load("PP-ShiTuV2_rec")),
       device: await outcome(load({}, { device: "cuda" })),
-      dtype: await outcome(load({}, { dtype: "i8" })),
+      dtype: await outcome(load({}, { dtype: "i4" })),
+      otherDtype: await outcome(load({ dtype: "f32" }, { dtype: "i8" })),
+      threads: await outcome(load({}, { threads: 0 })),
+      workers: await outcome(extractor.embedMany([], { workers: 1.5 }).next()),
       cache: await outcome(load({}, { cache: "forever" })),
       sha256: await outcome(load({}, { sha256: "abc" })),
       wrongSha256: await outcome(load({}, { sha256: "0".repeat(64) })),
@@ -175,7 +187,10 @@ inBrowser(
       bundled: "unsupported",
       named: "unsupported",
       device: "usage",
-      dtype: "unsupported",
+      dtype: "usage",
+      otherDtype: "unsupported",
+      threads: "usage",
+      workers: "usage",
       cache: "usage",
       sha256: "usage",
       wrongSha256: "model",
@@ -433,7 +448,7 @@ inBrowser(
   },
   ({ auto, autoFetchedGpu, webgpu, webgpuFetchedGpu }) => {
     assert.equal(auto.device, "cpu");
-    assert.equal(auto.reasons.length, 1);
+    assert.deepEqual(auto.reasons.filter((reason) => !reason.startsWith("Threads:")).length, 1);
     assert.match(auto.reasons[0], /WebGPU: the only WebGPU adapter \(.*swiftshader.*\) computes in software/i);
     assert.equal(autoFetchedGpu, false, "the GPU's WebAssembly was fetched for nothing");
     assert.equal(webgpu.device, "webgpu");
@@ -556,4 +571,115 @@ inBrowser(
     assert.equal(kind, "unsupported");
     assert.match(message, /SIMD/);
   },
+);
+
+inBrowser(
+  "on an isolated page so many threads compute as are asked for",
+  async ({ load, image }) => {
+    const three = await load({}, { threads: 3 });
+    const one = await load({}, { threads: 1 });
+    const features = await Promise.all([three, one].map((extractor) => extractor.embed(image("x"))));
+    const i8 = await load({}, { dtype: "i8" });
+    return { infos: [three.info, one.info], same: features[0].feature[5] === features[1].feature[5], dtype: i8.info.dtype };
+  },
+  ({ infos, same, dtype }) => {
+    assert.deepEqual(infos.map(({ threads, simd, reasons }) => ({ threads, simd, reasons })), [
+      { threads: 3, simd: "relaxed-simd", reasons: [] },
+      { threads: 1, simd: "relaxed-simd", reasons: [] },
+    ]);
+    assert.ok(same);
+    assert.equal(dtype, "i8");
+  },
+);
+
+inBrowser(
+  "where the page is not isolated one thread computes, and it is said why; asked for one, nothing is",
+  async ({ load }) => [(await load({}, { threads: 2 })).info, (await load({}, { threads: 1 })).info],
+  ([asked, one]) => {
+    assert.equal(asked.threads, 1);
+    assert.equal(asked.reasons.length, 1);
+    assert.match(asked.reasons[0], /^Threads: this page is not cross-origin isolated; .*Cross-Origin-Opener-Policy/);
+    assert.deepEqual(one.reasons, []);
+  },
+  { on: () => notIsolated },
+);
+
+inBrowser(
+  "a thread that does not start leaves one thread, and the reason",
+  async ({ load, image }) => {
+    const extractor = await load({}, { threads: 2 });
+    return { info: extractor.info, length: (await extractor.embed(image("x"))).feature.length };
+  },
+  ({ info, length }) => {
+    assert.equal(info.threads, 1);
+    assert.equal(info.simd, "relaxed-simd");
+    assert.match(info.reasons.join(), /^Threads: the threads did not start: .*could not be loaded/);
+    assert.equal(length, 512);
+  },
+  { on: () => withoutThread, expected: /404/ },
+);
+
+inBrowser(
+  "files of a faster WebAssembly that are not served are no obstacle",
+  async ({ load }) => (await load({}, { threads: 2, wasm: "/only-cpu/" })).info,
+  ({ threads, simd, reasons }) => {
+    assert.equal(threads, 1);
+    // the double's scripts come from beside the package, as those of a real site do
+    assert.equal(simd, "simd128");
+    assert.match(reasons[0], /^Threads: .*only-cpu\/cpu-threads-relaxed\/image_feature_bg\.wasm.*404/);
+    assert.match(reasons[1], /^Relaxed SIMD: .*only-cpu\/cpu-relaxed\/image_feature_bg\.wasm.*404/);
+  },
+  { expected: /404/ },
+);
+
+inBrowser(
+  "the page's own thread computes alone",
+  async ({ load }) => (await load({}, { threads: 2, worker: false })).info,
+  ({ threads, reasons }) => {
+    assert.equal(threads, 1);
+    assert.match(reasons.join(), /^Threads: the page's own thread/);
+  },
+);
+
+inBrowser(
+  "without threads many images are spread over workers; a slow one holds up only itself, and the order stays",
+  async ({ load, image }) => {
+    const Real = globalThis.Worker;
+    const ended = [];
+    let started = 0;
+    globalThis.Worker = class extends Real {
+      constructor(...given) {
+        super(...given);
+        started++;
+      }
+      terminate() {
+        ended.push(this);
+        super.terminate();
+      }
+    };
+    const extractor = await load({ milliseconds: 20 });
+    const few = (await Array.fromAsync(extractor.embedMany([image("a"), image("b"), image("c")], { batchSize: 4, workers: 3 }))).length;
+    const startedForFew = started;
+    let read = 0;
+    const source = (function* () {
+      while (read < 80) yield image(read === 0 ? "slow" : `image ${read}`, `${read++}`);
+    })();
+    const names = [];
+    let readAtFirst;
+    for await (const { name, feature } of extractor.embedMany(source, { batchSize: 4, workers: 3 })) {
+      readAtFirst ??= read;
+      names.push(feature.length === 512 ? name : "no feature");
+    }
+    extractor.dispose();
+    return { few, startedForFew, started, ended: ended.length, readAtFirst, names };
+  },
+  ({ few, startedForFew, started, ended, readAtFirst, names }) => {
+    assert.equal(few, 3);
+    assert.equal(startedForFew, 1, "a worker was started for three images");
+    assert.equal(started, 3);
+    assert.equal(ended, 3, "a worker outlives the extractor");
+    assert.ok(readAtFirst > 20, `only ${readAtFirst} images were taken while the first was computed`);
+    assert.deepEqual(names, Array.from({ length: 80 }, (_, index) => `${index}`));
+  },
+  { on: () => notIsolated },
 );

@@ -19,9 +19,12 @@ export const GOLDEN = join(SHARED, "golden");
 /** The reason for skipping a test that needs golden data, or `false`. */
 export const withoutGolden = existsSync(GOLDEN) ? false : `no golden data at ${GOLDEN}`;
 
+/** The WebAssembly artefacts. */
+export const CORES = ["cpu", "cpu-relaxed", "cpu-threads", "cpu-threads-relaxed", "gpu"];
+
 /** The tests of the real package need its WebAssembly; without it they fail rather than pass by not running. */
 export function requireWasm() {
-  for (const core of ["cpu", "gpu"]) {
+  for (const core of CORES) {
     const file = join(WWW, `image-feature/wasm/${core}/image_feature_bg.wasm`);
     if (!existsSync(file)) throw new Error(`${file} is missing: run ./build.sh wasm first`);
   }
@@ -129,25 +132,25 @@ export async function serveSite(folder = WWW) {
 }
 
 /** One function, `trap`, that traps. */
-const TRAP_WASM = Buffer.from("0061736d0100000001040160000003020100070801047472617000000a05010300000b", "hex");
+export const TRAP_WASM = Buffer.from("0061736d0100000001040160000003020100070801047472617000000a05010300000b", "hex");
 
 /**
  * The package with doubles in place of the WebAssembly cores.
  *
  * @param {Record<string, (response: import("node:http").ServerResponse) => void>} [answers]
+ * @param {{ isolated?: boolean }} [options] as of `serveStatic`
  */
-export function serveDouble(answers = {}) {
+export function serveDouble(answers = {}, options = {}) {
   const wasm = (/** @type {import("node:http").ServerResponse} */ response) =>
     response.writeHead(200, { "content-type": "application/wasm", "content-length": TRAP_WASM.length }).end(TRAP_WASM);
   const glue = (/** @type {import("node:http").ServerResponse} */ response) =>
     response.writeHead(200, { "content-type": "text/javascript" }).end(readFileSync(new URL("./double/core.js", import.meta.url)));
   return serveStatic({
+    ...options,
     mounts: [["/", WWW]],
     answers: {
-      "/image-feature/wasm/cpu/image_feature.js": glue,
-      "/image-feature/wasm/gpu/image_feature.js": glue,
-      "/image-feature/wasm/cpu/image_feature_bg.wasm": wasm,
-      "/image-feature/wasm/gpu/image_feature_bg.wasm": wasm,
+      ...Object.fromEntries(CORES.map((core) => [`/image-feature/wasm/${core}/image_feature.js`, glue])),
+      ...Object.fromEntries(CORES.map((core) => [`/image-feature/wasm/${core}/image_feature_bg.wasm`, wasm])),
       ...answers,
     },
   });

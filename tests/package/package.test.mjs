@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { MODEL_FILES, ROOT, SOFTWARE_WEBGPU, golden, goldenFeature, largestDifference, launch, openPage, withoutGolden } from "../browser/harness.mjs";
+import { CORES, MODEL_FILES, ROOT, SOFTWARE_WEBGPU, golden, goldenFeature, largestDifference, launch, openPage, withoutGolden } from "../browser/harness.mjs";
 import { serveStatic } from "../browser/static-server.mjs";
 
 const PACKAGE = join(ROOT, "dist/npm");
@@ -74,9 +74,9 @@ async function assertWorks(folder, path) {
 test("the package holds what it needs, and no more", () => {
   const packed = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", PACKAGE], { stdio: ["ignore", "pipe", "ignore"] }))[0];
   const names = packed.files.map(({ path }) => path);
-  const needed = ["LICENSE", "README.md", "index.js", "worker.js", "types/index.d.ts", "wasm/cpu/image_feature_bg.wasm", "wasm/gpu/image_feature_bg.wasm"];
+  const needed = ["LICENSE", "README.md", "index.js", "worker.js", "thread.js", "types/index.d.ts", ...CORES.map((core) => `wasm/${core}/image_feature_bg.wasm`)];
   assert.deepEqual(needed.filter((name) => !names.includes(name)), []);
-  assert.deepEqual(names.filter((name) => !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|wasm\/(cpu|gpu)\/image_feature[\w.]*)$/.test(name)), []);
+  assert.deepEqual(names.filter((name) => !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|wasm\/(cpu(-threads)?(-relaxed)?|gpu)\/image_feature[\w.]*)$/.test(name)), []);
 });
 
 test("its types are those of its API", () => {

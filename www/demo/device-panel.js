@@ -49,7 +49,7 @@ class DevicePanel extends Component {
     const where =
       info.device === "webgpu"
         ? ["WebGPU", info.adapter]
-        : ["CPU", [info.simd ? "SIMD" : "no SIMD", info.threads === 1 ? "1 thread" : `${info.threads} threads`].join(", ")];
+        : ["CPU", [info.simd === "relaxed-simd" ? "relaxed SIMD" : "SIMD", info.threads === 1 ? "1 thread" : `${info.threads} threads`].join(", ")];
     const times = workspace.done.map(({ milliseconds = 0 }) => milliseconds).sort((a, b) => a - b);
     fill(
       this.#status,

@@ -1,49 +1,79 @@
 /**
- * The two WebAssembly cores: `cpu` reads models and images and computes on the CPU, `gpu` computes on WebGPU.
+ * Starting the WebAssembly cores: for the CPU the fastest that this browser runs, for WebGPU the one there is.
  */
 
-import { isTrap } from "./errors.js";
-import { compileWasm } from "./loader.js";
+import { GLUE } from "./cores.js";
+import { isTrap, throwIfAborted, toError } from "./errors.js";
+import { compileWasm, cpuCandidates } from "./loader.js";
+import { startThreads } from "./threads.js";
 
 /** Spelled out one by one so that bundlers find the files. */
-const CORES = {
-  cpu: {
-    glue: () => import("./wasm/cpu/image_feature.js"),
-    wasm: () => new URL("./wasm/cpu/image_feature_bg.wasm", import.meta.url),
-  },
-  gpu: {
-    glue: () => import("./wasm/gpu/image_feature.js"),
-    wasm: () => new URL("./wasm/gpu/image_feature_bg.wasm", import.meta.url),
-  },
+const WASM = {
+  cpu: () => new URL("./wasm/cpu/image_feature_bg.wasm", import.meta.url),
+  "cpu-relaxed": () => new URL("./wasm/cpu-relaxed/image_feature_bg.wasm", import.meta.url),
+  "cpu-threads": () => new URL("./wasm/cpu-threads/image_feature_bg.wasm", import.meta.url),
+  "cpu-threads-relaxed": () => new URL("./wasm/cpu-threads-relaxed/image_feature_bg.wasm", import.meta.url),
+  gpu: () => new URL("./wasm/gpu/image_feature_bg.wasm", import.meta.url),
 };
 
 /**
  * @typedef {{ signal: AbortSignal, progress: import("./progress.js").StagedProgress, folder?: string }} StartOptions
+ * @typedef {typeof import("./wasm/cpu/image_feature.js")} CpuCore
  */
 
-/** @param {StartOptions} options */
-export function startCpuCore(options) {
-  return start("cpu", CORES.cpu.glue, options);
-}
-
-/** @param {StartOptions} options */
-export function startGpuCore(options) {
-  return start("gpu", CORES.gpu.glue, options);
+/**
+ * The CPU's core, on so many threads if they can be had; `undefined`: as many as are good for this machine. `reasons`
+ * says why it is not the fastest.
+ *
+ * @param {number | undefined} threads
+ * @param {StartOptions} options
+ * @returns {Promise<{ core: CpuCore, threads: number, reasons: string[] }>}
+ */
+export async function startCpuCore(threads, options) {
+  const { candidates, reasons } = cpuCandidates(threads);
+  for (const { kind, threads, what } of candidates) {
+    try {
+      return { core: await startCpu(kind, threads, options), threads, reasons };
+    } catch (error) {
+      throwIfAborted(options.signal);
+      if (kind === "cpu") throw error;
+      reasons.push(`${what}: ${toError(error).message}`);
+    }
+  }
+  throw new Error("the list of candidates ends with `cpu`");
 }
 
 /**
- * @template {{ default: (options: { module_or_path: WebAssembly.Module }) => Promise<unknown> }} Glue
- * @param {"cpu" | "gpu"} name
- * @param {() => Promise<Glue>} importGlue
+ * @param {import("./cores.js").CpuKind} kind
+ * @param {number} threads
+ * @param {StartOptions} options
+ * @returns {Promise<CpuCore>}
+ */
+async function startCpu(kind, threads, options) {
+  if (kind === "cpu" || kind === "cpu-relaxed") return (await start(kind, GLUE[kind], options)).core;
+  const { core, module, memory } = await start(kind, GLUE[kind], options);
+  await startThreads(kind, core, { module, memory }, threads - 1, options.signal);
+  return core;
+}
+
+/** @param {StartOptions} options */
+export async function startGpuCore(options) {
+  return (await start("gpu", GLUE.gpu, options)).core;
+}
+
+/**
+ * @template {{ default: (options: { module_or_path: WebAssembly.Module }) => Promise<{ memory: WebAssembly.Memory }> }} Core
+ * @param {import("./cores.js").Kind} name
+ * @param {() => Promise<Core>} importGlue
  * @param {StartOptions} options
  */
 async function start(name, importGlue, { signal, progress, folder }) {
-  const address = folder ? new URL(`${name}/image_feature_bg.wasm`, folder) : CORES[name].wasm();
+  const address = folder ? new URL(`${name}/image_feature_bg.wasm`, folder) : WASM[name]();
   const onProgress = (/** @type {number} */ loaded, /** @type {number | undefined} */ total) =>
     progress.report("compile", name, loaded, total);
-  const [glue, module] = await Promise.all([importGlue(), compileWasm(address, { signal, onProgress })]);
-  await glue.default({ module_or_path: module });
-  return glue;
+  const [core, module] = await Promise.all([importGlue(), compileWasm(address, { signal, onProgress })]);
+  const { memory } = await core.default({ module_or_path: module });
+  return { core, module, memory };
 }
 
 /**

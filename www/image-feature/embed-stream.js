@@ -4,9 +4,8 @@
 
 import { cancelled, throwIfAborted } from "./errors.js";
 
-/** One batch runs, one is on its way to the worker, one gathers. */
-const BATCHES_AHEAD = 3;
-const BATCHES_RUNNING = 2;
+/** Beside the batches that run, one gathers. With several workers more may be done than the slowest lets through. */
+const SLACK = 4;
 
 /**
  * @template Item, Result
@@ -17,15 +16,18 @@ const BATCHES_RUNNING = 2;
  * Yields the result of each item, in order.
  *
  * Items that arrive while a batch runs form the next one: a slow source (a camera) gets each result at once, a fast one
- * full batches. Ending the loop early, or the signal, stops the work and closes the source.
+ * full batches. A batch that takes long holds up no other: those after it run on, up to a bound, and wait to be yielded.
+ * Ending the loop early, or the signal, stops the work and closes the source.
  *
  * @template Item, Result
  * @param {Iterable<Item> | AsyncIterable<Item>} items
  * @param {(items: Item[], signal: AbortSignal) => Promise<Result[]>} run
- * @param {{ batchSize: number, signal?: AbortSignal }} options
+ * @param {{ batchSize: number, running: () => number, makeRoom?: () => Promise<unknown> | undefined, signal?: AbortSignal }} options
+ *   `running`: how many batches may run at the same time. `makeRoom` is called when a full batch has to wait; it may make
+ *   that number grow, and then says when it has.
  * @returns {AsyncGenerator<Result, void, undefined>}
  */
-export async function* inBatches(items, run, { batchSize, signal }) {
+export async function* inBatches(items, run, { batchSize, running: mostRunning, makeRoom, signal }) {
   throwIfAborted(signal);
   const stop = new AbortController();
   const onAbort = () => stop.abort(signal?.reason);
@@ -38,14 +40,25 @@ export async function* inBatches(items, run, { batchSize, signal }) {
   let running = 0;
   /** @type {Promise<void> | undefined} */
   let pulling;
+  /** @type {Promise<void> | undefined} */
+  let making;
   let exhausted = false;
   /** @type {{ error: unknown } | undefined} */
   let failure;
 
   const advance = () => {
     if (stop.signal.aborted) return;
-    if (gathered.length > 0 && running < BATCHES_RUNNING) start(gathered.splice(0, batchSize));
-    if (!pulling && !exhausted && ahead.length < BATCHES_AHEAD * batchSize) pulling = pull();
+    const most = mostRunning();
+    // with one worker nothing overtakes: what runs and what gathers is all that is ahead
+    const mostAhead = most <= 2 ? most + 1 : SLACK * most;
+    if (gathered.length > 0 && running < most) start(gathered.splice(0, batchSize));
+    if (gathered.length >= batchSize && !making) {
+      making = makeRoom?.()?.then(() => {
+        making = undefined;
+        advance();
+      });
+    }
+    if (!pulling && !exhausted && ahead.length < mostAhead * batchSize) pulling = pull();
   };
   const pull = async () => {
     try {

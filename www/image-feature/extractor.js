@@ -1,9 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import { Bridge, serve } from "./bridge.js";
+import { Connection } from "./connection.js";
 import { inBatches } from "./embed-stream.js";
-import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
-import { nameOf, toImageInput } from "./image-source.js";
+import { ImageFeatureError } from "./errors.js";
+import { nameOf } from "./image-source.js";
 import { toModelParts } from "./model-source.js";
 
 /**
@@ -19,13 +19,16 @@ import { toModelParts } from "./model-source.js";
  * @typedef {object} LoadOptions
  * @property {"auto" | "webgpu" | "cpu"} [device] `auto`, the default, takes a hardware GPU that passes a self-test, else
  *   the CPU; `info.reasons` says why. `webgpu` takes any adapter, also one in software, or fails.
- * @property {"f32"} [dtype] how the weights are held
+ * @property {import("./protocol.js").Dtype} [dtype] what the network computes in: `f32`, the default, is exact
+ * @property {number} [threads] how many threads work together on the CPU, where the page is cross-origin isolated; at
+ *   most 4 by default, and no more than the machine has. `1` takes the WebAssembly without shared memory. Where threads
+ *   cannot be had, one computes, and `info.reasons` says why.
  * @property {boolean} [worker] `false` computes on the page's own thread, where workers cannot be had
  * @property {AbortSignal} [signal] stops loading
  * @property {(event: ProgressEvent) => void} [onProgress]
  * @property {"default" | "none"} [cache] `none` downloads the model past the browser's HTTP cache
  * @property {string} [sha256] of the model file, in hex; another file is refused
- * @property {string | URL} [wasm] the folder that holds `cpu/` and `gpu/`, where they are not beside the package
+ * @property {string | URL} [wasm] the folder that holds `cpu/`, `gpu/` and the others, where they are not beside the package
  */
 
 /**
@@ -37,6 +40,9 @@ import { toModelParts } from "./model-source.js";
 /**
  * @typedef {object} EmbedManyOptions
  * @property {number} [batchSize] images in one run of the network
+ * @property {number} [workers] workers at most, each with a copy of the model, where one thread computes on the CPU. The
+ *   further ones start when a full batch has to wait, and stay until the extractor is disposed of. By default 4, and no
+ *   more than the machine has cores; 1 where threads or a GPU do the work.
  * @property {AbortSignal} [signal]
  * @property {(event: ProgressEvent) => void} [onProgress]
  */
@@ -50,24 +56,27 @@ import { toModelParts } from "./model-source.js";
  *   | { name: string, error: ImageFeatureError, feature?: undefined }} NamedEmbedding
  */
 
-/** @typedef {{ source: ImageSource, name?: string, roi?: Roi }} Job */
-
 const DEVICES = new Set(["auto", "webgpu", "cpu"]);
 const CACHES = new Set(["default", "none"]);
 const DEFAULT_BATCH_SIZE = 8;
 const MAX_BATCH_SIZE = 64;
+const DTYPES = new Set(["f32", "f16", "i8"]);
+const MAX_THREADS = 64;
+/** Each worker beyond the first holds a copy of the model: some 60 MB. */
+const MAX_DEFAULT_WORKERS = 4;
+const MAX_WORKERS = 16;
+/** Two batches keep a worker busy: one runs, one is on its way. */
+const BATCHES_PER_WORKER = 2;
 
 /** Turns images into feature vectors: a model, loaded, on a device. */
 export class FeatureExtractor {
   #request;
   #inWorker;
-  /** @type {Bridge | undefined} */
-  #bridge;
+  #main;
+  /** Workers that `embedMany` opened beside the first. @type {Connection[]} */
+  #others = [];
   /** @type {ExtractorInfo | undefined} */
   #info;
-  /** @type {Promise<void> | undefined} */
-  #restarting;
-  #disposed = false;
 
   /**
    * Use `FeatureExtractor.load`.
@@ -79,6 +88,7 @@ export class FeatureExtractor {
   constructor(request, inWorker) {
     this.#request = request;
     this.#inWorker = inWorker;
+    this.#main = new Connection(request, inWorker);
   }
 
   /**
@@ -95,7 +105,7 @@ export class FeatureExtractor {
   static async load(source, options = {}) {
     const { signal, onProgress, worker = true } = options;
     const extractor = new FeatureExtractor(toLoadRequest(source, options), worker);
-    await extractor.#start({ signal, onProgress });
+    extractor.#info = await extractor.#main.start({ signal, onProgress });
     return extractor;
   }
 
@@ -115,7 +125,7 @@ export class FeatureExtractor {
    * @returns {Promise<Embedding>}
    */
   async embed(source, { roi, signal } = {}) {
-    const [result] = await this.#embedAll([{ source, roi }], signal);
+    const [result] = await this.#main.embedAll([{ source, roi }], signal);
     if (result instanceof ImageFeatureError) throw result;
     return result;
   }
@@ -128,9 +138,12 @@ export class FeatureExtractor {
    * @param {EmbedManyOptions} [options]
    * @returns {AsyncGenerator<NamedEmbedding, void, undefined>}
    */
-  async *embedMany(items, { batchSize = DEFAULT_BATCH_SIZE, signal, onProgress } = {}) {
+  async *embedMany(items, { batchSize = DEFAULT_BATCH_SIZE, workers, signal, onProgress } = {}) {
     if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > MAX_BATCH_SIZE) {
       throw new ImageFeatureError("usage", `batchSize must be a whole number from 1 to ${MAX_BATCH_SIZE}, got ${batchSize}`);
+    }
+    if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1 && workers <= MAX_WORKERS)) {
+      throw new ImageFeatureError("usage", `workers must be a whole number from 1 to ${MAX_WORKERS}, got ${workers}`);
     }
     if (!items || !(Symbol.asyncIterator in items || Symbol.iterator in items) || typeof items === "string") {
       throw new ImageFeatureError("usage", "embedMany takes an array or another iterable of images; for one image there is embed");
@@ -138,9 +151,13 @@ export class FeatureExtractor {
     const total = "length" in items ? Number(items.length) : "size" in items ? Number(items.size) : undefined;
     let loaded = 0;
     const report = () => onProgress?.({ stage: "embed", loaded, total, fraction: total ? Math.min(loaded / total, 1) : 0 });
-    const run = (/** @type {EmbedManyItem[]} */ batch, /** @type {AbortSignal} */ stop) => this.#embedEach(batch.map(toJob), stop);
+    const most = this.#mostWorkers(workers);
+    const run = (/** @type {EmbedManyItem[]} */ batch, /** @type {AbortSignal} */ stop) =>
+      this.#leastBusy().embedEach(batch.map(toJob), stop);
+    const running = () => BATCHES_PER_WORKER * this.#ready().length;
+    const makeRoom = () => this.#openAnother(most);
     report();
-    for await (const result of inBatches(items, run, { batchSize, signal })) {
+    for await (const result of inBatches(items, run, { batchSize, running, makeRoom, signal })) {
       loaded++;
       report();
       yield nameResult(result, loaded - 1);
@@ -150,8 +167,7 @@ export class FeatureExtractor {
 
   /** Stops everything under way and gives the memory back. Calling it again does nothing. */
   dispose() {
-    this.#disposed = true;
-    this.#bridge?.close(disposed());
+    for (const connection of [this.#main, ...this.#others]) connection.close();
   }
 
   // without Symbol.dispose in the browser this is a method that nobody calls
@@ -159,119 +175,38 @@ export class FeatureExtractor {
     this.dispose();
   }
 
-  /** @param {{ signal?: AbortSignal, onProgress?: (event: ProgressEvent) => void }} [options] */
-  async #start({ signal, onProgress } = {}) {
-    throwIfAborted(signal);
-    const bridge = this.#inWorker ? openWorker() : await openHere();
-    try {
-      this.#info = Object.freeze(await bridge.request("load", this.#request, { signal, onProgress }));
-      if (this.#disposed) throw disposed();
-      this.#bridge = bridge;
-    } catch (error) {
-      // also what the load has under way ends with the worker
-      bridge.close(toError(error));
-      throw error;
-    }
-  }
-
-  /** The connection, after a crash a new one. */
-  async #connect() {
-    if (this.#disposed) throw disposed();
-    // on the page's own thread there is no way to start WebAssembly afresh; the closed bridge says what happened
-    if (this.#bridge?.closed && this.#inWorker) {
-      this.#restarting ??= this.#start().finally(() => (this.#restarting = undefined));
-      await this.#restarting;
-    }
-    return /** @type {Bridge} */ (this.#bridge);
-  }
-
   /**
-   * @param {Job[]} jobs
-   * @param {AbortSignal} [signal]
-   * @returns {Promise<(Embedding | ImageFeatureError)[]>}
-   */
-  async #embedAll(jobs, signal) {
-    throwIfAborted(signal);
-    const bridge = await this.#connect();
-    const inputs = await Promise.all(jobs.map(({ source }) => toImageInput(source, signal).catch((error) => toError(error))));
-    throwIfAborted(signal);
-    /** @type {import("./protocol.js").EmbedRequest[]} */
-    const requests = [];
-    /** @type {Transferable[]} */
-    const transfer = [];
-    inputs.forEach((input, index) => {
-      if (input instanceof ImageFeatureError) return;
-      requests.push({ input, roi: jobs[index].roi });
-      if ("bitmap" in input) transfer.push(input.bitmap);
-      else if ("pixels" in input) transfer.push(input.pixels.buffer);
-    });
-    /** @type {import("./protocol.js").EmbedAnswer[]} */
-    const answers = requests.length > 0 ? await bridge.request("embed", requests, { signal, transfer }) : [];
-    return inputs.map((input) => {
-      if (input instanceof ImageFeatureError) return input;
-      const answer = /** @type {import("./protocol.js").EmbedAnswer} */ (answers.shift());
-      return "error" in answer ? new ImageFeatureError(answer.error.kind, answer.error.message) : answer;
-    });
-  }
-
-  /**
-   * As `#embedAll`, but where the worker fails over a batch, its images are tried one by one to find the one at fault.
+   * How many workers `embedMany` may use.
    *
-   * @param {Job[]} jobs
-   * @param {AbortSignal} signal
-   * @returns {Promise<{ job: Job, result: Embedding | ImageFeatureError }[]>}
+   * @param {number} [wanted]
    */
-  async #embedEach(jobs, signal) {
-    try {
-      const results = await this.#embedAll(jobs, signal);
-      return jobs.map((job, index) => ({ job, result: results[index] }));
-    } catch (error) {
-      if (signal.aborted || this.#disposed) throw error;
-      if (jobs.length === 1) return [{ job: jobs[0], result: toError(error) }];
-    }
-    const alone = [];
-    for (const job of jobs) alone.push(...(await this.#embedEach([job], signal)));
-    return alone;
+  #mostWorkers(wanted) {
+    if (!this.#inWorker || this.info.device !== "cpu" || this.info.threads > 1) return 1;
+    return wanted ?? Math.min(navigator.hardwareConcurrency || 1, MAX_DEFAULT_WORKERS);
   }
-}
 
-function disposed() {
-  return new ImageFeatureError("usage", "this FeatureExtractor was disposed of; load a new one");
-}
-
-/** @returns {Bridge} */
-function openWorker() {
-  /** @type {Worker} */
-  let worker;
-  try {
-    worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "image-feature" });
-  } catch (error) {
-    throw toError(error, "unsupported", "the worker could not be started; its files must come from the page's own site (or pass worker: false)");
+  /** The loaded worker that has least to do. */
+  #leastBusy() {
+    return this.#ready().reduce((least, other) => (other.waiting < least.waiting ? other : least), this.#main);
   }
-  const bridge = new Bridge(worker, () => worker.terminate());
-  worker.onerror = ({ message }) => {
-    // a script that could not be fetched or parsed gives no message
-    const error = message
-      ? new ImageFeatureError("internal", `the worker stopped: ${message}`)
-      : new ImageFeatureError("io", "the worker's files could not be loaded; are all files of the package served, and does the page's policy allow them?");
-    bridge.close(error);
-  };
-  worker.onmessageerror = () => bridge.close(new ImageFeatureError("internal", "a message from the worker could not be read"));
-  return bridge;
-}
 
-/** The same as in the worker, on this thread. */
-async function openHere() {
-  const { createSession } = await import("./session.js");
-  const { handlers, dispose } = createSession();
-  const { port1, port2 } = new MessageChannel();
-  const stop = serve(port1, handlers);
-  return new Bridge(port2, () => {
-    stop();
-    port1.close();
-    port2.close();
-    dispose();
-  });
+  #ready() {
+    return [this.#main, ...this.#others.filter(({ ready }) => ready)];
+  }
+
+  /**
+   * Opens one more worker with a model of its own, unless there are `most`. One that does not start is counted, too: the
+   * reason, most likely memory, stays.
+   *
+   * @param {number} most
+   * @returns {Promise<unknown> | undefined}
+   */
+  #openAnother(most) {
+    if (1 + this.#others.length >= most) return undefined;
+    const another = new Connection({ ...this.#request, device: "cpu", threads: 1, cache: "default" }, true);
+    this.#others.push(another);
+    return another.start().catch(() => {});
+  }
 }
 
 /**
@@ -279,12 +214,15 @@ async function openHere() {
  * @param {LoadOptions} options
  * @returns {import("./protocol.js").LoadRequest}
  */
-function toLoadRequest(source, { device = "auto", dtype = "f32", cache = "default", sha256, wasm }) {
+function toLoadRequest(source, { device = "auto", dtype = "f32", threads, cache = "default", sha256, wasm }) {
   if (!DEVICES.has(device)) {
     throw new ImageFeatureError("usage", `unknown device "${device}"; known are ${[...DEVICES].join(", ")}`);
   }
-  if (dtype !== "f32") {
-    throw new ImageFeatureError("unsupported", `dtype "${dtype}" is still to come; today there is "f32"`);
+  if (!DTYPES.has(dtype)) {
+    throw new ImageFeatureError("usage", `unknown dtype "${dtype}"; known are ${[...DTYPES].join(", ")}`);
+  }
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS)) {
+    throw new ImageFeatureError("usage", `threads must be a whole number from 1 to ${MAX_THREADS}, got ${threads}`);
   }
   if (!CACHES.has(cache)) {
     throw new ImageFeatureError("usage", `unknown cache "${cache}"; known are ${[...CACHES].join(", ")}`);
@@ -297,12 +235,12 @@ function toLoadRequest(source, { device = "auto", dtype = "f32", cache = "defaul
     throw new ImageFeatureError("usage", "sha256 is of one file; put the loose files into an archive to check them");
   }
   const folder = wasm === undefined ? undefined : new URL(`${wasm}`.replace(/\/*$/, "/"), globalThis.document?.baseURI ?? location.href);
-  return { parts, device, cache, sha256, wasm: folder?.href };
+  return { parts, device, threads, dtype, cache, sha256, wasm: folder?.href };
 }
 
 /**
  * @param {EmbedManyItem} item
- * @returns {Job}
+ * @returns {import("./connection.js").Job}
  */
 function toJob(item) {
   const isJob = item !== null && typeof item === "object" && "source" in item;
@@ -310,7 +248,7 @@ function toJob(item) {
 }
 
 /**
- * @param {{ job: Job, result: Embedding | ImageFeatureError }} result
+ * @param {{ job: import("./connection.js").Job, result: Embedding | ImageFeatureError }} result
  * @param {number} index
  * @returns {NamedEmbedding}
  */

@@ -3,11 +3,20 @@
  */
 
 import { ImageFeatureError, cancelled, throwIfAborted, toError } from "./errors.js";
+import { whyNoThreads } from "./threads.js";
 
 /** A module whose one function holds a v128 instruction. */
 const SIMD = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ]);
+
+/** … one of relaxed SIMD, `i8x16.relaxed_swizzle`. */
+const RELAXED_SIMD = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11,
+]);
+
+/** More threads than this gain little on a network this small, and take cores that the page has use for. */
+const MAX_DEFAULT_THREADS = 4;
 
 /** Some drivers never answer. */
 const ADAPTER_TIMEOUT_MS = 10_000;
@@ -21,6 +30,29 @@ export function requireSimd() {
     "unsupported",
     "this browser does not run WebAssembly with SIMD; Chrome 91, Firefox 89, Safari 16.4 and later do",
   );
+}
+
+/**
+ * The CPU's artefacts that this browser should run, the fastest first and `cpu`, which every browser with SIMD runs,
+ * last; and why a faster one is not among them. `what` names what an artefact has that the next has not.
+ *
+ * @param {number} [wanted] threads; without it as many as are good for this machine
+ * @returns {{ candidates: { kind: import("./cores.js").CpuKind, threads: number, what: string }[], reasons: string[] }}
+ */
+export function cpuCandidates(wanted) {
+  const threads = wanted ?? Math.min(navigator.hardwareConcurrency || 1, MAX_DEFAULT_THREADS);
+  const relaxed = WebAssembly.validate(RELAXED_SIMD);
+  /** @type {{ kind: import("./cores.js").CpuKind, threads: number, what: string }[]} */
+  const candidates = [];
+  const reasons = [];
+  if (threads > 1) {
+    const why = whyNoThreads();
+    if (why) reasons.push(`Threads: ${why}`);
+    else candidates.push({ kind: relaxed ? "cpu-threads-relaxed" : "cpu-threads", threads, what: "Threads" });
+  }
+  if (relaxed) candidates.push({ kind: "cpu-relaxed", threads: 1, what: "Relaxed SIMD" });
+  candidates.push({ kind: "cpu", threads: 1, what: "SIMD" });
+  return { candidates, reasons };
 }
 
 /**

@@ -7,13 +7,15 @@
  * - `dimension`: how many numbers a feature has
  * - `device`: `"webgpu"` or `"cpu"`
  * - `adapter`: the GPU's name, where there is one
- * - `threads`: of the CPU path
- * - `simd`: whether the WebAssembly uses vector instructions
- * - `dtype`: how the weights are held
- * - `reasons`: why other devices were not chosen, in words
+ * - `threads`: how many threads work together on the CPU
+ * - `simd`: the vector instructions that the CPU's kernels are made of
+ * - `dtype`: what the network computes in
+ * - `reasons`: why it is not another device, or not a faster way on this one, in words
  *
  * @typedef {{ model: string, dimension: number, device: "webgpu" | "cpu", adapter: string | null, threads: number,
- *   simd: boolean, dtype: "f32", reasons: string[] }} ExtractorInfo
+ *   simd: "simd128" | "relaxed-simd" | null, dtype: Dtype, reasons: string[] }} ExtractorInfo
+ *
+ * @typedef {"f32" | "f16" | "i8"} Dtype
  */
 
 /**
@@ -31,6 +33,8 @@
  * @typedef {object} LoadRequest
  * @property {import("./model-source.js").ModelPart[]} parts
  * @property {"auto" | "webgpu" | "cpu"} device
+ * @property {number} [threads] as many as are good for this machine, where it is left out
+ * @property {Dtype} dtype
  * @property {"default" | "none"} cache
  * @property {string} [sha256]
  * @property {string} [wasm]

@@ -80,22 +80,29 @@ class Session {
     signal.addEventListener("abort", abort);
     try {
       const options = { signal: stop.signal, progress, folder: request.wasm };
+      // with WebGPU the CPU only reads images and is asked once for a feature to compare
+      const threads = request.device === "webgpu" ? 1 : request.threads;
       const [files, cpu, gpu] = await Promise.all([
         readModel(request, stop.signal, progress),
-        startCpuCore(options),
+        startCpuCore(threads, options),
         request.device === "cpu" ? undefined : findGpu(request.device, options),
       ]);
       progress.finish("compile");
       throwIfAborted(signal);
-      const model = cpu.ModelFile.fromFiles(files.map(({ name }) => name), files.map(({ bytes }) => bytes));
-      const onCpu = await orTrap(cpu.Network.load(model));
-      const { simd } = onCpu.info();
-      const { network, ...device } = await placeNetwork(request.device, model, onCpu, gpu, progress);
+      const { ModelFile, Network } = cpu.core;
+      const model = ModelFile.fromFiles(files.map(({ name }) => name), files.map(({ bytes }) => bytes));
+      const onCpu = await orTrap(Network.load(model, { threads: cpu.threads, dtype: request.dtype }));
+      const { simd, threads: computing, dtype } = onCpu.info();
+      if (dtype !== request.dtype) throw new ImageFeatureError("unsupported", `dtype "${request.dtype}" is still to come; today there is "${dtype}"`);
+      const { network, reasons, ...device } = await placeNetwork(request.device, model, onCpu, gpu, progress);
       throwIfAborted(signal);
       const { name, dimension } = model.info();
       progress.finish("upload");
       progress.finish("warmup");
-      return new Session(model, network, { model: name, dimension, threads: 1, simd, dtype: "f32", ...device });
+      // how fast the CPU is concerns those who compute on it
+      if (device.device === "cpu") reasons.push(...cpu.reasons);
+      const info = { model: name, dimension, ...device, threads: computing ?? 1, simd, dtype, reasons };
+      return new Session(model, network, info);
     } catch (error) {
       stop.abort();
       throw error;

@@ -8,9 +8,26 @@
 const DIMENSION = 512;
 
 let exports;
+let shared;
+let threads = 1;
 
-export default async function init({ module_or_path }) {
+export default async function init({ module_or_path, memory }) {
   ({ exports } = await WebAssembly.instantiate(module_or_path));
+  shared = memory ?? (globalThis.crossOriginIsolated ? new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }) : undefined);
+  return { memory: shared };
+}
+
+/** Counts the threads that have come, in the memory that they share. */
+export function serveAsThread() {
+  Atomics.add(new Int32Array(shared.buffer), 0, 1);
+}
+
+export function startThreads(helpers) {
+  const started = new Int32Array(shared.buffer);
+  for (const deadline = performance.now() + 10_000; Atomics.load(started, 0) < helpers; ) {
+    if (performance.now() > deadline) throw new Error(`${Atomics.load(started, 0)} of ${helpers} threads came`);
+  }
+  threads = 1 + helpers;
 }
 
 function refuse(kind, message) {
@@ -32,6 +49,7 @@ export class ModelFile {
   preprocessBytes(bytes) {
     const text = new TextDecoder().decode(bytes.subarray(0, 200));
     if (text.startsWith("trap")) exports.trap();
+    if (text.startsWith("slow")) return Float32Array.of(SLOW);
     if (text.startsWith("damaged")) refuse("decode", "the image is damaged");
     if (text.startsWith("GIF")) refuse("unsupported", "not an image format that is read");
     return sumUp(bytes);
@@ -41,6 +59,9 @@ export class ModelFile {
   }
   free() {}
 }
+
+/** In place of the pixels of an image that keeps its batch waiting. */
+const SLOW = -1;
 
 /** A seed in place of pixels. */
 function sumUp(bytes) {
@@ -52,8 +73,9 @@ function sumUp(bytes) {
 export class Network {
   static async load(first, expected) {
     // on the CPU a model, on the GPU its weights and the CPU's answer
-    const orders = expected ? JSON.parse(new TextDecoder().decode(first)) : first.orders;
-    if (expected) {
+    const onGpu = expected instanceof Float32Array;
+    const orders = onGpu ? JSON.parse(new TextDecoder().decode(first)) : first.orders;
+    if (onGpu) {
       if (orders.gpu === "refuse") refuse("device", "the self-test failed: its feature differs");
       if (orders.gpu === "trap") exports.trap();
       if (orders.gpu === "trap later") {
@@ -61,10 +83,10 @@ export class Network {
         await new Promise(() => {});
       }
     }
-    return Object.assign(new Network(), { orders });
+    return Object.assign(new Network(), { orders, dtype: onGpu ? "f32" : expected.dtype });
   }
   info() {
-    return { simd: true };
+    return { simd: import.meta.url.includes("relaxed") ? "relaxed-simd" : "simd128", threads, dtype: this.orders.dtype ?? this.dtype };
   }
   async run(input, count) {
     if (this.orders.lost) refuse("device", "the device was lost");
@@ -72,7 +94,7 @@ export class Network {
       setTimeout(() => exports.trap());
       await new Promise(() => {});
     }
-    await new Promise((resolve) => setTimeout(resolve, this.orders.milliseconds ?? 0));
+    await new Promise((resolve) => setTimeout(resolve, input.includes(SLOW) ? 8000 : (this.orders.milliseconds ?? 0)));
     const output = new Float32Array(count * DIMENSION);
     for (let image = 0; image < count; image++) output.set(featureOf(input[image]), image * DIMENSION);
     return output;

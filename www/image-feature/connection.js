@@ -1,0 +1,170 @@
+import { Bridge, serve } from "./bridge.js";
+import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
+import { toImageInput } from "./image-source.js";
+
+/**
+ * @typedef {import("./protocol.js").Embedding} Embedding
+ * @typedef {import("./protocol.js").ExtractorInfo} ExtractorInfo
+ * @typedef {import("./progress.js").ProgressEvent} ProgressEvent
+ * @typedef {{ source: import("./image-source.js").ImageSource, name?: string, roi?: import("./image-source.js").Roi }} Job
+ */
+
+/** One worker with a loaded model: started on request, and afresh after a crash. */
+export class Connection {
+  #request;
+  #inWorker;
+  /** With a model loaded. @type {Bridge | undefined} */
+  #bridge;
+  /** Loading. @type {Bridge | undefined} */
+  #opening;
+  /** @type {Promise<ExtractorInfo> | undefined} */
+  #restarting;
+  #closed = false;
+  /** Batches that are under way. */
+  waiting = 0;
+
+  /**
+   * @param {import("./protocol.js").LoadRequest} request
+   * @param {boolean} inWorker
+   */
+  constructor(request, inWorker) {
+    this.#request = request;
+    this.#inWorker = inWorker;
+  }
+
+  /** Whether the model is loaded. */
+  get ready() {
+    return this.#bridge !== undefined;
+  }
+
+  /**
+   * @param {{ signal?: AbortSignal, onProgress?: (event: ProgressEvent) => void }} [options]
+   * @returns {Promise<ExtractorInfo>}
+   */
+  async start({ signal, onProgress } = {}) {
+    throwIfAborted(signal);
+    const bridge = this.#inWorker ? openWorker() : await openHere();
+    this.#opening = bridge;
+    try {
+      const info = Object.freeze(await bridge.request("load", this.#request, { signal, onProgress }));
+      if (this.#closed) throw disposed();
+      this.#bridge = bridge;
+      return info;
+    } catch (error) {
+      // also what the load has under way ends with the worker
+      bridge.close(toError(error));
+      throw error;
+    } finally {
+      this.#opening = undefined;
+    }
+  }
+
+  /** Ends the worker and what it has under way. */
+  close() {
+    this.#closed = true;
+    this.#bridge?.close(disposed());
+    this.#opening?.close(disposed());
+  }
+
+  /** The connection, after a crash a new one. */
+  async #connect() {
+    if (this.#closed) throw disposed();
+    // on the page's own thread there is no way to start WebAssembly afresh; the closed bridge says what happened
+    if (this.#bridge?.closed && this.#inWorker) {
+      this.#restarting ??= this.start().finally(() => (this.#restarting = undefined));
+      await this.#restarting;
+    }
+    return /** @type {Bridge} */ (this.#bridge);
+  }
+
+  /**
+   * @param {Job[]} jobs
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<(Embedding | ImageFeatureError)[]>}
+   */
+  async embedAll(jobs, signal) {
+    throwIfAborted(signal);
+    const bridge = await this.#connect();
+    const inputs = await Promise.all(jobs.map(({ source }) => toImageInput(source, signal).catch((error) => toError(error))));
+    throwIfAborted(signal);
+    /** @type {import("./protocol.js").EmbedRequest[]} */
+    const requests = [];
+    /** @type {Transferable[]} */
+    const transfer = [];
+    inputs.forEach((input, index) => {
+      if (input instanceof ImageFeatureError) return;
+      requests.push({ input, roi: jobs[index].roi });
+      if ("bitmap" in input) transfer.push(input.bitmap);
+      else if ("pixels" in input) transfer.push(input.pixels.buffer);
+    });
+    /** @type {import("./protocol.js").EmbedAnswer[]} */
+    const answers = requests.length > 0 ? await bridge.request("embed", requests, { signal, transfer }) : [];
+    return inputs.map((input) => {
+      if (input instanceof ImageFeatureError) return input;
+      const answer = /** @type {import("./protocol.js").EmbedAnswer} */ (answers.shift());
+      return "error" in answer ? new ImageFeatureError(answer.error.kind, answer.error.message) : answer;
+    });
+  }
+
+  /**
+   * As `embedAll`, but where the worker fails over a batch, its images are tried one by one to find the one at fault.
+   *
+   * @param {Job[]} jobs
+   * @param {AbortSignal} signal
+   * @returns {Promise<{ job: Job, result: Embedding | ImageFeatureError }[]>}
+   */
+  async embedEach(jobs, signal) {
+    this.waiting++;
+    try {
+      const results = await this.embedAll(jobs, signal);
+      return jobs.map((job, index) => ({ job, result: results[index] }));
+    } catch (error) {
+      if (signal.aborted || this.#closed) throw error;
+      if (jobs.length === 1) return [{ job: jobs[0], result: toError(error) }];
+    } finally {
+      this.waiting--;
+    }
+    const alone = [];
+    for (const job of jobs) alone.push(...(await this.embedEach([job], signal)));
+    return alone;
+  }
+}
+
+function disposed() {
+  return new ImageFeatureError("usage", "this FeatureExtractor was disposed of; load a new one");
+}
+
+/** @returns {Bridge} */
+function openWorker() {
+  /** @type {Worker} */
+  let worker;
+  try {
+    worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "image-feature" });
+  } catch (error) {
+    throw toError(error, "unsupported", "the worker could not be started; its files must come from the page's own site (or pass worker: false)");
+  }
+  const bridge = new Bridge(worker, () => worker.terminate());
+  worker.onerror = ({ message }) => {
+    // a script that could not be fetched or parsed gives no message
+    const error = message
+      ? new ImageFeatureError("internal", `the worker stopped: ${message}`)
+      : new ImageFeatureError("io", "the worker's files could not be loaded; are all files of the package served, and does the page's policy allow them?");
+    bridge.close(error);
+  };
+  worker.onmessageerror = () => bridge.close(new ImageFeatureError("internal", "a message from the worker could not be read"));
+  return bridge;
+}
+
+/** The same as in the worker, on this thread. */
+async function openHere() {
+  const { createSession } = await import("./session.js");
+  const { handlers, dispose } = createSession();
+  const { port1, port2 } = new MessageChannel();
+  const stop = serve(port1, handlers);
+  return new Bridge(port2, () => {
+    stop();
+    port1.close();
+    port2.close();
+    dispose();
+  });
+}

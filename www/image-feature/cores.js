@@ -1,0 +1,22 @@
+/**
+ * The WebAssembly artefacts, spelled out one by one so that bundlers find the files.
+ *
+ * `gpu` is the network on WebGPU. The others read models and images and compute on the CPU: with SIMD as every browser
+ * has it or with relaxed SIMD, on one thread or on several.
+ */
+
+/**
+ * @typedef {"cpu" | "cpu-relaxed"} SingleKind
+ * @typedef {"cpu-threads" | "cpu-threads-relaxed"} ThreadsKind
+ * @typedef {SingleKind | ThreadsKind} CpuKind
+ * @typedef {CpuKind | "gpu"} Kind
+ */
+
+/** The JavaScript that belongs to each. */
+export const GLUE = {
+  cpu: () => import("./wasm/cpu/image_feature.js"),
+  "cpu-relaxed": () => import("./wasm/cpu-relaxed/image_feature.js"),
+  "cpu-threads": () => import("./wasm/cpu-threads/image_feature.js"),
+  "cpu-threads-relaxed": () => import("./wasm/cpu-threads-relaxed/image_feature.js"),
+  gpu: () => import("./wasm/gpu/image_feature.js"),
+};

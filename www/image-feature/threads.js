@@ -1,0 +1,75 @@
+/**
+ * Threads for the CPU's WebAssembly: workers that share its memory.
+ *
+ * They are started by our worker and end with it. The page's own thread can have none: it must not wait on memory.
+ */
+
+import { ImageFeatureError, cancelled, toError } from "./errors.js";
+
+/** Workers whose files hang in the network are not waited for longer: one thread does as well. */
+const START_TIMEOUT_MS = 20_000;
+
+/** Why threads cannot be had here, in words; `undefined` where they can. */
+export function whyNoThreads() {
+  if (typeof SharedArrayBuffer !== "function" || !globalThis.crossOriginIsolated) {
+    return "this page is not cross-origin isolated; its server must send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp";
+  }
+  if (typeof Worker !== "function") return "this browser starts no worker from a worker";
+  if (globalThis.document) return "the page's own thread cannot wait for others";
+}
+
+/**
+ * Starts `helpers` threads beside this one. Where one does not start, all are ended, and the error says why.
+ *
+ * @param {import("./cores.js").ThreadsKind} kind
+ * @param {{ startThreads: (helpers: number) => void }} core
+ * @param {{ module: WebAssembly.Module, memory: WebAssembly.Memory }} shared
+ * @param {number} helpers
+ * @param {AbortSignal} signal
+ */
+export async function startThreads(kind, core, { module, memory }, helpers, signal) {
+  /** @type {Worker[]} */
+  const workers = [];
+  try {
+    const starting = Array.from({ length: helpers }, (_, index) => {
+      const worker = new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: `image-feature thread ${index + 1}` });
+      workers.push(worker);
+      worker.postMessage({ kind, module, memory });
+      return started(worker);
+    });
+    await orGiveUp(Promise.all(starting), signal);
+    core.startThreads(helpers);
+  } catch (error) {
+    for (const worker of workers) worker.terminate();
+    throw toError(error, "unsupported", "the threads did not start");
+  }
+}
+
+/**
+ * @param {Worker} worker
+ * @returns {Promise<void>}
+ */
+function started(worker) {
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => (data.error ? reject(new ImageFeatureError("unsupported", data.error)) : resolve());
+    worker.onerror = ({ message }) =>
+      reject(new ImageFeatureError("io", message || "a worker's files could not be loaded; are all files of the package served, with the page's Cross-Origin-Embedder-Policy?"));
+  });
+}
+
+/**
+ * @param {Promise<unknown>} work
+ * @param {AbortSignal} signal
+ */
+function orGiveUp(work, signal) {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new ImageFeatureError("io", `no answer within ${START_TIMEOUT_MS / 1000} seconds`));
+    const abort = () => reject(cancelled(signal));
+    const timer = setTimeout(late, START_TIMEOUT_MS);
+    signal.addEventListener("abort", abort);
+    work.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+    });
+  });
+}
