@@ -57,15 +57,16 @@ async function assertWorks(folder, path) {
   const { page, close } = await openPage(browser, `${site.url}${path}`);
   await page.waitForFunction(() => "FeatureExtractor" in globalThis);
   await page.setInputFiles("input", [...MODEL_FILES, golden("features/inputs/chelsea.png")]);
-  for (const options of [{ device: "cpu" }, { device: "webgpu" }, { device: "cpu", worker: false }]) {
-    const feature = await page.evaluate(async (options) => {
+  for (const options of [{ device: "cpu", threads: 2 }, { device: "cpu", threads: 1 }, { device: "webgpu" }, { device: "cpu", worker: false }]) {
+    const { feature, info } = await page.evaluate(async (options) => {
       const files = [...document.querySelector("input").files];
       const photo = files.pop();
       const extractor = await globalThis.FeatureExtractor.load(files, options);
-      return [...(await extractor.embed(photo)).feature];
+      return { feature: [...(await extractor.embed(photo)).feature], info: extractor.info };
     }, options);
     const difference = largestDifference(feature, goldenFeature("chelsea.png"));
     assert.ok(difference < 1e-4, `${JSON.stringify(options)}: ${difference}`);
+    assert.equal(info.threads, options.threads ?? 1, `${JSON.stringify(options)}: ${info.reasons}`);
   }
   assert.deepEqual(await close(), []);
   await site.close();

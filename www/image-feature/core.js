@@ -18,7 +18,7 @@ const WASM = {
 
 /**
  * @typedef {{ signal: AbortSignal, progress: import("./progress.js").StagedProgress, folder?: string }} StartOptions
- * @typedef {typeof import("./wasm/cpu/image_feature.js")} CpuCore
+ * @typedef {Pick<typeof import("./wasm/cpu/image_feature.js"), "ModelFile" | "Network">} CpuCore
  */
 
 /**
