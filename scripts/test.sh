@@ -30,7 +30,7 @@ step_lint() {
   need_wasm_toolchain
   # what only browsers see; a toolchain built here has no clippy
   [ "$WASM_PATH" != "$PATH" ] \
-    || cargo clippy --target "$WASM_TARGET" --lib --no-default-features --features flex -- --deny warnings
+    || cargo clippy --target "$WASM_TARGET" --lib --no-default-features --features threads -- --deny warnings
 }
 
 # The program and its tests in one profile, so that Burn is compiled once.
@@ -47,7 +47,7 @@ step_wasm() {
 
 step_wasm-tests() {
   need_wasm_toolchain
-  in_wasm_toolchain wasm-pack test --headless --chrome --mode no-install -- --no-default-features --features flex
+  in_wasm_toolchain wasm-pack test --headless --chrome --mode no-install -- --no-default-features --features cpu
 }
 
 step_types() {

@@ -60,10 +60,12 @@ build_wasm() {
   echo "$hash" >"$stamp"
 }
 
-# build_wasm_kinds: all that can be built here.
+# build_wasm_kinds: all that can be built here; of the others nothing old is left for the page to find.
 build_wasm_kinds() {
   local kind
-  for kind in "${WASM_KINDS[@]}"; do build_wasm "$kind"; done
+  for kind in "${ALL_WASM_KINDS[@]}"; do
+    if [[ " ${WASM_KINDS[*]} " == *" $kind "* ]]; then build_wasm "$kind"; else rm -rf "www/image-feature/wasm/$kind"; fi
+  done
 }
 
 # build_all_wasm: all, or it fails: what is tested and published must not lack any.
