@@ -5,7 +5,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { GOLDEN, MODEL_FILES, SOFTWARE_WEBGPU, WWW, goldenFeature, largestDifference, launch, openPage, requireWasm, tar, withoutGolden } from "./harness.mjs";
+import { GOLDEN, MODEL_FILES, SOFTWARE_WEBGPU, WWW, eventually, goldenFeature, largestDifference, launch, openPage, requireWasm, tar, withoutGolden } from "./harness.mjs";
 import { serveStatic } from "./static-server.mjs";
 
 /** Largest difference of a feature's element from PaddleX's. */
@@ -13,28 +13,37 @@ const TOLERANCE = 1e-4;
 const IMAGES = withoutGolden ? [] : readdirSync(join(GOLDEN, "features/inputs"));
 
 let browser;
+/** The package as it is served by default. */
 let site;
+/** The same with other headers, or with some files in the place of others. */
+const sites = {};
 
 before(async () => {
   if (withoutGolden) return;
   requireWasm();
   browser = await launch(SOFTWARE_WEBGPU);
   const archive = tar(MODEL_FILES.map((path) => ({ name: `PP-ShiTuV2_rec_infer/${basename(path)}`, bytes: readFileSync(path) })));
-  site = await serveStatic({
-    mounts: [
-      ["/", WWW],
-      ["/golden/", GOLDEN],
-    ],
-    answers: {
-      "/empty.html": (response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>"),
-      "/model.tar": (response) => response.writeHead(200, { "content-length": archive.length }).end(archive),
-    },
-  });
+  const serve = ({ mounts = [], answers, ...options } = {}) =>
+    serveStatic({
+      ...options,
+      mounts: [["/", WWW], ["/golden/", GOLDEN], ...mounts],
+      answers: {
+        "/empty.html": (response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>"),
+        "/model.tar": (response) => response.writeHead(200, { "content-length": archive.length }).end(archive),
+        ...answers,
+      },
+    });
+  site = await serve();
+  sites.notIsolated = await serve({ isolated: false });
+  sites.withoutThread = await serve({ answers: { "/image-feature/thread.js": (response) => response.writeHead(404).end() } });
+  // what a browser without relaxed SIMD is given
+  const instead = (kind) => [`/image-feature/wasm/${kind}-relaxed/`, join(WWW, "image-feature/wasm", kind)];
+  sites.plainSimd = await serve({ mounts: ["cpu", "cpu-threads"].map(instead) });
 });
 
 after(async () => {
   await browser?.close();
-  await site?.close();
+  for (const server of [site, ...Object.values(sites)]) await server?.close();
 });
 
 /** In the browser: the package, and the golden files. */
@@ -49,6 +58,14 @@ async function setUp() {
     modelFiles,
     photo: (name) => file(`features/inputs/${name}`),
     load: async (options) => api.FeatureExtractor.load(await modelFiles(), options),
+    /** The features of all photos, one by one or in batches over workers. */
+    async features(extractor, names, options) {
+      const features = {};
+      const photos = await Promise.all(names.map((name) => file(`features/inputs/${name}`)));
+      if (options) for await (const { name, feature } of extractor.embedMany(photos, options)) features[name] = [...feature];
+      else for (const photo of photos) features[photo.name] = [...(await extractor.embed(photo)).feature];
+      return features;
+    },
     outcome: (promise) => promise.then((value) => ({ value }), ({ kind, message }) => ({ kind, message })),
   };
 }
@@ -103,6 +120,62 @@ for (const device of ["cpu", "webgpu"]) {
     assert.deepEqual(await close(), []);
   });
 }
+
+/**
+ * @param {string} name
+ * @param {() => { url: string }} on
+ * @param {object} options of `load`
+ * @param {object | undefined} many options of `embedMany`; without them the images are embedded one by one
+ * @param {(info: any) => void} check
+ * @param {RegExp} [expected] complaints
+ */
+function hasGoldenFeatures(name, on, options, many, check, expected) {
+  test(name, { timeout: 300_000, skip: withoutGolden }, async () => {
+    const { page, close } = await openPage(browser, `${on().url}/empty.html`);
+    const { info, features, workers } = await page.evaluate(
+      async ({ api, options, many, images }) => {
+        const extractor = await api.load({ device: "cpu", ...options });
+        const features = await api.features(extractor, images, many);
+        const workers = performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("/worker.js")).length;
+        extractor.dispose();
+        return { info: extractor.info, features, workers };
+      },
+      { api: await page.evaluateHandle(setUp), options, many, images: IMAGES },
+    );
+    assert.equal(Object.keys(features).length, IMAGES.length);
+    assertGolden(features);
+    check({ ...info, workers });
+    // the threads end with the worker that started them
+    await eventually(() => page.workers().length, (count) => assert.equal(count, 0, "workers outlive the extractor"));
+    assert.deepEqual(await close(expected), []);
+  });
+}
+
+const runsOn = (simd, threads) => (info) =>
+  assert.deepEqual({ simd: info.simd, threads: info.threads, reasons: info.reasons }, { simd, threads, reasons: [] });
+
+hasGoldenFeatures("plain SIMD, one thread", () => sites.plainSimd, { threads: 1 }, undefined, runsOn("simd128", 1));
+hasGoldenFeatures("plain SIMD, two threads", () => sites.plainSimd, { threads: 2 }, undefined, runsOn("simd128", 2));
+hasGoldenFeatures("relaxed SIMD, one thread", () => site, { threads: 1 }, undefined, runsOn("relaxed-simd", 1));
+hasGoldenFeatures("relaxed SIMD, two threads", () => site, { threads: 2 }, undefined, runsOn("relaxed-simd", 2));
+hasGoldenFeatures("relaxed SIMD, three threads, in batches", () => site, { threads: 3 }, { batchSize: 3 }, runsOn("relaxed-simd", 3));
+
+hasGoldenFeatures("on a page that is not isolated, over two workers", () => sites.notIsolated, { threads: 2 }, { batchSize: 1, workers: 2 }, (info) => {
+  assert.deepEqual([info.simd, info.threads, info.workers], ["relaxed-simd", 1, 2]);
+  assert.match(info.reasons.join(), /^Threads: this page is not cross-origin isolated/);
+});
+
+hasGoldenFeatures(
+  "where the threads' script is not served",
+  () => sites.withoutThread,
+  { threads: 2 },
+  undefined,
+  (info) => {
+    assert.deepEqual([info.simd, info.threads], ["relaxed-simd", 1]);
+    assert.match(info.reasons.join(), /^Threads: the threads did not start/);
+  },
+  /404/,
+);
 
 inBrowser(
   "many images at once have the same features, and a bad one does not stop them",
