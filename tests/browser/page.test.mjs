@@ -83,7 +83,7 @@ onPage("images, then a model: vectors, files of them, similarity", async (page, 
   await waitForRows(page, "done", 4);
 
   await shows.text(page.locator("model-panel"), /PP-ShiTuV2_rec[\s\S]*512 numbers/);
-  await shows.text(page.locator("device-panel"), /Running on CPU/, /swiftshader/i, /per image/);
+  await shows.text(page.locator("device-panel"), /Running on CPU/, /SIMD, \d+ threads?/, /swiftshader/i, /per image/);
   await shows.text(rows(page, "done").first(), /512 values, .* length 1\.0000/);
   await shoot("vectors-light");
 
