@@ -3,7 +3,7 @@
 use super::pack;
 use crate::engine::Shape;
 
-/// Where a value lies: maps of pixels, one for each image of a batch, each with a margin of zeros around it.
+/// Where a value lies: maps of pixels, one for each image of a batch, each with margins of zeros left and right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     /// Values before the first image's map.
@@ -14,7 +14,7 @@ pub(super) struct Place {
     pub channels: usize,
     /// Values from a pixel to the next.
     pub stride: usize,
-    /// Pixels of zeros on every side.
+    /// Pixels of zeros left and right of each row.
     pub margin: usize,
 }
 
@@ -33,7 +33,7 @@ impl Place {
 
     /// Values from an image to the next.
     pub fn image(&self) -> usize {
-        (self.height + 2 * self.margin) * self.row()
+        self.height * self.row()
     }
 
     /// Pixels of an image, without margin.
@@ -43,6 +43,6 @@ impl Place {
 
     /// Where a pixel begins.
     pub fn pixel(&self, image: usize, y: usize, x: usize) -> usize {
-        self.offset + image * self.image() + (y + self.margin) * self.row() + (x + self.margin) * self.stride
+        self.offset + image * self.image() + y * self.row() + (x + self.margin) * self.stride
     }
 }

@@ -6,7 +6,8 @@ use super::Activation;
 /// Channels that are worked on before the next pixels are: their weights stay in the first-level cache.
 const BLOCK: usize = 64;
 
-/// Some rows of a depthwise convolution's output. The input has a margin of zeros wide enough for the kernel.
+/// Some rows of a depthwise convolution's output. The input has margins of zeros left and right, wide enough for the
+/// kernel; rows above and below are left out.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Depthwise {
     /// Output rows.
@@ -19,8 +20,12 @@ pub(in super::super) struct Depthwise {
     pub side: usize,
     /// 1 or 2.
     pub stride: usize,
-    /// The input pixel under the top left weight at the first output pixel.
+    /// In the first input row, the pixel under the leftmost weight at the first output pixel.
     pub input: *const f32,
+    /// Input rows.
+    pub input_height: usize,
+    /// The input row under the top weight at the first output row, negative above the input.
+    pub first: isize,
     /// Values from an input pixel to the next.
     pub input_pixel: usize,
     /// Values from an input row to the next.
@@ -64,21 +69,22 @@ unsafe fn strided<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE
         while start < work.channels {
             let end = work.channels.min(start + BLOCK);
             for y in 0..work.height {
+                let taps = Taps::new(work, y * STRIDE);
                 let mut x = 0;
                 while x + PIXELS <= work.width {
-                    pixels::<V, PIXELS, SIDE, STRIDE>(work, x, y, start, end);
+                    pixels::<V, PIXELS, SIDE, STRIDE>(work, &taps, x, y, start, end);
                     x += PIXELS;
                 }
                 if PIXELS > 4 && x + 4 <= work.width {
-                    pixels::<V, 4, SIDE, STRIDE>(work, x, y, start, end);
+                    pixels::<V, 4, SIDE, STRIDE>(work, &taps, x, y, start, end);
                     x += 4;
                 }
                 if PIXELS > 2 && x + 2 <= work.width {
-                    pixels::<V, 2, SIDE, STRIDE>(work, x, y, start, end);
+                    pixels::<V, 2, SIDE, STRIDE>(work, &taps, x, y, start, end);
                     x += 2;
                 }
                 while x < work.width {
-                    pixels::<V, 1, SIDE, STRIDE>(work, x, y, start, end);
+                    pixels::<V, 1, SIDE, STRIDE>(work, &taps, x, y, start, end);
                     x += 1;
                 }
             }
@@ -87,32 +93,59 @@ unsafe fn strided<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE
     }
 }
 
+/// The rows of the kernel that lie over the input.
+struct Taps {
+    /// The input row under the first of them.
+    input: *const f32,
+    /// Their weights.
+    weights: *const f32,
+    rows: usize,
+}
+
+impl Taps {
+    /// For the output row whose top weight is `down` input rows below that of the first one.
+    #[inline(always)]
+    fn new(work: &Depthwise, down: usize) -> Self {
+        let top = work.first + down as isize;
+        let from = top.min(0).unsigned_abs();
+        let first = top.max(0) as usize;
+        Taps {
+            input: work.input.wrapping_add(first * work.input_row),
+            weights: work.weights.wrapping_add(from * work.side * work.taps_stride),
+            rows: (work.side - from).min(work.input_height - first),
+        }
+    }
+}
+
 /// `PIXELS` neighbouring output pixels, channels from `start` to `end`: each output is stored once.
 #[inline(always)]
 unsafe fn pixels<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE: usize>(
     work: &Depthwise,
+    taps: &Taps,
     x: usize,
     y: usize,
     start: usize,
     end: usize,
 ) {
     unsafe {
-        let input = work.input.add(y * STRIDE * work.input_row + x * STRIDE * work.input_pixel);
+        let input = taps.input.add(x * STRIDE * work.input_pixel);
         let output = work.output.add(y * work.output_row + x * work.output_pixel);
         let mut channel = start;
         while channel < end {
             let mut sums = [V::load(work.bias.add(channel)); PIXELS];
-            // a loop for the compiler too: unrolled, all weights would be held at once, and registers spill
-            for ky in 0..work.side {
-                let row = input.add(ky * work.input_row + channel);
-                let weights = work.weights.add(ky * SIDE * work.taps_stride + channel);
-                for kx in 0..SIDE {
+            let mut row = input.add(channel);
+            let mut weights = taps.weights.add(channel);
+            for _ in 0..taps.rows {
+                // where registers are few, a loop for the compiler too: unrolled, it would hold all weights at once
+                for kx in 0..if V::FEW_REGISTERS && SIDE > 3 { work.side } else { SIDE } {
                     let weight = V::load(weights.add(kx * work.taps_stride));
                     for (pixel, sum) in sums.iter_mut().enumerate() {
                         let value = V::load(row.add((pixel * STRIDE + kx) * work.input_pixel));
                         *sum = sum.mul_add(value, weight);
                     }
                 }
+                row = row.wrapping_add(work.input_row);
+                weights = weights.wrapping_add(SIDE * work.taps_stride);
             }
             let mut total = V::splat(0.0);
             for (pixel, sum) in sums.into_iter().enumerate() {

@@ -8,6 +8,8 @@ mod convolution;
 mod depthwise;
 mod elementwise;
 mod gemm;
+#[cfg(test)]
+mod tests;
 
 pub(super) use convolution::Convolution;
 pub(super) use depthwise::Depthwise;
@@ -115,7 +117,9 @@ compile!(avx2, "avx2", super::super::lanes::Avx2, rows: 6, vectors: 2, pixels: 4
 compile!(neon, "neon", super::super::lanes::Neon, rows: 6, vectors: 4, pixels: 7, "neon");
 // Engines on x86-64 have 15 registers to give; larger tiles spill.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-compile!(simd128, SIMD128_NAME, super::super::lanes::Simd128, rows: 2, vectors: 4, pixels: 4);
+compile!(simd128, SIMD128_NAME, super::super::lanes::Simd128, rows: 2, vectors: 4, pixels: 7);
+// A browser with SIMD needs it only for tests.
+#[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
 compile!(scalar, "scalar", super::super::lanes::Scalar, rows: 4, vectors: 2, pixels: 2);
 
 /// Which of WebAssembly's two builds this is.
@@ -123,7 +127,7 @@ compile!(scalar, "scalar", super::super::lanes::Scalar, rows: 4, vectors: 2, pix
 const SIMD128_NAME: &str = if cfg!(target_feature = "relaxed-simd") { "relaxed-simd" } else { "simd128" };
 
 impl Kernels {
-    /// Every compilation this machine can run, fastest first; the last is the plain one.
+    /// Every compilation this machine can run, fastest first. The last is the plain one, except in browsers.
     pub fn available() -> Vec<Kernels> {
         let mut available = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -144,6 +148,7 @@ impl Kernels {
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         available.push(simd128::KERNELS);
+        #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
         available.push(scalar::KERNELS);
         available
     }

@@ -2,6 +2,7 @@
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
 mod scalar;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
@@ -10,6 +11,7 @@ mod x86;
 
 #[cfg(target_arch = "aarch64")]
 pub(super) use neon::Neon;
+#[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
 pub(super) use scalar::Scalar;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub(super) use wasm::Simd128;
@@ -24,6 +26,8 @@ pub(super) use x86::{Avx2, Avx512};
 pub(super) trait Lanes: Copy {
     /// Values in a register: 16, 8, 4, or 1.
     const COUNT: usize;
+    /// Whether a loop had better not be unrolled for the sake of reusing what it loads.
+    const FEW_REGISTERS: bool;
 
     unsafe fn splat(value: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;

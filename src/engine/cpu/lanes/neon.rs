@@ -8,6 +8,7 @@ pub(in super::super) struct Neon(float32x4_t);
 
 impl Lanes for Neon {
     const COUNT: usize = 4;
+    const FEW_REGISTERS: bool = false;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

@@ -6,6 +6,7 @@ pub(in super::super) struct Scalar(f32);
 
 impl Lanes for Scalar {
     const COUNT: usize = 1;
+    const FEW_REGISTERS: bool = false;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

@@ -8,6 +8,7 @@ pub(in super::super) struct Simd128(v128);
 
 impl Lanes for Simd128 {
     const COUNT: usize = 4;
+    const FEW_REGISTERS: bool = true;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

@@ -8,6 +8,7 @@ pub(in super::super) struct Avx512(__m512);
 
 impl Lanes for Avx512 {
     const COUNT: usize = 16;
+    const FEW_REGISTERS: bool = false;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -76,6 +77,7 @@ pub(in super::super) struct Avx2(__m256);
 
 impl Lanes for Avx2 {
     const COUNT: usize = 8;
+    const FEW_REGISTERS: bool = false;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

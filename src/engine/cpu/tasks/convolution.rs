@@ -30,7 +30,7 @@ impl Task for Convolve {
         let (image, first) = (chunk / chunks, chunk % chunks * ROWS);
         unsafe {
             if first == 0 {
-                run.clear_margin(&self.output, image);
+                run.clear_margins(&self.output, image);
             }
             for y in first..self.output.height.min(first + ROWS) {
                 (run.kernels.convolution)(&Convolution {

@@ -47,8 +47,8 @@ impl Layer {
             side => unreachable!("lowering lets no kernel of {side}x{side} pass"),
         };
         unsafe {
-            // the input's margin is at least `reach` wide
-            let input = run.pixel(&self.input, rows.image, rows.first * self.stride, 0);
+            // the input's margins are at least `reach` wide
+            let input = run.pixel(&self.input, rows.image, 0, 0).sub(reach * self.input.stride);
             kernel(&Depthwise {
                 height: rows.height,
                 width: rows.width,
@@ -56,7 +56,9 @@ impl Layer {
                 taps_stride: self.input.channels,
                 side: self.side,
                 stride: self.stride,
-                input: input.sub(reach * self.input.row() + reach * self.input.stride).add(rows.channel),
+                input: input.add(rows.channel),
+                input_height: self.input.height,
+                first: (rows.first * self.stride) as isize - reach as isize,
                 input_pixel: self.input.stride,
                 input_row: self.input.row(),
                 output: rows.start,
@@ -109,7 +111,7 @@ impl Task for Depth {
         let (image, first) = (band / bands, band % bands * rows);
         unsafe {
             if first == 0 && channel == 0 {
-                run.clear_margin(&self.output, image);
+                run.clear_margins(&self.output, image);
             }
             let rows = Rows {
                 image,

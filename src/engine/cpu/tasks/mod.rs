@@ -56,20 +56,14 @@ impl Run<'_> {
         unsafe { self.memory.add(place.pixel(image, y, x)) }
     }
 
-    /// Sets the margin of a map to zero: the memory was another value's before.
-    unsafe fn clear_margin(&self, place: &Place, image: usize) {
-        if place.margin == 0 {
-            return;
-        }
-        let (row, side) = (place.row(), place.margin * place.stride);
-        unsafe {
-            let start = self.memory.add(place.offset + image * place.image());
-            // the rows above with the left side of the first row, the right side of a row with the left one of the next, …
-            start.write_bytes(0, place.margin * row + side);
-            for y in 0..place.height {
-                let end = start.add((y + place.margin) * row + side + place.width * place.stride);
-                let rest = if y + 1 < place.height { side } else { place.margin * row };
-                end.write_bytes(0, side + rest);
+    /// Sets the margins of a map to zero: the memory was another value's before.
+    unsafe fn clear_margins(&self, place: &Place, image: usize) {
+        let side = place.margin * place.stride;
+        for y in 0..place.height {
+            unsafe {
+                let row = self.memory.add(place.offset + image * place.image() + y * place.row());
+                row.write_bytes(0, side);
+                row.add(place.row() - side).write_bytes(0, side);
             }
         }
     }

@@ -96,7 +96,7 @@ impl Task for Point {
         let (image, first) = (at / blocks, at % blocks * block);
         unsafe {
             if column == 0 && first == 0 {
-                run.clear_margin(output, image);
+                run.clear_margins(output, image);
             }
             // a long map's pixels go on where the image ends
             let input = run.pixel(&self.input, image, 0, 0).add(first * self.input.stride);

@@ -35,7 +35,7 @@ impl Task for Separable {
         let rows = self.rows().min(height - first);
         unsafe {
             if first == 0 {
-                run.clear_margin(&self.pointwise.output, image);
+                run.clear_margins(&self.pointwise.output, image);
             }
             let between = Rows {
                 image,

@@ -1,0 +1,293 @@
+//! Every kernel, on every instruction set of this machine, against plain loops over drawn shapes.
+
+use std::ptr::null_mut;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::cpu::pack;
+
+/// Values that differ from place to place, in [-1, 1).
+fn values(len: usize, seed: u64) -> Vec<f32> {
+    (0..len as u64)
+        .map(|index| {
+            let hash = (index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ seed.wrapping_mul(0xD129_0D3F)).rotate_left(29);
+            (hash.wrapping_mul(0x94D0_49BB_1331_11EB) >> 40) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// A map in memory with channels padded by zeros and everything between the pixels filled with `fill`.
+struct Map {
+    values: Vec<f32>,
+    height: usize,
+    width: usize,
+    channels: usize,
+    stride: usize,
+    margin: usize,
+}
+
+impl Map {
+    fn new(height: usize, width: usize, channels: usize, margin: usize, fill: f32) -> Self {
+        let stride = pack::stride(channels);
+        Map { values: vec![fill; height * (width + 2 * margin) * stride], height, width, channels, stride, margin }
+    }
+
+    fn random(height: usize, width: usize, channels: usize, margin: usize, seed: u64) -> Self {
+        let mut map = Map::new(height, width, channels, margin, 0.0);
+        let random = values(height * width * channels, seed);
+        for (pixel, values) in random.chunks_exact(channels).enumerate() {
+            let at = map.at(pixel / width, pixel % width);
+            map.values[at..at + channels].copy_from_slice(values);
+        }
+        map
+    }
+
+    fn at(&self, y: usize, x: usize) -> usize {
+        (y * (self.width + 2 * self.margin) + x + self.margin) * self.stride
+    }
+
+    fn row(&self) -> usize {
+        (self.width + 2 * self.margin) * self.stride
+    }
+
+    /// A channel of a pixel, zero outside.
+    fn get(&self, y: isize, x: isize, channel: usize) -> f64 {
+        let inside = (0..self.height as isize).contains(&y) && (0..self.width as isize).contains(&x);
+        if inside { f64::from(self.values[self.at(y as usize, x as usize) + channel]) } else { 0.0 }
+    }
+
+    fn pixels(&mut self) -> Pixels {
+        let start = self.at(0, 0);
+        Pixels {
+            start: unsafe { self.values.as_mut_ptr().add(start) },
+            stride: self.stride,
+            first: self.width,
+            width: self.width,
+            margin: 2 * self.margin * self.stride,
+        }
+    }
+
+    /// Whether each channel is as `expected` says, the padding zero, and nothing between the pixels was touched.
+    fn holds(&self, fill: f32, expected: impl Fn(usize, usize, usize) -> f64) -> std::result::Result<(), String> {
+        let row = self.width + 2 * self.margin;
+        for (index, &value) in self.values.iter().enumerate() {
+            let (pixel, channel) = (index / self.stride, index % self.stride);
+            let (y, x) = (pixel / row, (pixel % row).wrapping_sub(self.margin));
+            let good = if x >= self.width || channel >= pack::padded(self.channels) {
+                value.to_bits() == fill.to_bits()
+            } else if channel >= self.channels {
+                value == 0.0
+            } else {
+                let expected = expected(y, x, channel);
+                (f64::from(value) - expected).abs() <= 1e-5 * (1.0 + expected.abs())
+            };
+            if !good {
+                return Err(format!("row {y}, column {x}, channel {channel} is {value}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn activate(activation: Activation, value: f64) -> f64 {
+    if activation == Activation::Relu { value.max(0.0) } else { value }
+}
+
+/// What no kernel may leave where it has nothing to write.
+const FILL: f32 = 12345.0;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn products(
+        (height, width, margin) in (1usize..7, 1usize..20, 0usize..3),
+        (inner, columns) in (1usize..70, 1usize..100),
+        relu in any::<bool>(),
+        residual in any::<bool>(),
+        seed in any::<u64>(),
+    ) {
+        let input = Map::random(height, width, inner, 0, seed);
+        let weights = values(columns * inner, seed ^ 1);
+        let bias = values(columns, seed ^ 2);
+        let mut added = Map::random(height, width, columns, 2, seed ^ 3);
+        let activation = if relu { Activation::Relu } else { Activation::None };
+        for kernels in Kernels::available() {
+            let packed = pack::panels(&weights, inner, kernels.panel);
+            let padded_bias = pack::vector(&bias);
+            let mut output = Map::new(height, width, columns, margin, FILL);
+            let work = Gemm {
+                rows: height * width,
+                inner,
+                columns: pack::padded(columns),
+                input: input.values.as_ptr(),
+                input_stride: input.stride,
+                weights: packed.as_ptr(),
+                bias: padded_bias.as_ptr(),
+                output: output.pixels(),
+                residual: residual.then(|| added.pixels()),
+                activation,
+            };
+            // SAFETY: the kernels are available, the pointers those of maps of these sizes
+            unsafe { (kernels.gemm)(&work) };
+            let expected = |y: usize, x: usize, column: usize| {
+                let (y, x) = (y as isize, x as isize);
+                let products = (0..inner).map(|k| input.get(y, x, k) * f64::from(weights[column * inner + k]));
+                let sum = activate(activation, products.sum::<f64>() + f64::from(bias[column]));
+                sum + if residual { added.get(y, x, column) } else { 0.0 }
+            };
+            if let Err(error) = output.holds(FILL, expected) {
+                prop_assert!(false, "{}: {error}", kernels.name);
+            }
+        }
+    }
+
+    #[test]
+    fn depthwise_convolutions(
+        (height, width, channels) in (1usize..12, 1usize..24, 1usize..100),
+        (side, stride) in (prop::sample::select(vec![3usize, 5]), 1usize..3),
+        (relu, margin) in (any::<bool>(), 0usize..3),
+        seed in any::<u64>(),
+    ) {
+        let reach = side / 2;
+        let input = Map::random(height, width, channels, reach, seed);
+        let weights = values(channels * side * side, seed ^ 1);
+        let bias = values(channels, seed ^ 2);
+        let (rows, columns) = ((height - 1) / stride + 1, (width - 1) / stride + 1);
+        // the rows from `first` on, as if others did those before
+        let first = rows / 3;
+        let padded = pack::padded(channels);
+        let (taps, padded_bias) = (pack::taps(&weights, side * side), pack::vector(&bias));
+        let activation = if relu { Activation::Relu } else { Activation::None };
+        for kernels in Kernels::available() {
+            let mut output = Map::new(rows - first, columns, channels, margin, FILL);
+            let mut sums = vec![FILL; padded];
+            let (output_row, start) = (output.row(), output.at(0, 0));
+            let kernel = if side == 3 { kernels.depthwise_3x3 } else { kernels.depthwise_5x5 };
+            // in two halves of the channels, as the tasks do
+            let half = (padded / 2).next_multiple_of(CHANNELS);
+            for (channel, count) in [(0, half), (half, padded - half)] {
+                let work = Depthwise {
+                    height: rows - first,
+                    width: columns,
+                    channels: count,
+                    side,
+                    stride,
+                    input: unsafe { input.values.as_ptr().add(channel) },
+                    input_height: height,
+                    first: (first * stride) as isize - reach as isize,
+                    input_pixel: input.stride,
+                    input_row: input.row(),
+                    output: unsafe { output.values.as_mut_ptr().add(start + channel) },
+                    output_pixel: output.stride,
+                    output_row,
+                    weights: unsafe { taps.as_ptr().add(channel) },
+                    taps_stride: padded,
+                    bias: unsafe { padded_bias.as_ptr().add(channel) },
+                    activation,
+                    sums: if seed % 3 == 0 { null_mut() } else { unsafe { sums.as_mut_ptr().add(channel) } },
+                };
+                // SAFETY: the kernels are available, the pointers those of maps of these sizes
+                unsafe { kernel(&work) };
+            }
+            let expected = |y: usize, x: usize, channel: usize| {
+                let mut sum = f64::from(bias[channel]);
+                for tap in 0..side * side {
+                    let y = ((y + first) * stride + tap / side) as isize - reach as isize;
+                    let x = (x * stride + tap % side) as isize - reach as isize;
+                    sum += input.get(y, x, channel) * f64::from(weights[channel * side * side + tap]);
+                }
+                activate(activation, sum)
+            };
+            if let Err(error) = output.holds(FILL, expected) {
+                prop_assert!(false, "{}: {error}", kernels.name);
+            }
+            for (channel, &sum) in sums.iter().enumerate().take(channels) {
+                let pixels = (0..rows - first).flat_map(|y| (0..columns).map(move |x| (y, x)));
+                let expected: f64 = pixels.map(|(y, x)| expected(y, x, channel)).sum();
+                let good = match seed % 3 {
+                    0 => sum == FILL,
+                    _ => (f64::from(sum) - expected).abs() < 1e-3,
+                };
+                prop_assert!(good, "{}: sum of channel {channel} is {sum}, not {expected}", kernels.name);
+            }
+        }
+    }
+
+    #[test]
+    fn dense_convolutions(
+        (planes, width, columns) in (1usize..5, 1usize..40, 1usize..70),
+        (side, stride) in (prop::sample::select(vec![1usize, 3, 5]), 1usize..3),
+        relu in any::<bool>(),
+        seed in any::<u64>(),
+    ) {
+        // one row of output: as many rows of input as the kernel has
+        let row = (width - 1) * stride + side;
+        let input = values(planes * side * row, seed);
+        let inner = planes * side * side;
+        let weights = values(columns * inner, seed ^ 1);
+        let bias = values(columns, seed ^ 2);
+        let tap = |index: usize| (index / side) * row + index % side;
+        let taps: Vec<usize> = (0..inner).map(tap).collect();
+        let activation = if relu { Activation::Relu } else { Activation::None };
+        for kernels in Kernels::available() {
+            let packed = pack::panels(&weights, inner, kernels.panel);
+            let padded_bias = pack::vector(&bias);
+            let mut output = Map::new(1, width, columns, 1, FILL);
+            let start = output.at(0, 0);
+            let work = Convolution {
+                width,
+                columns: pack::padded(columns),
+                stride,
+                input: input.as_ptr(),
+                taps: taps.as_ptr(),
+                inner,
+                weights: packed.as_ptr(),
+                bias: padded_bias.as_ptr(),
+                output: unsafe { output.values.as_mut_ptr().add(start) },
+                output_stride: output.stride,
+                activation,
+            };
+            // SAFETY: the kernels are available, the pointers those of slices of these sizes
+            unsafe { (kernels.convolution)(&work) };
+            let expected = |_: usize, x: usize, column: usize| {
+                let products = (0..inner)
+                    .map(|k| f64::from(input[tap(k) + x * stride]) * f64::from(weights[column * inner + k]));
+                activate(activation, products.sum::<f64>() + f64::from(bias[column]))
+            };
+            if let Err(error) = output.holds(FILL, expected) {
+                prop_assert!(false, "{}: {error}", kernels.name);
+            }
+        }
+    }
+
+    #[test]
+    fn scaling_and_summing(
+        (width, channels) in (1usize..30, 1usize..100),
+        seed in any::<u64>(),
+    ) {
+        let factors = pack::vector(&values(channels, seed ^ 1));
+        for kernels in Kernels::available() {
+            let plain = Map::random(1, width, channels, 0, seed);
+            let mut map = Map::random(1, width, channels, 0, seed);
+            let mut sums = vec![FILL; pack::padded(channels)];
+            // SAFETY: the kernels are available, the pointers those of maps of these sizes
+            unsafe {
+                (kernels.scale)(map.values.as_mut_ptr(), width, map.stride, sums.len(), factors.as_ptr());
+                (kernels.sum)(plain.values.as_ptr(), width, plain.stride, sums.len(), sums.as_mut_ptr());
+            }
+            let expected = |y: usize, x: usize, channel: usize| {
+                plain.get(y as isize, x as isize, channel) * f64::from(factors[channel])
+            };
+            if let Err(error) = map.holds(0.0, expected) {
+                prop_assert!(false, "{}: {error}", kernels.name);
+            }
+            for (channel, &sum) in sums.iter().enumerate() {
+                let values = (0..width).map(|x| if channel < channels { plain.get(0, x as isize, channel) } else { 0.0 });
+                let expected: f64 = values.sum();
+                prop_assert!((f64::from(sum) - expected).abs() < 1e-4, "{}: {sum}, not {expected}", kernels.name);
+            }
+        }
+    }
+}
