@@ -40,7 +40,7 @@ step_wasm() {
   local kind heavy=0
   need_wasm_tools
   build_all_wasm
-  for kind in cpu cpu-relaxed cpu-threads cpu-threads-relaxed; do check_wasm_size "$kind" 1400000 || heavy=1; done
+  for kind in cpu cpu-relaxed cpu-threads cpu-threads-relaxed; do check_wasm_size "$kind" 700000 || heavy=1; done
   check_wasm_size gpu 2500000 || heavy=1
   [ "$heavy" = 0 ]
 }
