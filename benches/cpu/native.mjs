@@ -3,7 +3,7 @@
 import { MOST, check } from "./inputs.mjs";
 import { Contender } from "./contender.mjs";
 import { compare, median, round } from "./statistics.mjs";
-import { medianOf, takeTurn, trust } from "./turn.mjs";
+import { caveat, medianOf, takeTurn, trust } from "./turn.mjs";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 7);
 const STARTS = 3;
@@ -34,7 +34,7 @@ export async function measureNative(competitors) {
         note(name, `${column} (ms)`, speeds[index]);
         if (threads === 1) note(name, `batch ${batch}, peak (MB)`, memory[index] / 1e6);
       });
-      lines.push(...pair(competitors, contenders, `native, ${column}`, "median (ms)", speeds));
+      lines.push(...pair(competitors, contenders, `native, ${column}`, "median (ms)", speeds, (a, b) => caveat(turns[a], turns[b])));
       lines.push(...pair(competitors, contenders, `native, ${column}`, "peak memory (MB)", memory.map((bytes) => bytes / 1e6)));
       allTurns.push(...turns.flat());
     }
@@ -85,10 +85,10 @@ async function rounds(/** @type {Contender[]} */ contenders) {
 }
 
 /** Each of ours beside each peer. */
-function pair(competitors, contenders, of, metric, values) {
+function pair(competitors, contenders, of, metric, values, remark = (/** @type {number} */ _mine, /** @type {number} */ _theirs) => "") {
   return competitors.flatMap((ours, mine) =>
     competitors.flatMap((peer, theirs) =>
-      ours.ours && !peer.ours ? [compare(`${of}, ${ours.name}`, metric, values[mine], `${peer.name} ${contenders[theirs].version}`, values[theirs])] : [],
+      ours.ours && !peer.ours ? [compare(`${of}, ${ours.name}`, metric + remark(mine, theirs), values[mine], `${peer.name} ${contenders[theirs].version}`, values[theirs])] : [],
     ),
   );
 }

@@ -35,35 +35,28 @@ export async function takeTurn(root, run, count) {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     await setTimeout(SETTLE_MS);
     await run(2);
-    const { value: times, waiting } = await watch(root, () => run(count));
+    const [before, start] = [waited(root), performance.now()];
+    const times = await run(count);
+    const waiting = (waited(root) - before) / (performance.now() - start);
     if (!best || waiting < best.waiting) best = { times, waiting };
     if (best.waiting <= MOST_WAITING) break;
   }
   return /** @type {Turn} */ (best);
 }
 
-/**
- * Does some work and says which share of its time the processes waited for a core meanwhile.
- *
- * @template T
- * @param {number} root
- * @param {() => Promise<T>} work
- * @returns {Promise<{ value: T, waiting: number }>}
- */
-export async function watch(root, work) {
-  const [before, start] = [waited(root), performance.now()];
-  const value = await work();
-  return { value, waiting: (waited(root) - before) / (performance.now() - start) };
-}
-
 /** @param {Turn} turn */
 const isDisturbed = (turn) => turn.waiting > MOST_WAITING;
 
-/** The median of the undisturbed turns' medians; of all turns, where all were disturbed. */
+/** The median of the undisturbed turns' medians; that of the least disturbed turn, where all were disturbed. */
 export function medianOf(/** @type {Turn[]} */ turns) {
   const calm = turns.filter((turn) => !isDisturbed(turn));
-  return median((calm.length > 0 ? calm : turns).map((turn) => median(turn.times)));
+  const least = turns.toSorted((a, b) => a.waiting - b.waiting).slice(0, 1);
+  return median((calm.length > 0 ? calm : least).map((turn) => median(turn.times)));
 }
+
+/** What stands beside a time of which no turn was undisturbed. */
+export const caveat = (/** @type {Turn[][]} */ ...contenders) =>
+  contenders.some((turns) => turns.every(isDisturbed)) ? ", disturbed by other programs" : "";
 
 /** How much the turns can be trusted, in words. */
 export function trust(/** @type {Turn[]} */ turns) {
