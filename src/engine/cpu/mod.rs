@@ -139,7 +139,8 @@ impl Executor {
     /// [`dimension`](Self::dimension) out.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `input` has another length.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `input` has another length,
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where a thread failed.
     pub fn run(&self, input: &[f32], count: usize) -> Result<Vec<f32>> {
         self.check(input, count)?;
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,15 +150,15 @@ impl Executor {
         let (images, rest) = input.split_at(apart * self.input);
         let (to, rest_to) = outputs.split_at_mut(apart * self.body.dimension);
         if apart > 0 {
-            self.images_apart(&mut memory, images, to);
+            self.images_apart(&mut memory, images, to)?;
         }
         for (image, to) in rest.chunks_exact(self.input).zip(rest_to.chunks_exact_mut(self.body.dimension)) {
-            self.image_together(&mut memory, image, to);
+            self.image_together(&mut memory, image, to)?;
         }
-        Ok(match &self.head {
+        match &self.head {
             Some(head) => self.heads(&mut memory, head, &outputs),
-            None => outputs,
-        })
+            None => Ok(outputs),
+        }
     }
 
     /// Runs one image, task after task, on the calling thread and says how long each task took by the clock `now`.
@@ -198,30 +199,31 @@ impl Executor {
     }
 
     /// One image through the body, by all threads.
-    fn image_together(&self, memory: &mut Memory, input: &[f32], to: &mut [f32]) {
+    fn image_together(&self, memory: &mut Memory, input: &[f32], to: &mut [f32]) -> Result<()> {
         let body = &self.body;
         grow(&mut memory.arena, body.memory);
         grow(&mut memory.scratch, body.scratch * self.threads());
         let run = Run { kernels: &self.kernels, memory: memory.arena.as_mut_ptr(), input, images: 1 };
         // SAFETY: the program laid the memory out for its tasks and one image, the kernels are ones this machine can run,
         // and there is scratch memory for each thread
-        unsafe { self.team.run(&body.tasks(), &run, memory.scratch.as_mut_ptr(), body.scratch) };
+        unsafe { self.team.run(&body.tasks(), &run, memory.scratch.as_mut_ptr(), body.scratch)? };
         to.copy_from_slice(&memory.arena[body.output.pixel(0, 0, 0)..][..to.len()]);
+        Ok(())
     }
 
     /// Several images through the body, each by one thread.
-    fn images_apart(&self, memory: &mut Memory, inputs: &[f32], to: &mut [f32]) {
+    fn images_apart(&self, memory: &mut Memory, inputs: &[f32], to: &mut [f32]) -> Result<()> {
         let whole = WholeImages { body: &self.body, input: self.input, outputs: to.as_mut_ptr() };
         let own = self.body.memory + self.body.scratch;
         grow(&mut memory.scratch, own * self.threads());
         let images = inputs.len() / self.input;
         let run = Run { kernels: &self.kernels, memory: std::ptr::null_mut(), input: inputs, images };
         // SAFETY: as above; each thread has memory of its own for a whole image, and each image its own place in `to`
-        unsafe { self.team.run(&[&whole as &dyn Task], &run, memory.scratch.as_mut_ptr(), own) };
+        unsafe { self.team.run(&[&whole as &dyn Task], &run, memory.scratch.as_mut_ptr(), own) }
     }
 
     /// The last layer of all images.
-    fn heads(&self, memory: &mut Memory, head: &Program, inputs: &[f32]) -> Vec<f32> {
+    fn heads(&self, memory: &mut Memory, head: &Program, inputs: &[f32]) -> Result<Vec<f32>> {
         let mut features = Vec::with_capacity(inputs.len() / self.body.dimension * self.dimension);
         grow(&mut memory.head, head.memory);
         grow(&mut memory.scratch, head.scratch * self.threads());
@@ -232,12 +234,12 @@ impl Executor {
             }
             let run = Run { kernels: &self.kernels, memory: memory.head.as_mut_ptr(), input: &[], images };
             // SAFETY: as above, for at most `HEADS` images
-            unsafe { self.team.run(&head.tasks(), &run, memory.scratch.as_mut_ptr(), head.scratch) };
+            unsafe { self.team.run(&head.tasks(), &run, memory.scratch.as_mut_ptr(), head.scratch)? };
             for image in 0..images {
                 features.extend_from_slice(&memory.head[head.output.pixel(image, 0, 0)..][..self.dimension]);
             }
         }
-        features
+        Ok(features)
     }
 }
 

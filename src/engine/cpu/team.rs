@@ -4,10 +4,12 @@
 //! task as long as there are any, and goes on when all are done. Whoever is late, or is put aside by the system, holds
 //! up nobody unless it has a piece in its hands.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::tasks::{Run, Task};
+use crate::{Error, Result};
 
 /// Times a waiting thread looks before it lets others run.
 const SPINS: usize = 2000;
@@ -92,10 +94,13 @@ impl Team {
 
     /// Runs tasks in order.
     ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where a thread panicked; the memory then holds anything.
+    ///
     /// # Safety
     /// What `run` points to must be laid out for these tasks, and `scratch` valid for `scratch_len` values for each of the
     /// team's threads.
-    pub unsafe fn run(&self, tasks: &[&dyn Task], run: &Run, scratch: *mut f32, scratch_len: usize) {
+    pub unsafe fn run(&self, tasks: &[&dyn Task], run: &Run, scratch: *mut f32, scratch_len: usize) -> Result<()> {
         let progress = Arc::new(Progress {
             tasks: tasks.iter().map(|_| Counters::default()).collect(),
             helpers: AtomicUsize::new(0),
@@ -114,14 +119,21 @@ impl Team {
                 if progress.join() {
                     let seat = progress.seats.fetch_add(1, Ordering::Relaxed);
                     // SAFETY: this helper has joined and not left
-                    unsafe { progress.work(job, seat) };
+                    let work = AssertUnwindSafe(|| unsafe { progress.work(job, seat) });
+                    // a panic has been told to the others, and is told to the caller by them
+                    let _ = catch_unwind(work);
                     progress.helpers.fetch_sub(1, Ordering::Release);
                 }
             });
         }
         // closes the doors and waits for those inside, also where a piece of work panics
-        let _closing = Closing(&progress);
+        let closing = Closing(&progress);
         unsafe { progress.work(job, 0) };
+        drop(closing);
+        match progress.failed.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(Error::internal("a thread failed while it computed; please report this")),
+        }
     }
 }
 
@@ -190,5 +202,61 @@ impl Drop for Closing<'_> {
         self.0.helpers.fetch_or(CLOSED, Ordering::AcqRel);
         let never = AtomicBool::new(false);
         wait(|| self.0.helpers.load(Ordering::Acquire) == CLOSED, &never);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::cpu::kernels::Kernels;
+
+    /// Adds one to each of its places, slowly enough for every thread to get some.
+    struct Count<'a> {
+        places: &'a [AtomicUsize],
+        before: usize,
+        panics: bool,
+    }
+
+    impl Task for Count<'_> {
+        fn chunks(&self, images: usize) -> usize {
+            images * self.places.len()
+        }
+
+        unsafe fn run(&self, _: &Run, _: *mut f32, chunk: usize) {
+            std::thread::sleep(std::time::Duration::from_micros(200));
+            assert!(!self.panics || chunk != 3, "as the test wants it");
+            let count = self.places[chunk].fetch_add(1, Ordering::Relaxed);
+            assert_eq!(count, self.before, "a task began before the one before it was done");
+        }
+    }
+
+    fn run(threads: usize, places: &[AtomicUsize], panics_at: Option<usize>) -> Result<()> {
+        let tasks: Vec<_> = (0..5).map(|before| Count { places, before, panics: panics_at == Some(before) }).collect();
+        let tasks: Vec<&dyn Task> = tasks.iter().map(|task| task as &dyn Task).collect();
+        let kernels = Kernels::available().remove(0);
+        let run = Run { kernels: &kernels, memory: std::ptr::null_mut(), input: &[], images: 1 };
+        // SAFETY: the tasks use no memory
+        unsafe { Team::new(threads).run(&tasks, &run, std::ptr::dangling_mut(), 0) }
+    }
+
+    #[test]
+    fn every_piece_is_done_once_and_in_order() {
+        for threads in [1, 2, 5] {
+            let places: Vec<_> = (0..20).map(|_| AtomicUsize::new(0)).collect();
+            run(threads, &places, None).unwrap();
+            assert!(places.iter().all(|place| place.load(Ordering::Relaxed) == 5));
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_the_run_and_nobody_waits() {
+        for threads in [1, 2, 5] {
+            for _ in 0..5 {
+                let places: Vec<_> = (0..20).map(|_| AtomicUsize::new(0)).collect();
+                // by a helper: an error; by the caller: a panic that goes on
+                let ended = catch_unwind(AssertUnwindSafe(|| run(threads, &places, Some(2))));
+                assert!(ended.is_err() || ended.is_ok_and(|result| result.is_err()));
+            }
+        }
     }
 }
