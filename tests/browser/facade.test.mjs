@@ -593,6 +593,20 @@ inBrowser(
 );
 
 inBrowser(
+  "a thread that traps ends the call that waits for it, and the next call gets fresh threads",
+  async ({ load, image, outcome }) => {
+    const extractor = await load({}, { threads: 3 });
+    const trapped = await outcome(extractor.embed(image("thread trap")));
+    return { trapped, again: await outcome(extractor.embed(image("fine"))) };
+  },
+  ({ trapped, again }) => {
+    assert.deepEqual([trapped.kind, trapped.ours], ["internal", true]);
+    assert.match(trapped.message, /a thread of the WebAssembly core stopped/);
+    assert.equal(again.value?.decoder, "image-feature");
+  },
+);
+
+inBrowser(
   "where the page is not isolated one thread computes, and it is said why; asked for one, nothing is",
   async ({ load }) => [(await load({}, { threads: 2 })).info, (await load({}, { threads: 1 })).info],
   ([asked, one]) => {

@@ -43,10 +43,11 @@ export class Connection {
    */
   async start({ signal, onProgress } = {}) {
     throwIfAborted(signal);
-    const bridge = this.#inWorker ? openWorker() : await openHere();
+    const distress = `image-feature ${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;
+    const bridge = this.#inWorker ? openWorker(distress) : await openHere();
     this.#opening = bridge;
     try {
-      const info = Object.freeze(await bridge.request("load", this.#request, { signal, onProgress }));
+      const info = Object.freeze(await bridge.request("load", { ...this.#request, distress }, { signal, onProgress }));
       if (this.#closed) throw disposed();
       this.#bridge = bridge;
       return info;
@@ -134,8 +135,11 @@ function disposed() {
   return new ImageFeatureError("usage", "this FeatureExtractor was disposed of; load a new one");
 }
 
-/** @returns {Bridge} */
-function openWorker() {
+/**
+ * @param {string} distress name of the channel on which the worker's threads say that they failed
+ * @returns {Bridge}
+ */
+function openWorker(distress) {
   /** @type {Worker} */
   let worker;
   try {
@@ -143,7 +147,9 @@ function openWorker() {
   } catch (error) {
     throw toError(error, "unsupported", "the worker could not be started; its files must come from the page's own site (or pass worker: false)");
   }
-  const bridge = new Bridge(worker, () => worker.terminate());
+  const threads = new BroadcastChannel(distress);
+  const bridge = new Bridge(worker, () => (threads.close(), worker.terminate()));
+  threads.onmessage = ({ data }) => bridge.close(new ImageFeatureError("internal", `a thread of the WebAssembly core stopped: ${data}`));
   worker.onerror = ({ message }) => {
     // a script that could not be fetched or parsed gives no message
     const error = message

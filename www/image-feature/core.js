@@ -17,7 +17,7 @@ const WASM = {
 };
 
 /**
- * @typedef {{ signal: AbortSignal, progress: import("./progress.js").StagedProgress, folder?: string }} StartOptions
+ * @typedef {{ signal: AbortSignal, progress: import("./progress.js").StagedProgress, folder?: string, distress?: string }} StartOptions
  * @typedef {Pick<typeof import("./wasm/cpu/image_feature.js"), "ModelFile" | "Network">} CpuCore
  */
 
@@ -52,7 +52,7 @@ export async function startCpuCore(threads, options) {
 async function startCpu(kind, threads, options) {
   if (kind === "cpu" || kind === "cpu-relaxed") return (await start(kind, GLUE[kind], options)).core;
   const { core, module, memory } = await start(kind, GLUE[kind], options);
-  await startThreads(kind, core, { module, memory }, threads - 1, options.signal);
+  await startThreads({ kind, module, memory, distress: options.distress }, core, threads - 1, options.signal);
   return core;
 }
 

@@ -38,6 +38,7 @@
  * @property {"default" | "none"} cache
  * @property {string} [sha256]
  * @property {string} [wasm]
+ * @property {string} [distress] name of the `BroadcastChannel` on which a thread says that it failed
  *
  * @typedef {{ input: import("./image-source.js").ImageInput, roi?: import("./image-source.js").Roi }} EmbedRequest
  * @typedef {Embedding | { error: { kind: import("./errors.js").ErrorKind, message: string } }} EmbedAnswer

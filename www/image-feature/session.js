@@ -79,7 +79,7 @@ class Session {
     const abort = () => stop.abort(signal.reason);
     signal.addEventListener("abort", abort);
     try {
-      const options = { signal: stop.signal, progress, folder: request.wasm };
+      const options = { signal: stop.signal, progress, folder: request.wasm, distress: request.distress };
       // with WebGPU the CPU only reads images and is asked once for a feature to compare
       const threads = request.device === "webgpu" ? 1 : request.threads;
       const [files, cpu, gpu] = await Promise.all([

@@ -6,6 +6,13 @@
 
 import { ImageFeatureError, cancelled, toError } from "./errors.js";
 
+/**
+ * What a thread is told: the WebAssembly it shares, and the channel on which it calls when it fails.
+ *
+ * @typedef {{ kind: import("./cores.js").ThreadsKind, module: WebAssembly.Module, memory: WebAssembly.Memory,
+ *   distress?: string }} ThreadStart
+ */
+
 /** Workers whose files hang in the network are not waited for longer: one thread does as well. */
 const START_TIMEOUT_MS = 20_000;
 
@@ -21,20 +28,19 @@ export function whyNoThreads() {
 /**
  * Starts `helpers` threads beside this one. Where one does not start, all are ended, and the error says why.
  *
- * @param {import("./cores.js").ThreadsKind} kind
+ * @param {ThreadStart} start
  * @param {{ startThreads: (helpers: number) => void }} core
- * @param {{ module: WebAssembly.Module, memory: WebAssembly.Memory }} shared
  * @param {number} helpers
  * @param {AbortSignal} signal
  */
-export async function startThreads(kind, core, { module, memory }, helpers, signal) {
+export async function startThreads(start, core, helpers, signal) {
   /** @type {Worker[]} */
   const workers = [];
   try {
     const starting = Array.from({ length: helpers }, (_, index) => {
       const worker = new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: `image-feature thread ${index + 1}` });
       workers.push(worker);
-      worker.postMessage({ kind, module, memory });
+      worker.postMessage(start);
       return started(worker);
     });
     await orGiveUp(Promise.all(starting), signal);

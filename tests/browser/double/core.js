@@ -17,9 +17,12 @@ export default async function init({ module_or_path, memory }) {
   return { memory: shared };
 }
 
-/** Counts the threads that have come, in the memory that they share. */
+/** Counts the threads that have come, in the memory that they share, and traps when it is told to. */
 export function serveAsThread() {
-  Atomics.add(new Int32Array(shared.buffer), 0, 1);
+  const words = new Int32Array(shared.buffer);
+  Atomics.add(words, 0, 1);
+  Atomics.wait(words, 1, 0);
+  exports.trap();
 }
 
 export function startThreads(helpers) {
@@ -49,6 +52,7 @@ export class ModelFile {
   preprocessBytes(bytes) {
     const text = new TextDecoder().decode(bytes.subarray(0, 200));
     if (text.startsWith("trap")) exports.trap();
+    if (text.startsWith("thread trap")) return Float32Array.of(THREAD_TRAP);
     if (text.startsWith("slow")) return Float32Array.of(SLOW);
     if (text.startsWith("damaged")) refuse("decode", "the image is damaged");
     if (text.startsWith("GIF")) refuse("unsupported", "not an image format that is read");
@@ -60,8 +64,9 @@ export class ModelFile {
   free() {}
 }
 
-/** In place of the pixels of an image that keeps its batch waiting. */
+/** In place of the pixels of an image that keeps its batch waiting, and of one over which another thread traps. */
 const SLOW = -1;
+const THREAD_TRAP = -2;
 
 /** A seed in place of pixels. */
 function sumUp(bytes) {
@@ -93,6 +98,13 @@ export class Network {
     if (this.orders.run === "trap later") {
       setTimeout(() => exports.trap());
       await new Promise(() => {});
+    }
+    if (input.includes(THREAD_TRAP)) {
+      const words = new Int32Array(shared.buffer);
+      Atomics.store(words, 1, 1);
+      Atomics.notify(words, 1);
+      // for a thread that will not come, as the real core would
+      Atomics.wait(words, 2, 0);
     }
     await new Promise((resolve) => setTimeout(resolve, input.includes(SLOW) ? 8000 : (this.orders.milliseconds ?? 0)));
     const output = new Float32Array(count * DIMENSION);
