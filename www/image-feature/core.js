@@ -18,7 +18,7 @@ const WASM = {
 
 /**
  * @typedef {{ signal: AbortSignal, progress: import("./progress.js").StagedProgress, folder?: string, distress?: string }} StartOptions
- * @typedef {Pick<typeof import("./wasm/cpu/image_feature.js"), "ModelFile" | "Network">} CpuCore
+ * @typedef {import("./cores.js").CpuCore} CpuCore
  */
 
 /**

@@ -12,7 +12,21 @@
  * @typedef {CpuKind | "gpu"} Kind
  */
 
-/** The JavaScript that belongs to each. */
+/**
+ * What the CPU's have in common: each comes with types of its own, whose inner names differ from build to build.
+ *
+ * @typedef {Pick<typeof import("./wasm/cpu/image_feature.js"), "ModelFile" | "Network"> & {
+ *   default: (options: { module_or_path: WebAssembly.Module, memory?: WebAssembly.Memory }) => Promise<{ memory: WebAssembly.Memory }>
+ * }} CpuCore
+ * @typedef {CpuCore & Pick<typeof import("./wasm/cpu-threads/image_feature.js"), "startThreads" | "serveAsThread">} ThreadsCore
+ * @typedef {typeof import("./wasm/gpu/image_feature.js")} GpuCore
+ */
+
+/**
+ * The JavaScript that belongs to each.
+ *
+ * @type {Record<SingleKind, () => Promise<CpuCore>> & Record<ThreadsKind, () => Promise<ThreadsCore>> & { gpu: () => Promise<GpuCore> }}
+ */
 export const GLUE = {
   cpu: () => import("./wasm/cpu/image_feature.js"),
   "cpu-relaxed": () => import("./wasm/cpu-relaxed/image_feature.js"),
