@@ -107,6 +107,7 @@ impl Team {
             seats: AtomicUsize::new(1),
             failed: AtomicBool::new(false),
         });
+        #[allow(clippy::unnecessary_cast)] // it forgets a lifetime
         let job = Job {
             tasks: std::ptr::from_ref(tasks) as *const [&'static dyn Task],
             run: std::ptr::from_ref(run).cast(),

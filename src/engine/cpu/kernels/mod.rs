@@ -128,6 +128,7 @@ const SIMD128_NAME: &str = if cfg!(target_feature = "relaxed-simd") { "relaxed-s
 
 impl Kernels {
     /// Every compilation this machine can run, fastest first. The last is the plain one, except in browsers.
+    #[allow(clippy::vec_init_then_push)] // which are pushed depends on the target
     pub fn available() -> Vec<Kernels> {
         let mut available = Vec::new();
         #[cfg(target_arch = "x86_64")]
