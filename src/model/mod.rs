@@ -3,5 +3,8 @@
 
 mod description;
 pub mod lcnet_v2;
+mod parameter;
+pub mod vit;
 
 pub use description::{ModelDescription, Network};
+pub use parameter::{Parameter, Role};

@@ -6,7 +6,8 @@ use super::element::{Element, RawTensor};
 use super::identify;
 use super::model::{Origin, SkippedTensor};
 use super::{Tensor, Tensors};
-use crate::model::lcnet_v2::{Form, LcNetV2Config, Parameter, Role};
+use crate::model::lcnet_v2::{Form, LcNetV2Config};
+use crate::model::{Parameter, Role};
 use crate::{Error, Result};
 
 const LAST_CONV: &str = "backbone.last_conv.weight";

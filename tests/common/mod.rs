@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use image_feature::model::lcnet_v2::{Form, LcNetV2Config, Parameter, Role};
-use image_feature::model::{ModelDescription, Network};
+use image_feature::model::lcnet_v2::{Form, LcNetV2Config};
+use image_feature::model::{ModelDescription, Network, Parameter, Role};
 use image_feature::weights::{Tensor, Tensors};
 use image_feature::{Model, Preprocess, Resize};
 
@@ -37,7 +37,8 @@ pub fn formula_tensor(parameter: &Parameter) -> Tensor {
         Role::NormVariance => (0.5, 1.8),
         Role::NormMean => (-0.5, 0.5),
         Role::NormScale => (0.7, 1.3),
-        Role::NormShift | Role::ConvBias => (-0.17, 0.17),
+        Role::NormShift | Role::ConvBias | Role::LinearBias => (-0.17, 0.17),
+        Role::Embedding => (-0.05, 0.05),
         Role::ConvWeight => {
             let bound = (6.0 / (shape[1] * shape[2] * shape[3]) as f64).sqrt();
             (-bound, bound)

@@ -1,5 +1,7 @@
 //! The sizes of the LCNetV2 family, and from them every parameter's name and shape.
 
+use crate::model::{Parameter, Role};
+
 /// What every BatchNorm of the family adds to the variance.
 pub(crate) const EPSILON: f64 = 1e-5;
 /// Share of the backbone's output that dropout zeroes in training.
@@ -58,41 +60,6 @@ pub struct BlockConfig {
     pub split: bool,
     /// The block's input is added to its output.
     pub shortcut: bool,
-}
-
-/// What a parameter does in its layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Convolution weight, `[out, in / groups, height, width]`.
-    ConvWeight,
-    /// Convolution bias.
-    ConvBias,
-    /// BatchNorm scale (gamma).
-    NormScale,
-    /// BatchNorm shift (beta).
-    NormShift,
-    /// BatchNorm running mean.
-    NormMean,
-    /// BatchNorm running variance.
-    NormVariance,
-    /// Linear weight, `[in, out]`.
-    LinearWeight,
-}
-
-/// One parameter of a network: PaddleClas's structured name, its shape, and its role.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parameter {
-    pub name: String,
-    pub shape: Vec<usize>,
-    pub role: Role,
-}
-
-impl Parameter {
-    /// Number of values.
-    #[allow(clippy::len_without_is_empty)] // a parameter is never empty
-    pub fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
 }
 
 /// Rounds a channel count to a multiple of 8, never more than 10 % down (PaddleClas `make_divisible`).

@@ -5,7 +5,7 @@ mod fuse;
 #[cfg(feature = "burn")]
 mod network;
 
-pub use config::{BlockConfig, Form, LcNetV2Config, Parameter, Role};
+pub use config::{BlockConfig, Form, LcNetV2Config};
 pub(crate) use config::{DROPOUT, EPSILON};
 pub use fuse::fuse;
 #[cfg(feature = "cpu")]

@@ -4,7 +4,8 @@
 //! every shape as it is. So each op is compared with the network's, and where it departs, an error says where and how.
 
 use super::op::{Attribute, Op, Operand, Program};
-use crate::model::lcnet_v2::{BlockConfig, DROPOUT, EPSILON, Form, LcNetV2Config, Parameter};
+use crate::model::Parameter;
+use crate::model::lcnet_v2::{BlockConfig, DROPOUT, EPSILON, Form, LcNetV2Config};
 use crate::weights::identify;
 use crate::{Error, Result};
 
