@@ -14,7 +14,9 @@ pub fn serve(model: &str, inputs: &str, batch: usize, threads: usize) -> Result<
         return Err(format!("set RAYON_NUM_THREADS={threads}: flex takes its threads from rayon's global pool").into());
     }
     let model = Model::open(model.as_ref())?;
-    let Network::LcNetV2(config) = &model.description.network;
+    let Network::LcNetV2(config) = &model.description.network else {
+        return Err("flex runs PP-ShiTuV2_rec alone".into());
+    };
     let fused;
     let tensors = match model.form {
         Form::Deploy => &model.tensors,
