@@ -4,7 +4,9 @@
 mod description;
 pub mod lcnet_v2;
 mod parameter;
+pub(crate) mod quantization;
 pub mod vit;
 
 pub use description::{ModelDescription, Network};
 pub use parameter::{Parameter, Role};
+pub use quantization::Calibration;

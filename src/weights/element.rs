@@ -81,6 +81,12 @@ impl<'a> RawTensor<'a> {
         Ok(RawTensor { shape, element, bytes })
     }
 
+    /// The values of a tensor of [`Element::Int8`].
+    pub fn whole_numbers(&self) -> Vec<i8> {
+        debug_assert_eq!(self.element, Element::Int8);
+        self.bytes.iter().map(|byte| byte.cast_signed()).collect()
+    }
+
     /// The values as `f32`.
     ///
     /// # Errors

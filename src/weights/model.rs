@@ -7,7 +7,7 @@ use std::path::Path;
 use super::loader::ModelLoader;
 use super::{Dtype, Tensors, safetensors};
 use crate::model::lcnet_v2::Form;
-use crate::model::{ModelDescription, Network};
+use crate::model::{Calibration, ModelDescription, Network};
 use crate::{Error, Result};
 
 /// A model read from files: its [description](ModelDescription), its tensors, and where they came from.
@@ -30,6 +30,8 @@ pub struct Model {
     /// The tensors of [`LcNetV2Config::parameters`](crate::model::lcnet_v2::LcNetV2Config::parameters) for `form` and
     /// `classes`: those names, those shapes, that order, nothing else. Every value is finite.
     pub tensors: Tensors,
+    /// How to compute in 8 bits, where that was measured: see [`Dtype::I8`].
+    pub calibration: Option<Calibration>,
     pub(super) origin: Origin,
 }
 
@@ -145,14 +147,25 @@ impl Model {
         if let Some((name, _)) = tensors.iter().find(|(name, _)| ordered.get(name).is_none()) {
             return Err(Error::model(format!("tensor `{name}` is not part of the network")));
         }
-        Ok(Model { description, form, classes, tensors: ordered, origin: Origin::new(Format::Memory) })
+        Ok(Model {
+            description,
+            form,
+            classes,
+            tensors: ordered,
+            calibration: None,
+            origin: Origin::new(Format::Memory),
+        })
     }
 
     /// The model as a safetensors file: its tensors, and the description as JSON in the header's metadata. The same model
     /// always gives the same bytes, and reading them back gives the same model (to the precision of `dtype`).
     ///
+    /// [`Dtype::I8`] writes the fused form without a classification head, and with the calibration; the other types leave
+    /// the calibration out.
+    ///
     /// # Errors
-    /// [`Model`](crate::ErrorKind::Model), naming the tensor, where a value is too large for `f16`.
+    /// [`Model`](crate::ErrorKind::Model), naming the tensor, where a value is too large for `f16`;
+    /// [`Usage`](crate::ErrorKind::Usage) where the model has no calibration and `i8` is asked for.
     pub fn to_safetensors(&self, dtype: Dtype) -> Result<Vec<u8>> {
         safetensors::write(self, dtype)
     }

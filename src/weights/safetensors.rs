@@ -1,7 +1,12 @@
 //! Our own model format: a safetensors file whose metadata key `image_feature` holds the description as JSON.
+//!
+//! In a file of type i8 the weights of 1x1 convolutions are I8, `[out, in, 1, 1]`, with what 1 stands for in each output
+//! channel beside them (`LAYER.conv.weight_scale`, F32, `[out]`). Where the layer is computed in 8 bits too, what 1 stands for in
+//! each channel of its input (`LAYER.input_scale`, F32, `[in]`) is part of the weights: `weight = I8 * weight_scale / input_scale`.
+//! The weights of other convolutions are F16, all else is F32.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use half::f16;
 use safetensors::tensor::{Metadata, View};
@@ -12,10 +17,10 @@ use super::info::form_name;
 use super::limits;
 use super::model::{Format, Model, Origin};
 use super::named;
-use super::{Dtype, Tensor};
+use super::{Dtype, Tensor, Tensors};
 use crate::image::{Normalize, Preprocess, Resize};
-use crate::model::lcnet_v2::{Form, LcNetV2Config};
-use crate::model::{ModelDescription, Network};
+use crate::model::lcnet_v2::{Form, LcNetV2Config, fuse};
+use crate::model::{Calibration, ModelDescription, Network, Role, quantization};
 use crate::{Error, Result};
 
 /// Metadata key of the description.
@@ -89,10 +94,18 @@ impl Description {
     }
 }
 
+/// What follows the name of a tensor of whole numbers in that of its scales.
+const SCALE: &str = "_scale";
+/// What follows the name of a layer in that of the scales of its input.
+const INPUT_SCALE: &str = ".input_scale";
+/// What follows the name of a layer in that of its weights.
+const WEIGHT: &str = ".conv.weight";
+
 /// Reads a model. `keep_head` keeps the classification head of a training checkpoint.
 pub(super) fn read(bytes: &[u8], keep_head: bool) -> Result<Model> {
     let (metadata, data) = split(bytes)?;
     let mut raw = Vec::new();
+    let mut quantized = Quantized::default();
     for name in metadata.offset_keys() {
         // Tensors lie one behind the other from the start of the data: the library has checked that.
         limits::check_name(&name)?;
@@ -100,8 +113,29 @@ pub(super) fn read(bytes: &[u8], keep_head: bool) -> Result<Model> {
         let (start, end) = info.data_offsets;
         let tensor = RawTensor::new(info.shape.clone(), element(&name, info.dtype)?, &data[start..end])
             .map_err(|error| error.context(format!("tensor `{name}`")))?;
-        raw.push((name, tensor));
+        match name.strip_suffix(INPUT_SCALE) {
+            Some(layer) => quantized.add_input_scales(layer, &name, &tensor)?,
+            None if tensor.element == Element::Int8 => quantized.tensors.push((name, tensor)),
+            None => raw.push((name, tensor)),
+        }
     }
+    let Quantized { tensors, input_scales } = quantized;
+    let quantized_names: Vec<String> = tensors.iter().map(|(name, _)| name.clone()).collect();
+    for (name, tensor) in tensors {
+        let at = raw.iter().position(|(other, _)| other.strip_suffix(SCALE) == Some(&name));
+        let scales = at.map(|at| raw.swap_remove(at).1);
+        let input = name.strip_suffix(WEIGHT).and_then(|layer| input_scales.get(layer));
+        let widened = dequantized(&tensor, scales.as_ref(), input)
+            .map_err(|error| Error::model(format!("tensor `{name}` {}", error.message())))?;
+        raw.push((name, widened));
+    }
+    let is_quantized = |layer: &str| quantized_names.iter().any(|name| name.strip_suffix(WEIGHT) == Some(layer));
+    if let Some(layer) = input_scales.keys().find(|layer| !is_quantized(layer)) {
+        return Err(Error::model(format!(
+            "tensor `{layer}{INPUT_SCALE}` scales the input of a layer whose `{layer}{WEIGHT}` holds no whole numbers"
+        )));
+    }
+    let calibration = if input_scales.is_empty() { None } else { Some(Calibration::new(input_scales)?) };
     let by_name: HashMap<&str, &RawTensor> = raw.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let identified = named::identify(&by_name)?;
     let mut origin = Origin::new(Format::Safetensors);
@@ -116,8 +150,76 @@ pub(super) fn read(bytes: &[u8], keep_head: bool) -> Result<Model> {
         }
     };
     let tensors = named::collect(&by_name, &identified, keep_head, &mut origin)?;
+    for name in quantized_names.iter().filter(|name| tensors.get(name).is_some()) {
+        origin.remember_element(name, Element::Int8);
+    }
     let classes = identified.classes.filter(|_| keep_head);
-    Ok(Model { description, form: identified.form, classes, tensors, origin })
+    Ok(Model { description, form: identified.form, classes, tensors, calibration, origin })
+}
+
+/// What a file of type i8 holds beside other tensors.
+#[derive(Default)]
+struct Quantized<'a> {
+    /// The tensors of whole numbers.
+    tensors: Vec<(String, RawTensor<'a>)>,
+    /// By layer, what 1 stands for in each channel of its input.
+    input_scales: BTreeMap<String, Vec<f32>>,
+}
+
+impl Quantized<'_> {
+    fn add_input_scales(&mut self, layer: &str, name: &str, tensor: &RawTensor) -> Result<()> {
+        let scales = scales(tensor).map_err(|error| Error::model(format!("tensor `{name}` {}", error.message())))?;
+        self.input_scales.insert(layer.into(), scales);
+        Ok(())
+    }
+}
+
+/// Scales, checked. The message of an error follows the tensor's name.
+fn scales(tensor: &RawTensor) -> Result<Vec<f32>> {
+    if tensor.element != Element::Float32 || tensor.shape.len() != 1 {
+        return Err(Error::model(format!(
+            "is {} of shape {:?}; scales are float32 of one dimension",
+            tensor.element.name(),
+            tensor.shape
+        )));
+    }
+    let scales = tensor.widen()?.values;
+    match scales.iter().find(|&&scale| !quantization::is_scale(scale)) {
+        Some(scale) => Err(Error::model(format!("holds a scale of {scale}; a finite number above 0 is needed"))),
+        None => Ok(scales),
+    }
+}
+
+/// A tensor of whole numbers, in what they stand for. The message of an error follows the tensor's name.
+fn dequantized<'a>(
+    tensor: &RawTensor,
+    channels: Option<&RawTensor>,
+    input: Option<&Vec<f32>>,
+) -> Result<RawTensor<'a>> {
+    let channels = channels.ok_or_else(|| Error::model("holds whole numbers, but the file lacks its `…_scale`"))?;
+    let channels =
+        scales(channels).map_err(|error| Error::model(format!("has scales whose tensor {}", error.message())))?;
+    let expected = [Some(channels.len()), input.map(Vec::len)];
+    let [out, inner, ..] = tensor.shape[..] else {
+        return Err(Error::model(format!("holds whole numbers of shape {:?}; expected [out, in, 1, 1]", tensor.shape)));
+    };
+    if expected[0] != Some(out)
+        || expected[1].is_some_and(|len| len != inner)
+        || tensor.shape[2..].iter().any(|&n| n != 1)
+    {
+        return Err(Error::model(format!(
+            "has shape {:?}, with {} scales of output channels{}; expected [out, in, 1, 1] and as many scales",
+            tensor.shape,
+            channels.len(),
+            input.map_or(String::new(), |input| format!(" and {} of input channels", input.len()))
+        )));
+    }
+    let mut values = quantization::dequantize(&tensor.whole_numbers(), &channels);
+    if let Some(input) = input {
+        quantization::scale_columns(&mut values, input.iter().map(|scale| scale.recip()), inner);
+    }
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    RawTensor::new(tensor.shape.clone(), Element::Float32, bytes)
 }
 
 /// Header and data. The header's offsets lie within the data.
@@ -146,9 +248,10 @@ fn element(name: &str, dtype: safetensors::Dtype) -> Result<Element> {
         safetensors::Dtype::F16 => Element::Float16,
         safetensors::Dtype::BF16 => Element::Bfloat16,
         safetensors::Dtype::F64 => Element::Float64,
+        safetensors::Dtype::I8 => Element::Int8,
         other => {
             return Err(Error::unsupported(format!(
-                "tensor `{name}` holds {other} values; F32, F16, BF16 and F64 are read"
+                "tensor `{name}` holds {other} values; F32, F16, BF16, F64 and I8 are read"
             )));
         }
     })
@@ -217,52 +320,130 @@ fn check(json: &str, identified: &named::Identified) -> Result<ModelDescription>
 
 /// One tensor on its way into a file.
 struct Written<'a> {
-    tensor: &'a Tensor,
-    dtype: Dtype,
+    shape: Cow<'a, [usize]>,
+    values: Values<'a>,
+}
+
+enum Values<'a> {
+    F32(Cow<'a, [f32]>),
+    F16(&'a [f32]),
+    I8(Vec<i8>),
 }
 
 impl View for Written<'_> {
     fn dtype(&self) -> safetensors::Dtype {
-        match self.dtype {
-            Dtype::F32 => safetensors::Dtype::F32,
-            Dtype::F16 => safetensors::Dtype::F16,
+        match self.values {
+            Values::F32(_) => safetensors::Dtype::F32,
+            Values::F16(_) => safetensors::Dtype::F16,
+            Values::I8(_) => safetensors::Dtype::I8,
         }
     }
 
     fn shape(&self) -> &[usize] {
-        &self.tensor.shape
+        &self.shape
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let values = self.tensor.values.iter();
-        match self.dtype {
-            Dtype::F32 => values.flat_map(|value| value.to_le_bytes()).collect(),
-            Dtype::F16 => values.flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect(),
+        match &self.values {
+            Values::F32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Values::F16(values) => values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect(),
+            Values::I8(values) => values.iter().map(|value| value.cast_unsigned()).collect(),
         }
     }
 
     fn data_len(&self) -> usize {
-        self.tensor.values.len() * self.dtype.size()
+        match &self.values {
+            Values::F32(values) => 4 * values.len(),
+            Values::F16(values) => 2 * values.len(),
+            Values::I8(values) => values.len(),
+        }
     }
 }
 
 /// The bytes of a safetensors file. They depend on the model only.
 pub(super) fn write(model: &Model, dtype: Dtype) -> Result<Vec<u8>> {
-    if dtype == Dtype::F16 {
-        for (name, tensor) in model.tensors.iter() {
-            if let Some(value) =
-                tensor.values.iter().find(|&&value| value.is_finite() && !f16::from_f32(value).is_finite())
-            {
-                return Err(Error::model(format!(
-                    "tensor `{name}` holds {value}, which f16 cannot hold (largest: 65504); write f32"
-                )));
+    match dtype {
+        Dtype::I8 => write_quantized(model),
+        Dtype::F16 => serialize(&Description::of(model), model.tensors.iter().map(half).collect::<Result<_>>()?),
+        Dtype::F32 => serialize(&Description::of(model), model.tensors.iter().map(full).collect()),
+    }
+}
+
+fn full<'a>((name, tensor): (&str, &'a Tensor)) -> (String, Written<'a>) {
+    let values = Values::F32(Cow::Borrowed(&tensor.values));
+    (name.into(), Written { shape: Cow::Borrowed(&tensor.shape), values })
+}
+
+fn half<'a>((name, tensor): (&str, &'a Tensor)) -> Result<(String, Written<'a>)> {
+    if let Some(value) = tensor.values.iter().find(|&&value| value.is_finite() && !f16::from_f32(value).is_finite()) {
+        return Err(Error::model(format!(
+            "tensor `{name}` holds {value}, which f16 cannot hold (largest: 65504); write f32"
+        )));
+    }
+    Ok((name.into(), Written { shape: Cow::Borrowed(&tensor.shape), values: Values::F16(&tensor.values) }))
+}
+
+/// A file of type i8: the fused form, which is the one that runs, without a classification head.
+fn write_quantized(model: &Model) -> Result<Vec<u8>> {
+    let calibration = model.calibration.as_ref().ok_or_else(|| {
+        Error::usage(format!(
+            "{} has not been calibrated, which a file of type i8 needs: `image-feature model convert` does so with \
+             `--calibrate IMAGES`, a program with `cpu::Calibrator`",
+            model.description.name
+        ))
+    })?;
+    let Network::LcNetV2(config) = &model.description.network;
+    let tensors: Cow<Tensors> = match model.form {
+        Form::Training => Cow::Owned(fuse(config, &model.tensors)?),
+        Form::Deploy => Cow::Borrowed(&model.tensors),
+    };
+    let mut written = Vec::new();
+    for parameter in config.parameters(Form::Deploy, None) {
+        let name = parameter.name;
+        let tensor = tensors.expect(&name, &parameter.shape)?;
+        match (parameter.role, &tensor.shape[..]) {
+            (Role::ConvWeight, &[channels, inner, 1, 1]) => {
+                let mut weights = Cow::Borrowed(&tensor.values);
+                let layer = name.strip_suffix(WEIGHT).unwrap_or(&name);
+                if let Some(scales) = calibration.scales(layer) {
+                    if scales.len() != inner {
+                        return Err(Error::model(format!(
+                            "the calibration of layer `{layer}` has {} scales for an input of {inner} channels",
+                            scales.len()
+                        )));
+                    }
+                    quantization::scale_columns(weights.to_mut(), scales.iter().copied(), inner);
+                    written.push((format!("{layer}{INPUT_SCALE}"), vector(Cow::Borrowed(scales))));
+                }
+                let (values, scales) = quantization::quantize(&weights, inner);
+                debug_assert_eq!(scales.len(), channels);
+                written.push((format!("{name}{SCALE}"), vector(Cow::Owned(scales))));
+                written.push((name, Written { shape: Cow::Borrowed(&tensor.shape), values: Values::I8(values) }));
             }
+            (Role::ConvWeight, _) => written.push(half((&name, tensor))?),
+            _ => written.push(full((&name, tensor))),
         }
     }
-    let json = serde_json::to_string(&Description::of(model))
-        .map_err(|error| Error::internal(format!("the description: {error}")))?;
+    let strangers = calibration
+        .iter()
+        .find(|(layer, _)| !written.iter().any(|(name, _)| name.strip_suffix(INPUT_SCALE) == Some(layer)));
+    if let Some((layer, _)) = strangers {
+        return Err(Error::model(format!(
+            "the calibration is of another network: it has a layer `{layer}`, which {} has not",
+            model.description.name
+        )));
+    }
+    serialize(&Description { form: FormEntry::Deploy, classes: None, ..Description::of(model) }, written)
+}
+
+fn vector(values: Cow<[f32]>) -> Written {
+    Written { shape: Cow::Owned(vec![values.len()]), values: Values::F32(values) }
+}
+
+fn serialize(description: &Description, tensors: Vec<(String, Written)>) -> Result<Vec<u8>> {
+    let json =
+        serde_json::to_string(description).map_err(|error| Error::internal(format!("the description: {error}")))?;
     let metadata = [(KEY.to_string(), json)].into_iter().collect();
-    let tensors = model.tensors.iter().map(|(name, tensor)| (name, Written { tensor, dtype }));
     safetensors::serialize(tensors, Some(metadata))
         .map_err(|error| Error::internal(format!("safetensors: {error}")).with_source(error))
 }

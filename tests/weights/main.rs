@@ -10,6 +10,7 @@ mod golden;
 mod graphs;
 mod hostile;
 mod pickles;
+mod quantized;
 mod safetensors_files;
 mod small;
 mod support;

@@ -102,5 +102,5 @@ pub(super) fn read(files: &Exported) -> Result<Model> {
         origin.remember_element(&parameter.name, raw[index].element);
         tensors.insert(parameter.name, tensor);
     }
-    Ok(Model { description, form: Form::Deploy, classes: None, tensors, origin })
+    Ok(Model { description, form: Form::Deploy, classes: None, tensors, calibration: None, origin })
 }

@@ -21,6 +21,7 @@ pub(in crate::weights) fn read(bytes: &[u8], keep_head: bool) -> Result<Model> {
         form: identified.form,
         classes: identified.classes.filter(|_| keep_head),
         tensors,
+        calibration: None,
         origin,
     })
 }
