@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use image_feature::Model;
-use image_feature::engine::{Activation, Operation, Plan, ValueId};
+use image_feature::engine::{self, Activation, Operation, Plan, ValueId};
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -58,7 +58,7 @@ impl Weights {
             }),
             Operation::Pointwise { weights, bias, activation, gate, residual } => json!({
                 "operation": "pointwise", "gate": index(gate), "residual": index(residual),
-                "weights": self.put(weights), "bias": self.put(bias), "relu": *activation == Activation::Relu,
+                "weights": self.put(floats(weights)), "bias": self.put(bias), "relu": *activation == Activation::Relu,
             }),
             Operation::Gate { reduce, reduce_bias, expand, expand_bias } => json!({
                 "operation": "gate", "reduce": self.put(reduce), "reduce_bias": self.put(reduce_bias),
@@ -66,5 +66,12 @@ impl Weights {
             }),
             Operation::Mean => json!({ "operation": "mean" }),
         }
+    }
+}
+
+fn floats(weights: &engine::Weights) -> &[f32] {
+    match weights {
+        engine::Weights::F32(values) => values,
+        engine::Weights::I8(_) => unreachable!("a plan has them only once it is quantized"),
     }
 }

@@ -4,5 +4,6 @@
 
 pub mod cpu;
 mod plan;
+mod quantize;
 
-pub use plan::{Activation, Lifetime, Operation, Plan, Shape, Step, Value, ValueId};
+pub use plan::{Activation, Lifetime, Operation, Plan, QuantizedWeights, Shape, Step, Value, ValueId, Weights};

@@ -1,4 +1,4 @@
-//! Where values lie in the arena.
+//! Where values lie in the arena, counted in values of four bytes.
 
 use super::pack;
 use crate::engine::Shape;
@@ -24,6 +24,13 @@ impl Place {
         let Shape { height, width, channels } = shape;
         let (stride, channels) = (pack::stride(channels), pack::padded(channels));
         Place { offset: 0, height, width, channels, stride, margin }
+    }
+
+    /// The place of a map of bytes, which have no margin.
+    pub fn bytes(shape: Shape) -> Self {
+        let Shape { height, width, channels } = shape;
+        let (stride, channels) = (pack::byte_stride(channels), pack::padded(channels));
+        Place { offset: 0, height, width, channels, stride, margin: 0 }
     }
 
     /// Values from a row to the next.

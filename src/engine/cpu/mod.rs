@@ -4,6 +4,7 @@
 //! has laid out. What they are given is checked where the program is made; images and weights cannot change it.
 #![allow(unsafe_code)]
 
+mod calibrator;
 mod kernels;
 mod lanes;
 mod memory;
@@ -15,6 +16,7 @@ mod team;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+pub use self::calibrator::Calibrator;
 use self::kernels::Kernels;
 use self::program::{NamedTask, Program};
 use self::tasks::{Run, Task};
@@ -123,6 +125,11 @@ impl Executor {
     /// The instruction set whose kernels run.
     pub fn instruction_set(&self) -> &'static str {
         self.kernels.name
+    }
+
+    /// The instructions that multiply 8-bit numbers: `avx512-vnni`, `neon-dotprod` and so on.
+    pub fn byte_instructions(&self) -> &'static str {
+        self.kernels.product_i8.name
     }
 
     /// Threads that work together.

@@ -16,6 +16,11 @@ pub(super) fn stride(channels: usize) -> usize {
     if padded.is_multiple_of(256) { padded + CHANNELS } else { padded }
 }
 
+/// The same for pixels of bytes, in values of four bytes.
+pub(super) fn byte_stride(channels: usize) -> usize {
+    stride(padded(channels) / 4)
+}
+
 /// A vector, padded with zeros to whole lanes.
 pub(super) fn vector(values: &[f32]) -> Vec<f32> {
     let mut padded = values.to_vec();
@@ -43,6 +48,34 @@ pub(super) fn panels(weights: &[f32], inner: usize, width: usize) -> Vec<f32> {
         start += width;
     }
     packed
+}
+
+/// 8-bit weights `[columns, inner]` as panels of `width` columns, each `[inner / 4, width, 4]`: the four weights of a column
+/// for four input channels lie together. Columns are padded to whole lanes, input channels to [`quads_inner`].
+///
+/// Where the last panel is not filled it is as narrow as its lanes.
+pub(super) fn quads(weights: &[i8], inner: usize, width: usize) -> Vec<i8> {
+    let columns = weights.len() / inner;
+    let (all, padded_inner) = (padded(columns), quads_inner(inner));
+    let mut packed = vec![0; all * padded_inner];
+    let mut start = 0;
+    while start < all {
+        let width = if all - start >= width { width } else { CHANNELS };
+        let panel = &mut packed[start * padded_inner..][..width * padded_inner];
+        for column in start..columns.min(start + width) {
+            let source = &weights[column * inner..][..inner];
+            for (k, &value) in source.iter().enumerate() {
+                panel[(k / 4 * width + column - start) * 4 + k % 4] = value;
+            }
+        }
+        start += width;
+    }
+    packed
+}
+
+/// Input channels of weights packed in fours.
+pub(super) fn quads_inner(inner: usize) -> usize {
+    inner.next_multiple_of(4)
 }
 
 /// Depthwise weights `[channels, taps]` as `[taps, channels]`, the channels padded to whole lanes.

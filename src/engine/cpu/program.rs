@@ -4,9 +4,12 @@ use super::kernels::{self, Kernels};
 use super::memory::Place;
 use super::pack;
 use super::tasks::{
-    Convolve, Depth, DepthwiseLayer, Gate, Mean, Planes, Point, PointwiseLayer, Scale, Separable, Task,
+    Convolve, Depth, DepthwiseLayer, Gate, Mean, PackedWeights, Planes, Point, PointwiseLayer, Quantize, Scale,
+    Separable, Task,
 };
-use crate::engine::plan::{Activation, Lifetime, Operation, Plan, Shape, Step, ValueId, arena};
+use crate::engine::plan::{
+    Activation, Lifetime, Operation, Plan, QuantizedWeights, Shape, Step, ValueId, Weights, arena,
+};
 use crate::{Error, Result};
 
 /// Weights of a 1x1 convolution, in bytes, up to which it is joined with the depthwise convolution before it: each band
@@ -42,7 +45,20 @@ impl Program {
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a step has a size for which there is no kernel.
     pub fn new(plan: &Plan, kernels: &Kernels, images: usize) -> Result<Self> {
-        let layout = Layout::new(plan, images);
+        let joined = (0..plan.steps.len()).map(|index| joined(plan, index)).collect();
+        Self::lower(plan, kernels, images, joined)
+    }
+
+    /// Lowers a plan for one image at a time, each step to tasks of its own: every map then lies whole in memory.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn unjoined(plan: &Plan, kernels: &Kernels) -> Result<Self> {
+        Self::lower(plan, kernels, 1, vec![false; plan.steps.len()])
+    }
+
+    fn lower(plan: &Plan, kernels: &Kernels, images: usize, joined: Vec<bool>) -> Result<Self> {
+        let layout = Layout::new(plan, images, joined);
         let mut lowering = Lowering { plan, kernels, layout: &layout, tasks: Vec::new() };
         for index in 0..plan.steps.len() {
             lowering.step(index)?;
@@ -77,7 +93,7 @@ fn joined(plan: &Plan, index: usize) -> bool {
     let step = &plan.steps[index];
     match (&step.operation, &next.operation) {
         (Operation::Depthwise { .. }, Operation::Pointwise { weights, gate: None, .. }) => {
-            next.input == step.output && readers(plan, step.output).count() == 1 && 4 * weights.len() <= JOINED_WEIGHTS
+            next.input == step.output && readers(plan, step.output).count() == 1 && weights.bytes() <= JOINED_WEIGHTS
         }
         _ => false,
     }
@@ -86,6 +102,25 @@ fn joined(plan: &Plan, index: usize) -> bool {
 /// Whether a gate wants the sums of this step's output.
 fn gated(plan: &Plan, step: &Step) -> bool {
     readers(plan, step.output).any(|reader| matches!(reader.operation, Operation::Gate { .. }))
+}
+
+/// Where a map is kept as bytes by the layer that makes it: what 1 stands for in each channel.
+///
+/// That is where a product of bytes is all that reads it. Other maps are made bytes where they lie.
+fn byte_scales(plan: &Plan, value: ValueId) -> Option<&[f32]> {
+    let maker = plan.steps.iter().find(|step| step.output == value)?;
+    let makes_bytes = match &maker.operation {
+        Operation::Depthwise { .. } => true,
+        Operation::Pointwise { weights, .. } => matches!(weights, Weights::I8(_)),
+        _ => false,
+    };
+    let mut readers = readers(plan, value);
+    match (makes_bytes, readers.next(), readers.next()) {
+        (true, Some(reader), None) if reader.reads().filter(|&read| read == value).count() == 1 => {
+            reader.quantized_input().filter(|_| reader.input == value && !reader.is_gated())
+        }
+        _ => None,
+    }
 }
 
 /// How far around a map its readers look.
@@ -103,14 +138,19 @@ struct Layout {
     places: Vec<Place>,
     /// For each value, where the sums of its chunks lie, if it has any.
     sums: Vec<usize>,
+    /// For each step, whether it is done together with the step after it.
+    joined: Vec<bool>,
     len: usize,
 }
 
 impl Layout {
-    fn new(plan: &Plan, images: usize) -> Self {
-        let value = |index| ValueId(index);
+    fn new(plan: &Plan, images: usize, joined: Vec<bool>) -> Self {
         let mut places: Vec<Place> = (0..plan.values.len())
-            .map(|index| Place::new(plan.shape(value(index)), margin(plan, value(index))))
+            .map(ValueId)
+            .map(|value| match byte_scales(plan, value) {
+                Some(_) => Place::bytes(plan.shape(value)),
+                None => Place::new(plan.shape(value), margin(plan, value)),
+            })
             .collect();
         let mut sizes: Vec<usize> = places.iter().map(|place| images * place.image()).collect();
         let mut lifetimes: Vec<Lifetime> = plan.lifetimes();
@@ -120,7 +160,7 @@ impl Layout {
         }
         let mut sums = vec![0; plan.values.len()];
         for (index, step) in plan.steps.iter().enumerate() {
-            if joined(plan, index) {
+            if joined[index] {
                 // never whole; and what follows is written while the input is still read
                 sizes[step.output.0] = 0;
                 lifetimes[plan.steps[index + 1].output.0].from = index;
@@ -137,7 +177,7 @@ impl Layout {
             place.offset = offset;
         }
         sums.iter_mut().for_each(|area| *area = arena.offsets[*area]);
-        Layout { places, sums, len: arena.len }
+        Layout { places, sums, joined, len: arena.len }
     }
 }
 
@@ -169,7 +209,7 @@ impl Lowering<'_> {
         let macs = self.plan.step_macs(step);
         match &step.operation {
             Operation::Convolution { .. } => self.convolution(step, macs)?,
-            Operation::Depthwise { .. } if joined(self.plan, index) => {
+            Operation::Depthwise { .. } if self.layout.joined[index] => {
                 let next = &self.plan.steps[index + 1];
                 let task = Separable {
                     depthwise: self.depthwise(step)?,
@@ -184,16 +224,24 @@ impl Lowering<'_> {
                 let task = Depth { layer: self.depthwise(step)?, output: self.place(step.output), sums };
                 self.push(task, step.name.clone(), macs);
             }
-            Operation::Pointwise { .. } if index > 0 && joined(self.plan, index - 1) => {}
-            Operation::Pointwise { gate, .. } => {
+            Operation::Pointwise { .. } if index > 0 && self.layout.joined[index - 1] => {}
+            Operation::Pointwise { weights, gate, .. } => {
                 let input = self.place(step.input);
-                if let Some(gate) = gate {
-                    self.scale(step, *gate)?;
+                let tile = match weights {
+                    Weights::F32(_) => self.kernels.tile_rows,
+                    Weights::I8(_) => self.kernels.product_i8.tile_rows,
+                };
+                match step.quantized_input() {
+                    Some(scales) if byte_scales(self.plan, step.input).is_none() => {
+                        self.quantize(step, *gate, scales)?
+                    }
+                    Some(_) => {}
+                    None => gate.map_or(Ok(()), |gate| self.scale(step, gate))?,
                 }
                 if input.margin > 0 {
                     return Err(unsupported(step, "a 1x1 convolution of a map that a depthwise convolution reads too"));
                 }
-                let task = Point { layer: self.pointwise(step), input, tile: self.kernels.tile_rows };
+                let task = Point { layer: self.pointwise(step), input, tile };
                 self.push(task, step.name.clone(), macs);
             }
             Operation::Gate { .. } => self.gate(step, macs),
@@ -248,6 +296,7 @@ impl Lowering<'_> {
             weights: pack::taps(weights, side * side),
             bias: pack::vector(bias),
             activation: lower(*activation),
+            byte_factors: byte_scales(self.plan, step.output).map(byte_factors),
         })
     }
 
@@ -259,22 +308,39 @@ impl Lowering<'_> {
         let inner = self.plan.shape(step.input).channels;
         PointwiseLayer {
             inner,
-            weights: pack::panels(weights, inner, self.kernels.panel),
+            weights: match weights {
+                Weights::F32(weights) => PackedWeights::F32(pack::panels(weights, inner, self.kernels.panel)),
+                Weights::I8(QuantizedWeights { values, scales, .. }) => PackedWeights::I8 {
+                    values: pack::quads(values, inner, self.kernels.product_i8.panel),
+                    scales: pack::vector(scales),
+                },
+            },
             bias: pack::vector(bias),
             output: self.place(step.output),
+            byte_factors: byte_scales(self.plan, step.output).map(byte_factors),
             residual: residual.map(|residual| self.place(residual)),
             activation: lower(*activation),
         }
     }
 
-    fn scale(&mut self, step: &Step, gate: ValueId) -> Result<()> {
-        // done in place: nobody else may want the map as it was
+    /// What changes a step's input in place must not take it from others.
+    fn alone(&self, step: &Step, gate: Option<ValueId>, what: &str) -> Result<()> {
         let others = readers(self.plan, step.input)
-            .filter(|reader| reader.output != step.output && reader.output != gate)
+            .filter(|reader| reader.output != step.output && Some(reader.output) != gate)
             .count();
-        if others > 0 {
-            return Err(unsupported(step, "a gate on a map that other layers read"));
-        }
+        if others > 0 { Err(unsupported(step, &format!("{what} a map that other layers read"))) } else { Ok(()) }
+    }
+
+    fn quantize(&mut self, step: &Step, gate: Option<ValueId>, scales: &[f32]) -> Result<()> {
+        self.alone(step, gate, "a product of bytes of")?;
+        let gate = gate.map(|gate| self.place(gate));
+        let task = Quantize { pixels: self.place(step.input), gate, factors: byte_factors(scales) };
+        self.push(task, format!("{} (bytes)", step.name), 0);
+        Ok(())
+    }
+
+    fn scale(&mut self, step: &Step, gate: ValueId) -> Result<()> {
+        self.alone(step, Some(gate), "a gate on")?;
         let task = Scale { pixels: self.place(step.input), factors: self.place(gate) };
         self.push(task, format!("{} (gate)", step.name), 0);
         Ok(())
@@ -300,6 +366,11 @@ impl Lowering<'_> {
         };
         self.push(task, step.name.clone(), macs);
     }
+}
+
+/// What makes a channel's values whole numbers. What pads the channels is zero, and remains so.
+fn byte_factors(scales: &[f32]) -> Vec<f32> {
+    pack::vector(&scales.iter().map(|scale| scale.recip()).collect::<Vec<_>>())
 }
 
 fn lower(activation: Activation) -> kernels::Activation {

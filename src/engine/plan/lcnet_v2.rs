@@ -1,6 +1,6 @@
 //! PPLCNetV2_base_ShiTu with its BNNeck as steps.
 
-use super::{Activation, Operation, Plan, Shape, Value, ValueId};
+use super::{Activation, Operation, Plan, Shape, Value, ValueId, Weights};
 use crate::Result;
 use crate::model::lcnet_v2::{BlockConfig, DROPOUT, LcNetV2Config, NormFactors, fold_norm};
 use crate::tensors::Tensors;
@@ -98,6 +98,7 @@ impl Builder<'_> {
     ) -> Result<ValueId> {
         let shape = self.plan.shape(input);
         let (weights, bias) = self.conv_norm(&path, &[channels, shape.channels, 1, 1])?;
+        let weights = Weights::F32(weights);
         let operation = Operation::Pointwise { weights, bias, activation: Activation::Relu, gate, residual };
         Ok(self.plan.push(path, operation, input, Shape { channels, ..shape }))
     }
@@ -116,6 +117,7 @@ impl Builder<'_> {
             weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * factor) as f32);
             *bias = (f64::from(*bias) * factor + shift[channel]) as f32;
         }
+        let weights = Weights::F32(weights);
         let operation =
             Operation::Pointwise { weights, bias, activation: Activation::None, gate: None, residual: None };
         self.plan.push("neck.feat_bn".into(), operation, pooled, Shape { height: 1, width: 1, channels });

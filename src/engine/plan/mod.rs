@@ -81,6 +81,46 @@ pub enum Activation {
     Relu,
 }
 
+/// Weights of a matrix product, `[out, in]`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Weights {
+    F32(Vec<f32>),
+    I8(QuantizedWeights),
+}
+
+/// Weights of a product of whole numbers: each channel of the input, which is never negative, is divided by its scale,
+/// rounded and cut to 0..=127, multiplied with `values`, and the sum of an output channel is multiplied by its scale.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantizedWeights {
+    /// `[out, in]`, from -127 to 127.
+    pub values: Vec<i8>,
+    /// What 1 stands for in each output channel's sum of products.
+    pub scales: Vec<f32>,
+    /// What 1 stands for in each channel of the input.
+    pub input_scales: Vec<f32>,
+}
+
+impl Weights {
+    /// Number of weights.
+    #[allow(clippy::len_without_is_empty)] // a layer has weights
+    pub fn len(&self) -> usize {
+        match self {
+            Weights::F32(values) => values.len(),
+            Weights::I8(quantized) => quantized.values.len(),
+        }
+    }
+
+    /// What they take in memory, with their scales.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Weights::F32(values) => 4 * values.len(),
+            Weights::I8(QuantizedWeights { values, scales, input_scales }) => {
+                values.len() + 4 * (scales.len() + input_scales.len())
+            }
+        }
+    }
+}
+
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
@@ -90,7 +130,7 @@ pub enum Operation {
     Depthwise { side: usize, stride: usize, weights: Vec<f32>, bias: Vec<f32>, activation: Activation },
     /// A matrix product at each pixel: weights `[out, in]`.
     Pointwise {
-        weights: Vec<f32>,
+        weights: Weights,
         bias: Vec<f32>,
         activation: Activation,
         /// A factor for each channel of the input, one pixel large.
@@ -170,9 +210,8 @@ impl Plan {
     pub fn step_macs(&self, step: &Step) -> u64 {
         let pixels = self.shape(step.output).pixels();
         let per_pixel = match &step.operation {
-            Operation::Convolution { weights, .. }
-            | Operation::Depthwise { weights, .. }
-            | Operation::Pointwise { weights, .. } => weights.len(),
+            Operation::Convolution { weights, .. } | Operation::Depthwise { weights, .. } => weights.len(),
+            Operation::Pointwise { weights, .. } => weights.len(),
             Operation::Gate { reduce, expand, .. } => reduce.len() + expand.len(),
             Operation::Mean => 0,
         };
@@ -212,12 +251,34 @@ impl Step {
         [Some(self.input), gate, residual].into_iter().flatten()
     }
 
+    /// What 1 stands for in each channel of the input, where the step multiplies whole numbers.
+    pub fn quantized_input(&self) -> Option<&[f32]> {
+        match &self.operation {
+            Operation::Pointwise { weights: Weights::I8(quantized), .. } => Some(&quantized.input_scales),
+            _ => None,
+        }
+    }
+
+    /// Whether the input is multiplied by a gate's factors first.
+    pub fn is_gated(&self) -> bool {
+        matches!(self.operation, Operation::Pointwise { gate: Some(_), .. })
+    }
+
+    /// What weights and biases take in memory, with the scales of whole numbers, in bytes.
+    pub fn parameter_bytes(&self) -> usize {
+        match &self.operation {
+            Operation::Pointwise { weights, bias, .. } => weights.bytes() + 4 * bias.len(),
+            _ => 4 * self.parameters(),
+        }
+    }
+
     /// Weights and biases, in values.
     pub fn parameters(&self) -> usize {
         match &self.operation {
-            Operation::Convolution { weights, bias, .. }
-            | Operation::Depthwise { weights, bias, .. }
-            | Operation::Pointwise { weights, bias, .. } => weights.len() + bias.len(),
+            Operation::Convolution { weights, bias, .. } | Operation::Depthwise { weights, bias, .. } => {
+                weights.len() + bias.len()
+            }
+            Operation::Pointwise { weights, bias, .. } => weights.len() + bias.len(),
             Operation::Gate { reduce, reduce_bias, expand, expand_bias } => {
                 reduce.len() + reduce_bias.len() + expand.len() + expand_bias.len()
             }

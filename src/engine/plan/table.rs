@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Activation, Operation, Plan, Shape, Step};
+use super::{Activation, Operation, Plan, Shape, Step, Weights};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -15,18 +15,17 @@ impl fmt::Display for Plan {
                 f,
                 "{index:>3}  {name:32} {:28} {shapes:>28} {:>10} {:>8.2}",
                 step.to_string(),
-                kibibytes(step.parameters()),
+                kibibytes(step.parameter_bytes()),
                 2e-6 * self.step_macs(step) as f64,
             )?;
         }
-        let parameters = self.steps.iter().map(Step::parameters).sum();
-        write!(f, "     {:90} {:>10} {:>8.2}", "in all", kibibytes(parameters), 2e-6 * self.macs() as f64)
+        let bytes = self.steps.iter().map(Step::parameter_bytes).sum();
+        write!(f, "     {:90} {:>10} {:>8.2}", "in all", kibibytes(bytes), 2e-6 * self.macs() as f64)
     }
 }
 
-/// `values` of four bytes.
-fn kibibytes(values: usize) -> String {
-    format!("{:.1} KiB", 4.0 * values as f64 / 1024.0)
+fn kibibytes(bytes: usize) -> String {
+    format!("{:.1} KiB", bytes as f64 / 1024.0)
 }
 
 impl fmt::Display for Shape {
@@ -46,10 +45,11 @@ impl fmt::Display for Step {
             Operation::Depthwise { side, stride: by, activation, .. } => {
                 write!(f, "depthwise {side}x{side}{}{}", stride(*by), after(*activation))
             }
-            Operation::Pointwise { activation, gate, residual, .. } => {
+            Operation::Pointwise { weights, activation, gate, residual, .. } => {
+                let dtype = if matches!(weights, Weights::I8(_)) { " i8" } else { "" };
                 let gate = if gate.is_some() { "gate + " } else { "" };
                 let residual = if residual.is_some() { " + residual" } else { "" };
-                write!(f, "{gate}1x1{}{residual}", after(*activation))
+                write!(f, "{gate}1x1{dtype}{}{residual}", after(*activation))
             }
             Operation::Gate { .. } => f.write_str("mean + fc + relu + fc + sigmoid"),
             Operation::Mean => f.write_str("mean"),

@@ -30,7 +30,7 @@ pub(in super::super) struct Depthwise {
     pub input_pixel: usize,
     /// Values from an input row to the next.
     pub input_row: usize,
-    pub output: *mut f32,
+    pub output: Target,
     /// Values from an output pixel to the next.
     pub output_pixel: usize,
     /// Values from an output row to the next.
@@ -44,6 +44,14 @@ pub(in super::super) struct Depthwise {
     pub activation: Activation,
     /// Where each channel's sum over the rows is left, unless null: `channels` values.
     pub sums: *mut f32,
+}
+
+/// Where an output goes, and as what.
+#[derive(Clone, Copy)]
+pub(in super::super) enum Target {
+    F32(*mut f32),
+    /// Multiplied by the factor of its channel, rounded and cut to 0..=127.
+    U7(*mut u8, *const f32),
 }
 
 /// Runs a convolution with kernels of `SIDE` x `SIDE`, `PIXELS` neighbours at a time.
@@ -129,7 +137,7 @@ unsafe fn pixels<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE:
 ) {
     unsafe {
         let input = taps.input.add(x * STRIDE * work.input_pixel);
-        let output = work.output.add(y * work.output_row + x * work.output_pixel);
+        let output = y * work.output_row + x * work.output_pixel;
         let mut channel = start;
         while channel < end {
             let mut sums = [V::load(work.bias.add(channel)); PIXELS];
@@ -150,7 +158,11 @@ unsafe fn pixels<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE:
             let mut total = V::splat(0.0);
             for (pixel, sum) in sums.into_iter().enumerate() {
                 let value = work.activation.apply(sum);
-                value.store(output.add(pixel * work.output_pixel + channel));
+                let at = output + pixel * work.output_pixel + channel;
+                match work.output {
+                    Target::F32(to) => value.store(to.add(at)),
+                    Target::U7(to, factors) => value.mul(V::load(factors.add(channel))).store_u7(to.add(at)),
+                }
                 total = total.add(value);
             }
             if !work.sums.is_null() {

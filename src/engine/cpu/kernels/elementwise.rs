@@ -51,3 +51,34 @@ pub(in super::super) unsafe fn sum<V: Lanes>(
         channel += V::COUNT;
     }
 }
+
+/// Makes pixels whole numbers: each value times its channel's factor and, where there is a gate, the gate's, rounded and
+/// cut to 0..=127. The bytes of a pixel take the place of the start of its values.
+///
+/// # Safety
+/// As [`scale`]; `gate` as `factors`.
+#[inline(always)]
+pub(in super::super) unsafe fn quantize<V: Lanes>(
+    pixels: *mut f32,
+    count: usize,
+    stride: usize,
+    channels: usize,
+    factors: *const f32,
+    gate: Option<*const f32>,
+) {
+    for pixel in 0..count {
+        let mut channel = 0;
+        while channel < channels {
+            unsafe {
+                let from = pixels.add(pixel * stride);
+                let mut factor = V::load(factors.add(channel));
+                if let Some(gate) = gate {
+                    factor = factor.mul(V::load(gate.add(channel)));
+                }
+                // never beyond what has been read
+                V::load(from.add(channel)).mul(factor).store_u7(from.cast::<u8>().add(channel));
+            }
+            channel += V::COUNT;
+        }
+    }
+}

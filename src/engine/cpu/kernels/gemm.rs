@@ -29,9 +29,9 @@ pub(in super::super) struct Gemm {
 
 /// Where consecutive pixels lie: image rows may be followed by a margin.
 #[derive(Clone, Copy)]
-pub(in super::super) struct Pixels {
+pub(in super::super) struct Pixels<T = f32> {
     /// The first pixel.
-    pub start: *mut f32,
+    pub start: *mut T,
     /// Values from a pixel to the next.
     pub stride: usize,
     /// Pixels of an image row from the first pixel on; later rows have `width`.
@@ -42,15 +42,15 @@ pub(in super::super) struct Pixels {
     pub margin: usize,
 }
 
-impl Pixels {
+impl<T> Pixels<T> {
     /// Pixels one after the other, without margins.
-    pub fn contiguous(start: *mut f32, stride: usize) -> Self {
+    pub fn contiguous(start: *mut T, stride: usize) -> Self {
         Pixels { start, stride, first: usize::MAX, width: usize::MAX, margin: 0 }
     }
 
     /// The place of the first pixel; then `self` starts at the next one.
     #[inline(always)]
-    unsafe fn advance(&mut self) -> *mut f32 {
+    pub(super) unsafe fn advance(&mut self) -> *mut T {
         let here = self.start;
         self.start = self.start.wrapping_add(self.stride);
         self.first -= 1;

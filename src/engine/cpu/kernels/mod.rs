@@ -8,14 +8,16 @@ mod convolution;
 mod depthwise;
 mod elementwise;
 mod gemm;
+mod gemm_i8;
 #[cfg(test)]
 mod tests;
 
 pub(super) use convolution::Convolution;
-pub(super) use depthwise::Depthwise;
+pub(super) use depthwise::{Depthwise, Target};
 pub(super) use gemm::{Gemm, Pixels};
+pub(super) use gemm_i8::{GemmI8, Output};
 
-use super::lanes::Lanes;
+use super::lanes::{self, Lanes};
 
 /// Channels are padded to a multiple of this: the lanes of the widest instruction set.
 pub(super) const CHANNELS: usize = 16;
@@ -51,19 +53,82 @@ pub(super) struct Kernels {
     /// Rows of a matrix tile: work is best cut in multiples of it.
     pub tile_rows: usize,
     pub gemm: unsafe fn(&Gemm),
+    pub product_i8: ProductI8,
     pub convolution: unsafe fn(&Convolution),
     pub depthwise_3x3: unsafe fn(&Depthwise),
     pub depthwise_5x5: unsafe fn(&Depthwise),
     /// Pixels, their number and stride, channels, factors.
     pub scale: unsafe fn(*mut f32, usize, usize, usize, *const f32),
+    /// Pixels, their number and stride, channels, factors, a gate's factors.
+    pub quantize: unsafe fn(*mut f32, usize, usize, usize, *const f32, Option<*const f32>),
     /// Pixels, their number and stride, channels, sums.
     pub sum: unsafe fn(*const f32, usize, usize, usize, *mut f32),
 }
 
+/// The matrix product of 8-bit values, compiled for one instruction set: processors with the same lanes have several
+/// ways to multiply bytes.
+///
+/// # Safety
+/// As [`Kernels`].
+#[derive(Clone, Copy)]
+pub(super) struct ProductI8 {
+    /// The instructions that multiply.
+    pub name: &'static str,
+    /// Columns of a panel of packed weights.
+    pub panel: usize,
+    /// Rows of a tile.
+    pub tile_rows: usize,
+    pub gemm: unsafe fn(&GemmI8),
+}
+
+/// Compiles the product of 8-bit values for one instruction set.
+macro_rules! compile_i8 {
+    ($set:ident, $name:expr, $dot:ty, rows: $rows:literal, vectors: $vectors:literal $(, $features:literal)?) => {
+        mod $set {
+            use super::super::lanes::{Dot, Lanes};
+            use super::*;
+
+            pub(super) const PRODUCT: ProductI8 = ProductI8 {
+                name: $name,
+                panel: $vectors * <$dot as Dot>::Lanes::COUNT,
+                tile_rows: $rows,
+                gemm: multiply,
+            };
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn multiply(work: &GemmI8) {
+                unsafe { gemm_i8::gemm_i8::<$dot, $rows, $vectors>(work) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+compile_i8!(avx512_vnni, "avx512-vnni", lanes::Avx512VnniDot, rows: 14, vectors: 2, "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma");
+#[cfg(target_arch = "x86_64")]
+compile_i8!(avx512_bytes, "avx512-maddubs", lanes::Avx512Dot, rows: 12, vectors: 2, "avx512f,avx512bw,avx512vl,avx2,fma");
+#[cfg(target_arch = "x86_64")]
+compile_i8!(avx_vnni, "avx-vnni", lanes::AvxVnniDot, rows: 6, vectors: 2, "avxvnni,avx2,fma");
+#[cfg(target_arch = "x86_64")]
+compile_i8!(avx2_bytes, "avx2-maddubs", lanes::Avx2Dot, rows: 5, vectors: 2, "avx2,fma");
+#[cfg(target_arch = "aarch64")]
+compile_i8!(neon_dot_product, "neon-dotprod", lanes::NeonDotProduct, rows: 6, vectors: 4, "neon,dotprod");
+#[cfg(target_arch = "aarch64")]
+compile_i8!(neon_bytes, "neon", lanes::NeonDot, rows: 4, vectors: 2, "neon");
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
+compile_i8!(simd128_bytes, "relaxed-simd", lanes::WholeDot, rows: 4, vectors: 2);
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
+compile_i8!(simd128_halves, "relaxed-simd-halves", lanes::HalvesDot, rows: 3, vectors: 2);
+// two registers for each column's sums
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
+compile_i8!(simd128_bytes, "simd128", lanes::Simd128Dot, rows: 2, vectors: 2);
+#[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
+compile_i8!(scalar_bytes, "scalar", lanes::ScalarDot, rows: 4, vectors: 2);
+
 /// Compiles every kernel for one instruction set.
 macro_rules! compile {
-    ($set:ident, $name:expr, $lanes:ty, rows: $rows:literal, vectors: $vectors:literal, pixels: $pixels:literal
-     $(, $features:literal)?) => {
+    ($set:ident, $name:expr, $lanes:ty, rows: $rows:literal, vectors: $vectors:literal, pixels: $pixels:literal,
+     product_i8: $product:ident $(, $features:literal)?) => {
         mod $set {
             use super::super::lanes::Lanes;
             use super::*;
@@ -73,10 +138,12 @@ macro_rules! compile {
                 panel: $vectors * <$lanes as Lanes>::COUNT,
                 tile_rows: $rows,
                 gemm: multiply,
+                product_i8: super::$product::PRODUCT,
                 convolution: convolve,
                 depthwise_3x3,
                 depthwise_5x5,
                 scale,
+                quantize,
                 sum,
             };
 
@@ -101,6 +168,17 @@ macro_rules! compile {
                 unsafe { elementwise::scale::<$lanes>(pixels, count, stride, channels, factors) }
             }
             $(#[target_feature(enable = $features)])?
+            unsafe fn quantize(
+                pixels: *mut f32,
+                count: usize,
+                stride: usize,
+                channels: usize,
+                factors: *const f32,
+                gate: Option<*const f32>,
+            ) {
+                unsafe { elementwise::quantize::<$lanes>(pixels, count, stride, channels, factors, gate) }
+            }
+            $(#[target_feature(enable = $features)])?
             unsafe fn sum(pixels: *const f32, count: usize, stride: usize, channels: usize, sums: *mut f32) {
                 unsafe { elementwise::sum::<$lanes>(pixels, count, stride, channels, sums) }
             }
@@ -110,17 +188,17 @@ macro_rules! compile {
 
 // Tiles are as large as the registers allow. 14 rows, because the maps of a 224-pixel input are 112, 56, 28 and 14 wide.
 #[cfg(target_arch = "x86_64")]
-compile!(avx512, "avx512", super::super::lanes::Avx512, rows: 14, vectors: 2, pixels: 7, "avx512f,avx512bw,avx512vl,avx2,fma");
+compile!(avx512, "avx512", super::super::lanes::Avx512, rows: 14, vectors: 2, pixels: 7, product_i8: avx512_bytes, "avx512f,avx512bw,avx512vl,avx2,fma");
 #[cfg(target_arch = "x86_64")]
-compile!(avx2, "avx2", super::super::lanes::Avx2, rows: 6, vectors: 2, pixels: 4, "avx2,fma");
+compile!(avx2, "avx2", super::super::lanes::Avx2, rows: 6, vectors: 2, pixels: 4, product_i8: avx2_bytes, "avx2,fma");
 #[cfg(target_arch = "aarch64")]
-compile!(neon, "neon", super::super::lanes::Neon, rows: 6, vectors: 4, pixels: 7, "neon");
+compile!(neon, "neon", super::super::lanes::Neon, rows: 6, vectors: 4, pixels: 7, product_i8: neon_bytes, "neon");
 // Engines on x86-64 have 15 registers to give; larger tiles spill.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-compile!(simd128, SIMD128_NAME, super::super::lanes::Simd128, rows: 2, vectors: 4, pixels: 7);
+compile!(simd128, SIMD128_NAME, super::super::lanes::Simd128, rows: 2, vectors: 4, pixels: 7, product_i8: simd128_bytes);
 // A browser with SIMD needs it only for tests.
 #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
-compile!(scalar, "scalar", super::super::lanes::Scalar, rows: 4, vectors: 2, pixels: 2);
+compile!(scalar, "scalar", super::super::lanes::Scalar, rows: 4, vectors: 2, pixels: 2, product_i8: scalar_bytes);
 
 /// Which of WebAssembly's two builds this is.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -137,18 +215,29 @@ impl Kernels {
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vl")
             {
-                available.push(avx512::KERNELS);
+                let vnni = is_x86_feature_detected!("avx512vnni");
+                let product_i8 = if vnni { avx512_vnni::PRODUCT } else { avx512_bytes::PRODUCT };
+                available.push(Kernels { product_i8, ..avx512::KERNELS });
             }
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                available.push(avx2::KERNELS);
+                let vnni = is_x86_feature_detected!("avxvnni");
+                let product_i8 = if vnni { avx_vnni::PRODUCT } else { avx2_bytes::PRODUCT };
+                available.push(Kernels { product_i8, ..avx2::KERNELS });
             }
         }
         #[cfg(target_arch = "aarch64")]
         if std::arch::is_aarch64_feature_detected!("neon") {
-            available.push(neon::KERNELS);
+            let dot_product = std::arch::is_aarch64_feature_detected!("dotprod");
+            let product_i8 = if dot_product { neon_dot_product::PRODUCT } else { neon_bytes::PRODUCT };
+            available.push(Kernels { product_i8, ..neon::KERNELS });
         }
-        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
         available.push(simd128::KERNELS);
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
+        {
+            let product_i8 = if lanes::halves_are_faster() { simd128_halves::PRODUCT } else { simd128_bytes::PRODUCT };
+            available.push(Kernels { product_i8, ..simd128::KERNELS });
+        }
         #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
         available.push(scalar::KERNELS);
         available

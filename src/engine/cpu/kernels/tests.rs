@@ -179,7 +179,7 @@ proptest! {
                     first: (first * stride) as isize - reach as isize,
                     input_pixel: input.stride,
                     input_row: input.row(),
-                    output: unsafe { output.values.as_mut_ptr().add(start + channel) },
+                    output: Target::F32(unsafe { output.values.as_mut_ptr().add(start + channel) }),
                     output_pixel: output.stride,
                     output_row,
                     weights: unsafe { taps.as_ptr().add(channel) },

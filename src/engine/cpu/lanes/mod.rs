@@ -1,4 +1,5 @@
-//! One vector register of `f32`, on each instruction set: kernels are written once over [`Lanes`].
+//! One vector register, on each instruction set: kernels are written once over [`Lanes`], those for 8-bit products over
+//! [`Dot`].
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -10,13 +11,42 @@ mod wasm;
 mod x86;
 
 #[cfg(target_arch = "aarch64")]
-pub(super) use neon::Neon;
+pub(super) use neon::{Neon, NeonDot, NeonDotProduct};
 #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
-pub(super) use scalar::Scalar;
+pub(super) use scalar::{Scalar, ScalarDot};
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub(super) use wasm::Simd128;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
+pub(super) use wasm::Simd128Dot;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
+pub(super) use wasm::{HalvesDot, WholeDot, halves_are_faster};
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Avx2, Avx512};
+pub(super) use x86::{Avx2, Avx2Dot, Avx512, Avx512Dot, Avx512VnniDot, AvxVnniDot};
+
+/// Sums of products of 8-bit values, for as many columns of a matrix as [`Lanes`](Self::Lanes) has values.
+///
+/// The sums are exact, and so the same on every instruction set, as long as they fit 32 bits and no activation is above
+/// 127: sums of two products then fit the 16 bits that some instruction sets keep them in.
+///
+/// # Safety
+/// As [`Lanes`]. Pointers must be valid for what is read; they need no alignment.
+pub(super) trait Dot: Copy {
+    /// What the sums become.
+    type Lanes: Lanes;
+    /// Four consecutive activations of a pixel.
+    type Quad: Copy;
+    /// Weights for four activations: four for each column, column after column.
+    type Weights: Copy;
+
+    unsafe fn zero() -> Self;
+    /// Reads four activations, from 0 to 127.
+    unsafe fn quad(from: *const u8) -> Self::Quad;
+    /// Reads four weights for each column.
+    unsafe fn weights(from: *const i8) -> Self::Weights;
+    /// Adds the products.
+    unsafe fn add(self, quad: Self::Quad, weights: Self::Weights) -> Self;
+    unsafe fn to_lanes(self) -> Self::Lanes;
+}
 
 /// A vector register of `f32`.
 ///
@@ -45,6 +75,9 @@ pub(super) trait Lanes: Copy {
     unsafe fn round(self) -> Self;
     /// `2^self` of whole numbers from -126 to 127.
     unsafe fn exp2_whole(self) -> Self;
+    /// Stores each value as a byte: rounded to the nearest whole number, ties to even, and cut to 0..=127; NaN as any of
+    /// these.
+    unsafe fn store_u7(self, to: *mut u8);
     /// The sum of all values.
     unsafe fn sum(self) -> f32;
     /// The largest of all values.

@@ -1,5 +1,8 @@
+mod dot;
+
 use core::arch::aarch64::*;
 
+pub(in super::super) use self::dot::{NeonDot, NeonDotProduct};
 use super::Lanes;
 
 /// AArch64's NEON: 32 registers of 4.
@@ -59,6 +62,15 @@ impl Lanes for Neon {
         unsafe {
             let exponent = vaddq_s32(vcvtnq_s32_f32(self.0), vdupq_n_s32(127));
             Neon(vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_u7(self, to: *mut u8) {
+        unsafe {
+            let cut = vminq_f32(vmaxq_f32(self.0, vdupq_n_f32(0.0)), vdupq_n_f32(127.0));
+            let words = vmovn_u32(vcvtnq_u32_f32(cut));
+            let bytes = vmovn_u16(vcombine_u16(words, words));
+            vst1_lane_u32::<0>(to.cast(), vreinterpret_u32_u8(bytes));
         }
     }
     #[inline(always)]

@@ -1,3 +1,6 @@
+mod dot;
+
+pub(in super::super) use self::dot::ScalarDot;
 use super::Lanes;
 
 /// One value at a time: the reference the others are tested against, and what runs where there is no SIMD.
@@ -56,6 +59,10 @@ impl Lanes for Scalar {
     #[inline(always)]
     unsafe fn exp2_whole(self) -> Self {
         Scalar(f32::from_bits(((self.0 as i32 + 127) as u32) << 23))
+    }
+    #[inline(always)]
+    unsafe fn store_u7(self, to: *mut u8) {
+        unsafe { to.write(self.0.clamp(0.0, 127.0).round_ties_even() as u8) }
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {

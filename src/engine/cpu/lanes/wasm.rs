@@ -1,5 +1,11 @@
+mod dot;
+
 use core::arch::wasm32::*;
 
+#[cfg(not(target_feature = "relaxed-simd"))]
+pub(in super::super) use self::dot::Simd128Dot;
+#[cfg(target_feature = "relaxed-simd")]
+pub(in super::super) use self::dot::{HalvesDot, WholeDot, halves_are_faster};
 use super::Lanes;
 
 /// WebAssembly's simd128, with the fused multiply-add of relaxed SIMD where that is compiled in: registers of 4.
@@ -65,6 +71,16 @@ impl Lanes for Simd128 {
     unsafe fn exp2_whole(self) -> Self {
         let exponent = i32x4_add(i32x4_trunc_sat_f32x4(self.0), i32x4_splat(127));
         Simd128(i32x4_shl(exponent, 23))
+    }
+    #[inline(always)]
+    unsafe fn store_u7(self, to: *mut u8) {
+        unsafe {
+            let cut = f32x4_pmin(f32x4_pmax(self.0, f32x4_splat(0.0)), f32x4_splat(127.0));
+            // adding 2^23 rounds, and leaves the whole number in the lowest bits: shorter than a conversion
+            let whole = f32x4_add(cut, f32x4_splat(8_388_608.0));
+            let bytes = i8x16_shuffle::<0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12>(whole, whole);
+            v128_store32_lane::<0>(bytes, to.cast());
+        }
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {

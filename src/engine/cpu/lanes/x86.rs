@@ -1,5 +1,8 @@
+mod dot;
+
 use std::arch::x86_64::*;
 
+pub(in super::super) use self::dot::{Avx2Dot, Avx512Dot, Avx512VnniDot, AvxVnniDot};
 use super::Lanes;
 
 /// AVX-512 F, BW, VL: 32 registers of 16.
@@ -59,6 +62,13 @@ impl Lanes for Avx512 {
         unsafe {
             let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
             Avx512(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_u7(self, to: *mut u8) {
+        unsafe {
+            let cut = _mm512_min_ps(_mm512_max_ps(self.0, _mm512_setzero_ps()), _mm512_set1_ps(127.0));
+            _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(cut)));
         }
     }
     #[inline(always)]
@@ -128,6 +138,15 @@ impl Lanes for Avx2 {
         unsafe {
             let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
             Avx2(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_u7(self, to: *mut u8) {
+        unsafe {
+            let cut = _mm256_min_ps(_mm256_max_ps(self.0, _mm256_setzero_ps()), _mm256_set1_ps(127.0));
+            let whole = _mm256_cvtps_epi32(cut);
+            let words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256::<1>(whole));
+            _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
         }
     }
     #[inline(always)]

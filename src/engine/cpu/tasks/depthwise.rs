@@ -1,6 +1,6 @@
 use std::ptr::null_mut;
 
-use super::super::kernels::{Activation, Depthwise};
+use super::super::kernels::{Activation, Depthwise, Target};
 use super::super::memory::Place;
 use super::{Run, Task};
 
@@ -20,6 +20,8 @@ pub(in super::super) struct Layer {
     pub weights: Vec<f32>,
     pub bias: Vec<f32>,
     pub activation: Activation,
+    /// Where the output is kept as bytes: what its channels are multiplied by.
+    pub byte_factors: Option<Vec<f32>>,
 }
 
 /// Where rows of an output go.
@@ -31,7 +33,9 @@ pub(super) struct Rows {
     /// The first channel and how many there are.
     pub channel: usize,
     pub channels: usize,
+    /// The first pixel.
     pub start: *mut f32,
+    /// Values of four bytes from a pixel to the next, and from a row to the next.
     pub pixel: usize,
     pub row: usize,
     pub sums: *mut f32,
@@ -49,6 +53,13 @@ impl Layer {
         unsafe {
             // the input's margins are at least `reach` wide
             let input = run.pixel(&self.input, rows.image, 0, 0).sub(reach * self.input.stride);
+            let (output, unit) = match &self.byte_factors {
+                None => (Target::F32(rows.start.add(rows.channel)), 1),
+                Some(factors) => {
+                    let start = rows.start.cast::<u8>().add(rows.channel);
+                    (Target::U7(start, factors.as_ptr().add(rows.channel)), size_of::<f32>())
+                }
+            };
             kernel(&Depthwise {
                 height: rows.height,
                 width: rows.width,
@@ -61,9 +72,9 @@ impl Layer {
                 first: (rows.first * self.stride) as isize - reach as isize,
                 input_pixel: self.input.stride,
                 input_row: self.input.row(),
-                output: rows.start,
-                output_pixel: rows.pixel,
-                output_row: rows.row,
+                output,
+                output_pixel: unit * rows.pixel,
+                output_row: unit * rows.row,
                 weights: self.weights.as_ptr().add(rows.channel),
                 bias: self.bias.as_ptr().add(rows.channel),
                 activation: self.activation,
@@ -120,7 +131,7 @@ impl Task for Depth {
                 width: self.output.width,
                 channel,
                 channels: CHANNELS.min(self.output.channels - channel),
-                start: run.pixel(&self.output, image, first, 0).add(channel),
+                start: run.pixel(&self.output, image, first, 0),
                 pixel: self.output.stride,
                 row: self.output.row(),
                 sums: match self.sums {

@@ -70,6 +70,35 @@ impl Task for Gate {
     }
 }
 
+/// Makes a map's values bytes, in place: multiplied by factors of their channels, and by a gate's, if there is a gate.
+///
+/// Its pixels stay as far apart as they were.
+pub(in super::super) struct Quantize {
+    pub pixels: Place,
+    pub gate: Option<Place>,
+    pub factors: Vec<f32>,
+}
+
+impl Task for Quantize {
+    fn chunks(&self, images: usize) -> usize {
+        images * self.pixels.height
+    }
+
+    unsafe fn run(&self, run: &Run, _: *mut f32, chunk: usize) {
+        let (image, y) = (chunk / self.pixels.height, chunk % self.pixels.height);
+        unsafe {
+            (run.kernels.quantize)(
+                run.pixel(&self.pixels, image, y, 0),
+                self.pixels.width,
+                self.pixels.stride,
+                self.pixels.channels,
+                self.factors.as_ptr(),
+                self.gate.as_ref().map(|gate| run.pixel(gate, image, 0, 0).cast_const()),
+            );
+        }
+    }
+}
+
 /// Multiplies a map's channels by a gate's factors, in place.
 pub(in super::super) struct Scale {
     pub pixels: Place,

@@ -12,10 +12,10 @@ mod separable;
 
 pub(super) use convolution::Convolve;
 pub(super) use depthwise::{Depth, Layer as DepthwiseLayer};
-pub(super) use gate::{Gate, Scale};
+pub(super) use gate::{Gate, Quantize, Scale};
 pub(super) use mean::Mean;
 pub(super) use planes::Planes;
-pub(super) use pointwise::{Layer as PointwiseLayer, Point};
+pub(super) use pointwise::{Layer as PointwiseLayer, Point, Weights as PackedWeights};
 pub(super) use separable::Separable;
 
 use super::kernels::Kernels;
@@ -29,6 +29,11 @@ pub(super) trait Task: Send + Sync {
     /// Values of memory of its own that each thread must bring.
     fn scratch(&self) -> usize {
         0
+    }
+
+    /// Where a matrix product reads.
+    fn input(&self) -> Option<&Place> {
+        None
     }
 
     /// Does one piece of the work.

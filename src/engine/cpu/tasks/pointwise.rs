@@ -1,5 +1,6 @@
-use super::super::kernels::{Activation, Gemm, Pixels};
+use super::super::kernels::{Activation, Gemm, GemmI8, Output, Pixels};
 use super::super::memory::Place;
+use super::super::pack;
 use super::{Run, Task};
 
 /// Columns that are one chunk: a multiple of every panel's width.
@@ -19,11 +20,24 @@ pub(in super::super) struct Point {
 /// The weights of a matrix product and where its output goes.
 pub(in super::super) struct Layer {
     pub inner: usize,
-    pub weights: Vec<f32>,
+    pub weights: Weights,
     pub bias: Vec<f32>,
     pub output: Place,
+    /// Where the output is kept as bytes: what its channels are multiplied by. Only products of bytes have such.
+    pub byte_factors: Option<Vec<f32>>,
     pub residual: Option<Place>,
     pub activation: Activation,
+}
+
+/// Packed weights.
+pub(in super::super) enum Weights {
+    F32(Vec<f32>),
+    /// The input is bytes too.
+    I8 {
+        values: Vec<i8>,
+        /// What 1 stands for in each output channel's sum of products.
+        scales: Vec<f32>,
+    },
 }
 
 impl Layer {
@@ -37,31 +51,58 @@ impl Layer {
         (column, columns): (usize, usize),
     ) {
         unsafe {
-            (run.kernels.gemm)(&Gemm {
-                rows: count,
-                inner: self.inner,
-                columns,
-                input: input.0,
-                input_stride: input.1,
-                weights: self.weights.as_ptr().add(column * self.inner),
-                bias: self.bias.as_ptr().add(column),
-                output: pixels(run, &self.output, image, first, column),
-                residual: self.residual.as_ref().map(|residual| pixels(run, residual, image, first, column)),
-                activation: self.activation,
-            });
+            let bias = self.bias.as_ptr().add(column);
+            let residual = self.residual.as_ref().map(|residual| pixels(run, residual, image, first, column));
+            match &self.weights {
+                Weights::F32(weights) => (run.kernels.gemm)(&Gemm {
+                    rows: count,
+                    inner: self.inner,
+                    columns,
+                    input: input.0,
+                    input_stride: input.1,
+                    weights: weights.as_ptr().add(column * self.inner),
+                    bias,
+                    output: pixels(run, &self.output, image, first, column),
+                    residual,
+                    activation: self.activation,
+                }),
+                Weights::I8 { values, scales } => {
+                    let inner = pack::quads_inner(self.inner);
+                    (run.kernels.product_i8.gemm)(&GemmI8 {
+                        rows: count,
+                        inner,
+                        columns,
+                        input: input.0.cast(),
+                        input_stride: size_of::<f32>() * input.1,
+                        weights: values.as_ptr().add(column * inner),
+                        scales: scales.as_ptr().add(column),
+                        bias,
+                        output: match &self.byte_factors {
+                            None => Output::F32(pixels(run, &self.output, image, first, column)),
+                            Some(factors) => {
+                                let to = pixels(run, &self.output, image, first, column);
+                                Output::U7(to, factors.as_ptr().add(column))
+                            }
+                        },
+                        residual,
+                        activation: self.activation,
+                    });
+                }
+            }
         }
     }
 }
 
-/// The pixels of a map from one on.
-unsafe fn pixels(run: &Run, place: &Place, image: usize, first: usize, column: usize) -> Pixels {
+/// The pixels of a map of `T` from one on.
+unsafe fn pixels<T>(run: &Run, place: &Place, image: usize, first: usize, column: usize) -> Pixels<T> {
     let (y, x) = (first / place.width, first % place.width);
+    let unit = size_of::<f32>() / size_of::<T>();
     Pixels {
-        start: unsafe { run.pixel(place, image, y, x).add(column) },
-        stride: place.stride,
+        start: unsafe { run.pixel(place, image, y, x).cast::<T>().add(column) },
+        stride: unit * place.stride,
         first: place.width - x,
         width: place.width,
-        margin: 2 * place.margin * place.stride,
+        margin: unit * 2 * place.margin * place.stride,
     }
 }
 
@@ -81,6 +122,10 @@ impl Point {
 }
 
 impl Task for Point {
+    fn input(&self) -> Option<&Place> {
+        Some(&self.input)
+    }
+
     fn chunks(&self, images: usize) -> usize {
         let (maps, pixels) = self.maps(images);
         maps * pixels.div_ceil(self.block(pixels)) * self.layer.output.channels.div_ceil(COLUMNS)
