@@ -68,6 +68,34 @@ fn convert_writes_a_file_that_says_the_same() {
     }
 }
 
+/// A quarter of the size, calibrated on photos; what has been calibrated can be written again without.
+#[test]
+fn convert_calibrates_for_i8() {
+    let (Some(models), Some(photos)) = (shared("golden/models"), shared("golden/features/inputs")) else { return };
+    let folder = temp_dir::TempDir::new().unwrap();
+    let source = models.join("PP-ShiTuV2_rec_infer_pir");
+    let (first, second) = (folder.path().join("1.safetensors"), folder.path().join("2.safetensors"));
+    let convert = |source: &std::path::Path, target: &std::path::Path, more: &[&str]| {
+        finish(program().args(["model", "convert"]).arg(source).arg("--output").arg(target).args(more))
+    };
+    convert(&source, &first, &["--dtype", "i8"]).fails(2, &["not been calibrated", "--calibrate"]);
+    convert(&source, &first, &["--calibrate", text(&photos)]).fails(2, &["--dtype i8"]);
+    let nothing = folder.path().join("notes.png");
+    std::fs::write(&nothing, "no image").unwrap();
+    convert(&source, &first, &["--dtype", "i8", "--calibrate", text(&nothing)]).fails(2, &["none of the 1 inputs"]);
+
+    convert(&source, &first, &["--dtype", "i8", "--calibrate", text(&photos), text(&nothing)]).good();
+    let bytes = std::fs::metadata(&first).unwrap().len();
+    assert!((4_575_616..5_000_000).contains(&bytes), "{bytes}");
+    let info: Value = serde_json::from_str(&run(["model", "info", text(&first), "--json"]).good()).unwrap();
+    assert_eq!((&info["parameters"], &info["form"]), (&Value::from(4_575_616), &Value::from("deploy")));
+    let dtypes =
+        |dtype: &str| info["tensors"].as_array().unwrap().iter().filter(|tensor| tensor["dtype"] == dtype).count();
+    assert_eq!(dtypes("int8"), 19 + 12 + 1, "1x1 convolutions, gates, the last layer");
+    convert(&first, &second, &["--dtype", "i8"]).good();
+    assert_eq!(std::fs::metadata(&second).unwrap().len(), bytes);
+}
+
 #[test]
 fn convert_leaves_what_is_there() {
     let Some(models) = shared("golden/models") else { return };

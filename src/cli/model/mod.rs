@@ -1,5 +1,6 @@
 //! `image-feature model`: look at model files and convert them.
 
+mod calibrate;
 mod convert;
 mod info;
 mod list;

@@ -2,7 +2,7 @@
 
 mod archive;
 mod engine;
-mod inputs;
+pub(super) mod inputs;
 mod pipeline;
 mod save;
 
