@@ -29,7 +29,7 @@ pub fn serve(model: &str, inputs: &str, batch: usize, threads: usize) -> Result<
     let network = LcNetV2::new(config, Form::Deploy, None, Norms::Folded, tensors, &device)?;
     let [height, width] = model.description.input_size();
     let images = protocol::read_inputs(inputs, batch, 3 * height * width)?;
-    let mut infer = || {
+    let infer = || {
         let data = TensorData::new(images.clone(), [batch, 3, height, width]);
         let features = network.forward(Tensor::<4>::from_data(data, &device));
         features.into_data().try_to_vec::<f32>().map_err(|error| format!("features are no f32: {error:?}").into())
