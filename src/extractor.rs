@@ -14,7 +14,7 @@ use crate::image::Preprocess;
 #[cfg(not(target_family = "wasm"))]
 use crate::image::RgbImage;
 use crate::model::ModelDescription;
-use crate::weights::Model;
+use crate::weights::{Dtype, Model};
 use crate::{Error, Result};
 
 /// Largest difference of a feature's element between a GPU and the CPU that passes the self-test.
@@ -64,6 +64,9 @@ pub struct ExtractorOptions {
     /// Threads on the CPU, the caller's included; by default as many as the machine runs at once. Other devices have
     /// no use for it.
     pub threads: Option<usize>,
+    /// What the CPU computes in; by default what the model's file is made for: [`Dtype::I8`] where it is calibrated, else
+    /// [`Dtype::F32`]. [`Dtype::F16`] is a way to keep weights and computed with as f32. Other devices compute in f32.
+    pub dtype: Option<Dtype>,
 }
 
 impl From<DeviceRequest> for ExtractorOptions {
@@ -88,7 +91,7 @@ pub struct ExtractorInfo {
     /// Instruction set of the kernels, where the CPU computes: `avx512`, `avx2`, `neon`, `relaxed-simd`, `simd128` or
     /// `scalar`.
     pub simd: Option<&'static str>,
-    /// What the weights are held and multiplied in: `f32`.
+    /// What is computed in: `f32` or `i8`.
     pub dtype: &'static str,
     /// Why devices that come before this one were not chosen, one sentence each.
     pub reasons: Vec<String>,
@@ -171,11 +174,13 @@ impl Extractor {
 
     #[cfg(feature = "cpu")]
     fn on_cpu(model: &Model, options: ExtractorOptions) -> Result<Self> {
-        let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
+        let plan = Plan::of_model(model, options.dtype)?;
+        let dtype = if plan.is_quantized() { "i8" } else { "f32" };
         let executor = cpu::Executor::new(plan, cpu::Options { threads: options.threads, ..cpu::Options::default() })?;
         let info = ExtractorInfo {
             threads: Some(executor.threads()),
             simd: Some(executor.instruction_set()),
+            dtype,
             ..ExtractorInfo::new(model, "cpu")
         };
         Ok(Extractor { network: Network::Cpu(Box::new(executor)), description: model.description.clone(), info })

@@ -10,7 +10,7 @@ use common::{shared, small_model};
 use image_feature::engine::cpu::{Calibrator, Executor, Options, instruction_sets};
 use image_feature::engine::{Operation, Plan, Weights};
 use image_feature::model::Calibration;
-use image_feature::{DecodeLimits, Dtype, ErrorKind, Model, decode};
+use image_feature::{DecodeLimits, DeviceRequest, Dtype, ErrorKind, Extractor, ExtractorOptions, Model, decode};
 
 /// Scales by layer.
 type Layers = BTreeMap<String, Vec<f32>>;
@@ -236,4 +236,26 @@ fn what_cannot_be_done_says_so() {
     infinite[16 * 32 + 16] = f32::INFINITY;
     let error = calibrator.observe(&infinite).unwrap_err();
     assert!(error.is_model() && error.to_string().contains("backbone."), "{error}");
+}
+
+/// An extractor computes in what the file is made for, unless it is told otherwise, and says it.
+#[test]
+fn extractors_follow_the_file_or_the_caller() {
+    let plain = small_model(16);
+    let plan = Plan::compile(&plain.description, plain.form, &plain.tensors).unwrap();
+    let calibration = calibrate(&plan, &synthetic(3 * 32 * 32, 8));
+    let mut model = plain.clone();
+    model.calibration = Some(calibration);
+    let open = |model: &Model, dtype| {
+        Extractor::open(model, ExtractorOptions { dtype, threads: Some(1), ..DeviceRequest::Cpu.into() })
+    };
+    for (dtype, expected) in
+        [(None, "i8"), (Some(Dtype::I8), "i8"), (Some(Dtype::F32), "f32"), (Some(Dtype::F16), "f32")]
+    {
+        assert_eq!(open(&model, dtype).unwrap().info().dtype, expected, "{dtype:?}");
+    }
+    assert_eq!(open(&plain, None).unwrap().info().dtype, "f32");
+    let error = open(&plain, Some(Dtype::I8)).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.to_string().contains("--calibrate"), "{error}");
 }

@@ -25,6 +25,12 @@ impl Plan {
         }
     }
 
+    /// Whether any of its layers is computed in 8-bit whole numbers.
+    pub fn is_quantized(&self) -> bool {
+        let quantized = |step: &Step| matches!(&step.operation, Operation::Pointwise { weights: Weights::I8(_), .. });
+        self.steps.iter().any(quantized)
+    }
+
     /// The plan with its 1x1 convolutions in 8-bit whole numbers: weights by output channel, activations as calibrated.
     ///
     /// Convolutions of a single pixel stay as they are, since there is nothing to gain, and so do those of maps that may hold

@@ -30,19 +30,21 @@ struct NetworkInfo<'a> {
 #[cfg(feature = "cpu")]
 #[wasm_bindgen]
 impl Network {
-    /// Puts a model on the CPU. `options` is `{ threads }`: in the shared-memory build, how many of the page's workers
-    /// compute together, this one included.
+    /// Puts a model on the CPU. `options` is `{ threads, dtype }`: in the shared-memory build, how many of the page's
+    /// workers compute together, this one included; and what to compute in, by default what the file is made for.
     pub async fn load(model: &super::model_file::ModelFile, options: JsValue) -> Result<Network, JsValue> {
         #[derive(Default, serde::Deserialize)]
         #[serde(default)]
         struct Fields {
             threads: Option<usize>,
+            dtype: Option<String>,
         }
-        let Fields { threads } = match options.is_undefined() || options.is_null() {
+        let Fields { threads, dtype } = match options.is_undefined() || options.is_null() {
             true => Fields::default(),
             false => serde_wasm_bindgen::from_value(options).map_err(|error| to_js(Error::usage(error.to_string())))?,
         };
-        let options = ExtractorOptions { threads, ..DeviceRequest::Cpu.into() };
+        let dtype = dtype.map(|dtype| dtype.parse()).transpose().map_err(to_js)?;
+        let options = ExtractorOptions { device: DeviceRequest::Cpu, threads, dtype };
         let extractor = Extractor::load(&model.model, options).await.map_err(to_js)?;
         Ok(Network { extractor })
     }

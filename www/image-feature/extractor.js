@@ -19,7 +19,8 @@ import { toModelParts } from "./model-source.js";
  * @typedef {object} LoadOptions
  * @property {"auto" | "webgpu" | "cpu"} [device] `auto`, the default, takes a hardware GPU that passes a self-test, else
  *   the CPU; `info.reasons` says why. `webgpu` takes any adapter, also one in software, or fails.
- * @property {import("./protocol.js").Dtype} [dtype] what the network computes in: `f32`, the default, is exact
+ * @property {import("./protocol.js").Dtype} [dtype] what the CPU computes in; by default what the file is made for: `i8` where it is
+ *   calibrated, else `f32`
  * @property {number} [threads] how many threads work together on the CPU, where the page is cross-origin isolated; at
  *   most 4 by default, and no more than the machine has. `1` takes the WebAssembly without shared memory. Where threads
  *   cannot be had, one computes, and `info.reasons` says why.
@@ -214,11 +215,11 @@ export class FeatureExtractor {
  * @param {LoadOptions} options
  * @returns {import("./protocol.js").LoadRequest}
  */
-function toLoadRequest(source, { device = "auto", dtype = "f32", threads, cache = "default", sha256, wasm }) {
+function toLoadRequest(source, { device = "auto", dtype, threads, cache = "default", sha256, wasm }) {
   if (!DEVICES.has(device)) {
     throw new ImageFeatureError("usage", `unknown device "${device}"; known are ${[...DEVICES].join(", ")}`);
   }
-  if (!DTYPES.has(dtype)) {
+  if (dtype !== undefined && !DTYPES.has(dtype)) {
     throw new ImageFeatureError("usage", `unknown dtype "${dtype}"; known are ${[...DTYPES].join(", ")}`);
   }
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS)) {

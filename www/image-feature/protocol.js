@@ -34,7 +34,7 @@
  * @property {import("./model-source.js").ModelPart[]} parts
  * @property {"auto" | "webgpu" | "cpu"} device
  * @property {number} [threads] as many as are good for this machine, where it is left out
- * @property {Dtype} dtype
+ * @property {Dtype} [dtype] where there is none: what the file is made for
  * @property {"default" | "none"} cache
  * @property {string} [sha256]
  * @property {string} [wasm]

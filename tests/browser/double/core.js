@@ -91,7 +91,7 @@ export class Network {
     return Object.assign(new Network(), { orders, dtype: onGpu ? "f32" : expected.dtype });
   }
   info() {
-    return { simd: import.meta.url.includes("relaxed") ? "relaxed-simd" : "simd128", threads, dtype: this.orders.dtype ?? this.dtype };
+    return { simd: import.meta.url.includes("relaxed") ? "relaxed-simd" : "simd128", threads, dtype: this.orders.dtype ?? this.dtype ?? "f32" };
   }
   async run(input, count) {
     if (this.orders.lost) refuse("device", "the device was lost");

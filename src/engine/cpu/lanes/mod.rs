@@ -63,23 +63,12 @@ pub(super) trait Lanes: Copy {
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
     unsafe fn add(self, other: Self) -> Self;
-    unsafe fn sub(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
-    unsafe fn div(self, other: Self) -> Self;
     /// `self + a * b`, rounded once where the instruction set can.
     unsafe fn mul_add(self, a: Self, b: Self) -> Self;
     /// The larger; a NaN in `self` is dropped or kept as the instruction set has it.
     unsafe fn max(self, other: Self) -> Self;
-    unsafe fn min(self, other: Self) -> Self;
-    /// To the nearest whole number, ties to even.
-    unsafe fn round(self) -> Self;
-    /// `2^self` of whole numbers from -126 to 127.
-    unsafe fn exp2_whole(self) -> Self;
     /// Stores each value as a byte: rounded to the nearest whole number, ties to even, and cut to 0..=127; NaN as any of
     /// these.
     unsafe fn store_u7(self, to: *mut u8);
-    /// The sum of all values.
-    unsafe fn sum(self) -> f32;
-    /// The largest of all values.
-    unsafe fn largest(self) -> f32;
 }

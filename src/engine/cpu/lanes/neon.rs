@@ -30,16 +30,8 @@ impl Lanes for Neon {
         unsafe { Neon(vaddq_f32(self.0, other.0)) }
     }
     #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        unsafe { Neon(vsubq_f32(self.0, other.0)) }
-    }
-    #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
         unsafe { Neon(vmulq_f32(self.0, other.0)) }
-    }
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        unsafe { Neon(vdivq_f32(self.0, other.0)) }
     }
     #[inline(always)]
     unsafe fn mul_add(self, a: Self, b: Self) -> Self {
@@ -50,21 +42,6 @@ impl Lanes for Neon {
         unsafe { Neon(vmaxq_f32(self.0, other.0)) }
     }
     #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
-        unsafe { Neon(vminq_f32(self.0, other.0)) }
-    }
-    #[inline(always)]
-    unsafe fn round(self) -> Self {
-        unsafe { Neon(vrndnq_f32(self.0)) }
-    }
-    #[inline(always)]
-    unsafe fn exp2_whole(self) -> Self {
-        unsafe {
-            let exponent = vaddq_s32(vcvtnq_s32_f32(self.0), vdupq_n_s32(127));
-            Neon(vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)))
-        }
-    }
-    #[inline(always)]
     unsafe fn store_u7(self, to: *mut u8) {
         unsafe {
             let cut = vminq_f32(vmaxq_f32(self.0, vdupq_n_f32(0.0)), vdupq_n_f32(127.0));
@@ -72,13 +49,5 @@ impl Lanes for Neon {
             let bytes = vmovn_u16(vcombine_u16(words, words));
             vst1_lane_u32::<0>(to.cast(), vreinterpret_u32_u8(bytes));
         }
-    }
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
-        unsafe { vaddvq_f32(self.0) }
-    }
-    #[inline(always)]
-    unsafe fn largest(self) -> f32 {
-        unsafe { vmaxvq_f32(self.0) }
     }
 }

@@ -28,16 +28,8 @@ impl Lanes for Scalar {
         Scalar(self.0 + other.0)
     }
     #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Scalar(self.0 - other.0)
-    }
-    #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
         Scalar(self.0 * other.0)
-    }
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        Scalar(self.0 / other.0)
     }
     #[inline(always)]
     unsafe fn mul_add(self, a: Self, b: Self) -> Self {
@@ -49,27 +41,7 @@ impl Lanes for Scalar {
         Scalar(self.0.max(other.0))
     }
     #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
-        Scalar(self.0.min(other.0))
-    }
-    #[inline(always)]
-    unsafe fn round(self) -> Self {
-        Scalar(self.0.round_ties_even())
-    }
-    #[inline(always)]
-    unsafe fn exp2_whole(self) -> Self {
-        Scalar(f32::from_bits(((self.0 as i32 + 127) as u32) << 23))
-    }
-    #[inline(always)]
     unsafe fn store_u7(self, to: *mut u8) {
         unsafe { to.write(self.0.clamp(0.0, 127.0).round_ties_even() as u8) }
-    }
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
-        self.0
-    }
-    #[inline(always)]
-    unsafe fn largest(self) -> f32 {
-        self.0
     }
 }

@@ -33,16 +33,8 @@ impl Lanes for Simd128 {
         Simd128(f32x4_add(self.0, other.0))
     }
     #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Simd128(f32x4_sub(self.0, other.0))
-    }
-    #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
         Simd128(f32x4_mul(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        Simd128(f32x4_div(self.0, other.0))
     }
     #[cfg(target_feature = "relaxed-simd")]
     #[inline(always)]
@@ -60,19 +52,6 @@ impl Lanes for Simd128 {
         Simd128(f32x4_pmax(self.0, other.0))
     }
     #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
-        Simd128(f32x4_pmin(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn round(self) -> Self {
-        Simd128(f32x4_nearest(self.0))
-    }
-    #[inline(always)]
-    unsafe fn exp2_whole(self) -> Self {
-        let exponent = i32x4_add(i32x4_trunc_sat_f32x4(self.0), i32x4_splat(127));
-        Simd128(i32x4_shl(exponent, 23))
-    }
-    #[inline(always)]
     unsafe fn store_u7(self, to: *mut u8) {
         unsafe {
             let cut = f32x4_pmin(f32x4_pmax(self.0, f32x4_splat(0.0)), f32x4_splat(127.0));
@@ -81,15 +60,5 @@ impl Lanes for Simd128 {
             let bytes = i8x16_shuffle::<0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12>(whole, whole);
             v128_store32_lane::<0>(bytes, to.cast());
         }
-    }
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
-        (f32x4_extract_lane::<0>(self.0) + f32x4_extract_lane::<1>(self.0))
-            + (f32x4_extract_lane::<2>(self.0) + f32x4_extract_lane::<3>(self.0))
-    }
-    #[inline(always)]
-    unsafe fn largest(self) -> f32 {
-        let first = f32x4_extract_lane::<0>(self.0).max(f32x4_extract_lane::<1>(self.0));
-        first.max(f32x4_extract_lane::<2>(self.0)).max(f32x4_extract_lane::<3>(self.0))
     }
 }

@@ -30,16 +30,8 @@ impl Lanes for Avx512 {
         unsafe { Avx512(_mm512_add_ps(self.0, other.0)) }
     }
     #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        unsafe { Avx512(_mm512_sub_ps(self.0, other.0)) }
-    }
-    #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
         unsafe { Avx512(_mm512_mul_ps(self.0, other.0)) }
-    }
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        unsafe { Avx512(_mm512_div_ps(self.0, other.0)) }
     }
     #[inline(always)]
     unsafe fn mul_add(self, a: Self, b: Self) -> Self {
@@ -50,34 +42,11 @@ impl Lanes for Avx512 {
         unsafe { Avx512(_mm512_max_ps(self.0, other.0)) }
     }
     #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
-        unsafe { Avx512(_mm512_min_ps(self.0, other.0)) }
-    }
-    #[inline(always)]
-    unsafe fn round(self) -> Self {
-        unsafe { Avx512(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0)) }
-    }
-    #[inline(always)]
-    unsafe fn exp2_whole(self) -> Self {
-        unsafe {
-            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
-            Avx512(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent)))
-        }
-    }
-    #[inline(always)]
     unsafe fn store_u7(self, to: *mut u8) {
         unsafe {
             let cut = _mm512_min_ps(_mm512_max_ps(self.0, _mm512_setzero_ps()), _mm512_set1_ps(127.0));
             _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(cut)));
         }
-    }
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
-        unsafe { _mm512_reduce_add_ps(self.0) }
-    }
-    #[inline(always)]
-    unsafe fn largest(self) -> f32 {
-        unsafe { _mm512_reduce_max_ps(self.0) }
     }
 }
 
@@ -106,16 +75,8 @@ impl Lanes for Avx2 {
         unsafe { Avx2(_mm256_add_ps(self.0, other.0)) }
     }
     #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        unsafe { Avx2(_mm256_sub_ps(self.0, other.0)) }
-    }
-    #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
         unsafe { Avx2(_mm256_mul_ps(self.0, other.0)) }
-    }
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        unsafe { Avx2(_mm256_div_ps(self.0, other.0)) }
     }
     #[inline(always)]
     unsafe fn mul_add(self, a: Self, b: Self) -> Self {
@@ -126,47 +87,12 @@ impl Lanes for Avx2 {
         unsafe { Avx2(_mm256_max_ps(self.0, other.0)) }
     }
     #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
-        unsafe { Avx2(_mm256_min_ps(self.0, other.0)) }
-    }
-    #[inline(always)]
-    unsafe fn round(self) -> Self {
-        unsafe { Avx2(_mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0)) }
-    }
-    #[inline(always)]
-    unsafe fn exp2_whole(self) -> Self {
-        unsafe {
-            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
-            Avx2(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
-        }
-    }
-    #[inline(always)]
     unsafe fn store_u7(self, to: *mut u8) {
         unsafe {
             let cut = _mm256_min_ps(_mm256_max_ps(self.0, _mm256_setzero_ps()), _mm256_set1_ps(127.0));
             let whole = _mm256_cvtps_epi32(cut);
             let words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256::<1>(whole));
             _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
-        }
-    }
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
-        unsafe {
-            {
-                let mut values = [0.0f32; 8];
-                _mm256_storeu_ps(values.as_mut_ptr(), self.0);
-                values.iter().sum()
-            }
-        }
-    }
-    #[inline(always)]
-    unsafe fn largest(self) -> f32 {
-        unsafe {
-            {
-                let mut values = [0.0f32; 8];
-                _mm256_storeu_ps(values.as_mut_ptr(), self.0);
-                values.iter().copied().fold(f32::NEG_INFINITY, f32::max)
-            }
         }
     }
 }
