@@ -118,7 +118,8 @@ fn networks_of_any_size_agree_with_burn() {
         let network = LcNetV2::new(&config, Form::Training, None, Norms::Separate, &tensors, &device).unwrap();
         let values = pixels(2 * 3 * input[0] * input[1]);
         let images = TensorData::new(values.clone(), [2, 3, input[0], input[1]]);
-        let expected = network.forward(Tensor::<4>::from_data(images, &device)).into_data().to_vec::<f32>().unwrap();
+        let expected =
+            network.forward(Tensor::<4>::from_data(images, &device)).into_data().try_to_vec::<f32>().unwrap();
         let executor = Executor::new(plan(&config, Form::Training), Options::default()).unwrap();
         let features = normalized(&executor.run(&values, 2).unwrap(), embedding);
         for (feature, expected) in features.iter().zip(normalized(&expected, embedding)) {
