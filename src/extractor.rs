@@ -151,7 +151,9 @@ impl Extractor {
         let gpu = Self::on_gpu(model, candidate, options.device == DeviceRequest::Auto).await?;
         // without the engine there is nothing to compare with: see `load_verified`
         if cfg!(feature = "cpu") {
-            let expected = Self::on_cpu(model, options)?.probe().await?;
+            // a GPU computes in f32, whatever the CPU is to compute in
+            let reference = ExtractorOptions { dtype: Some(Dtype::F32), ..options };
+            let expected = Self::on_cpu(model, reference)?.probe().await?;
             gpu.verify(&expected).await?;
         }
         Ok(gpu)

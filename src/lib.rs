@@ -42,6 +42,7 @@
 //! - `flex` (default): Burn's CPU backend, the reference that the others are tested against.
 //! - `webgpu` (default): GPUs, through wgpu.
 //! - `cuda`: NVIDIA GPUs; compiled only on request.
+//! - `dataset`: data sets of images, from folders and archives.
 //! - `cli` (default): the program `image-feature`.
 //!
 //! Without any of the devices, decoding, preprocessing and model files remain.
@@ -51,12 +52,16 @@
 #[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "dataset")]
+pub mod dataset;
 mod device;
 #[cfg(feature = "cpu")]
 pub mod engine;
 mod error;
 #[cfg(any(feature = "cpu", feature = "burn"))]
 mod extractor;
+#[cfg(feature = "dataset")]
+pub mod file_tree;
 mod image;
 pub mod model;
 mod tensors;

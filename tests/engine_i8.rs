@@ -259,3 +259,18 @@ fn extractors_follow_the_file_or_the_caller() {
     assert_eq!(error.kind(), ErrorKind::Usage);
     assert!(error.to_string().contains("--calibrate"), "{error}");
 }
+
+/// A GPU computes in f32 whatever the file is made for, and is compared with a CPU that does so too.
+#[test]
+#[cfg(feature = "webgpu")]
+fn webgpu_takes_a_calibrated_model() {
+    let plain = small_model(64);
+    let plan = Plan::compile(&plain.description, plain.form, &plain.tensors).unwrap();
+    let mut model = plain.clone();
+    model.calibration = Some(calibrate(&plan, &synthetic(3 * 32 * 32, 8)));
+    match Extractor::open(&model, DeviceRequest::WebGpu) {
+        Ok(extractor) => assert_eq!((extractor.info().device, extractor.info().dtype), ("webgpu", "f32")),
+        Err(error) if error.to_string().contains("no GPU could be opened") => eprintln!("skipped: {error}"),
+        Err(error) => panic!("{error}"),
+    }
+}

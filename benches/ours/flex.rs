@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use image_feature::Model;
 use image_feature::model::Network;
-use image_feature::model::lcnet_v2::{Form, LcNetV2, Norms, fuse};
+use image_feature::model::lcnet_v2::{Form, LcNetV2, Norms, deploy_form};
 use serde_json::json;
 
 use crate::{Result, protocol};
@@ -17,16 +17,9 @@ pub fn serve(model: &str, inputs: &str, batch: usize, threads: usize) -> Result<
     let Network::LcNetV2(config) = &model.description.network else {
         return Err("flex runs PP-ShiTuV2_rec alone".into());
     };
-    let fused;
-    let tensors = match model.form {
-        Form::Deploy => &model.tensors,
-        Form::Training => {
-            fused = fuse(config, &model.tensors)?;
-            &fused
-        }
-    };
+    let tensors = deploy_form(config, model.form, &model.tensors)?;
     let device = Device::flex();
-    let network = LcNetV2::new(config, Form::Deploy, None, Norms::Folded, tensors, &device)?;
+    let network = LcNetV2::new(config, Form::Deploy, None, Norms::Folded, &tensors, &device)?;
     let [height, width] = model.description.input_size();
     let images = protocol::read_inputs(inputs, batch, 3 * height * width)?;
     let infer = || {

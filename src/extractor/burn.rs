@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::Context;
 use crate::model::Network;
-use crate::model::lcnet_v2::{Form, LcNetV2, Norms, fuse};
+use crate::model::lcnet_v2::{Form, LcNetV2, Norms, deploy_form};
 use crate::weights::Model;
 use crate::{Error, Result};
 
@@ -18,15 +18,8 @@ impl BurnNetwork {
     /// Puts a model on a device.
     pub fn new(model: &Model, device: Device) -> Result<Self> {
         let Network::LcNetV2(config) = &model.description.network;
-        let fused;
-        let tensors = match model.form {
-            Form::Deploy => &model.tensors,
-            Form::Training => {
-                fused = fuse(config, &model.tensors)?;
-                &fused
-            }
-        };
-        let network = LcNetV2::new(config, Form::Deploy, None, Norms::Folded, tensors, &device)
+        let tensors = deploy_form(config, model.form, &model.tensors)?;
+        let network = LcNetV2::new(config, Form::Deploy, None, Norms::Folded, &tensors, &device)
             .context(|| model.description.name.clone())?;
         Ok(BurnNetwork { network, device })
     }

@@ -17,9 +17,9 @@ use super::info::form_name;
 use super::limits;
 use super::model::{Format, Model, Origin};
 use super::named;
-use super::{Dtype, Tensor, Tensors};
+use super::{Dtype, Tensor};
 use crate::image::{Normalize, Preprocess, Resize};
-use crate::model::lcnet_v2::{Form, LcNetV2Config, fuse};
+use crate::model::lcnet_v2::{Form, LcNetV2Config, deploy_form};
 use crate::model::{Calibration, ModelDescription, Network, Role, quantization};
 use crate::{Error, Result};
 
@@ -393,10 +393,7 @@ fn write_quantized(model: &Model) -> Result<Vec<u8>> {
         ))
     })?;
     let Network::LcNetV2(config) = &model.description.network;
-    let tensors: Cow<Tensors> = match model.form {
-        Form::Training => Cow::Owned(fuse(config, &model.tensors)?),
-        Form::Deploy => Cow::Borrowed(&model.tensors),
-    };
+    let tensors = deploy_form(config, model.form, &model.tensors)?;
     let mut written = Vec::new();
     for parameter in config.parameters(Form::Deploy, None) {
         let name = parameter.name;

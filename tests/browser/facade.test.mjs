@@ -511,6 +511,15 @@ inBrowser(
 );
 
 inBrowser(
+  "a GPU computes in f32, and is compared with that, whatever the CPU is asked for",
+  async ({ load }) => {
+    navigator.gpu.requestAdapter = async () => ({ info: { vendor: "acme", architecture: "fast", description: "" } });
+    return (await load({}, { device: "auto", dtype: "i8", worker: false })).info;
+  },
+  ({ device, dtype, reasons }) => assert.deepEqual({ device, dtype, reasons }, { device: "webgpu", dtype: "f32", reasons: [] }),
+);
+
+inBrowser(
   "a device lost while running is reported, and the next call starts afresh",
   async ({ load, image, outcome }) => {
     const extractor = await load({ lost: true });

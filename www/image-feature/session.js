@@ -92,16 +92,18 @@ class Session {
       const { ModelFile, Network } = cpu.core;
       const model = ModelFile.fromFiles(files.map(({ name }) => name), files.map(({ bytes }) => bytes));
       const onCpu = await orTrap(Network.load(model, { threads: cpu.threads, dtype: request.dtype }));
-      const { simd, threads: computing, dtype } = onCpu.info();
-      if (request.dtype === "i8" && dtype !== "i8") throw new ImageFeatureError("unsupported", `this build computes in ${dtype}, not in i8`);
-      const { network, reasons, ...device } = await placeNetwork(request.device, model, onCpu, gpu, progress);
+      const { simd, threads: computing, dtype: computed } = onCpu.info();
+      if (request.dtype === "i8" && computed !== "i8") throw new ImageFeatureError("unsupported", `this build computes in ${computed}, not in i8`);
+      // a GPU computes in f32, whatever the CPU is to compute in
+      const inF32 = () => (computed === "f32" ? onCpu : orTrap(Network.load(model, { threads: cpu.threads, dtype: "f32" })));
+      const { network, reasons, ...device } = await placeNetwork(request.device, model, onCpu, gpu, progress, inF32);
       throwIfAborted(signal);
       const { name, dimension } = model.info();
       progress.finish("upload");
       progress.finish("warmup");
       // how fast the CPU is concerns those who compute on it
       if (device.device === "cpu") reasons.push(...cpu.reasons);
-      const info = { model: name, dimension, ...device, threads: computing ?? 1, simd, dtype, reasons };
+      const info = { model: name, dimension, ...device, threads: computing ?? 1, simd, dtype: network.info().dtype, reasons };
       return new Session(model, network, info);
     } catch (error) {
       stop.abort();
@@ -244,14 +246,17 @@ async function findGpu(device, options) {
  * @param {import("./wasm/cpu/image_feature.js").Network} onCpu
  * @param {Gpu | undefined} gpu
  * @param {StagedProgress} progress
+ * @param {() => Network | Promise<Network>} inF32 the network on the CPU as a GPU computes it: `onCpu`, or one to be freed
  * @returns {Promise<{ network: Network, device: "webgpu" | "cpu", adapter: string | null, reasons: string[] }>}
  */
-async function placeNetwork(device, model, onCpu, gpu, progress) {
+async function placeNetwork(device, model, onCpu, gpu, progress, inF32) {
   const stay = (/** @type {string[]} */ reasons) => ({ network: onCpu, device: /** @type {const} */ ("cpu"), adapter: null, reasons });
   if (!gpu) return stay([]);
   if ("reason" in gpu) return stay([`WebGPU: ${gpu.reason}`]);
   // what fails here is the CPU's, which nothing can stand in for
-  const expected = await orTrap(onCpu.probe());
+  const reference = await inF32();
+  const expected = await orTrap(reference.probe());
+  if (reference !== onCpu) reference.free();
   const weights = model.toSafetensors("f32");
   progress.finish("upload");
   try {

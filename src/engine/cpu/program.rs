@@ -1,15 +1,13 @@
 //! A plan made ready for the CPU: steps joined where that saves a pass over memory, weights packed, memory laid out.
 
-use super::kernels::{self, Kernels};
+use super::kernels::Kernels;
 use super::memory::Place;
 use super::pack;
 use super::tasks::{
     Convolve, Depth, DepthwiseLayer, Gate, Mean, PackedWeights, Planes, Point, PointwiseLayer, Quantize, Scale,
     Separable, Task,
 };
-use crate::engine::plan::{
-    Activation, Lifetime, Operation, Plan, QuantizedWeights, Shape, Step, ValueId, Weights, arena,
-};
+use crate::engine::plan::{Lifetime, Operation, Plan, QuantizedWeights, Shape, Step, ValueId, Weights, arena};
 use crate::{Error, Result};
 
 /// Weights of a 1x1 convolution, in bytes, up to which it is joined with the depthwise convolution before it: each band
@@ -73,9 +71,7 @@ impl Program {
             dimension: plan.shape(plan.output()).len(),
         })
     }
-}
 
-impl Program {
     /// The tasks without their names.
     pub fn tasks(&self) -> Vec<&dyn Task> {
         self.tasks.iter().map(|named| &*named.task).collect()
@@ -275,7 +271,7 @@ impl Lowering<'_> {
             taps,
             bias: pack::vector(bias),
             output: self.place(step.output),
-            activation: lower(*activation),
+            activation: *activation,
         };
         self.push(planes, "input".into(), 0);
         self.push(task, step.name.clone(), macs);
@@ -295,7 +291,7 @@ impl Lowering<'_> {
             stride: *stride,
             weights: pack::taps(weights, side * side),
             bias: pack::vector(bias),
-            activation: lower(*activation),
+            activation: *activation,
             byte_factors: byte_scales(self.plan, step.output).map(byte_factors),
         })
     }
@@ -319,7 +315,7 @@ impl Lowering<'_> {
             output: self.place(step.output),
             byte_factors: byte_scales(self.plan, step.output).map(byte_factors),
             residual: residual.map(|residual| self.place(residual)),
-            activation: lower(*activation),
+            activation: *activation,
         }
     }
 
@@ -371,13 +367,6 @@ impl Lowering<'_> {
 /// What makes a channel's values whole numbers. What pads the channels is zero, and remains so.
 fn byte_factors(scales: &[f32]) -> Vec<f32> {
     pack::vector(&scales.iter().map(|scale| scale.recip()).collect::<Vec<_>>())
-}
-
-fn lower(activation: Activation) -> kernels::Activation {
-    match activation {
-        Activation::None => kernels::Activation::None,
-        Activation::Relu => kernels::Activation::Relu,
-    }
 }
 
 fn unsupported(step: &Step, what: &str) -> Error {

@@ -5,7 +5,7 @@ mod lcnet_v2;
 mod table;
 
 use crate::Result;
-use crate::model::lcnet_v2::{Form, fuse};
+use crate::model::lcnet_v2::{Form, deploy_form};
 use crate::model::{ModelDescription, Network};
 use crate::tensors::Tensors;
 
@@ -161,15 +161,8 @@ impl Plan {
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the description says.
     pub fn compile(description: &ModelDescription, form: Form, tensors: &Tensors) -> Result<Self> {
         let Network::LcNetV2(config) = &description.network;
-        let fused;
-        let tensors = match form {
-            Form::Deploy => tensors,
-            Form::Training => {
-                fused = fuse(config, tensors)?;
-                &fused
-            }
-        };
-        lcnet_v2::compile(&description.name, config, tensors)
+        let tensors = deploy_form(config, form, tensors)?;
+        lcnet_v2::compile(&description.name, config, &tensors)
     }
 
     /// The network's input: its channels are planes, one after the other, not interleaved.

@@ -2,6 +2,8 @@
 //!
 //! Done on named tensors, in `f64`, so that every path (Burn, the CPU plan, an export) shares one fusion.
 
+use std::borrow::Cow;
+
 use super::config::{BlockConfig, EPSILON, Form, LcNetV2Config};
 use crate::Result;
 use crate::tensors::{Tensor, Tensors};
@@ -34,6 +36,17 @@ pub fn fuse(config: &LcNetV2Config, training: &Tensors) -> Result<Tensors> {
         }
     }
     Ok(deploy)
+}
+
+/// The tensors in the deploy form, which is the one that runs: as they are, or fused.
+///
+/// # Errors
+/// As [`fuse`].
+pub fn deploy_form<'a>(config: &LcNetV2Config, form: Form, tensors: &'a Tensors) -> Result<Cow<'a, Tensors>> {
+    Ok(match form {
+        Form::Deploy => Cow::Borrowed(tensors),
+        Form::Training => Cow::Owned(fuse(config, tensors)?),
+    })
 }
 
 /// The sum of the branches, each with its BatchNorm folded in and its kernel padded to the largest.

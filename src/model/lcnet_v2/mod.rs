@@ -7,8 +7,8 @@ mod network;
 
 pub use config::{BlockConfig, Form, LcNetV2Config};
 pub(crate) use config::{DROPOUT, EPSILON};
-pub use fuse::fuse;
 #[cfg(feature = "cpu")]
 pub(crate) use fuse::{NormFactors, fold_norm};
+pub use fuse::{deploy_form, fuse};
 #[cfg(feature = "burn")]
 pub use network::{LcNetV2, Norms};

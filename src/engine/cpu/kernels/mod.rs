@@ -18,16 +18,10 @@ pub(super) use gemm::{Gemm, Pixels};
 pub(super) use gemm_i8::{GemmI8, Output};
 
 use super::lanes::{self, Lanes};
+pub(super) use crate::engine::Activation;
 
 /// Channels are padded to a multiple of this: the lanes of the widest instruction set.
 pub(super) const CHANNELS: usize = 16;
-
-/// What follows a convolution's sum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Activation {
-    None,
-    Relu,
-}
 
 impl Activation {
     #[inline(always)]

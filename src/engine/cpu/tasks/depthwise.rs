@@ -104,12 +104,6 @@ impl Depth {
     }
 }
 
-/// Rows that are one chunk: some tens of kibibytes, and enough chunks for several threads to share evenly.
-pub(in super::super) fn rows_per_chunk(place: &Place) -> usize {
-    let by_size = (48 << 10) / (4 * place.width * place.stride);
-    by_size.min(place.height / 14).max(1)
-}
-
 impl Task for Depth {
     fn chunks(&self, images: usize) -> usize {
         images * Self::bands(&self.output) * self.blocks()

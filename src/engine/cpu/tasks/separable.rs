@@ -1,6 +1,6 @@
 use std::ptr::null_mut;
 
-use super::depthwise::{self, Rows, rows_per_chunk};
+use super::depthwise::{self, Rows};
 use super::{Run, Task, pointwise};
 use crate::engine::cpu::memory::Place;
 
@@ -14,8 +14,10 @@ pub(in super::super) struct Separable {
 }
 
 impl Separable {
+    /// Rows that are one chunk: some tens of kibibytes, and enough chunks for several threads to share evenly.
     fn rows(&self) -> usize {
-        rows_per_chunk(&self.between)
+        let by_size = (48 << 10) / (4 * self.between.width * self.between.stride);
+        by_size.min(self.between.height / 14).max(1)
     }
 }
 
