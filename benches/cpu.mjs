@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { ROOT, withoutGolden } from "../tests/browser/harness.mjs";
 import { measureBrowser } from "./cpu/browser.mjs";
 import { pixels, tensors } from "./cpu/inputs.mjs";
-import { buildOurs, lineUp } from "./cpu/line-up.mjs";
+import { buildOurs, lineUp, makeModels } from "./cpu/line-up.mjs";
 import { measureNative } from "./cpu/native.mjs";
 import { measureRoofline } from "./cpu/roofline.mjs";
 
@@ -32,11 +32,12 @@ const rgb = pixels();
 writeFileSync(inputs.pixels, rgb);
 writeFileSync(inputs.tensors, new Uint8Array(tensors(rgb).buffer));
 const program = buildOurs();
+const models = makeModels(FOLDER, program, inputs.tensors);
 
 const lines = [];
-if (chosen.includes("native")) lines.push(...(await measureNative(await lineUp(FOLDER, program, inputs.tensors))));
+if (chosen.includes("native")) lines.push(...(await measureNative(await lineUp(FOLDER, program, inputs.tensors, models))));
 if (chosen.includes("roofline")) lines.push(...measureRoofline(program, inputs.tensors));
-if (chosen.includes("browser")) lines.push(...(await measureBrowser(FOLDER, program, inputs)));
+if (chosen.includes("browser")) lines.push(...(await measureBrowser(FOLDER, program, inputs, models)));
 
 console.log(`load average ${loadavg()[0].toFixed(1)}; written to target/bench/cpu.json`);
 writeFileSync(join(FOLDER, "cpu.json"), JSON.stringify(lines, null, 2));

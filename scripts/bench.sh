@@ -23,7 +23,10 @@ bench_cpu() {
   need_rust
   need_node_modules
   [[ " ${parts[*]} " != *" native "* ]] || need_python
-  [[ " ${parts[*]} " != *" browser "* ]] || need_wasm_in_browser cpu cpu-relaxed cpu-threads cpu-threads-relaxed
+  if [[ " ${parts[*]} " == *" browser "* ]]; then
+    need_wasm_in_browser cpu cpu-relaxed cpu-threads cpu-threads-relaxed
+    bundle_package target/bench/package
+  fi
   CHROMIUM="$(find_browser)" node benches/cpu.mjs "${parts[@]}"
 }
 

@@ -18,10 +18,15 @@ const BATCHES = [1, MOST];
 const RUNS = { 1: 15, [MOST]: 3 };
 const WASM = join(WWW, "image-feature/wasm");
 
-/** What each contender's page is given; `script` is a file of benches/peers/browser. */
+/** What each contender's page is given; `script` is a file of benches/peers/browser, `dtype` that of the weights. */
 const CONTENDERS = [1, 2].flatMap((threads) => [
-  { name: "ours, simd128", ours: true, script: "ours", threads, simd: "simd128", dtype: "f32", model: "/golden/models/PP-ShiTuV2_rec_infer_pir" },
-  { name: "ours, relaxed-simd", ours: true, script: "ours", threads, simd: "relaxed-simd", dtype: "f32", model: "/golden/models/PP-ShiTuV2_rec_infer_pir" },
+  ...[
+    { simd: "simd128", dtype: "f32" },
+    { simd: "relaxed-simd", dtype: "f32" },
+    { simd: "relaxed-simd", dtype: "f16" },
+    { simd: "simd128", dtype: "i8" },
+    { simd: "relaxed-simd", dtype: "i8" },
+  ].map(({ simd, dtype }) => ({ name: `ours, ${simd}, ${dtype}`, ours: true, script: "ours", threads, simd, dtype, model: `/models/${dtype}.safetensors` })),
   { name: "onnxruntime-web", script: "onnxruntime", threads, dtype: "f32", model: "/golden/models/PP-ShiTuV2_rec.onnx" },
   { name: "tfjs-wasm", script: "tfjs", threads, dtype: "f32", model: "/plan" },
 ]);
@@ -30,23 +35,24 @@ const CONTENDERS = [1, 2].flatMap((threads) => [
  * @param {string} folder for what is made
  * @param {string} program of `buildOurs`
  * @param {{ pixels: string, tensors: string }} inputs files
+ * @param {string} models the folder of `makeModels`
  * @returns {Promise<object[]>} lines as `compare` makes them
  */
-export async function measureBrowser(folder, program, inputs) {
+export async function measureBrowser(folder, program, inputs, models) {
   execFileSync(program, ["plan", join(GOLDEN, "models/PP-ShiTuV2_rec_infer_pir"), join(folder, "plan")]);
   const peers = installNodePeers(folder);
   const results = CONTENDERS.map((contender) => ({ ...contender, version: "", files: new Set(), loads: [], firsts: [], turns: { 1: [], [MOST]: [] } }));
   for (let round = 0; round < ROUNDS; round++) {
-    for (const result of results) await visit(result, folder, peers, inputs);
+    for (const result of results) await visit(result, { folder, peers, inputs, models });
   }
   return report(results);
 }
 
 /** One contender in a fresh browser: from nothing to a first feature, then a turn at each batch. */
-async function visit(result, folder, peers, inputs) {
+async function visit(result, places) {
   const { name, script, threads, simd, dtype, model } = result;
   const who = `${name}, ${threads} thread${threads > 1 ? "s" : ""}`;
-  const site = await openSite(result, folder, peers, inputs);
+  const site = await openSite(result, places);
   const browser = await launch();
   try {
     const { page, complaints } = await openPage(browser, `${site.url}/empty.html`);
@@ -75,13 +81,16 @@ async function visit(result, folder, peers, inputs) {
  * A site for one contender, which notes what is asked for. The package takes the best artefact for the browser; to time
  * the plain one, this site has it in the relaxed one's place.
  */
-async function openSite({ ours, simd, files }, folder, peers, inputs) {
+async function openSite({ ours, simd, files }, { folder, peers, inputs, models }) {
   const plain = ["cpu", "cpu-threads"].flatMap((kind) =>
     ours && simd === "simd128" && existsSync(join(WASM, kind)) ? [[`/image-feature/wasm/${kind}-relaxed/`, join(WASM, kind)]] : [],
   );
   return serveStatic({
     mounts: [
-      ["/", WWW],
+      // the package as it is published
+      ["/image-feature/", join(folder, "package")],
+      ["/image-feature/wasm/", WASM],
+      ["/models/", models],
       ["/golden/", GOLDEN],
       ["/plan/", join(folder, "plan")],
       ["/contenders/", join(ROOT, "benches/peers/browser")],
@@ -196,6 +205,6 @@ function report(results) {
   return lines;
 }
 
-const isModel = (/** @type {string} */ file) => file.startsWith(GOLDEN) || /plan\/(plan\.json|weights\.bin)$/.test(file);
+const isModel = (/** @type {string} */ file) => file.startsWith(GOLDEN) || /\.safetensors$|plan\/(plan\.json|weights\.bin)$/.test(file);
 const sum = (/** @type {number[]} */ values) => values.reduce((total, value) => total + value, 0);
 const gzipped = (/** @type {string[]} */ files) => sum(files.map((file) => gzipSync(readFileSync(file), { level: 9 }).length));

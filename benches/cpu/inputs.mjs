@@ -45,7 +45,7 @@ export function tensors(rgb = pixels()) {
 const EXPECTED = new Map(IMAGES.map((image) => [image, goldenFeature(image)]));
 /** Largest difference of an element of the unit feature from PaddleX's, for those who compute in f32. */
 const TOLERANCE = 2e-5;
-/** Least cosine to PaddleX's feature, for those who compute in integers. */
+/** Least cosine to PaddleX's feature, for those whose weights are rounded. */
 const LEAST_COSINE = 0.995;
 
 /**
@@ -54,7 +54,7 @@ const LEAST_COSINE = 0.995;
  * @param {string} contender
  * @param {ArrayLike<number>} features of the first images, one after the other, of any length
  * @param {number} count how many images
- * @param {"f32" | "i8"} dtype
+ * @param {"f32" | "f16" | "i8"} dtype of the weights
  */
 export function check(contender, features, count, dtype) {
   const dimension = EXPECTED.get(IMAGES[0]).length;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 
 import { ROOT, golden } from "../../tests/browser/harness.mjs";
 import { Contender } from "./contender.mjs";
+import { MOST } from "./inputs.mjs";
 
 const PEERS = join(ROOT, "benches/peers");
 const MODEL = golden("models/PP-ShiTuV2_rec_infer_pir");
@@ -22,14 +23,15 @@ const MODEL = golden("models/PP-ShiTuV2_rec_infer_pir");
  * @param {string} folder for what is made
  * @param {string} program of `buildOurs`
  * @param {string} inputs the file of preprocessed images
+ * @param {string} models the folder of `makeModels`
  * @returns {Promise<Competitor[]>} without those that cannot be had here, after saying why
  */
-export async function lineUp(folder, program, inputs) {
-  const ours = (command, environment) => (batch, threads) =>
+export async function lineUp(folder, program, inputs, models) {
+  const ours = (command, model, environment) => (batch, threads) =>
     Contender.start({
       name: command,
       command: program,
-      arguments: [command, MODEL, inputs, `${batch}`, `${threads}`],
+      arguments: [command, model, inputs, `${batch}`, `${threads}`],
       environment: environment?.(threads),
     });
   const python = (name, worker, model) => (batch, threads) =>
@@ -39,10 +41,13 @@ export async function lineUp(folder, program, inputs) {
       arguments: [join(PEERS, worker), model, inputs, `${batch}`, `${threads}`],
       environment: { PYTHONPYCACHEPREFIX: join(folder, "pycache") },
     });
-  const competitors = [{ name: "engine", ours: true, dtype: "f32", start: ours("engine") }];
+  const competitors = [
+    { name: "engine", ours: true, dtype: "f32", start: ours("engine", MODEL) },
+    { name: "engine, i8", ours: true, dtype: "i8", start: ours("engine", join(models, "i8.safetensors")) },
+  ];
   const peers = [
     // eager Burn: ours too by its code, but what the engine is to be compared with
-    { name: "flex", start: ours("flex", (threads) => ({ RAYON_NUM_THREADS: `${threads}` })) },
+    { name: "flex", start: ours("flex", MODEL, (threads) => ({ RAYON_NUM_THREADS: `${threads}` })) },
     {
       name: "onnxruntime",
       prepare: () => makeVenv(folder, "onnxruntime"),
@@ -81,6 +86,20 @@ export function buildOurs() {
   const program = messages.findLast(({ target, executable }) => executable && target?.name === "ours")?.executable;
   if (!program) throw new Error("cargo made no program for the benchmark `ours`");
   return program;
+}
+
+/**
+ * The model in our own format, as f32, as f16, and as i8 calibrated on the benchmark's images.
+ *
+ * @param {string} folder for what is made
+ * @param {string} program of `buildOurs`
+ * @param {string} inputs the file of preprocessed images
+ * @returns {string} the folder of `f32.safetensors` and the others
+ */
+export function makeModels(folder, program, inputs) {
+  const models = join(folder, "models");
+  execFileSync(program, ["convert", MODEL, inputs, `${MOST}`, models]);
+  return models;
 }
 
 /** An environment with what `requirements-NAME.txt` lists, made anew where that has changed. */

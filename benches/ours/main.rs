@@ -26,6 +26,7 @@ const USAGE: &str = "\
 usage: ours engine MODEL INPUTS BATCH THREADS      the engine as a contender (feature cpu)
        ours flex MODEL INPUTS BATCH THREADS        Burn's CPU backend as a contender (feature flex)
        ours roofline MODEL INPUTS ROUNDS           each task's speed and the core's peak, as JSON (feature cpu)
+       ours convert MODEL INPUTS BATCH FOLDER      the model as FOLDER/f32.safetensors, f16.safetensors, i8.safetensors (feature cpu)
        ours plan MODEL FOLDER                      the plan as FOLDER/plan.json and FOLDER/weights.bin (feature cpu)
 MODEL is a model file or folder, INPUTS a file of preprocessed images in f32.";
 
@@ -50,6 +51,8 @@ fn run() -> Result<()> {
         ["flex", model, inputs, batch, threads] => flex::serve(model, inputs, batch.parse()?, threads.parse()?),
         #[cfg(feature = "cpu")]
         ["roofline", model, inputs, rounds] => roofline::print(model, inputs, rounds.parse()?),
+        #[cfg(feature = "cpu")]
+        ["convert", model, inputs, images, folder] => engine::convert(model, inputs, images.parse()?, folder.as_ref()),
         #[cfg(feature = "cpu")]
         ["plan", model, folder] => plan::export(model, folder.as_ref()),
         // `cargo bench` without a word is no mistake: it runs every benchmark of a package

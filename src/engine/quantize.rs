@@ -77,7 +77,7 @@ impl Plan {
     }
 
     /// Indices of the steps that [`quantize`](Self::quantize) changes.
-    pub(super) fn quantizable(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn quantizable(&self) -> impl Iterator<Item = usize> {
         self.steps.iter().enumerate().filter(|(_, step)| self.is_quantizable(step)).map(|(index, _)| index)
     }
 

@@ -93,7 +93,8 @@ pub(crate) fn quantize(values: &[f32], row: usize) -> (Vec<i8>, Vec<f32>) {
         // of rows of zeros, and of numbers too small to divide by, zeros remain
         let scale = if is_scale(scale) { scale } else { f32::MIN_POSITIVE.sqrt() };
         let cut = |value: f32| (value / scale).round_ties_even().clamp(-LARGEST_WEIGHT, LARGEST_WEIGHT);
-        quantized.extend(row.iter().map(|&value| cut(value) as i8));
+        // by way of i32, to which vector registers convert
+        quantized.extend(row.iter().map(|&value| cut(value) as i32 as i8));
         scales.push(scale);
     }
     (quantized, scales)
@@ -102,8 +103,11 @@ pub(crate) fn quantize(values: &[f32], row: usize) -> (Vec<i8>, Vec<f32>) {
 /// What the whole numbers of equally long rows stand for.
 pub(crate) fn dequantize(quantized: &[i8], scales: &[f32]) -> Vec<f32> {
     let row = quantized.len() / scales.len().max(1);
-    let rows = quantized.chunks_exact(row.max(1)).zip(scales);
-    rows.flat_map(|(row, scale)| row.iter().map(move |&value| f32::from(value) * scale)).collect()
+    let mut values: Vec<f32> = quantized.iter().map(|&value| f32::from(value)).collect();
+    for (row, scale) in values.chunks_exact_mut(row.max(1)).zip(scales) {
+        row.iter_mut().for_each(|value| *value *= scale);
+    }
+    values
 }
 
 /// Multiplies each row by `factors`, value by value: weights take over the scales of their input, or give them back.

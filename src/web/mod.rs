@@ -9,6 +9,8 @@ mod model_file;
 mod network;
 #[cfg(feature = "threads")]
 mod threads;
+#[cfg(feature = "cpu")]
+mod warm_up;
 
 use js_sys::Reflect;
 use wasm_bindgen::prelude::*;

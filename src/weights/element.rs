@@ -94,6 +94,7 @@ impl<'a> RawTensor<'a> {
     pub fn widen(&self) -> Result<Tensor> {
         let bytes = &self.bytes[..];
         let values = match self.element {
+            Element::Float32 if cfg!(target_endian = "little") => bytemuck::pod_collect_to_vec(bytes),
             Element::Float32 => elements(bytes, f32::from_le_bytes),
             Element::Float64 => elements(bytes, |b| f64::from_le_bytes(b) as f32),
             Element::Float16 => elements(bytes, |b| f16::from_le_bytes(b).to_f32()),
@@ -107,6 +108,14 @@ impl<'a> RawTensor<'a> {
         };
         Ok(Tensor { shape: self.shape.clone(), values })
     }
+}
+
+/// Values as the bytes of a file.
+pub(super) fn to_bytes(values: &[f32]) -> Vec<u8> {
+    if cfg!(target_endian = "little") {
+        return bytemuck::pod_collect_to_vec(values);
+    }
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 fn elements<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {

@@ -12,7 +12,7 @@ use half::f16;
 use safetensors::tensor::{Metadata, View};
 use serde::{Deserialize, Serialize};
 
-use super::element::{Element, RawTensor};
+use super::element::{Element, RawTensor, to_bytes};
 use super::info::form_name;
 use super::limits;
 use super::model::{Format, Model, Origin};
@@ -218,8 +218,7 @@ fn dequantized<'a>(
     if let Some(input) = input {
         quantization::scale_columns(&mut values, input.iter().map(|scale| scale.recip()), inner);
     }
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    RawTensor::new(tensor.shape.clone(), Element::Float32, bytes)
+    RawTensor::new(tensor.shape.clone(), Element::Float32, to_bytes(&values))
 }
 
 /// Header and data. The header's offsets lie within the data.
@@ -345,7 +344,7 @@ impl View for Written<'_> {
 
     fn data(&self) -> Cow<'_, [u8]> {
         match &self.values {
-            Values::F32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Values::F32(values) => to_bytes(values).into(),
             Values::F16(values) => values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect(),
             Values::I8(values) => values.iter().map(|value| value.cast_unsigned()).collect(),
         }

@@ -20,6 +20,12 @@ before(async () => {
     "/slow-model": (response) => {
       response.writeHead(200, { "content-length": 1000 }).write("{");
     },
+    // on its way for long enough that all else is ready before it
+    "/late-model": (response) => {
+      const text = '{"tell":"memory"}';
+      response.writeHead(200, { "content-length": text.length }).write(text.slice(0, 1));
+      setTimeout(() => response.end(text.slice(1)), 1500);
+    },
     "/gone-model": (response) => response.writeHead(404).end(),
     "/model.tar": (response) => response.writeHead(200).end('{"milliseconds":1}'),
     "/only-cpu/cpu/image_feature_bg.wasm": (response) => response.writeHead(200).end(TRAP_WASM),
@@ -232,6 +238,16 @@ inBrowser(
     assert.deepEqual(models, ["double", "double", "double", "double"]);
     assert.equal(left, 18, "the caller's bytes were taken away");
   },
+);
+
+inBrowser(
+  "the WebAssembly gets warm while a model is on its way, and not where there is nothing to wait for",
+  async ({ FeatureExtractor, load }) => [
+    (await FeatureExtractor.load("/late-model", { device: "cpu" })).info.model,
+    (await FeatureExtractor.load("/late-model", { device: "cpu", worker: false })).info.model,
+    (await load({ tell: "memory" })).info.model,
+  ],
+  (models) => assert.deepEqual(models, ["warmed 51", "warmed 0", "warmed 0"]),
 );
 
 inBrowser(

@@ -1,11 +1,16 @@
 import { Bridge, serve } from "./bridge.js";
+import { compileAhead, firstCpuKind } from "./core.js";
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 import { toImageInput } from "./image-source.js";
+import { readModel } from "./model-source.js";
+import { StagedProgress } from "./progress.js";
 
 /**
  * @typedef {import("./protocol.js").Embedding} Embedding
  * @typedef {import("./protocol.js").ExtractorInfo} ExtractorInfo
  * @typedef {import("./progress.js").ProgressEvent} ProgressEvent
+ * @typedef {import("./model-source.js").ModelRequest & Omit<import("./protocol.js").OpenRequest, "compiled" | "distress">
+ *   & Omit<import("./protocol.js").LoadRequest, "files">} ConnectionRequest
  * @typedef {{ source: import("./image-source.js").ImageSource, name?: string, roi?: import("./image-source.js").Roi }} Job
  */
 
@@ -15,8 +20,8 @@ export class Connection {
   #inWorker;
   /** With a model loaded. @type {Bridge | undefined} */
   #bridge;
-  /** Loading. @type {Bridge | undefined} */
-  #opening;
+  /** Loading: ends it. @type {(() => void) | undefined} */
+  #giveUp;
   /** @type {Promise<ExtractorInfo> | undefined} */
   #restarting;
   #closed = false;
@@ -24,7 +29,7 @@ export class Connection {
   waiting = 0;
 
   /**
-   * @param {import("./protocol.js").LoadRequest} request
+   * @param {ConnectionRequest} request
    * @param {boolean} inWorker
    */
   constructor(request, inWorker) {
@@ -41,22 +46,51 @@ export class Connection {
    * @param {{ signal?: AbortSignal, onProgress?: (event: ProgressEvent) => void }} [options]
    * @returns {Promise<ExtractorInfo>}
    */
-  async start({ signal, onProgress } = {}) {
+  async start({ signal, onProgress = () => {} } = {}) {
     throwIfAborted(signal);
+    const { parts, cache, sha256, dtype, ...opening } = this.#request;
+    /** Bytes of the model, as far as they are known; 0 when it is here. */
+    let coming = 1;
+    const progress = new StagedProgress({ download: 50, verify: 2, compile: 20, upload: 8, warmup: 20 }, (event) => {
+      if (event.stage === "download") coming = event.total ?? event.loaded;
+      onProgress(event);
+    });
+    const relay = { onProgress: (/** @type {import("./progress.js").RelayedMessage} */ message) => progress.receive(message) };
+    const stop = new AbortController();
+    const abort = () => stop.abort(signal?.reason);
+    signal?.addEventListener("abort", abort);
     const distress = `image-feature ${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;
     const bridge = this.#inWorker ? openWorker(distress) : await openHere();
-    this.#opening = bridge;
+    this.#giveUp = () => {
+      bridge.close(disposed());
+      stop.abort();
+    };
     try {
-      const info = Object.freeze(await bridge.request("load", { ...this.#request, distress }, { signal, onProgress }));
+      const reading = readModel({ parts, cache, sha256 }, stop.signal, progress).finally(() => (coming = 0));
+      const open = async () => {
+        // a worker takes its time to start, in which the page gets ready what it will need
+        const kind = firstCpuKind(opening, this.#inWorker);
+        const fetched = bridge.request("fetchGlue", kind, { signal: stop.signal });
+        const compiled = await compileAhead(kind, { signal: stop.signal, progress, folder: opening.wasm });
+        await fetched;
+        await bridge.request("open", { ...opening, compiled, distress }, { signal: stop.signal, ...relay });
+        // on the page's own thread, waiting is all that may be done
+        if (coming > 0 && this.#inWorker) await bridge.request("warmUp", coming, { signal: stop.signal });
+      };
+      const [files] = await Promise.all([reading, open()]);
+      const transfer = files.map(({ bytes }) => bytes.buffer);
+      const info = Object.freeze(await bridge.request("load", { files, dtype }, { signal: stop.signal, transfer, ...relay }));
       if (this.#closed) throw disposed();
       this.#bridge = bridge;
       return info;
     } catch (error) {
       // also what the load has under way ends with the worker
       bridge.close(toError(error));
-      throw error;
+      stop.abort();
+      throw this.#closed ? disposed() : error;
     } finally {
-      this.#opening = undefined;
+      this.#giveUp = undefined;
+      signal?.removeEventListener("abort", abort);
     }
   }
 
@@ -64,7 +98,7 @@ export class Connection {
   close() {
     this.#closed = true;
     this.#bridge?.close(disposed());
-    this.#opening?.close(disposed());
+    this.#giveUp?.();
   }
 
   /** The connection, after a crash a new one. */

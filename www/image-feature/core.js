@@ -4,7 +4,7 @@
 
 import { GLUE } from "./cores.js";
 import { isTrap, throwIfAborted, toError } from "./errors.js";
-import { compileWasm, cpuCandidates } from "./loader.js";
+import { compileWasm, cpuCandidates, requireSimd } from "./loader.js";
 import { startThreads } from "./threads.js";
 
 /** Spelled out one by one so that bundlers find the files. */
@@ -17,20 +17,51 @@ const WASM = {
 };
 
 /**
- * @typedef {{ signal: AbortSignal, progress: import("./progress.js").StagedProgress, folder?: string, distress?: string }} StartOptions
+ * @typedef {{ signal: AbortSignal, progress: import("./progress.js").Progress, folder?: string }} FetchOptions
+ * @typedef {FetchOptions & { compiled?: Compiled, distress?: string }} StartOptions
+ * @typedef {{ kind: import("./cores.js").Kind, module: WebAssembly.Module }} Compiled
  * @typedef {import("./cores.js").CpuCore} CpuCore
  */
 
+/** How many threads a CPU core is asked for: with WebGPU it only reads images and is asked once for a feature to compare. */
+const cpuThreads = (/** @type {import("./protocol.js").OpenRequest} */ { device, threads }) => (device === "webgpu" ? 1 : threads);
+
 /**
- * The CPU's core, on so many threads if they can be had; `undefined`: as many as are good for this machine. `reasons`
- * says why it is not the fastest.
+ * The kind of CPU core that `startCpuCore` tries first.
  *
- * @param {number | undefined} threads
+ * @param {import("./protocol.js").OpenRequest} request
+ * @param {boolean} inWorker whether a worker will run it
+ */
+export function firstCpuKind(request, inWorker) {
+  requireSimd();
+  return cpuCandidates(cpuThreads(request), inWorker).candidates[0].kind;
+}
+
+/**
+ * A core compiled ahead; nothing where that fails: it is tried again when it is started, and the error told then.
+ *
+ * @param {import("./cores.js").Kind} kind
+ * @param {FetchOptions} options
+ * @returns {Promise<Compiled | undefined>}
+ */
+export async function compileAhead(kind, options) {
+  try {
+    return { kind, module: await compile(kind, options) };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The CPU's core, on as many threads as are asked for and can be had; `reasons` says why it is not the fastest.
+ *
+ * @param {import("./protocol.js").OpenRequest} request
  * @param {StartOptions} options
  * @returns {Promise<{ core: CpuCore, threads: number, reasons: string[] }>}
  */
-export async function startCpuCore(threads, options) {
-  const { candidates, reasons } = cpuCandidates(threads);
+export async function startCpuCore(request, options) {
+  requireSimd();
+  const { candidates, reasons } = cpuCandidates(cpuThreads(request), !globalThis.document);
   for (const { kind, threads, what } of candidates) {
     try {
       return { core: await startCpu(kind, threads, options), threads, reasons };
@@ -67,13 +98,23 @@ export async function startGpuCore(options) {
  * @param {() => Promise<Core>} importGlue
  * @param {StartOptions} options
  */
-async function start(name, importGlue, { signal, progress, folder }) {
+async function start(name, importGlue, options) {
+  const { compiled } = options;
+  const module = compiled?.kind === name ? compiled.module : compile(name, options);
+  const [core, ready] = await Promise.all([importGlue(), module]);
+  const { memory } = await core.default({ module_or_path: ready });
+  return { core, module: ready, memory };
+}
+
+/**
+ * @param {import("./cores.js").Kind} name
+ * @param {FetchOptions} options
+ */
+function compile(name, { signal, progress, folder }) {
   const address = folder ? new URL(`${name}/image_feature_bg.wasm`, folder) : WASM[name]();
   const onProgress = (/** @type {number} */ loaded, /** @type {number | undefined} */ total) =>
     progress.report("compile", name, loaded, total);
-  const [core, module] = await Promise.all([importGlue(), compileWasm(address, { signal, onProgress })]);
-  const { memory } = await core.default({ module_or_path: module });
-  return { core, module, memory };
+  return compileWasm(address, { signal, onProgress });
 }
 
 /**

@@ -83,7 +83,7 @@ export class FeatureExtractor {
    * Use `FeatureExtractor.load`.
    *
    * @private
-   * @param {import("./protocol.js").LoadRequest} request
+   * @param {import("./connection.js").ConnectionRequest} request
    * @param {boolean} inWorker
    */
   constructor(request, inWorker) {
@@ -213,7 +213,7 @@ export class FeatureExtractor {
 /**
  * @param {ModelSource} source
  * @param {LoadOptions} options
- * @returns {import("./protocol.js").LoadRequest}
+ * @returns {import("./connection.js").ConnectionRequest}
  */
 function toLoadRequest(source, { device = "auto", dtype, threads, cache = "default", sha256, wasm }) {
   if (!DEVICES.has(device)) {

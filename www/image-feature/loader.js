@@ -36,17 +36,18 @@ export function requireSimd() {
  * The CPU's artefacts that this browser should run, the fastest first and `cpu`, which every browser with SIMD runs,
  * last; and why a faster one is not among them. `what` names what an artefact has that the next has not.
  *
- * @param {number} [wanted] threads; without it as many as are good for this machine
+ * @param {number | undefined} wanted threads; without it as many as are good for this machine
+ * @param {boolean} inWorker whether a worker would run them
  * @returns {{ candidates: { kind: import("./cores.js").CpuKind, threads: number, what: string }[], reasons: string[] }}
  */
-export function cpuCandidates(wanted) {
+export function cpuCandidates(wanted, inWorker) {
   const threads = wanted ?? Math.min(navigator.hardwareConcurrency || 1, MAX_DEFAULT_THREADS);
   const relaxed = WebAssembly.validate(RELAXED_SIMD);
   /** @type {{ kind: import("./cores.js").CpuKind, threads: number, what: string }[]} */
   const candidates = [];
   const reasons = [];
   if (threads > 1) {
-    const why = whyNoThreads();
+    const why = whyNoThreads(inWorker);
     if (why) reasons.push(`Threads: ${why}`);
     else candidates.push({ kind: relaxed ? "cpu-threads-relaxed" : "cpu-threads", threads, what: "Threads" });
   }
@@ -108,24 +109,77 @@ export async function fetchChecked(address, { signal, cache } = {}) {
 }
 
 /**
+ * The length of a response's body, where it is known: with a content coding, the header's is of the compressed bytes, and
+ * the stream's are the others.
+ *
+ * @param {Response} response
+ */
+function lengthOf(response) {
+  return (!response.headers.has("content-encoding") && Number(response.headers.get("content-length"))) || undefined;
+}
+
+/** @returns {ReadableStream<Uint8Array<ArrayBuffer>>} */
+function bodyOf(/** @type {Response} */ response) {
+  return response.body ?? new Blob([]).stream();
+}
+
+/**
  * Passes a response's body on and reports the bytes that went by.
  *
  * @param {Response} response
  * @param {(loaded: number, total?: number) => void} onProgress
- * @returns {ReadableStream<Uint8Array<ArrayBuffer>>}
  */
-export function countBytes(response, onProgress) {
-  // the length is that of the compressed bytes where there is a coding, and the stream's bytes are the others
-  const length = response.headers.has("content-encoding") ? 0 : Number(response.headers.get("content-length"));
+function countBytes(response, onProgress) {
+  const total = lengthOf(response);
   let loaded = 0;
   const counter = new TransformStream({
     transform(chunk, controller) {
       loaded += chunk.byteLength;
-      onProgress(loaded, length || undefined);
+      onProgress(loaded, total);
       controller.enqueue(chunk);
     },
   });
-  return (response.body ?? new Blob([]).stream()).pipeThrough(counter);
+  return bodyOf(response).pipeThrough(counter);
+}
+
+/**
+ * A response's body in memory. An error thrown by `onProgress`, which is called before memory is taken, ends it.
+ *
+ * @param {Response} response
+ * @param {(loaded: number, total?: number) => void} onProgress
+ * @returns {Promise<Uint8Array<ArrayBuffer>>}
+ */
+export async function readBody(response, onProgress) {
+  const total = lengthOf(response);
+  onProgress(0, total);
+  // each chunk goes straight to its place
+  let bytes = new Uint8Array(total ?? 0);
+  let loaded = 0;
+  const reader = bodyOf(response).getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      onProgress(loaded + value.length, total);
+      if (loaded + value.length > bytes.length) bytes = enlarged(bytes, loaded + value.length);
+      bytes.set(value, loaded);
+      loaded += value.length;
+    }
+  } catch (error) {
+    reader.cancel().catch(() => {});
+    throw error;
+  }
+  return loaded === bytes.length ? bytes : bytes.slice(0, loaded);
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} least
+ */
+function enlarged(bytes, least) {
+  const larger = new Uint8Array(Math.max(2 * bytes.length, least));
+  larger.set(bytes);
+  return larger;
 }
 
 /**

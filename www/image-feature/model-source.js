@@ -1,9 +1,9 @@
 /**
- * Model files as the caller has them: on the page made ready for the worker, in the worker read into memory.
+ * Model files as the caller has them, and how they are read into memory.
  */
 
 import { ImageFeatureError, cancelled, throwIfAborted } from "./errors.js";
-import { countBytes, fetchChecked } from "./loader.js";
+import { fetchChecked, readBody } from "./loader.js";
 
 /**
  * Where a model comes from: the address of an archive or a single file, a file, its bytes, or the loose files of an
@@ -12,6 +12,7 @@ import { countBytes, fetchChecked } from "./loader.js";
  * @typedef {string | URL | Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | File[]} ModelSource
  *
  * @typedef {{ name: string, blob: Blob } | { address: string }} ModelPart
+ * @typedef {{ parts: ModelPart[], cache: "default" | "none", sha256?: string }} ModelRequest
  * @typedef {{ name: string, bytes: Uint8Array<ArrayBuffer> }} ModelBytes
  */
 
@@ -66,9 +67,9 @@ function absolute(address) {
 /**
  * Reads a model's files, from the network where they lie there, and checks the sha256 where one is given.
  *
- * @param {{ parts: ModelPart[], cache: "default" | "none", sha256?: string }} request
+ * @param {ModelRequest} request
  * @param {AbortSignal} signal
- * @param {import("./progress.js").StagedProgress} progress
+ * @param {import("./progress.js").Progress} progress
  * @returns {Promise<ModelBytes[]>}
  */
 export async function readModel({ parts, cache, sha256 }, signal, progress) {
@@ -85,7 +86,7 @@ export async function readModel({ parts, cache, sha256 }, signal, progress) {
 /**
  * @param {string} name
  * @param {Blob} blob
- * @param {import("./progress.js").StagedProgress} progress
+ * @param {import("./progress.js").Progress} progress
  * @returns {Promise<ModelBytes>}
  */
 async function readBlob(name, blob, progress) {
@@ -103,19 +104,18 @@ async function readBlob(name, blob, progress) {
  * @param {string} address
  * @param {"default" | "none"} cache
  * @param {AbortSignal} signal
- * @param {import("./progress.js").StagedProgress} progress
+ * @param {import("./progress.js").Progress} progress
  * @returns {Promise<ModelBytes>}
  */
 async function download(address, cache, signal, progress) {
   const response = await fetchChecked(address, { signal, cache: cache === "none" ? "no-store" : "default" });
-  checkSize(address, Number(response.headers.get("content-length")));
-  const body = countBytes(response, (loaded, total) => {
-    checkSize(address, loaded);
-    progress.report("download", address, loaded, total);
-  });
   const name = decodeURIComponent(new URL(address).pathname.split("/").pop() || "model");
   try {
-    return { name, bytes: new Uint8Array(await new Response(body).arrayBuffer()) };
+    const bytes = await readBody(response, (loaded, total) => {
+      checkSize(address, Math.max(loaded, total ?? 0));
+      progress.report("download", address, loaded, total);
+    });
+    return { name, bytes };
   } catch (error) {
     if (signal.aborted) throw cancelled(signal);
     if (error instanceof ImageFeatureError) throw error;

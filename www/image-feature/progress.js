@@ -10,10 +10,48 @@
  * @typedef {{ stage: Stage, loaded: number, total?: number, fraction: number }} ProgressEvent
  */
 
+/**
+ * Where those who work say how far they are: of one part (a file) of a stage, which is the sum of its parts; and that a
+ * stage is over, whether it ran or was not needed.
+ *
+ * @typedef {object} Progress
+ * @property {(stage: Stage, part: string, loaded: number, total?: number) => void} report
+ * @property {(stage: Stage) => void} finish
+ */
+
 /** Bytes after which a bar without a known end stands in the middle. */
 const TYPICAL_BYTES = 12e6;
 
-/** Turns the progress of stages that may run at the same time into one fraction that never falls. */
+/**
+ * Progress in the worker, told to the page as the message `[stage, part, loaded, total]` or `[stage]`.
+ *
+ * @typedef {[stage: Stage, part?: string, loaded?: number, total?: number]} RelayedMessage
+ * @implements {Progress}
+ */
+export class RelayedProgress {
+  #tell;
+
+  /** @param {(message: RelayedMessage) => void} tell */
+  constructor(tell) {
+    this.#tell = tell;
+  }
+
+  /** @type {Progress["report"]} */
+  report(stage, part, loaded, total) {
+    this.#tell([stage, part, loaded, total]);
+  }
+
+  /** @type {Progress["finish"]} */
+  finish(stage) {
+    this.#tell([stage]);
+  }
+}
+
+/**
+ * Turns the progress of stages that may run at the same time into one fraction that never falls.
+ *
+ * @implements {Progress}
+ */
 export class StagedProgress {
   #weights;
   #listener;
@@ -31,14 +69,7 @@ export class StagedProgress {
     this.#listener = listener;
   }
 
-  /**
-   * One part (a file) of a stage has come this far; the stage is the sum of its parts.
-   *
-   * @param {Stage} stage
-   * @param {string} part
-   * @param {number} loaded
-   * @param {number} [total]
-   */
+  /** @type {Progress["report"]} */
   report(stage, part, loaded, total) {
     const parts = this.#parts.get(stage) ?? new Map();
     this.#parts.set(stage, parts.set(part, { loaded, total }));
@@ -51,13 +82,19 @@ export class StagedProgress {
     this.#advance(stage, share, sum.loaded, sum.total);
   }
 
-  /**
-   * A stage is over, whether it ran or was not needed.
-   *
-   * @param {Stage} stage
-   */
+  /** @type {Progress["finish"]} */
   finish(stage) {
     this.#advance(stage, 1, 1, 1);
+  }
+
+  /**
+   * What a `RelayedProgress` told.
+   *
+   * @param {RelayedMessage} message
+   */
+  receive([stage, part, loaded = 0, total]) {
+    if (part === undefined) this.finish(stage);
+    else this.report(stage, part, loaded, total);
   }
 
   /**

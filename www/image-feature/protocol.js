@@ -30,15 +30,20 @@
  */
 
 /**
- * @typedef {object} LoadRequest
- * @property {import("./model-source.js").ModelPart[]} parts
+ * What starts the WebAssembly.
+ *
+ * @typedef {object} OpenRequest
  * @property {"auto" | "webgpu" | "cpu"} device
  * @property {number} [threads] as many as are good for this machine, where it is left out
- * @property {Dtype} [dtype] where there is none: what the file is made for
- * @property {"default" | "none"} cache
- * @property {string} [sha256]
  * @property {string} [wasm]
+ * @property {import("./core.js").Compiled} [compiled] a core that is compiled already
  * @property {string} [distress] name of the `BroadcastChannel` on which a thread says that it failed
+ *
+ * What puts a model on it.
+ *
+ * @typedef {object} LoadRequest
+ * @property {import("./model-source.js").ModelBytes[]} files
+ * @property {Dtype} [dtype] where there is none: what the file is made for
  *
  * @typedef {{ input: import("./image-source.js").ImageInput, roi?: import("./image-source.js").Roi }} EmbedRequest
  * @typedef {Embedding | { error: { kind: import("./errors.js").ErrorKind, message: string } }} EmbedAnswer

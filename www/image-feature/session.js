@@ -2,15 +2,16 @@
  * One loaded model on one device: what the worker holds.
  */
 
+import { GLUE } from "./cores.js";
 import { orTrap, startCpuCore, startGpuCore } from "./core.js";
 import { ImageFeatureError, isTrap, throwIfAborted, toError } from "./errors.js";
 import { decodeByBrowser, readPixels } from "./image-source.js";
-import { probeGpu, requireSimd } from "./loader.js";
-import { readModel } from "./model-source.js";
-import { StagedProgress } from "./progress.js";
+import { probeGpu } from "./loader.js";
+import { RelayedProgress } from "./progress.js";
 
 /**
  * @typedef {import("./protocol.js").Embedding} Embedding
+ * @typedef {import("./protocol.js").OpenRequest} OpenRequest
  * @typedef {import("./protocol.js").LoadRequest} LoadRequest
  * @typedef {import("./protocol.js").EmbedRequest} EmbedRequest
  * @typedef {import("./protocol.js").EmbedAnswer} EmbedAnswer
@@ -26,17 +27,41 @@ const MAX_IMAGE_BYTES = 512 * 2 ** 20;
 /** With `auto`, a GPU that takes longer than this to give its first result is left alone. */
 const GPU_TIMEOUT_MS = 60_000;
 
+/** A model in memory: its file, its tensors, and as the kernels read them. */
+const MEMORY_PER_MODEL_BYTE = 3;
+
+/** Memory that is touched before a model needs it takes time that only a slow download has to spare. */
+const MAX_WARM_BYTES = 64 * 2 ** 20;
+
 /**
  * What a worker answers, and how to end it.
  *
  * @returns {{ handlers: import("./bridge.js").Handlers, dispose: () => Promise<void> }}
  */
 export function createSession() {
+  /** @type {Cores | undefined} */
+  let cores;
   /** @type {Session | undefined} */
   let session;
   const handlers = {
+    /** While the page compiles the core of this kind. */
+    async fetchGlue(/** @type {import("./cores.js").CpuKind} */ kind) {
+      // where it fails, `open` will say so
+      await GLUE[kind]().catch(() => {});
+      return {};
+    },
+    async open(/** @type {OpenRequest} */ request, /** @type {import("./bridge.js").Call} */ { signal, onProgress }) {
+      cores = await openCores(request, signal, new RelayedProgress(onProgress));
+      return {};
+    },
+    /** Something to do while the page waits for a model of so many bytes. */
+    async warmUp(/** @type {number} */ bytes) {
+      cores?.cpu.core.warmUp(MEMORY_PER_MODEL_BYTE * Math.min(bytes, MAX_WARM_BYTES));
+      return {};
+    },
     async load(/** @type {LoadRequest} */ request, /** @type {import("./bridge.js").Call} */ { signal, onProgress }) {
-      session = await Session.load(request, signal, onProgress);
+      if (!cores) throw new ImageFeatureError("internal", "no WebAssembly is loaded");
+      session = await Session.load(cores, request, signal, new RelayedProgress(onProgress));
       return { value: session.info };
     },
     async embed(/** @type {EmbedRequest[]} */ requests, /** @type {import("./bridge.js").Call} */ { signal }) {
@@ -47,6 +72,43 @@ export function createSession() {
   };
   // after a trap there is nothing to be freed one could trust
   return { handlers, dispose: async () => session?.dispose().catch(() => {}) };
+}
+
+/**
+ * The WebAssembly of a session: the CPU's, and the GPU's or the reason why it is not used.
+ *
+ * @typedef {{ device: OpenRequest["device"], cpu: Awaited<ReturnType<typeof startCpuCore>>, gpu: Gpu | undefined }} Cores
+ */
+
+/**
+ * Starts the WebAssembly, while the page fetches the model.
+ *
+ * @param {OpenRequest} request
+ * @param {AbortSignal} signal
+ * @param {import("./progress.js").Progress} progress
+ * @returns {Promise<Cores>}
+ */
+async function openCores(request, signal, progress) {
+  // stops the downloads that still run when one of them fails
+  const stop = new AbortController();
+  const abort = () => stop.abort(signal.reason);
+  signal.addEventListener("abort", abort);
+  try {
+    const { device, wasm, compiled, distress } = request;
+    const options = { signal: stop.signal, progress, folder: wasm, compiled, distress };
+    const [cpu, gpu] = await Promise.all([
+      startCpuCore(request, options),
+      device === "cpu" ? undefined : findGpu(device, options),
+    ]);
+    progress.finish("compile");
+    throwIfAborted(signal);
+    return { device, cpu, gpu };
+  } catch (error) {
+    stop.abort();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }
 
 class Session {
@@ -67,50 +129,28 @@ class Session {
   }
 
   /**
+   * @param {Cores} cores
    * @param {LoadRequest} request
    * @param {AbortSignal} signal
-   * @param {(event: import("./progress.js").ProgressEvent) => void} onProgress
+   * @param {import("./progress.js").Progress} progress
    */
-  static async load(request, signal, onProgress) {
-    requireSimd();
-    const progress = new StagedProgress({ download: 50, verify: 2, compile: 20, upload: 8, warmup: 20 }, onProgress);
-    // stops the downloads that still run when one of them fails
-    const stop = new AbortController();
-    const abort = () => stop.abort(signal.reason);
-    signal.addEventListener("abort", abort);
-    try {
-      const options = { signal: stop.signal, progress, folder: request.wasm, distress: request.distress };
-      // with WebGPU the CPU only reads images and is asked once for a feature to compare
-      const threads = request.device === "webgpu" ? 1 : request.threads;
-      const [files, cpu, gpu] = await Promise.all([
-        readModel(request, stop.signal, progress),
-        startCpuCore(threads, options),
-        request.device === "cpu" ? undefined : findGpu(request.device, options),
-      ]);
-      progress.finish("compile");
-      throwIfAborted(signal);
-      const { ModelFile, Network } = cpu.core;
-      const model = ModelFile.fromFiles(files.map(({ name }) => name), files.map(({ bytes }) => bytes));
-      const onCpu = await orTrap(Network.load(model, { threads: cpu.threads, dtype: request.dtype }));
-      const { simd, threads: computing, dtype: computed } = onCpu.info();
-      if (request.dtype === "i8" && computed !== "i8") throw new ImageFeatureError("unsupported", `this build computes in ${computed}, not in i8`);
-      // a GPU computes in f32, whatever the CPU is to compute in
-      const inF32 = () => (computed === "f32" ? onCpu : orTrap(Network.load(model, { threads: cpu.threads, dtype: "f32" })));
-      const { network, reasons, ...device } = await placeNetwork(request.device, model, onCpu, gpu, progress, inF32);
-      throwIfAborted(signal);
-      const { name, dimension } = model.info();
-      progress.finish("upload");
-      progress.finish("warmup");
-      // how fast the CPU is concerns those who compute on it
-      if (device.device === "cpu") reasons.push(...cpu.reasons);
-      const info = { model: name, dimension, ...device, threads: computing ?? 1, simd, dtype: network.info().dtype, reasons };
-      return new Session(model, network, info);
-    } catch (error) {
-      stop.abort();
-      throw error;
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
+  static async load({ device, cpu, gpu }, { files, dtype }, signal, progress) {
+    const { ModelFile, Network } = cpu.core;
+    const model = ModelFile.fromFiles(files.map(({ name }) => name), files.map(({ bytes }) => bytes));
+    const onCpu = await orTrap(Network.load(model, { threads: cpu.threads, dtype }));
+    const { simd, threads: computing, dtype: computed } = onCpu.info();
+    if (dtype === "i8" && computed !== "i8") throw new ImageFeatureError("unsupported", `this build computes in ${computed}, not in i8`);
+    // a GPU computes in f32, whatever the CPU is to compute in
+    const inF32 = () => (computed === "f32" ? onCpu : orTrap(Network.load(model, { threads: cpu.threads, dtype: "f32" })));
+    const { network, reasons, ...placed } = await placeNetwork(device, model, onCpu, gpu, progress, inF32);
+    throwIfAborted(signal);
+    const { name, dimension } = model.info();
+    progress.finish("upload");
+    progress.finish("warmup");
+    // how fast the CPU is concerns those who compute on it
+    if (placed.device === "cpu") reasons.push(...cpu.reasons);
+    const info = { model: name, dimension, ...placed, threads: computing ?? 1, simd, dtype: network.info().dtype, reasons };
+    return new Session(model, network, info);
   }
 
   /**
@@ -245,7 +285,7 @@ async function findGpu(device, options) {
  * @param {ModelFile} model
  * @param {import("./wasm/cpu/image_feature.js").Network} onCpu
  * @param {Gpu | undefined} gpu
- * @param {StagedProgress} progress
+ * @param {import("./progress.js").Progress} progress
  * @param {() => Network | Promise<Network>} inF32 the network on the CPU as a GPU computes it: `onCpu`, or one to be freed
  * @returns {Promise<{ network: Network, device: "webgpu" | "cpu", adapter: string | null, reasons: string[] }>}
  */

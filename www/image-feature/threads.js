@@ -16,13 +16,17 @@ import { ImageFeatureError, cancelled, toError } from "./errors.js";
 /** Workers whose files hang in the network are not waited for longer: one thread does as well. */
 const START_TIMEOUT_MS = 20_000;
 
-/** Why threads cannot be had here, in words; `undefined` where they can. */
-export function whyNoThreads() {
+/**
+ * Why threads cannot be had, in words; `undefined` where they can.
+ *
+ * @param {boolean} inWorker whether a worker would start them
+ */
+export function whyNoThreads(inWorker) {
   if (typeof SharedArrayBuffer !== "function" || !globalThis.crossOriginIsolated) {
     return "this page is not cross-origin isolated; its server must send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp";
   }
   if (typeof Worker !== "function") return "this browser starts no worker from a worker";
-  if (globalThis.document) return "the page's own thread cannot wait for others";
+  if (!inWorker) return "the page's own thread cannot wait for others";
 }
 
 /**

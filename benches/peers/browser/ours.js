@@ -2,11 +2,10 @@
 
 export async function load({ threads, simd, dtype, model }) {
   const { FeatureExtractor } = await import("/image-feature/index.js");
-  const names = ["inference.json", "inference.pdiparams", "inference.yml"];
-  const files = await Promise.all(names.map(async (name) => new File([await (await fetch(`${model}/${name}`)).blob()], name)));
-  const extractor = await FeatureExtractor.load(files, { device: "cpu", threads, dtype });
+  const extractor = await FeatureExtractor.load(model, { device: "cpu", threads, dtype });
   const { info } = extractor;
-  if (info.threads !== threads || info.simd !== simd || info.dtype !== dtype) {
+  // f16 is a way to keep weights, which are computed with as f32
+  if (info.threads !== threads || info.simd !== simd || (info.dtype === "i8") !== (dtype === "i8")) {
     throw new Error(`asked for ${threads} threads, ${simd}, ${dtype}; got ${JSON.stringify(info)}`);
   }
   return {

@@ -1,6 +1,11 @@
 //! Weights in the order in which the kernels read them.
 
+use std::array::from_fn;
+
 use super::kernels::CHANNELS;
+
+/// Columns that are packed together: one of them alone would touch every line of the panel for a quarter of the work.
+const TOGETHER: usize = 4;
 
 /// `channels`, padded to whole lanes.
 pub(super) fn padded(channels: usize) -> usize {
@@ -39,10 +44,19 @@ pub(super) fn panels(weights: &[f32], inner: usize, width: usize) -> Vec<f32> {
     while start < all {
         let width = if all - start >= width { width } else { CHANNELS };
         let panel = &mut packed[start * inner..][..width * inner];
-        for column in start..columns.min(start + width) {
-            let source = &weights[column * inner..][..inner];
-            for (k, &value) in source.iter().enumerate() {
-                panel[k * width + column - start] = value;
+        let mut column = start;
+        let end = columns.min(start + width);
+        while column + TOGETHER <= end {
+            let [a, b, c, d]: [&[f32]; TOGETHER] = from_fn(|next| &weights[(column + next) * inner..][..inner]);
+            let sources = a.iter().zip(b).zip(c.iter().zip(d));
+            for (row, ((&a, &b), (&c, &d))) in panel.chunks_exact_mut(width).zip(sources) {
+                row[column - start..][..TOGETHER].copy_from_slice(&[a, b, c, d]);
+            }
+            column += TOGETHER;
+        }
+        for column in column..end {
+            for (row, &value) in panel.chunks_exact_mut(width).zip(&weights[column * inner..][..inner]) {
+                row[column - start] = value;
             }
         }
         start += width;

@@ -83,12 +83,10 @@ pub(crate) fn fold_norm(weight: &Tensor, norm: &str, tensors: &Tensors) -> Resul
     let out = weight.shape[0];
     let norm = NormFactors::read(norm, out, tensors)?;
     let per_channel = weight.values.len() / out;
-    let folded = weight
-        .values
-        .chunks_exact(per_channel)
-        .zip(&norm.factor)
-        .flat_map(|(channel, factor)| channel.iter().map(move |&value| (f64::from(value) * factor) as f32))
-        .collect();
+    let mut folded = weight.values.clone();
+    for (channel, factor) in folded.chunks_exact_mut(per_channel).zip(&norm.factor) {
+        channel.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
+    }
     Ok((folded, norm.shift.iter().map(|&shift| shift as f32).collect()))
 }
 

@@ -33,6 +33,12 @@ export function startThreads(helpers) {
   threads = 1 + helpers;
 }
 
+let warmed = 0;
+
+export function warmUp(memory) {
+  warmed = memory;
+}
+
 function refuse(kind, message) {
   throw Object.assign(new Error(message), { kind });
 }
@@ -44,7 +50,7 @@ export class ModelFile {
     return Object.assign(new ModelFile(), { orders: JSON.parse(text) });
   }
   info() {
-    return { name: "double", dimension: DIMENSION };
+    return { name: this.orders.tell === "memory" ? `warmed ${warmed}` : "double", dimension: DIMENSION };
   }
   toSafetensors() {
     return new TextEncoder().encode(JSON.stringify(this.orders));
