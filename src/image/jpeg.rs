@@ -54,6 +54,36 @@ fn decode_with(mut decoder: Decoder<'_>, limits: &DecodeLimits) -> Result<RgbIma
     RgbImage::new(width, height, out)?.oriented(info.orientation)
 }
 
+/// The samples of a JPEG of 1, 3 or 4 channels, pixel after pixel, and its width: gray, RGB, or the inks as they are stored.
+pub(super) fn samples(bytes: &[u8], channels: usize, limits: &DecodeLimits) -> Result<(usize, Vec<u8>)> {
+    with_end(bytes, |bytes| {
+        let mut decoder = open(bytes, limits)?;
+        let info = info(&decoder);
+        let format = match channels {
+            1 => PixelFormat::Grayscale,
+            3 => PixelFormat::Rgb,
+            _ => PixelFormat::Cmyk,
+        };
+        if usize::from(info.channels) != channels {
+            return Ok(Err(Error::decode(format!(
+                "JPEG data of {} channels where {channels} are announced",
+                info.channels
+            ))));
+        }
+        let bytes_per_pixel = channels as u64 * 3;
+        if let Err(error) = limits.check(ImageFormat::Jpeg, info.width, info.height, bytes_per_pixel) {
+            return Ok(Err(error));
+        }
+        decoder.set_output_format(format);
+        decoder.set_lenient(true);
+        Ok(zeroed(info.width as usize * info.height as usize * channels).and_then(|mut out| {
+            decoder.decode_image_into(&mut out).map_err(failed)?;
+            Ok((info.width as usize, out))
+        }))
+    })
+    .map_err(failed)?
+}
+
 /// Reads a file, and where it ends before its end marker reads it again with one, as libjpeg inserts it: a download that broke off
 /// still shows its first scans.
 fn with_end<T>(bytes: &[u8], read: impl Fn(&[u8]) -> Result<T, JpegError>) -> Result<T, JpegError> {

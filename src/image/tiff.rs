@@ -1,5 +1,7 @@
 //! TIFF, with its samples reduced to 8-bit RGB as libtiff's RGBA interface does it, which OpenCV reads 8-bit images through.
 
+mod jpeg;
+
 use std::io::Cursor;
 
 use ::image::metadata::Orientation;
@@ -19,11 +21,19 @@ pub(super) fn probe(bytes: &[u8]) -> Result<ImageInfo> {
 }
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage> {
-    let Page { mut decoder, info, layout } = open(bytes, limits)?;
+    let Page { mut decoder, info, layout, is_jpeg } = open(bytes, limits)?;
     let sample_bytes = u64::from(info.bits_per_sample.div_ceil(8));
     // the samples as stored, beside the output, which is turned after them
     limits.check(ImageFormat::Tiff, info.width, info.height, 3 + (sample_bytes * u64::from(info.channels)).max(3))?;
     let (width, height) = (info.width as usize, info.height as usize);
+
+    let mut out = zeroed(width * height * 3)?;
+    if is_jpeg {
+        let channels = usize::from(info.channels);
+        let samples = jpeg::samples(&mut decoder, bytes, layout, channels, limits)?;
+        reduce(&Grid { channels, plane: None }, layout, &mut out, |at| samples.get(at).copied()).ok_or_else(misfit)?;
+        return RgbImage::new(width, height, out)?.oriented(info.orientation);
+    }
 
     let mut samples = DecodingResult::U8(Vec::new());
     let stored = decoder.read_image_to_buffer(&mut samples).map_err(failed)?;
@@ -35,7 +45,6 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage> {
     }
     let plane = stored.plane_stride.map(|bytes| bytes.get() / sample_bytes as usize).filter(|_| stored.planes > 1);
     let grid = Grid { channels: info.channels.into(), plane };
-    let mut out = zeroed(width * height * 3)?;
     let complete = match &samples {
         DecodingResult::U8(bits) if info.bits_per_sample == 1 => bilevel(bits, width, &mut out),
         DecodingResult::U8(samples) => reduce(&grid, layout, &mut out, |at| samples.get(at).copied()),
@@ -48,7 +57,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage> {
         }
         _ => None,
     };
-    complete.ok_or_else(|| Error::decode("TIFF: the samples do not fit the size of the image"))?;
+    complete.ok_or_else(misfit)?;
     drop(samples);
     RgbImage::new(width, height, out)?.oriented(info.orientation)
 }
@@ -57,6 +66,12 @@ struct Page<'a> {
     decoder: Decoder<Cursor<&'a [u8]>>,
     info: ImageInfo,
     layout: Layout,
+    /// Whether its strips are JPEG data, which is decoded here.
+    is_jpeg: bool,
+}
+
+fn misfit() -> Error {
+    Error::decode("TIFF: the samples do not fit the size of the image")
 }
 
 /// What the samples of a pixel mean.
@@ -69,6 +84,7 @@ enum Layout {
     /// Colour and alpha that libtiff multiplies in.
     RgbUnassociatedAlpha,
     Cmyk,
+    /// Brightness and colour differences, which the JPEG decoder turns into RGB.
     YCbCr,
 }
 
@@ -112,7 +128,10 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Page<'a>> {
         bits_per_sample,
         channels,
     };
-    Ok(Page { decoder, info, layout })
+    if is_jpeg && bits_per_sample != 8 {
+        return Err(unsupported(format!("JPEG data of {bits_per_sample} bits")));
+    }
+    Ok(Page { decoder, info, layout, is_jpeg })
 }
 
 /// Where the samples of a pixel lie.
@@ -131,7 +150,7 @@ fn reduce(grid: &Grid, layout: Layout, out: &mut [u8], sample: impl Fn(usize) ->
         };
         *out = match layout {
             Layout::Gray => [at(0)?; 3],
-            Layout::Rgb => [at(0)?, at(1)?, at(2)?],
+            Layout::Rgb | Layout::YCbCr => [at(0)?, at(1)?, at(2)?],
             Layout::RgbUnassociatedAlpha => {
                 let alpha = u32::from(at(3)?);
                 [at(0)?, at(1)?, at(2)?].map(|value| ((u32::from(value) * alpha + 127) / 255) as u8)
@@ -140,19 +159,9 @@ fn reduce(grid: &Grid, layout: Layout, out: &mut [u8], sample: impl Fn(usize) ->
                 let paper = 255 - u32::from(at(3)?);
                 [at(0)?, at(1)?, at(2)?].map(|ink| (paper * (255 - u32::from(ink)) / 255) as u8)
             }
-            Layout::YCbCr => ycbcr_to_rgb(at(0)?, at(1)?, at(2)?),
         };
     }
     Some(())
-}
-
-/// The JFIF conversion, in libjpeg's fixed point.
-fn ycbcr_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
-    let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
-    let red = y + ((91881 * cr + 32768) >> 16);
-    let green = y + ((-22554 * cb - 46802 * cr + 32768) >> 16);
-    let blue = y + ((116130 * cb + 32768) >> 16);
-    [red, green, blue].map(|value| value.clamp(0, 255) as u8)
 }
 
 /// One bit a pixel, each row from a new byte.

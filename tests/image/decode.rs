@@ -163,11 +163,6 @@ const EXCEPTIONS: &[(Departure, &str, &[&str])] = &[
         &["image-rs/regression/tiff/clusterfuzz-testcase-minimized-fuzzer_script_tiff-5026894169374720.tif"],
     ),
     (
-        Pixels,
-        "JPEG inside TIFF is decoded by another library, which differs by a few levels",
-        &["files/rgb8_jpeg.tif", "image-rs/images/tiff/testsuite/ycbcr_jpeg_8bit.tif"],
-    ),
-    (
         OnlyOpenCv,
         "kinds of TIFF that the tiff crate does not read: palettes, signed samples, CIE Lab, subsampled YCbCr, one-dimensional fax codes",
         &[

@@ -1,6 +1,6 @@
 """Makes the small image files in files/: the kinds of sample, colour, compression and metadata that real files hold.
 
-    pip install numpy==2.2.6 pillow==13.0.0 tifffile==2026.3.3
+    pip install numpy==2.2.6 pillow==13.0.0 tifffile==2026.3.3 imagecodecs==2026.3.6
     python make_files.py
 
 Then run opencv_reference.py, which writes down what OpenCV makes of them.
@@ -274,6 +274,12 @@ def tiffs():
     save("rgb8_lzw.tif", Image.fromarray(RGB), compression="tiff_lzw")
     save("rgb8_packbits.tif", Image.fromarray(RGB), compression="packbits")
     save("rgb8_jpeg.tif", PICTURE, compression="jpeg", quality=80)
+    save("rgb8_jpeg_strips.tif", PICTURE, compression="jpeg", quality=80, tiffinfo={278: 16})
+    save("gray8_jpeg.tif", PICTURE.convert("L"), compression="jpeg", quality=80)
+    save("cmyk8_jpeg.tif", PICTURE.convert("CMYK"), compression="jpeg", quality=80)
+    picture = np.asarray(PICTURE)
+    tiff("rgb8_jpeg_tiled", picture, photometric="rgb", compression="jpeg", tile=(32, 48))
+    tiff("ycbcr8_jpeg_tiled", picture, photometric="ycbcr", compression="jpeg", subsampling=(2, 2), tile=(32, 48))
     save("lab8.tif", Image.fromarray(RGB).convert("LAB"))
     save("ycbcr8.tif", Image.fromarray(RGB).convert("YCbCr"))
     for bits in (2, 4):
