@@ -88,6 +88,13 @@ impl Error {
         self
     }
 
+    /// The error without the places it happened in, for those who show them in a way of their own.
+    #[cfg(feature = "cli")]
+    pub(crate) fn without_context(mut self) -> Self {
+        self.0.context.clear();
+        self
+    }
+
     /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -60,7 +60,6 @@ pub mod engine;
 mod error;
 #[cfg(any(feature = "cpu", feature = "burn"))]
 mod extractor;
-#[cfg(feature = "dataset")]
 pub mod file_tree;
 mod image;
 pub mod model;

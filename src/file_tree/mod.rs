@@ -2,17 +2,40 @@
 //!
 //! Nothing is unpacked onto a disk, and no more than one file at a time is held in memory.
 
-#[cfg(not(target_arch = "wasm32"))]
+mod archive;
+#[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 mod folder;
 mod memory;
+mod problem;
+mod source;
 
 use std::ops::ControlFlow;
 
 use crate::Result;
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
+pub use archive::name_decoder;
+pub use archive::{Archive, ArchiveFormat, ArchiveOptions, DecodedNames, NameDecoder};
+pub(crate) use archive::{Kind, Limits, Members};
+#[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 pub use folder::Folder;
 pub use memory::Memory;
+pub use problem::{Problem, ProblemCode, ProblemEffect};
+#[cfg(all(feature = "cli", any(unix, windows)))]
+pub(crate) use source::FileSource;
+pub use source::{ReadAt, Seekable};
+
+/// The tree at a path: a folder, or an archive, known by its content.
+///
+/// # Errors
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) where there is none or it cannot be listed; and those of
+/// [`Archive::from_source`].
+#[cfg(all(feature = "dataset", any(unix, windows)))]
+pub fn open(path: &std::path::Path) -> Result<Box<dyn FileTree>> {
+    use crate::error::Context;
+    let metadata = std::fs::metadata(path).context(|| path.display().to_string())?;
+    Ok(if metadata.is_dir() { Box::new(Folder::open(path)?) } else { Box::new(Archive::open(path)?) })
+}
 
 /// What lies in a tree at one path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +59,8 @@ pub trait FileTree: Send + Sync {
     /// How the whole is called in messages: the folder's or archive's path, a dropped file's name.
     fn name(&self) -> &str;
 
-    /// Everything that can be read, sorted by path, each path once. Folders that archives do not list are there, too.
+    /// Everything that can be read, sorted by path, each path once. Folders that archives do not list are there, too, and
+    /// so are files that are damaged or locked: reading them is an error.
     fn entries(&self) -> &[Entry];
 
     /// The bytes of the file at this index of [`entries`](Self::entries).
@@ -54,6 +78,12 @@ pub trait FileTree: Send + Sync {
         take: &mut dyn FnMut(usize, Result<Vec<u8>>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         indices.iter().try_for_each(|&index| take(index, self.read(index, limit)))
+    }
+
+    /// What is wrong with the tree itself, which only archives have: first what concerns the whole, then entry by entry.
+    /// Some of it is found only as files are read, so this is complete when all have been.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
     }
 
     /// The index of the entry at a path.

@@ -1,23 +1,13 @@
 //! Images inside an archive, inflated one at a time and never onto the disk.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
-use flate2::read::MultiGzDecoder;
-use tar::EntryType;
-use zip::ZipArchive;
-
-use super::inputs::{Content, FILE_BYTES, Item, Origin, is_image_name, read_limited, too_large};
+use super::inputs::{Content, FILE_BYTES, Item, Origin, is_image_name, too_large};
+use crate::file_tree::{ArchiveFormat, FileSource, Kind, Limits, Members, name_decoder};
 use crate::{Error, ErrorKind, Result};
-
-/// An archive may always unpack to this much, a large one to [`MAX_RATIO`] times its own size. Photographs hardly
-/// compress; what goes beyond is made to fill memory or time.
-const MIN_UNPACKED: u64 = 1 << 30;
-const MAX_RATIO: u64 = 100;
-/// Bytes of a tar header extension that holds a long name.
-const NAME_BYTES: u64 = 64 << 10;
 
 /// The archives that are read, by their suffix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +30,21 @@ impl ArchiveKind {
         if self != Self::Zip {
             return None;
         }
-        let archive = ZipArchive::new(BufReader::new(File::open(path).ok()?)).ok()?;
-        let names = (0..archive.len()).filter_map(|index| archive.name_for_index(index)?.ok());
-        Some(names.filter(|name| is_image_name(name)).count() as u64)
+        let mut members = self.open(path).ok()?;
+        let mut count = 0;
+        while let Some(member) = members.next().ok()? {
+            count += u64::from(member.kind == Kind::File && is_image_name(&member.lossy_name()));
+        }
+        Some(count)
+    }
+
+    fn open(self, path: &Path) -> Result<Members<'static>> {
+        let format = match self {
+            Self::Zip => ArchiveFormat::Zip,
+            Self::Tar => ArchiveFormat::Tar,
+            Self::TarGz => ArchiveFormat::TarGz,
+        };
+        Members::open(Arc::new(FileSource::new(File::open(path)?)?), format, Limits::DATA)
     }
 }
 
@@ -54,14 +56,12 @@ pub fn for_each_image(
     take: &mut dyn FnMut(Item) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let mut images = 0u64;
-    let mut give = |origin: Origin, content: Content| {
-        images += 1;
-        take(Item { origin, content })
-    };
-    let read = match kind {
-        ArchiveKind::Zip => read_zip(path, &mut give),
-        ArchiveKind::Tar | ArchiveKind::TarGz => read_tar(kind, path, &mut give),
-    };
+    let read = kind.open(path).and_then(|members| {
+        read_images(members, path, &mut |item| {
+            images += 1;
+            take(item)
+        })
+    });
     let error = match read {
         Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
         Ok(ControlFlow::Continue(())) if images > 0 => return ControlFlow::Continue(()),
@@ -75,143 +75,39 @@ pub fn for_each_image(
     })
 }
 
-type Give<'a> = &'a mut dyn FnMut(Origin, Content) -> ControlFlow<()>;
-
-fn read_zip(path: &Path, give: Give) -> Result<ControlFlow<()>> {
-    let file = File::open(path)?;
-    let mut left = unpacked_limit(&file)?;
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
-    for index in 0..archive.len() {
-        let name = match archive.name_for_index(index) {
-            Some(Ok(name)) => name.into_owned(),
-            _ => continue, // without a name it is no image's
-        };
-        if !is_image_name(&name) {
+fn read_images(
+    mut members: Members,
+    path: &Path,
+    give: &mut dyn FnMut(Item) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>> {
+    let decode = name_decoder(None)?;
+    while let Some(member) = members.next()? {
+        let mut name = member.lossy_name();
+        if member.kind != Kind::File || !is_image_name(&name) {
             continue;
         }
-        let content = match archive.by_index(index) {
-            Ok(entry) if !entry.is_file() => continue,
-            Ok(entry) => match read_limited(entry, FILE_BYTES.min(left)) {
-                Ok(Some(bytes)) => {
-                    left -= bytes.len() as u64;
-                    Content::Bytes(bytes)
-                }
-                Ok(None) if left < FILE_BYTES => return Err(unpacks_to_too_much()),
-                Ok(None) => Content::Failed(too_large()),
-                Err(error) => Content::Failed(damaged(error)),
-            },
-            Err(error) => Content::Failed(Error::unsupported(format!("cannot be unpacked: {error}"))),
+        if std::str::from_utf8(&member.name).is_err()
+            && let Some(decoded) = decode(&[&member.name]).and_then(|decoded| decoded.names.into_iter().next())
+        {
+            name = decoded;
+        }
+        let content = match members.read(&member, FILE_BYTES) {
+            Ok(bytes) => Content::Bytes(bytes),
+            Err(_) if member.size > FILE_BYTES => Content::Failed(too_large()),
+            // the item has the name already
+            Err(error) => Content::Failed(error.without_context()),
         };
-        if give(Origin::of_entry(path, &name), content).is_break() {
+        if give(Item { origin: Origin::of_entry(path, &name), content }).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
-    Ok(ControlFlow::Continue(()))
-}
-
-fn read_tar(kind: ArchiveKind, path: &Path, give: Give) -> Result<ControlFlow<()>> {
-    let file = File::open(path)?;
-    if kind == ArchiveKind::TarGz {
-        let left = unpacked_limit(&file)?;
-        let mut archive = tar::Archive::new(Metered { inner: MultiGzDecoder::new(BufReader::new(file)), left });
-        read_tar_entries(path, archive.entries()?, give)
-    } else {
-        let mut archive = tar::Archive::new(file);
-        read_tar_entries(path, archive.entries_with_seek()?, give)
-    }
-}
-
-fn read_tar_entries<R: Read>(path: &Path, entries: tar::Entries<R>, give: Give) -> Result<ControlFlow<()>> {
-    let mut long_name = None;
-    // Raw: left alone, the library reads a long name of any length into memory.
-    for (index, entry) in entries.raw(true).enumerate() {
-        let failed = |error: io::Error| unpacking(error).context(format!("entry {}", index + 1));
-        let mut entry = entry.map_err(failed)?;
-        match entry.header().entry_type() {
-            EntryType::GNULongName => {
-                let bytes = read_limited(&mut entry, NAME_BYTES).map_err(failed)?.unwrap_or_default();
-                let name = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
-                long_name = Some(String::from_utf8_lossy(name).into_owned());
-            }
-            EntryType::XHeader => {
-                let bytes = read_limited(&mut entry, NAME_BYTES).map_err(failed)?.unwrap_or_default();
-                let mut extensions = tar::PaxExtensions::new(&bytes).flatten();
-                if let Some(path) = extensions.find(|extension| extension.key_bytes() == b"path") {
-                    long_name = Some(String::from_utf8_lossy(path.value_bytes()).into_owned());
-                }
-            }
-            EntryType::GNULongLink | EntryType::XGlobalHeader => {}
-            kind => {
-                let short_name = || String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-                let name = long_name.take().unwrap_or_else(short_name);
-                if !matches!(kind, EntryType::Regular | EntryType::Continuous) || !is_image_name(&name) {
-                    continue;
-                }
-                let announced = entry.size();
-                let content = match read_limited(&mut entry, FILE_BYTES).map_err(failed)? {
-                    None => Content::Failed(too_large()),
-                    Some(bytes) if (bytes.len() as u64) < announced => {
-                        Content::Failed(damaged(format!("{} of {announced} bytes are there", bytes.len())))
-                    }
-                    Some(bytes) => Content::Bytes(bytes),
-                };
-                if give(Origin::of_entry(path, &name), content).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-            }
-        }
-    }
-    Ok(ControlFlow::Continue(()))
-}
-
-fn unpacked_limit(file: &File) -> Result<u64> {
-    Ok(file.metadata()?.len().saturating_mul(MAX_RATIO).max(MIN_UNPACKED))
-}
-
-fn damaged(why: impl std::fmt::Display) -> Error {
-    Error::decode(format!("the archive is damaged, or not what its name says: {why}"))
-}
-
-fn unpacks_to_too_much() -> Error {
-    Error::limit(format!(
-        "the archive unpacks to more than {MAX_RATIO} times its size; unpack it yourself if you trust it, and give the folder"
-    ))
-}
-
-/// The error of reading through a [`Metered`] archive.
-fn unpacking(error: io::Error) -> Error {
-    if error.get_ref().is_some_and(|inner| inner.is::<Exceeded>()) { unpacks_to_too_much() } else { damaged(error) }
-}
-
-/// Reads no more than `left` bytes, and fails then: an archive's skipped entries are inflated too.
-struct Metered<R> {
-    inner: R,
-    left: u64,
-}
-
-#[derive(Debug)]
-struct Exceeded;
-
-impl std::fmt::Display for Exceeded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("too much data")
-    }
-}
-
-impl std::error::Error for Exceeded {}
-
-impl<R: Read> Read for Metered<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(into)?;
-        self.left = self.left.checked_sub(read as u64).ok_or_else(|| io::Error::other(Exceeded))?;
-        Ok(read)
-    }
+    members.incomplete().map_or(Ok(ControlFlow::Continue(())), Err)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::io::{self, Write};
 
     use flate2::{Compression, write::GzEncoder};
     use zip::write::SimpleFileOptions;
@@ -296,9 +192,10 @@ mod tests {
     fn skipped_entries_count_towards_the_limit() {
         let gz = gzip(&tar_of(&[("skipped.bin", &[0; 100_000]), ("a.png", b"1")]));
         let mut images = 0;
-        let mut read = |left| {
-            let mut archive = tar::Archive::new(Metered { inner: MultiGzDecoder::new(&gz[..]), left });
-            read_tar_entries(Path::new("bomb.tar.gz"), archive.entries().unwrap(), &mut |_, _| {
+        let mut read = |total_free| {
+            let limits = Limits { ratio: 0, total_free, ..Limits::DATA };
+            let members = Members::open(Arc::new(gz.clone()), ArchiveFormat::TarGz, limits).unwrap();
+            read_images(members, Path::new("bomb.tar.gz"), &mut |_| {
                 images += 1;
                 ControlFlow::Continue(())
             })

@@ -1,0 +1,450 @@
+//! An archive as a tree of files.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::members::{Kind, Member, Members, Place};
+use super::names::{DecodedNames, NameDecoder};
+use super::tar::Gz;
+use super::{ArchiveFormat, Fault, Limits, names, zip};
+use crate::file_tree::problem::{Problem, ProblemCode, Problems};
+use crate::file_tree::source::{ReadAt, Source};
+use crate::file_tree::{Entry, EntryKind, FileTree};
+use crate::{Error, Result};
+
+/// How an archive is to be read.
+#[derive(Default)]
+pub struct ArchiveOptions<'a> {
+    /// What makes text of names that are not UTF-8; see [`name_decoder`](super::name_decoder). Without it, bytes beyond
+    /// ASCII are written as `%` and two digits.
+    pub decode_names: Option<&'a NameDecoder>,
+}
+
+/// The files in a `.zip`, `.tar` or `.tar.gz`, unpacked one at a time as they are asked for.
+///
+/// What the archive does wrong is in [`problems`](FileTree::problems), and the other entries are there. Of a `.zip` or
+/// `.tar`, files are read in any order, by any number of threads at a time. A `.tar.gz` can only be unpacked from its
+/// beginning: listing it unpacks it once, [`read_each`](FileTree::read_each) once more, and files that are read in
+/// the archive's order go on from where the last one ended. Its text files, which are the lists of a data set, are kept
+/// in memory as far as they are small.
+///
+/// ```
+/// use std::io::Write;
+/// use image_feature::file_tree::{Archive, FileTree};
+///
+/// let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+/// zip.start_file("images\\a.png", zip::write::SimpleFileOptions::default())?;
+/// zip.write_all(b"...")?;
+///
+/// let archive = Archive::from_source("a.zip", zip.finish()?.into_inner())?;
+/// let paths: Vec<&str> = archive.entries().iter().map(|entry| entry.path.as_str()).collect();
+/// assert_eq!(paths, ["images", "images/a.png"]);
+/// assert_eq!(archive.read(archive.find("images/a.png").unwrap(), 100)?, b"...");
+/// assert_eq!(archive.problems()[0].code.as_str(), "path-backslash");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Archive {
+    name: String,
+    format: ArchiveFormat,
+    source: Source<'static>,
+    entries: Vec<Entry>,
+    /// One for each entry.
+    slots: Vec<Slot>,
+    problems: Mutex<Problems>,
+    /// The compressed tar as it was read last.
+    stream: Mutex<Option<Gz<'static>>>,
+}
+
+/// Where the content of an entry is.
+enum Slot {
+    Folder,
+    File {
+        position: u64,
+        place: Place,
+        fault: Option<ProblemCode>,
+    },
+    /// A small text of a compressed tar.
+    Text(Arc<[u8]>),
+}
+
+/// Text files of a compressed tar up to this size are kept, until all together have that.
+const TEXT_BYTES: u64 = 8 << 20;
+const TEXTS_BYTES: u64 = 32 << 20;
+
+const LIMITS: Limits = Limits::DATA;
+
+impl Archive {
+    /// Lists an archive of the file system. Names that are not UTF-8 are read in the encoding that they look most like.
+    ///
+    /// # Errors
+    /// As [`from_source`](Self::from_source).
+    #[cfg(all(feature = "dataset", any(unix, windows)))]
+    pub fn open(path: &std::path::Path) -> Result<Self> {
+        let decoder = super::name_decoder(None)?;
+        Archive::open_with(path, &ArchiveOptions { decode_names: Some(&*decoder) })
+    }
+
+    /// As [`open`](Self::open), with a say in how.
+    ///
+    /// # Errors
+    /// As [`from_source`](Self::from_source).
+    #[cfg(all(feature = "dataset", any(unix, windows)))]
+    pub fn open_with(path: &std::path::Path, options: &ArchiveOptions) -> Result<Self> {
+        use crate::error::Context;
+        use crate::file_tree::source::FileSource;
+        let name = path.display().to_string();
+        let file = std::fs::File::open(path).and_then(FileSource::new).context(|| name.clone())?;
+        Archive::with_options(name, file, options)
+    }
+
+    /// Lists the archive in a file, in memory, or in whatever else can be read at any place.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for what is no archive, or one of a kind that is not read;
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) where it is so damaged that no entry is found;
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the source cannot be read.
+    pub fn from_source(name: impl Into<String>, source: impl ReadAt + 'static) -> Result<Self> {
+        Archive::with_options(name, source, &ArchiveOptions::default())
+    }
+
+    /// As [`from_source`](Self::from_source), with a say in how.
+    ///
+    /// # Errors
+    /// As [`from_source`](Self::from_source).
+    pub fn with_options(
+        name: impl Into<String>,
+        source: impl ReadAt + 'static,
+        options: &ArchiveOptions,
+    ) -> Result<Self> {
+        let name = name.into();
+        Archive::list(name.clone(), Arc::new(source), options).map_err(|error| error.context(name))
+    }
+
+    fn list(name: String, source: Source<'static>, options: &ArchiveOptions) -> Result<Self> {
+        let not_one = || Error::unsupported("not an archive that is read; expected a .zip, .tar or .tar.gz");
+        // A program that unpacks itself begins as a program. Only its end is that of a zip.
+        let known = ArchiveFormat::of(&*source)?;
+        let format = known.unwrap_or(ArchiveFormat::Zip);
+        let mut members = Members::open(source.clone(), format, LIMITS);
+        if known.is_none() {
+            members = members.map_err(|_| not_one());
+        }
+        let mut members = members?;
+        let mut listing = Listing::default();
+        loop {
+            match members.next() {
+                Ok(Some(member)) => {
+                    let text = listing.wants_text(format, &member);
+                    let text = if text { members.read(&member, TEXT_BYTES).ok() } else { None };
+                    listing.push(member, text);
+                }
+                Ok(None) => break,
+                Err(error) if listing.members.is_empty() => return Err(error),
+                Err(error) => {
+                    match std::error::Error::source(&error).and_then(|source| source.downcast_ref::<Problem>()) {
+                        Some(problem) => {
+                            members.problems.push(problem.clone());
+                            break;
+                        }
+                        None => return Err(error),
+                    }
+                }
+            }
+        }
+        let mut problems = std::mem::take(&mut members.problems);
+        let (entries, slots) = listing.finish(options, &mut problems);
+        let problems = Mutex::new(problems);
+        Ok(Archive { name, format, source, entries, slots, problems, stream: Mutex::new(None) })
+    }
+
+    /// What kind of archive it is, by its content.
+    pub fn format(&self) -> ArchiveFormat {
+        self.format
+    }
+
+    fn lock_problems(&self) -> MutexGuard<'_, Problems> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the content begins, for reading in the archive's order.
+    fn start(&self, index: usize) -> u64 {
+        match self.slots[index] {
+            Slot::File { place: Place::Tar(offset), .. } => offset,
+            Slot::File { place: Place::Zip(place), .. } => place.start(),
+            Slot::Folder | Slot::Text(_) => 0,
+        }
+    }
+
+    fn read_from(&self, index: usize, limit: u64, stream: &mut Option<Gz<'static>>) -> Result<Vec<u8>> {
+        let entry = &self.entries[index];
+        let (position, place, fault) = match &self.slots[index] {
+            Slot::Folder => return Err(Error::usage(format!("{}: a folder, not a file", entry.path))),
+            Slot::Text(text) if text.len() as u64 > limit => {
+                return Err(Fault::TooLong(limit).into_error(Some((0, entry.path.clone()))));
+            }
+            Slot::Text(text) => return Ok(text.to_vec()),
+            Slot::File { position, place, fault } => (*position, place, *fault),
+        };
+        let content = match (fault, place) {
+            (Some(code), _) => Err(code.into()),
+            (None, Place::Zip(place)) => zip::read(&*self.source, place, limit, &mut |code| {
+                self.lock_problems().entry(code, position, entry.path.as_bytes(), String::new());
+            }),
+            (None, _) if entry.size > limit => Err(Fault::TooLong(limit)),
+            (None, &Place::Tar(offset)) if self.format == ArchiveFormat::Tar => self.read_plain(offset, entry.size),
+            (None, &Place::Tar(offset)) => {
+                if stream.as_ref().is_none_or(|stream| stream.position() > offset) {
+                    *stream = Some(Gz::new(self.source.clone(), &LIMITS));
+                }
+                match stream {
+                    Some(stream) => stream.skip_to(offset).and_then(|()| stream.content(entry.size)),
+                    None => Err(ProblemCode::StreamDamaged.into()),
+                }
+            }
+        };
+        content.map_err(|fault| {
+            // A stream that failed does not say the same again.
+            *stream = None;
+            fault.into_error(Some((position, entry.path.clone())))
+        })
+    }
+
+    fn read_plain(&self, offset: u64, size: u64) -> Result<Vec<u8>, Fault> {
+        // lies within the archive: see `Tar`
+        let mut content = vec![0; usize::try_from(size).map_err(|_| Fault::TooLong(usize::MAX as u64))?];
+        match self.source.fill_at(offset, &mut content)? {
+            count if count < content.len() => Err(ProblemCode::Truncated.into()),
+            _ => Ok(content),
+        }
+    }
+}
+
+impl FileTree for Archive {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn read(&self, index: usize, limit: u64) -> Result<Vec<u8>> {
+        match self.slots[index] {
+            Slot::File { .. } if self.format == ArchiveFormat::TarGz => {
+                self.read_from(index, limit, &mut self.stream.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+            _ => self.read_from(index, limit, &mut None),
+        }
+    }
+
+    fn read_each(
+        &self,
+        indices: &[usize],
+        limit: u64,
+        take: &mut dyn FnMut(usize, Result<Vec<u8>>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let mut indices = indices.to_vec();
+        indices.sort_by_key(|&index| self.start(index));
+        let mut stream = None;
+        indices.into_iter().try_for_each(|index| take(index, self.read_from(index, limit, &mut stream)))
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        self.lock_problems().sorted()
+    }
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Archive").field("name", &self.name).field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+/// The entries of an archive on their way to becoming a tree's.
+#[derive(Default)]
+struct Listing {
+    members: Vec<(Member, Option<Arc<[u8]>>)>,
+    texts: u64,
+}
+
+/// An entry that has a path.
+struct Named {
+    path: String,
+    /// Which of the listing's members it is; none for a folder that others imply.
+    member: Option<usize>,
+    is_file: bool,
+}
+
+impl Listing {
+    /// Whether the content is to be kept, because getting at it later takes unpacking all that comes before.
+    fn wants_text(&self, format: ArchiveFormat, member: &Member) -> bool {
+        format == ArchiveFormat::TarGz
+            && member.kind == Kind::File
+            && member.size <= TEXT_BYTES.min(TEXTS_BYTES - self.texts)
+            && member.name.to_ascii_lowercase().ends_with(b".txt")
+    }
+
+    fn push(&mut self, member: Member, text: Option<Vec<u8>>) {
+        self.texts += text.as_ref().map_or(0, |text| text.len() as u64);
+        self.members.push((member, text.map(Arc::from)));
+    }
+
+    fn finish(self, options: &ArchiveOptions, problems: &mut Problems) -> (Vec<Entry>, Vec<Slot>) {
+        let decoded = self.decode_names(options, problems);
+        let mut named = self.clean(decoded, problems);
+        self.drop_duplicates(&mut named, problems);
+        self.add_folders(&mut named, problems);
+        self.find_case_collisions(&named, problems);
+        let mut members: Vec<_> = self.members.into_iter().map(Some).collect();
+        let both = named.into_iter().map(|Named { path, member, is_file }| {
+            let member = member.filter(|_| is_file).and_then(|index| members[index].take());
+            let Some((member, text)) = member else {
+                return (Entry { path, kind: EntryKind::Folder, size: 0 }, Slot::Folder);
+            };
+            let slot = match text {
+                Some(text) => Slot::Text(text),
+                None => Slot::File { position: member.position, place: member.place, fault: member.fault },
+            };
+            (Entry { path, kind: EntryKind::File, size: member.size }, slot)
+        });
+        both.unzip()
+    }
+
+    fn report(&self, problems: &mut Problems, index: usize, code: ProblemCode, detail: String) {
+        let (member, _) = &self.members[index];
+        problems.entry(code, member.position, &member.name, detail);
+    }
+
+    /// The names that are not UTF-8, decoded together, by their members' indices in ascending order.
+    fn decode_names(&self, options: &ArchiveOptions, problems: &mut Problems) -> Vec<(usize, String)> {
+        let others: Vec<usize> = (0..self.members.len())
+            .filter(|&index| std::str::from_utf8(&self.members[index].0.name).is_err())
+            .collect();
+        if others.is_empty() {
+            return Vec::new();
+        }
+        let names: Vec<&[u8]> = others.iter().map(|&index| self.members[index].0.name.as_slice()).collect();
+        let decoded = options.decode_names.and_then(|decode| decode(&names));
+        let decoded = decoded.filter(|decoded| decoded.names.len() == names.len());
+        let DecodedNames { encoding, names } = decoded.unwrap_or_else(|| DecodedNames {
+            encoding: String::new(),
+            names: names.into_iter().map(names::escaped).collect(),
+        });
+        for (&index, name) in others.iter().zip(&names) {
+            let read_as =
+                if encoding.is_empty() { format!("read as `{name}`") } else { format!("read as {encoding}: `{name}`") };
+            self.report(problems, index, ProblemCode::NameEncoding, read_as);
+        }
+        others.into_iter().zip(names).collect()
+    }
+
+    /// What has a path in a tree, and a content or a folder.
+    fn clean(&self, decoded: Vec<(usize, String)>, problems: &mut Problems) -> Vec<Named> {
+        let mut decoded = decoded.into_iter().peekable();
+        let mut named = Vec::with_capacity(self.members.len());
+        for (index, (member, _)) in self.members.iter().enumerate() {
+            let other = decoded.next_if(|(other, _)| *other == index);
+            let name = other.as_ref().map(|(_, name)| name.as_str()).or_else(|| std::str::from_utf8(&member.name).ok());
+            let (path, mended) = match names::clean(name.unwrap_or_default()) {
+                Ok(cleaned) => cleaned,
+                Err(code) => {
+                    self.report(problems, index, code, String::new());
+                    continue;
+                }
+            };
+            if let Kind::Other(code) = member.kind {
+                self.report(problems, index, code, String::new());
+                continue;
+            }
+            let is_file = member.kind == Kind::File;
+            if path.is_empty() {
+                if is_file {
+                    self.report(problems, index, ProblemCode::NameInvalid, String::new());
+                }
+                continue;
+            }
+            for code in mended.into_iter().chain(member.fault.filter(|_| is_file)) {
+                self.report(problems, index, code, String::new());
+            }
+            if is_file && names::is_archive(&path) {
+                self.report(problems, index, ProblemCode::Nested, String::new());
+            }
+            named.push(Named { path, member: Some(index), is_file });
+        }
+        named
+    }
+
+    /// Sorts by path and keeps the last of each, as unpacking would.
+    fn drop_duplicates(&self, named: &mut Vec<Named>, problems: &mut Problems) {
+        named.sort_by(|a, b| (&a.path, a.is_file, a.member).cmp(&(&b.path, b.is_file, b.member)));
+        let mut kept: Vec<Named> = Vec::with_capacity(named.len());
+        for next in named.drain(..) {
+            if let Some(last) = kept.last_mut()
+                && last.path == next.path
+                && last.is_file == next.is_file
+            {
+                // folders may be listed as often as one likes
+                if let (true, Some(index)) = (last.is_file, last.member) {
+                    self.report(problems, index, ProblemCode::NameDuplicate, String::new());
+                }
+                *last = next;
+            } else {
+                kept.push(next);
+            }
+        }
+        *named = kept;
+    }
+
+    /// Adds the folders that are not listed, and drops files that lie where others have a folder.
+    fn add_folders(&self, named: &mut Vec<Named>, problems: &mut Problems) {
+        // What a folder takes beside its name. Short names in deep folders must not become long lists.
+        const FOLDER_BYTES: usize = size_of::<Named>() + size_of::<Entry>() + size_of::<Slot>();
+        let mut left = LIMITS.names;
+        let mut folders = Vec::new();
+        let mut fit = named.len();
+        'all: for (at, one) in named.iter().enumerate() {
+            let before = at.checked_sub(1).map_or("", |before| named[before].path.as_str());
+            for (end, _) in one.path.match_indices('/') {
+                // those of the path before are there already
+                if before.starts_with(&one.path[..=end]) {
+                    continue;
+                }
+                let Some(rest) = left.checked_sub(end + FOLDER_BYTES) else {
+                    fit = at;
+                    break 'all;
+                };
+                left = rest;
+                folders.push(Named { path: one.path[..end].into(), member: None, is_file: false });
+            }
+        }
+        if fit < named.len() {
+            problems.archive(ProblemCode::TooManyEntries, String::new());
+            named.truncate(fit);
+        }
+        named.append(&mut folders);
+        named.sort_by(|a, b| (&a.path, a.is_file, a.member).cmp(&(&b.path, b.is_file, b.member)));
+        named.dedup_by(|later, first| {
+            let same = later.path == first.path;
+            if let (true, true, Some(index)) = (same, later.is_file, later.member) {
+                self.report(problems, index, ProblemCode::NameFolder, String::new());
+            }
+            same
+        });
+    }
+
+    /// Paths that would be one on Windows and macOS.
+    fn find_case_collisions(&self, named: &[Named], problems: &mut Problems) {
+        let mut lower: Vec<(String, usize)> =
+            named.iter().enumerate().map(|(at, one)| (one.path.to_lowercase(), at)).collect();
+        lower.sort_unstable();
+        for pair in lower.windows(2) {
+            let [(first_key, first), (second_key, second)] = pair else { continue };
+            if first_key == second_key
+                && let Some(index) = named[*second].member.or(named[*first].member)
+            {
+                self.report(problems, index, ProblemCode::NameCase, named[*first].path.clone());
+            }
+        }
+    }
+}

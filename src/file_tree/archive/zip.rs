@@ -1,0 +1,527 @@
+//! Zips: the directory at the end, and the content that it points to.
+//!
+//! A reader of our own, because what is wrong with an archive is what a data set's owner wants to know: the usual ones
+//! refuse the archive at the first fault, or read past it in silence.
+
+use std::io::{self, Read};
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::members::{Kind, Member, Place};
+use super::{Fault, Limits, crc32, u16_at, u32_at, u64_at};
+use crate::file_tree::problem::{ProblemCode, Problems};
+use crate::file_tree::source::{Cursor, ReadAt, Source, fill};
+
+const END: &[u8] = b"PK\x05\x06";
+const END_BYTES: usize = 22;
+const END64: &[u8] = b"PK\x06\x06";
+const END64_BYTES: usize = 56;
+const LOCATOR: &[u8] = b"PK\x06\x07";
+const LOCATOR_BYTES: usize = 20;
+const CENTRAL: &[u8] = b"PK\x01\x02";
+const CENTRAL_BYTES: usize = 46;
+const SIGNATURE: &[u8] = b"PK\x05\x05";
+const LOCAL: &[u8] = b"PK\x03\x04";
+const LOCAL_BYTES: usize = 30;
+
+/// Where an entry is and what its content should be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ZipPlace {
+    /// Of its own header.
+    offset: u64,
+    /// The next entry, or the directory, begins here.
+    end: u64,
+    packed: u64,
+    size: u64,
+    crc: u32,
+    method: u16,
+    flags: u16,
+    /// Its name as written, for comparison with that in its own header.
+    name_length: u16,
+    name_crc: u32,
+}
+
+impl ZipPlace {
+    /// Where in the archive it begins.
+    pub fn start(&self) -> u64 {
+        self.offset
+    }
+}
+
+const STORED: u16 = 0;
+const DEFLATED: u16 = 8;
+const AES: u16 = 99;
+const FLAG_ENCRYPTED: u16 = 1;
+const FLAG_DESCRIPTOR: u16 = 1 << 3;
+const FLAG_STRONG: u16 = 1 << 6;
+const FLAG_MASKED: u16 = 1 << 13;
+
+struct Directory {
+    start: u64,
+    end: u64,
+    count: u64,
+    /// Whether `count` has all its bits.
+    long_count: bool,
+    /// What is to be added to each offset, where something stands before the archive.
+    shift: u64,
+}
+
+/// The entries in the order of the directory, with what is wrong with each.
+pub(super) fn list(source: &Source, limits: &Limits, problems: &mut Problems) -> Result<Vec<Member>, Fault> {
+    let directory = find_directory(&**source, problems)?;
+    let mut members = read_directory(source, &directory, limits, problems)?;
+    check_places(&**source, directory.start, &mut members);
+    check_sizes(source.size(), limits, &mut members);
+    Ok(members)
+}
+
+fn find_directory(source: &dyn ReadAt, problems: &mut Problems) -> Result<Directory, Fault> {
+    /// Signatures that are looked at; a comment full of them is no archive's.
+    const CANDIDATES: usize = 64;
+    let size = source.size();
+    let mut tail = vec![0; size.min((END_BYTES + usize::from(u16::MAX)) as u64) as usize];
+    let tail_start = size - tail.len() as u64;
+    if source.fill_at(tail_start, &mut tail)? < tail.len() {
+        return Err(ProblemCode::EndMissing.into());
+    }
+    let last = tail.len().saturating_sub(END_BYTES);
+    let ends = (0..=last).rev().filter(|&at| tail[at..].starts_with(END) && at + END_BYTES <= tail.len());
+    let mut fault = ProblemCode::EndMissing;
+    for at in ends.take(CANDIDATES) {
+        match read_end(source, &tail[at..], tail_start + at as u64)? {
+            Ok(directory) => {
+                let comment = usize::from(u16_at(&tail, at + 20));
+                if at + END_BYTES + comment != tail.len() {
+                    problems.archive(ProblemCode::TrailingBytes, String::new());
+                }
+                return Ok(directory);
+            }
+            Err(code) => fault = code,
+        }
+    }
+    Err(fault.into())
+}
+
+/// The directory by its end record, which lies at `position`; or why there is none.
+fn read_end(source: &dyn ReadAt, end: &[u8], position: u64) -> io::Result<Result<Directory, ProblemCode>> {
+    let volumes = u16_at(end, 4);
+    let mut directory =
+        Directory { start: 0, end: position, count: u16_at(end, 10).into(), long_count: false, shift: 0 };
+    let mut size = u64::from(u32_at(end, 12));
+    let mut offset = u64::from(u32_at(end, 16));
+    let full = directory.count == u64::from(u16::MAX) || size == u64::from(u32::MAX) || offset == u64::from(u32::MAX);
+    if full && let Some((record, at)) = read_end64(source, position)? {
+        directory.count = u64_at(&record, 32);
+        directory.long_count = true;
+        directory.end = at;
+        size = u64_at(&record, 40);
+        offset = u64_at(&record, 48);
+    }
+    if size == 0 && directory.count == 0 {
+        directory.start = directory.end;
+        return Ok(Ok(directory));
+    }
+    let begins = |at: u64| -> io::Result<bool> {
+        let mut magic = [0; 4];
+        Ok(source.fill_at(at, &mut magic)? == 4 && magic == *CENTRAL)
+    };
+    // Right before its end, if something was put before the archive; or where it says, if something was put in between.
+    if let Some(start) = directory.end.checked_sub(size)
+        && let Some(shift) = start.checked_sub(offset)
+        && begins(start)?
+    {
+        (directory.start, directory.shift) = (start, shift);
+    } else if offset < directory.end && begins(offset)? {
+        directory.start = offset;
+    } else {
+        return Ok(Err(if volumes == 0 { ProblemCode::DirectoryDamaged } else { ProblemCode::MultiDisk }));
+    }
+    Ok(Ok(directory))
+}
+
+/// The 64-bit end record and its place.
+fn read_end64(source: &dyn ReadAt, end: u64) -> io::Result<Option<([u8; END64_BYTES], u64)>> {
+    let mut locator = [0; LOCATOR_BYTES];
+    let Some(locator_at) = end.checked_sub(LOCATOR_BYTES as u64) else { return Ok(None) };
+    if source.fill_at(locator_at, &mut locator)? < LOCATOR_BYTES || !locator.starts_with(LOCATOR) {
+        return Ok(None);
+    }
+    for at in [Some(u64_at(&locator, 8)), locator_at.checked_sub(END64_BYTES as u64)].into_iter().flatten() {
+        let mut record = [0; END64_BYTES];
+        if at < locator_at && source.fill_at(at, &mut record)? == END64_BYTES && record.starts_with(END64) {
+            return Ok(Some((record, at)));
+        }
+    }
+    Ok(None)
+}
+
+fn read_directory(
+    source: &Source,
+    directory: &Directory,
+    limits: &Limits,
+    problems: &mut Problems,
+) -> Result<Vec<Member>, Fault> {
+    let mut cursor = Cursor::new(source.clone(), directory.start);
+    let mut members = Vec::new();
+    let mut name_bytes = 0;
+    let mut damaged = false;
+    loop {
+        let at = cursor.position();
+        let mut header = [0; CENTRAL_BYTES];
+        if at + CENTRAL_BYTES as u64 > directory.end || fill(&mut cursor, &mut header)? < CENTRAL_BYTES {
+            damaged |= at != directory.end;
+            break;
+        }
+        if !header.starts_with(CENTRAL) {
+            if header.starts_with(SIGNATURE) {
+                break;
+            }
+            // Lost the thread: the next header, wherever it is, takes it up again.
+            damaged = true;
+            match find_header(&mut cursor, at + 1, directory.end)? {
+                true => continue,
+                false => break,
+            }
+        }
+        let [name_length, extra_length, comment_length] = [28, 30, 32].map(|at| usize::from(u16_at(&header, at)));
+        if members.len() == limits.entries || name_bytes + name_length > limits.names {
+            problems.archive(ProblemCode::TooManyEntries, String::new());
+            return Ok(members);
+        }
+        name_bytes += name_length;
+        let mut name = vec![0; name_length];
+        let mut extra = vec![0; extra_length];
+        if fill(&mut cursor, &mut name)? < name_length || fill(&mut cursor, &mut extra)? < extra_length {
+            damaged = true;
+            break;
+        }
+        let after = cursor.position() + comment_length as u64;
+        if after > directory.end {
+            damaged = true;
+        }
+        cursor.seek(after);
+        members.push(read_entry(&header, name, &extra, directory.shift, members.len() as u64 + 1));
+    }
+    if damaged {
+        problems.archive(ProblemCode::DirectoryDamaged, String::new());
+    }
+    let found = members.len() as u64;
+    let said = if directory.long_count { found } else { found % (1 << 16) };
+    if said != directory.count {
+        problems.archive(ProblemCode::EntryCount, format!("{found}, not {}", directory.count));
+    }
+    Ok(members)
+}
+
+/// Moves to the next header of the directory at or after `from`.
+fn find_header(cursor: &mut Cursor, from: u64, end: u64) -> io::Result<bool> {
+    cursor.seek(from);
+    let mut window = [0; 4];
+    let mut byte = [0];
+    while cursor.position() < end && cursor.read(&mut byte)? == 1 {
+        window.rotate_left(1);
+        window[3] = byte[0];
+        if window == *CENTRAL {
+            cursor.seek(cursor.position() - 4);
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn read_entry(header: &[u8; CENTRAL_BYTES], name: Vec<u8>, extra: &[u8], shift: u64, position: u64) -> Member {
+    let made_by_unix = matches!(header[5], 3 | 19);
+    let attributes = u32_at(header, 38);
+    let mut place = ZipPlace {
+        offset: u32_at(header, 42).into(),
+        end: 0,
+        packed: u32_at(header, 20).into(),
+        size: u32_at(header, 24).into(),
+        crc: u32_at(header, 16),
+        method: u16_at(header, 10),
+        flags: u16_at(header, 8),
+        name_length: name.len() as u16,
+        name_crc: crc32(&name),
+    };
+    let mut fault = None;
+    let mut wide = field(extra, 1).unwrap_or_default();
+    for value in [&mut place.size, &mut place.packed, &mut place.offset] {
+        if *value == u64::from(u32::MAX) {
+            match wide.split_at_checked(8) {
+                Some((bytes, rest)) => {
+                    *value = u64_at(bytes, 0);
+                    wide = rest;
+                }
+                None => fault = Some(ProblemCode::Zip64),
+            }
+        }
+    }
+    place.offset = place.offset.saturating_add(shift);
+
+    // The name in UTF-8 beside one in an old encoding; its checksum says whether it is that of this name.
+    let unicode = field(extra, 0x7075).filter(|field| {
+        field.len() > 5
+            && field[0] == 1
+            && u32_at(field, 1) == place.name_crc
+            && std::str::from_utf8(&field[5..]).is_ok()
+    });
+    let name = unicode.map_or(name, |field| field[5..].to_vec());
+
+    const TYPE: u32 = 0o170_000;
+    let unix_type = if made_by_unix { (attributes >> 16) & TYPE } else { 0 };
+    let dos_folder = !made_by_unix && attributes & 0x10 != 0 && place.size == 0;
+    let kind = match unix_type {
+        0o120_000 => Kind::Other(ProblemCode::SymbolicLink),
+        0o010_000 | 0o020_000 | 0o060_000 | 0o140_000 => Kind::Other(ProblemCode::SpecialFile),
+        _ if name.ends_with(b"/") || name.ends_with(b"\\") || dos_folder => Kind::Folder,
+        _ => Kind::File,
+    };
+    if place.flags & (FLAG_ENCRYPTED | FLAG_STRONG | FLAG_MASKED) != 0 || place.method == AES {
+        fault = fault.or(Some(ProblemCode::Encrypted));
+    } else if !matches!(place.method, STORED | DEFLATED) {
+        fault = fault.or(Some(ProblemCode::Method));
+    }
+    Member { name, kind, size: place.size, position, place: Place::Zip(place), fault }
+}
+
+/// The extra field of this id.
+fn field(mut extra: &[u8], wanted: u16) -> Option<&[u8]> {
+    while let Some((head, rest)) = extra.split_at_checked(4) {
+        let (content, rest) = rest.split_at_checked(u16_at(head, 2).into())?;
+        if u16_at(head, 0) == wanted {
+            return Some(content);
+        }
+        extra = rest;
+    }
+    None
+}
+
+fn place_of(member: &mut Member) -> &mut ZipPlace {
+    match &mut member.place {
+        Place::Zip(place) => place,
+        Place::Tar(_) => unreachable!("a zip's member"),
+    }
+}
+
+/// Finds entries that share bytes: a small archive can have many large files that way.
+fn check_places(source: &dyn ReadAt, directory: u64, members: &mut [Member]) {
+    /// Entries whose own headers are looked at, to find out which of two is where it says.
+    const LOOKED_AT: usize = 256;
+    let spans: Vec<(u64, u64)> = members
+        .iter_mut()
+        .map(|member| {
+            let place = place_of(member);
+            let head = LOCAL_BYTES as u64 + u64::from(place.name_length);
+            (place.offset, place.offset.saturating_add(head).saturating_add(place.packed))
+        })
+        .collect();
+    let mut order: Vec<usize> =
+        (0..members.len()).filter(|&index| members[index].fault != Some(ProblemCode::Zip64)).collect();
+    order.sort_unstable_by_key(|&index| spans[index]);
+
+    let next_start = |order: &[usize], at: usize| order.get(at + 1).map_or(directory, |&next| spans[next].0);
+    let mut suspects: Vec<usize> = Vec::new();
+    for at in 0..order.len() {
+        if spans[order[at]].1 > next_start(&order, at) {
+            suspects.extend(order[at..].iter().take(2));
+        }
+    }
+    suspects.dedup();
+    if suspects.len() <= LOOKED_AT {
+        for &index in &suspects {
+            let member = &mut members[index];
+            if local_header(source, place_of(member)).is_err() {
+                member.fault = member.fault.or(Some(ProblemCode::HeaderMismatch));
+                order.retain(|&other| other != index);
+            }
+        }
+    }
+    let (mut end, mut later) = (directory, None);
+    for &index in order.iter().rev() {
+        let (start, own_end) = spans[index];
+        let same = later == Some((start, own_end));
+        if let Some((next, _)) = later.filter(|_| !same) {
+            end = next;
+        }
+        later = Some((start, own_end));
+        place_of(&mut members[index]).end = end;
+        // A few that are listed twice are among those that share a path: the tree says so.
+        if own_end > end || same && suspects.len() > LOOKED_AT {
+            let code = if end == directory { ProblemCode::Truncated } else { ProblemCode::Overlap };
+            members[index].fault = members[index].fault.or(Some(code));
+        }
+    }
+}
+
+/// Finds entries that would fill memory. What they announce is a bound: no more than that is read of any.
+fn check_sizes(archive: u64, limits: &Limits, members: &mut [Member]) {
+    let mut left = limits.total_bytes(archive);
+    for member in members.iter_mut().filter(|member| member.kind == Kind::File && member.fault.is_none()) {
+        let size = member.size;
+        if size > limits.entry_bytes(place_of(member).packed) {
+            member.fault = Some(ProblemCode::EntryBomb);
+        } else if size > left {
+            member.fault = Some(ProblemCode::TotalBomb);
+        } else {
+            left -= size;
+        }
+    }
+}
+
+/// An entry's own header, before its content.
+struct LocalHeader {
+    /// Where the content begins.
+    content: u64,
+    /// Whether sizes and checksum are those of the directory, or stand after the content.
+    agrees: bool,
+}
+
+fn local_header(source: &dyn ReadAt, place: &ZipPlace) -> Result<LocalHeader, Fault> {
+    let mut start = vec![0; LOCAL_BYTES + usize::from(place.name_length)];
+    let count = source.fill_at(place.offset, &mut start)?;
+    parse_local_header(&start[..count], place)
+}
+
+fn parse_local_header(start: &[u8], place: &ZipPlace) -> Result<LocalHeader, Fault> {
+    let name_length = usize::from(place.name_length);
+    let name = start.get(LOCAL_BYTES..LOCAL_BYTES + name_length);
+    let (true, Some(name)) = (start.starts_with(LOCAL), name) else {
+        return Err(ProblemCode::HeaderMismatch.into());
+    };
+    if u16_at(start, 26) != place.name_length || crc32(name) != place.name_crc {
+        return Err(ProblemCode::HeaderMismatch.into());
+    }
+    let same = |at: usize, value: u64| u64::from(u32_at(start, at)) == value || u32_at(start, at) == u32::MAX;
+    let described = u16_at(start, 6) & FLAG_DESCRIPTOR != 0;
+    let agrees = described || same(14, place.crc.into()) && same(18, place.packed) && same(22, place.size);
+    let head = LOCAL_BYTES + name_length + usize::from(u16_at(start, 28));
+    Ok(LocalHeader { content: place.offset + head as u64, agrees })
+}
+
+/// Compressed bytes that are held at a time; also what is fetched with an entry's header in one go, so that most photos
+/// take a single call.
+const CHUNK: u64 = 1 << 20;
+/// The most that deflate makes of one byte, and of none.
+const DEFLATE_RATIO: u64 = 1032;
+const DEFLATE_FREE: u64 = 1024;
+
+/// The content of an entry. `note` hears of what is wrong and does no harm.
+pub(super) fn read(
+    source: &dyn ReadAt,
+    place: &ZipPlace,
+    limit: u64,
+    note: &mut dyn FnMut(ProblemCode),
+) -> Result<Vec<u8>, Fault> {
+    if place.size > limit {
+        return Err(Fault::TooLong(limit));
+    }
+    let possible = match place.method {
+        STORED => place.size == place.packed,
+        _ => place.size <= place.packed.saturating_mul(DEFLATE_RATIO).saturating_add(DEFLATE_FREE),
+    };
+    if !possible {
+        return Err(ProblemCode::ContentSize.into());
+    }
+    // the fields that writers put there are short
+    const EXTRA: u64 = 64;
+    let head = LOCAL_BYTES as u64 + u64::from(place.name_length);
+    let mut chunk = vec![0; (head + EXTRA).saturating_add(place.packed).min(CHUNK) as usize];
+    let count = source.fill_at(place.offset, &mut chunk)?;
+    chunk.truncate(count);
+    let header = parse_local_header(&chunk, place)?;
+    let end = header.content.saturating_add(place.packed);
+    if end > place.end {
+        return Err(ProblemCode::Overlap.into());
+    }
+    let begun = (header.content - place.offset).min(chunk.len() as u64) as usize;
+    if place.packed == 0 && place.size == 0 {
+        // some writers call nothing deflated, too
+        return Ok(Vec::new());
+    }
+    let packed = Packed { source, chunk, at: begun, next: place.offset + count as u64, end };
+    let content = match place.method {
+        STORED => packed.stored(place.packed)?,
+        _ => packed.inflated(place.size)?,
+    };
+    if crc32(&content) != place.crc {
+        return Err(ProblemCode::Checksum.into());
+    }
+    if !header.agrees {
+        note(ProblemCode::HeaderSizes);
+    }
+    Ok(content)
+}
+
+/// An entry's content as it lies in the archive.
+struct Packed<'s> {
+    source: &'s dyn ReadAt,
+    chunk: Vec<u8>,
+    /// Of the chunk, the first byte that was not yet taken.
+    at: usize,
+    /// Where in the source the chunk ends, and where the content does.
+    next: u64,
+    end: u64,
+}
+
+impl Packed<'_> {
+    fn held(&self) -> &[u8] {
+        let beyond = self.next.saturating_sub(self.end).min((self.chunk.len() - self.at) as u64) as usize;
+        &self.chunk[self.at..self.chunk.len() - beyond]
+    }
+
+    fn stored(mut self, size: u64) -> Result<Vec<u8>, Fault> {
+        let held = self.held().len();
+        // lies within the archive: `end` was compared with it
+        let size = usize::try_from(size).map_err(|_| Fault::TooLong(usize::MAX as u64))?;
+        if held == size {
+            let at = self.at;
+            self.chunk.copy_within(at..at + size, 0);
+            self.chunk.truncate(size);
+            return Ok(self.chunk);
+        }
+        let mut content = vec![0; size];
+        content[..held].copy_from_slice(self.held());
+        let from = self.end - (size - held) as u64;
+        if self.source.fill_at(from, &mut content[held..])? < size - held {
+            return Err(ProblemCode::Truncated.into());
+        }
+        Ok(content)
+    }
+
+    fn inflated(mut self, size: u64) -> Result<Vec<u8>, Fault> {
+        // One byte more, so that content which is longer than it should be is noticed. What is reserved is no more than
+        // the packed bytes may become.
+        let room = usize::try_from(size).ok().and_then(|size| size.checked_add(1));
+        let room = room.ok_or(Fault::TooLong(usize::MAX as u64))?;
+        let mut content = Vec::with_capacity(room);
+        let mut inflate = Decompress::new(false);
+        let whole = self.next >= self.end;
+        // All at once there is no need of a window beside the output.
+        let flush = if whole { FlushDecompress::Finish } else { FlushDecompress::None };
+        loop {
+            if self.held().is_empty() && self.next < self.end {
+                self.chunk.resize((self.end - self.next).min(CHUNK) as usize, 0);
+                self.at = 0;
+                let count = self.source.fill_at(self.next, &mut self.chunk)?;
+                if count < self.chunk.len() {
+                    return Err(ProblemCode::Truncated.into());
+                }
+                self.next += count as u64;
+            }
+            let (taken, given) = (inflate.total_in(), content.len());
+            let status = inflate.decompress_vec(self.held(), &mut content, flush);
+            let status = status.map_err(|_| Fault::from(ProblemCode::Compressed))?;
+            let taken = (inflate.total_in() - taken) as usize;
+            self.at += taken;
+            if content.len() as u64 > size {
+                return Err(ProblemCode::ContentSize.into());
+            }
+            match status {
+                Status::StreamEnd if content.len() as u64 == size => return Ok(content),
+                Status::StreamEnd => return Err(ProblemCode::ContentSize.into()),
+                _ if taken == 0 && content.len() == given => return Err(ProblemCode::Compressed.into()),
+                _ => {}
+            }
+        }
+    }
+}
