@@ -4,6 +4,7 @@
 //! fault (files that are missing, damaged or not what they should be), 2 for wrong usage, 3 where the fault is ours
 //! or the device's, 130 after Ctrl-C.
 
+mod dataset;
 mod format;
 mod model;
 mod official;
@@ -37,6 +38,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Predict(predict::PredictArgs),
+    Check(dataset::check::CheckArgs),
+    Convert(dataset::convert::ConvertArgs),
+    Split(dataset::split::SplitArgs),
     #[command(subcommand)]
     Model(model::ModelCommand),
     Serve(serve::ServeArgs),
@@ -62,6 +66,9 @@ pub fn main() -> ExitCode {
     };
     let run = || match cli.command {
         Command::Predict(args) => predict::run(args),
+        Command::Check(args) => dataset::check::run(args),
+        Command::Convert(args) => dataset::convert::run(args),
+        Command::Split(args) => dataset::split::run(args),
         Command::Model(command) => model::run(command),
         Command::Serve(args) => serve::run(args),
     };

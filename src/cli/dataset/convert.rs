@@ -1,0 +1,36 @@
+//! `image-feature convert`: data sets of other forms to ours.
+
+use std::path::PathBuf;
+
+use super::{Compat, require_compat};
+use crate::Result;
+use crate::cli::Outcome;
+
+/// Convert a data set to images/ with train.txt, gallery.txt and query.txt
+#[derive(clap::Args)]
+pub struct ConvertArgs {
+    /// The data set: a folder
+    #[arg(value_name = "DATASET")]
+    dataset: PathBuf,
+    /// The form it has now: labelme
+    #[arg(long, value_name = "FORM")]
+    from: Option<String>,
+    /// Convert as PaddleX does, to the letter
+    #[arg(long, value_enum, value_name = "RELEASE")]
+    compat: Option<Compat>,
+    /// Write the converted data set here: a folder, or a file name that ends with .zip
+    #[arg(long, value_name = "DIR|ZIP", required_unless_present = "in_place", conflicts_with = "in_place")]
+    output: Option<PathBuf>,
+    /// Write the lists into DATASET itself, as PaddleX does
+    #[arg(long, requires = "compat")]
+    in_place: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: ConvertArgs) -> Result<Outcome> {
+    let _compat = require_compat(args.compat)?;
+    let _ = (args.dataset, args.from, args.output, args.in_place, args.json);
+    Ok(Outcome::Good)
+}
