@@ -37,6 +37,13 @@ impl OutputFile {
         Ok(OutputFile { file: BufWriter::new(file), number, temporary, target: target.to_path_buf() })
     }
 
+    /// Writes a whole file. Its folder must exist.
+    pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
+        let mut file = Self::create(target)?;
+        file.write_all(bytes).context(|| target.display().to_string())?;
+        file.commit()
+    }
+
     /// Finishes the file and puts it in its place, where it replaces one that is there already.
     pub fn commit(mut self) -> Result<()> {
         self.file.flush().context(|| self.target.display().to_string())?;

@@ -2,3 +2,5 @@
 //!
 //! A data set is a [`FileTree`](crate::file_tree::FileTree) with PaddleX's ShiTuRecDataset in it: a folder `images`, and
 //! beside it `train.txt`, `gallery.txt` and `query.txt`, a line `PATH LABEL` for each image.
+
+pub mod compat;

@@ -1,8 +1,7 @@
 //! Python's `repr` of floats and strings, and its `json.dumps`.
 
-use std::fmt::Write;
-
 use super::decimal::Decimal;
+pub use crate::dataset::compat::python::string_repr;
 
 /// `repr(x)` of a Python float: the shortest digits that read back, `1e-05` below 1e-4, `1e+16` from 1e16 up.
 pub fn float_repr(value: f64) -> String {
@@ -33,48 +32,6 @@ pub fn float_json(value: f64) -> String {
     } else {
         float_repr(value)
     }
-}
-
-/// `repr(text)` of a Python string.
-pub fn string_repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut repr = String::with_capacity(text.len() + 2);
-    repr.push(quote);
-    for c in text.chars() {
-        match c {
-            '\\' => repr.push_str("\\\\"),
-            '\n' => repr.push_str("\\n"),
-            '\r' => repr.push_str("\\r"),
-            '\t' => repr.push_str("\\t"),
-            c if c == quote => {
-                repr.push('\\');
-                repr.push(c);
-            }
-            c if is_printable(c) => repr.push(c),
-            c => {
-                let code = c as u32;
-                let written = match code {
-                    0..=0xff => write!(repr, "\\x{code:02x}"),
-                    0x100..=0xffff => write!(repr, "\\u{code:04x}"),
-                    _ => write!(repr, "\\U{code:08x}"),
-                };
-                written.expect("writing to a String does not fail");
-            }
-        }
-    }
-    repr.push(quote);
-    repr
-}
-
-/// `str.isprintable`: neither a control, format, surrogate, private-use or unassigned character nor a separator
-/// other than the space.
-fn is_printable(c: char) -> bool {
-    // std keeps the same table for `Debug`. It also escapes a combining mark that stands first, hence the letter.
-    let mut utf8 = [0; 5];
-    utf8[0] = b'a';
-    let length = 1 + c.encode_utf8(&mut utf8[1..]).len();
-    let text = std::str::from_utf8(&utf8[..length]).expect("a letter and a character");
-    matches!(c, '\'' | '"' | '\\') || text.escape_debug().count() == 2
 }
 
 #[cfg(test)]

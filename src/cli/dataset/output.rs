@@ -1,0 +1,137 @@
+//! Where a changed data set goes: into itself, or as a copy into a folder or a zip archive.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+use super::Located;
+use crate::cli::Outcome;
+use crate::cli::output_file::OutputFile;
+use crate::cli::terminal::{Progress, Stdout};
+use crate::dataset::compat::Change;
+use crate::error::Context;
+use crate::file_tree::{EntryKind, FileTree};
+use crate::{Error, Result};
+
+/// The most bytes of a file that is copied.
+const FILE_LIMIT: u64 = 1 << 31;
+
+/// Where a changed data set goes.
+pub enum Target {
+    /// The data set's own folder.
+    InPlace(PathBuf),
+    /// A copy in a folder.
+    Folder(PathBuf),
+    /// A copy in a zip archive.
+    Zip(PathBuf),
+}
+
+impl Target {
+    /// What `--output` names, or without it the data set itself.
+    pub fn new(dataset: &Path, located: &Located, output: Option<&Path>) -> Result<Self> {
+        let Some(output) = output else {
+            if located.tree.entries().is_empty() || located.is_folder {
+                return Ok(Target::InPlace(dataset.into()));
+            }
+            return Err(Error::usage(format!(
+                "{}: only folders can be changed in place; give --output",
+                dataset.display()
+            )));
+        };
+        let [here, there] = [dataset, output].map(|path| path.canonicalize().ok());
+        if here.is_some() && here == there {
+            return Err(Error::usage(format!("{}: is the data set itself; give --in-place", output.display())));
+        }
+        let is_zip = output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
+        Ok(if is_zip { Target::Zip(output.into()) } else { Target::Folder(output.into()) })
+    }
+
+    /// Writes the changes, and for a copy all the rest.
+    pub fn apply(&self, tree: &dyn FileTree, changes: &[Change]) -> Result<()> {
+        match self {
+            Target::InPlace(folder) => changes.iter().try_for_each(|change| match change {
+                Change::Rename { from, to } => std::fs::rename(folder.join(from), folder.join(to))
+                    .context(|| folder.join(from).display().to_string()),
+                Change::Write { path, bytes } => OutputFile::write(&folder.join(path), bytes),
+            }),
+            Target::Folder(folder) => {
+                create_folder(folder)?;
+                for entry in tree.entries().iter().filter(|entry| entry.kind == EntryKind::Folder) {
+                    create_folder(&folder.join(&entry.path))?;
+                }
+                copy(tree, changes, &mut |path, bytes| OutputFile::write(&folder.join(path), bytes))
+            }
+            Target::Zip(path) => {
+                let mut zip = ZipWriter::new(OutputFile::create(path)?).set_auto_large_file();
+                // images are compressed already
+                let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+                for entry in tree.entries().iter().filter(|entry| entry.kind == EntryKind::Folder) {
+                    zip.add_directory(entry.path.as_str(), options).map_err(|error| not_zipped(path, error))?;
+                }
+                copy(tree, changes, &mut |name, bytes| {
+                    zip.start_file(name, options).map_err(|error| not_zipped(path, error))?;
+                    zip.write_all(bytes).context(|| path.display().to_string())
+                })?;
+                zip.finish().map_err(|error| not_zipped(path, error))?.commit()
+            }
+        }
+    }
+}
+
+fn create_folder(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).context(|| format!("{}: the folder cannot be made", folder.display()))
+}
+
+fn not_zipped(path: &Path, error: zip::result::ZipError) -> Error {
+    Error::from(std::io::Error::from(error)).context(path.display().to_string())
+}
+
+/// Gives all files of a tree to `write` as they are after the changes.
+fn copy(tree: &dyn FileTree, changes: &[Change], write: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
+    let mut renamed: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut written: BTreeMap<&str, &[u8]> = BTreeMap::new();
+    for change in changes {
+        match change {
+            Change::Rename { from, to } => _ = renamed.insert(from, to),
+            Change::Write { path, bytes } => _ = written.insert(path, bytes),
+        }
+    }
+    let entries = tree.entries();
+    let name = |index: usize| {
+        let path = entries[index].path.as_str();
+        renamed.get(path).copied().unwrap_or(path)
+    };
+    let is_kept = |&index: &usize| entries[index].kind == EntryKind::File && !written.contains_key(name(index));
+    let files: Vec<usize> = (0..entries.len()).filter(is_kept).collect();
+    let mut progress = Progress::new(Some(files.len() as u64), false);
+    let mut result = Ok(());
+    let _ = tree.read_each(&files, FILE_LIMIT, &mut |index, bytes| {
+        let place = || format!("{}: {}", tree.name(), entries[index].path);
+        result = bytes.context(place).and_then(|bytes| write(name(index), &bytes));
+        progress.advance();
+        if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    progress.finish();
+    result?;
+    written.into_iter().try_for_each(|(path, bytes)| write(path, bytes))
+}
+
+/// Says what has been done, with how many images each list has where that is asked for.
+pub fn report_lists(message: &str, changes: &[Change], json: bool) -> Result<Outcome> {
+    let text = if json {
+        let rows = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'\n').count();
+        let lists = changes.iter().filter_map(|change| match change {
+            Change::Write { path, bytes } => Some((path.clone(), serde_json::Value::from(rows(bytes)))),
+            Change::Rename { .. } => None,
+        });
+        let lists: serde_json::Map<String, serde_json::Value> = lists.collect();
+        serde_json::json!({ "done_flag": true, "lists": lists }).to_string()
+    } else {
+        message.into()
+    };
+    Stdout::default().line(&text)?;
+    Ok(Outcome::Good)
+}

@@ -1,0 +1,207 @@
+//! PaddleX's check itself: lists, their rows, samples, counts.
+
+use std::collections::BTreeSet;
+
+use super::files::{Found, ShiTuRec, is_a_folder, join};
+use super::{Exception, Flavor, PythonRandom, SampleFormat, Stop, picture, python};
+use crate::file_tree::EntryKind;
+use crate::{Result, RgbImage};
+
+/// So many images of each list are drawn.
+const SAMPLES: usize = 10;
+
+/// One of the three lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// `train.txt`
+    Train,
+    /// `gallery.txt`
+    Gallery,
+    /// `query.txt`
+    Query,
+}
+
+impl Tag {
+    /// All of them, in PaddleX's order.
+    pub const ALL: [Tag; 3] = [Tag::Train, Tag::Gallery, Tag::Query];
+
+    /// The list's name without its `.txt`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Tag::Train => "train",
+            Tag::Gallery => "gallery",
+            Tag::Query => "query",
+        }
+    }
+
+    /// The list's file name.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Tag::Train => "train.txt",
+            Tag::Gallery => "gallery.txt",
+            Tag::Query => "query.txt",
+        }
+    }
+}
+
+/// An image that PaddleX draws its label on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The list it is from.
+    pub tag: Tag,
+    /// Its file name, under which the drawing is saved; those of other folders can have the same.
+    pub name: String,
+    /// The label's text in the list.
+    pub label: String,
+    /// In which format the name has the drawing saved.
+    pub format: SampleFormat,
+}
+
+/// How many images and classes a list has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows of the list.
+    pub images: usize,
+    /// Different labels.
+    pub classes: usize,
+}
+
+/// What PaddleX says of a data set that passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Of the training list, the gallery and the queries.
+    pub counts: [Counts; 3],
+    /// The files drawn for each list, by their paths below the output folder: `check_dataset/demo_img/NAME`.
+    pub samples: [Vec<String>; 3],
+    /// What the result file has as `dataset_path`.
+    pub dataset_path: String,
+}
+
+impl ShiTuRec<'_> {
+    /// Checks the data set. Each sample is given to `draw` as soon as it has been opened: its pixels as
+    /// [`decode`](crate::decode) gives them, or none for an image that Pillow opens and this crate does not.
+    ///
+    /// # Errors
+    /// [`Stop::Error`] for files that cannot be read, and what `draw` says. What PaddleX raises is a verdict, and inside.
+    pub fn check(
+        &self,
+        draw: &mut dyn FnMut(&Sample, Option<&RgbImage>) -> Result<()>,
+    ) -> Result<Result<Summary, Exception>, Stop> {
+        match self.checked(draw) {
+            Ok(summary) => Ok(Ok(summary)),
+            Err(Stop::Raised(exception)) => Ok(Err(exception)),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    fn checked(&self, draw: &mut dyn FnMut(&Sample, Option<&RgbImage>) -> Result<()>) -> Result<Summary, Stop> {
+        let mut samples: [Vec<String>; 3] = Default::default();
+        for (tag, samples) in Tag::ALL.into_iter().zip(&mut samples) {
+            *samples = self.check_list(tag, draw)?;
+        }
+        let mut counts = [Counts::default(); 3];
+        for (tag, counts) in Tag::ALL.into_iter().zip(&mut counts) {
+            *counts = self.count(tag)?;
+        }
+        let dataset_path = match self.flavor {
+            Flavor::Paddlex3 => self.root.rsplit('/').next().unwrap_or_default().to_string(),
+            Flavor::Beta => self.place.given.to_string(),
+        };
+        Ok(Summary { counts, samples, dataset_path })
+    }
+
+    /// Checks the rows of one list in PaddleX's order, and gives the paths of its samples.
+    fn check_list(
+        &self,
+        tag: Tag,
+        draw: &mut dyn FnMut(&Sample, Option<&RgbImage>) -> Result<()>,
+    ) -> Result<Vec<String>, Stop> {
+        let list = join(&self.absolute, tag.file_name());
+        match self.kind(tag.file_name()) {
+            None => {
+                return Err(not_found(
+                    &list,
+                    &format!(
+                        "\nPlease try to resolve the issue as follows:\n  Ensure that both `train.txt`, `gallery.txt`, `query.txt` exist in {}",
+                        self.absolute
+                    ),
+                ));
+            }
+            Some(EntryKind::Folder) => return Err(is_a_folder(&list)),
+            Some(EntryKind::File) => {}
+        }
+        let bytes = self.bytes(tag.file_name())?;
+        let mut rows = python::lines(python::utf8(&bytes)?);
+        drop(bytes);
+        PythonRandom::new(123).shuffle(&mut rows);
+        let mut candidates: Vec<(Sample, String, Found, EntryKind)> = Vec::new();
+        let mut failure = None;
+        for row in &rows {
+            match self.check_row(row, &list) {
+                Ok((path, label, found, kind)) => {
+                    if candidates.len() < SAMPLES {
+                        let name = path.rsplit('/').next().unwrap_or_default().to_string();
+                        // what its name says of the format counts when it is saved, after it has been opened
+                        let sample = Sample { tag, name, label: label.into(), format: SampleFormat::Png };
+                        candidates.push((sample, join(&self.absolute, path), found, kind));
+                    }
+                }
+                Err(stop) => {
+                    failure = Some(stop);
+                    break;
+                }
+            }
+        }
+        // the samples before a bad row come before it
+        let files: Vec<Found> = candidates
+            .iter()
+            .take_while(|(_, _, _, kind)| *kind == EntryKind::File)
+            .map(|(_, _, found, _)| found.clone())
+            .collect();
+        let mut contents = self.images(&files).into_iter();
+        let mut paths = Vec::with_capacity(candidates.len());
+        for (mut sample, path, _, _) in candidates {
+            let Some(bytes) = contents.next() else { return Err(is_a_folder(&path)) };
+            let bytes = bytes.map_err(|error| error.context(path.clone()))?;
+            let image = picture::open(&bytes, &path)?;
+            sample.format = picture::format_to_save(&sample.name)?;
+            draw(&sample, image.as_ref())?;
+            paths.push(format!("check_dataset/demo_img/{}", sample.name));
+        }
+        failure.map_or(Ok(paths), Err)
+    }
+
+    /// The path and the label of a row, and what the path leads to.
+    fn check_row<'r>(&self, row: &'r str, list: &str) -> Result<(&'r str, &'r str, Found, EntryKind), Stop> {
+        let row = row.trim_end_matches('\n');
+        let Some((path, label)) = row.split_once(' ').filter(|(_, label)| !label.contains(' ')) else {
+            let message = format!(
+                "Check dataset failed. We encountered the following error:\n  The number of delimiter-separated items in each row in {list} {:36}should be 2 (current delimiter is ' ').",
+                ""
+            );
+            return Err(Exception::new("paddlex.utils.errors.dataset_checker.CheckFailedError", message).into());
+        };
+        let Some((found, kind)) = self.look_up(path) else {
+            return Err(not_found(&join(&self.absolute, path), ""));
+        };
+        Ok((path, label, found, kind))
+    }
+
+    /// Counts a list's rows and labels, which must be integers now.
+    fn count(&self, tag: Tag) -> Result<Counts, Stop> {
+        let rows = python::lines(&self.text(tag.file_name())?);
+        let mut labels = BTreeSet::new();
+        for row in &rows {
+            let label = row.trim_end_matches('\n').split(' ').nth(1).unwrap_or_default();
+            labels.insert(python::int(label)?);
+        }
+        Ok(Counts { images: rows.len(), classes: labels.len() })
+    }
+}
+
+/// `DatasetFileNotFoundError`.
+fn not_found(path: &str, solution: &str) -> Stop {
+    let message =
+        format!("Check dataset failed. We encountered the following error:\n  {path} does not exist.{solution}");
+    Exception::new("paddlex.utils.errors.dataset_checker.DatasetFileNotFoundError", message).into()
+}
