@@ -4,6 +4,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../compat/cases.rs"]
+mod cases;
+
+mod dataset;
 mod model;
 mod predict;
 mod predict_errors;

@@ -69,6 +69,13 @@ impl Run {
             assert!(lines[0].contains(part), "no `{part}` in: {}", lines[0]);
         }
     }
+
+    /// Asserts that the arguments were not understood, and that the complaint contains this.
+    #[track_caller]
+    pub fn fails_with_usage(&self, part: &str) {
+        assert_eq!(self.code, Some(2), "{self:?}");
+        assert!(self.stderr.contains(part) && self.stdout.is_empty(), "{self:?}");
+    }
 }
 
 /// A path as an argument.

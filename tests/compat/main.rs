@@ -3,6 +3,8 @@
 
 mod cases;
 mod golden;
+#[cfg(not(target_arch = "wasm32"))]
+mod pillow;
 mod random;
 mod traps;
 

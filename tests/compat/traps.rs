@@ -120,7 +120,7 @@ fn images_that_pillow_does_not_open() {
     let unidentified = "cannot identify image file '/data/shop/images/a.png'";
     fails(&with(b""), "PIL.UnidentifiedImageError", unidentified);
     fails(&with(b"<svg xmlns='x'/>"), "PIL.UnidentifiedImageError", unidentified);
-    fails(&with(&jpeg[..jpeg.len() / 2]), "OSError", "image file is truncated (0 bytes not processed)");
+    fails(&with(&jpeg[..jpeg.len() - 20]), "OSError", "image file is truncated (0 bytes not processed)");
     fails(
         &with(b"P6 20000 20000 255\n"),
         "PIL.Image.DecompressionBombError",

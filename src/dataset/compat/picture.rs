@@ -12,30 +12,50 @@ const LEAST_WIDTH: usize = 20;
 /// Opens an image as `Image.open(path)` and `exif_transpose` do, and draws on it as far as that can fail. None for a
 /// format that Pillow reads and this crate does not.
 pub(super) fn open(bytes: &[u8], path: &str) -> Result<Option<RgbImage>, Stop> {
-    let Ok(info) = probe(bytes) else {
-        return if only_pillow_reads(bytes) { Ok(None) } else { Err(unidentified(path)) };
-    };
-    let pixels = u64::from(info.width()) * u64::from(info.height());
-    if pixels > MOST_PIXELS {
-        let message = format!(
-            "Image size ({pixels} pixels) exceeds limit of {MOST_PIXELS} pixels, could be decompression bomb DOS attack."
-        );
-        return Err(Exception::new("PIL.Image.DecompressionBombError", message).into());
-    }
-    if is_cut_jpeg(bytes) {
-        // how many bytes are left over depends on where libjpeg stops
-        return Err(Exception::new("OSError", "image file is truncated (0 bytes not processed)").into());
-    }
-    let image = decode(bytes, &DecodeLimits::default()).map_err(|error| match error.kind() {
-        ErrorKind::Decode | ErrorKind::Unsupported => {
-            Exception::new("OSError", "broken data stream when reading image file").into()
+    let (width, height) = if bytes.starts_with(b"\xff\xd8\xff") {
+        match JpegHeader::read(bytes) {
+            JpegHeader::Good { width, height, is_cut } => {
+                check_size(width, height)?;
+                if is_cut {
+                    // how many bytes are left over depends on where libjpeg stops
+                    return Err(os_error("image file is truncated (0 bytes not processed)"));
+                }
+                (width, height)
+            }
+            JpegHeader::Cut => return Err(os_error("Truncated File Read")),
+            JpegHeader::Bad => return Err(unidentified(path)),
         }
+    } else {
+        match probe(bytes) {
+            Ok(info) => (info.width(), info.height()),
+            Err(_) if only_pillow_reads(bytes) => return Ok(None),
+            Err(_) => return Err(unidentified(path)),
+        }
+    };
+    check_size(width, height)?;
+    let image = decode(bytes, &DecodeLimits::default()).map_err(|error| match error.kind() {
+        ErrorKind::Decode | ErrorKind::Unsupported => os_error("broken data stream when reading image file"),
         _ => Stop::Error(error.context(path.to_string())),
     })?;
     if image.width() < LEAST_WIDTH {
         return Err(Exception::new("ValueError", "font size must be greater than 0, not 0").into());
     }
     Ok(Some(image))
+}
+
+fn check_size(width: u32, height: u32) -> Result<(), Exception> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels <= MOST_PIXELS {
+        return Ok(());
+    }
+    let message = format!(
+        "Image size ({pixels} pixels) exceeds limit of {MOST_PIXELS} pixels, could be decompression bomb DOS attack."
+    );
+    Err(Exception::new("PIL.Image.DecompressionBombError", message))
+}
+
+fn os_error(message: &str) -> Stop {
+    Exception::new("OSError", message).into()
 }
 
 fn unidentified(path: &str) -> Stop {
@@ -62,24 +82,81 @@ fn only_pillow_reads(bytes: &[u8]) -> bool {
     is_avif || MAGIC.iter().any(|magic| bytes.starts_with(magic))
 }
 
-/// Whether a JPEG breaks off: no end marker follows its first scan. Pillow says so where OpenCV shows what there is.
-fn is_cut_jpeg(bytes: &[u8]) -> bool {
-    if !bytes.starts_with(b"\xff\xd8") {
-        return false;
-    }
-    let mut at = 2;
-    while let Some(&[0xff, marker]) = bytes.get(at..at + 2) {
-        match marker {
-            0xff => at += 1,
-            0xda => return !bytes[at..].windows(2).any(|pair| pair == b"\xff\xd9"),
-            0x01 | 0xd0..=0xd8 => at += 2,
-            _ => match bytes.get(at + 2..at + 4) {
-                Some(length) => at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]])),
-                None => return true,
-            },
+/// What Pillow sees of a JPEG before libjpeg does: its own walk over the markers.
+#[derive(Debug, PartialEq, Eq)]
+enum JpegHeader {
+    /// `is_cut`: no end marker follows the first scan. Pillow refuses that, where OpenCV shows what there is.
+    Good { width: u32, height: u32, is_cut: bool },
+    /// The file ends within a segment.
+    Cut,
+    /// Not a JPEG to Pillow.
+    Bad,
+}
+
+impl JpegHeader {
+    fn read(bytes: &[u8]) -> Self {
+        let mut size = None;
+        let mut at = 2;
+        loop {
+            // from the 0xff of one marker to the next, over what is neither
+            let marker = match bytes.get(at..at + 2) {
+                None => return JpegHeader::Bad,
+                Some(&[0xff, 0xff]) => {
+                    at += 1;
+                    continue;
+                }
+                Some(&[0xff, 0]) => {
+                    at += 2;
+                    continue;
+                }
+                Some(&[0xff, marker]) => marker,
+                Some(_) => {
+                    at += 1;
+                    continue;
+                }
+            };
+            at += 2;
+            match marker {
+                ..0xc0 => return JpegHeader::Bad,
+                0xc8 | 0xd0..=0xd9 | 0xf0..=0xfd => continue,
+                _ => {}
+            }
+            let Some(length) = bytes.get(at..at + 2) else { return JpegHeader::Bad };
+            let length = usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
+            let Some(segment) = bytes.get(at + 2..at + length) else { return JpegHeader::Cut };
+            at += length;
+            match marker {
+                0xda => break,
+                0xdb if !are_tables(segment) => return JpegHeader::Bad,
+                0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf | 0xde => match *segment {
+                    [8, h1, h0, w1, w0, 1 | 3 | 4, ref components @ ..] if components.len().is_multiple_of(3) => {
+                        size = Some([[w1, w0], [h1, h0]].map(|side| u32::from(u16::from_be_bytes(side))));
+                    }
+                    _ => return JpegHeader::Bad,
+                },
+                _ => {}
+            }
+        }
+        match size {
+            Some([width, height]) if width > 0 && height > 0 => {
+                let is_cut = !bytes[at..].windows(2).any(|pair| pair == b"\xff\xd9");
+                JpegHeader::Good { width, height, is_cut }
+            }
+            _ => JpegHeader::Bad,
         }
     }
-    at >= bytes.len()
+}
+
+/// Whether a segment is quantisation tables of 8 or 16 bits, each whole.
+fn are_tables(mut segment: &[u8]) -> bool {
+    while let Some(&first) = segment.first() {
+        let length = if first < 16 { 65 } else { 129 };
+        match segment.get(length..) {
+            Some(rest) => segment = rest,
+            None => return false,
+        }
+    }
+    true
 }
 
 /// In which format a drawing is saved, by its name's extension.
@@ -168,10 +245,18 @@ mod tests {
     #[test]
     fn a_jpeg_is_cut_where_no_end_follows_its_scan() {
         let whole = include_bytes!("../../../tests/image/files/baseline_420.jpg");
-        assert!(!is_cut_jpeg(whole));
-        for end in [whole.len() - 2, whole.len() / 2, 30, 4, 2] {
-            assert!(is_cut_jpeg(&whole[..end]), "{end}");
+        let JpegHeader::Good { width, height, is_cut: false } = JpegHeader::read(whole) else {
+            panic!("{:?}", JpegHeader::read(whole))
+        };
+        for end in [1, 2, 20] {
+            let cut = JpegHeader::read(&whole[..whole.len() - end]);
+            assert_eq!(cut, JpegHeader::Good { width, height, is_cut: true });
         }
-        assert!(!is_cut_jpeg(b"\x89PNG"));
+        assert_eq!(JpegHeader::read(&whole[..30]), JpegHeader::Cut);
+        assert_eq!(JpegHeader::read(&whole[..3]), JpegHeader::Bad);
+        assert_eq!(JpegHeader::read(b"\xff\xd8\xff\xd9"), JpegHeader::Bad);
+        for end in 0..whole.len() {
+            JpegHeader::read(&whole[..end]);
+        }
     }
 }
