@@ -220,6 +220,43 @@ fn a_conversion_to_a_zip() {
 }
 
 #[test]
+fn archives_are_checked_and_divided_as_they_are() {
+    let root = TempDir::new().unwrap();
+    let dataset = root.path().join("in/shop");
+    shop(&dataset);
+    let tar = root.path().join("shop.tar.gz");
+    let gz = flate2::write::GzEncoder::new(std::fs::File::create(&tar).unwrap(), flate2::Compression::fast());
+    let mut builder = tar::Builder::new(gz);
+    builder.append_dir_all("shop", &dataset).unwrap();
+    builder.into_inner().unwrap().finish().unwrap();
+    let zip = root.path().join("divided.zip");
+    let arguments = ["--train", "50", "--gallery", "30", "--query", "20", "--compat", "paddlex"];
+    let split = |more: [&str; 2]| run([&["split", text(&tar)], &arguments[..], &more].concat());
+    split(["--output", text(&zip)]).good();
+    split(["--in-place", "--json"]).fails(2, &["only folders can be changed in place"]);
+
+    for (archive, train) in [(&tar, 6), (&zip, 9)] {
+        let output = root.path().join("out");
+        let json = run(["check", text(archive), "--compat", "paddlex", "--output", text(&output), "--json"]).good();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["attributes"]["train_samples"], train);
+        assert_eq!(json["dataset_path"], "shop");
+        assert!(output.join("check_dataset/demo_img/0_0.png").is_file());
+    }
+    // what lies beside an archive is none of its business
+    std::fs::write(dataset.join("train.txt"), format!("{}/images/0_0.png 0\n", text(&dataset))).unwrap();
+    assert!(run(["check", text(&dataset), "--compat", "paddlex"]).good().contains("passed"));
+    let copy = root.path().join("copy.zip");
+    let arguments =
+        ["split", text(&dataset), "--output", text(&copy), "--train", "98", "--gallery", "1", "--query", "1"];
+    run([&arguments[..], &["--compat", "paddlex"]].concat()).good();
+    run(["check", text(&copy), "--compat", "paddlex"]).fails(1, &["DatasetFileNotFoundError: Check dataset failed."]);
+    let broken = root.path().join("broken.zip");
+    std::fs::write(&broken, "no archive").unwrap();
+    run(["check", text(&broken), "--compat", "paddlex"]).fails(1, &["broken.zip"]);
+}
+
+#[test]
 fn wrong_usage() {
     let root = TempDir::new().unwrap();
     shop(root.path());

@@ -44,5 +44,7 @@ fn images_are_opened_or_refused_as_pillow_does() {
     let groups = others.iter().map(|(key, files)| format!("{} {key:?}: {}", files.len(), files.join(" ")));
     println!("{different} of {all} differ:\n{}", groups.collect::<Vec<_>>().join("\n"));
     assert!(all > 800);
-    assert!(different <= 140, "{different} of {all} differ");
+    // Known: TGA and odd BMPs, which only one of the two reads; PNG whose pixels end early or whose checksums are wrong, which
+    // Pillow lets pass in many places and the decoder here in none; files for which both complain, at different steps.
+    assert!(different <= 96, "{different} of {all} differ");
 }

@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::output::{Target, report_lists};
-use super::{Compat, Located, report_exception, require_compat};
+use super::{Compat, require_compat};
 use crate::Result;
 use crate::cli::Outcome;
-use crate::cli::output_file::delete_unfinished_on_interrupt;
-use crate::dataset::compat::{DIVIDED, Percent, Stop};
+use crate::dataset::compat::Percent;
 
 /// Divide a data set's images anew into train.txt, gallery.txt and query.txt
 #[derive(clap::Args)]
@@ -16,7 +14,7 @@ Examples:
   image-feature split shop/ --train 70 --gallery 20 --query 10 --compat paddlex --output divided/
   image-feature split shop/ --train 70 --gallery 20 --query 10 --compat paddlex --in-place")]
 pub struct SplitArgs {
-    /// The data set: a folder
+    /// The data set: a folder or an archive
     #[arg(value_name = "DATASET")]
     dataset: PathBuf,
     /// Percent of the images for training
@@ -47,19 +45,6 @@ pub struct SplitArgs {
 
 pub fn run(args: SplitArgs) -> Result<Outcome> {
     let compat = require_compat(args.compat)?;
-    delete_unfinished_on_interrupt();
-    let located = Located::open(&args.dataset)?;
-    let target = Target::new(&args.dataset, &located, args.output.as_deref())?;
-    let divided = located.find(compat).and_then(|mut dataset| {
-        dataset.split([args.train, args.gallery, args.query], args.seed)?;
-        Ok(dataset.changes())
-    });
-    match divided {
-        Ok(changes) => {
-            target.apply(&*located.tree, &changes)?;
-            report_lists(DIVIDED, &changes, args.json)
-        }
-        Err(Stop::Raised(exception)) => report_exception(&exception, args.json),
-        Err(Stop::Error(error)) => Err(error),
-    }
+    let percents = [args.train, args.gallery, args.query];
+    super::compat::split(&args.dataset, compat, percents, args.seed, args.output.as_deref(), args.json)
 }

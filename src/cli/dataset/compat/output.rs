@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::Located;
-use crate::cli::Outcome;
 use crate::cli::output_file::OutputFile;
-use crate::cli::terminal::{Progress, Stdout};
+use crate::cli::terminal::Progress;
 use crate::dataset::compat::Change;
 use crate::error::Context;
 use crate::file_tree::{EntryKind, FileTree};
@@ -117,21 +116,4 @@ fn copy(tree: &dyn FileTree, changes: &[Change], write: &mut dyn FnMut(&str, &[u
     progress.finish();
     result?;
     written.into_iter().try_for_each(|(path, bytes)| write(path, bytes))
-}
-
-/// Says what has been done, with how many images each list has where that is asked for.
-pub fn report_lists(message: &str, changes: &[Change], json: bool) -> Result<Outcome> {
-    let text = if json {
-        let rows = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'\n').count();
-        let lists = changes.iter().filter_map(|change| match change {
-            Change::Write { path, bytes } => Some((path.clone(), serde_json::Value::from(rows(bytes)))),
-            Change::Rename { .. } => None,
-        });
-        let lists: serde_json::Map<String, serde_json::Value> = lists.collect();
-        serde_json::json!({ "done_flag": true, "lists": lists }).to_string()
-    } else {
-        message.into()
-    };
-    Stdout::default().line(&text)?;
-    Ok(Outcome::Good)
 }
