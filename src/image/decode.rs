@@ -74,11 +74,16 @@ impl ImageInfo {
 /// # Ok::<(), image_feature::Error>(())
 /// ```
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage> {
+    decode_noting_damage(bytes, limits).map(|(image, _)| image)
+}
+
+/// As [`decode`], and beside the image what is wrong with data that only gave a part of it: of a JPEG, the rest is gray.
+pub(crate) fn decode_noting_damage(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, Option<String>)> {
     let format = ImageFormat::detect(bytes)?;
     guarded(format, || match format {
         ImageFormat::Jpeg => jpeg::decode(bytes, limits),
-        ImageFormat::Tiff => tiff::decode(bytes, limits),
-        _ => raster::decode(format, bytes, limits),
+        ImageFormat::Tiff => tiff::decode(bytes, limits).map(|image| (image, None)),
+        _ => raster::decode(format, bytes, limits).map(|image| (image, None)),
     })
 }
 

@@ -10,7 +10,7 @@
 //! at about twice the time.
 
 use ::image::metadata::Orientation;
-use libjpeg_turbo_rs::{DecodeLimits as JpegLimits, Decoder, JpegError, PixelFormat};
+use libjpeg_turbo_rs::{DecodeLimits as JpegLimits, DecodeWarning, Decoder, JpegError, PixelFormat};
 
 use super::decode::ImageInfo;
 use super::format::ImageFormat;
@@ -26,7 +26,8 @@ pub(super) fn probe(bytes: &[u8]) -> Result<ImageInfo> {
     with_end(bytes, |bytes| Ok(info(&open(bytes, &DecodeLimits::default())?))).map_err(failed)
 }
 
-pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage> {
+/// The image, and what is wrong with its data where something was made up for it.
+pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, Option<String>)> {
     with_end(bytes, |bytes| {
         let decoder = open(bytes, limits)?;
         Ok(decode_with(decoder, limits))
@@ -34,7 +35,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage> {
     .map_err(failed)?
 }
 
-fn decode_with(mut decoder: Decoder<'_>, limits: &DecodeLimits) -> Result<RgbImage> {
+fn decode_with(mut decoder: Decoder<'_>, limits: &DecodeLimits) -> Result<(RgbImage, Option<String>)> {
     let info = info(&decoder);
     let components = u64::from(info.channels);
     // the output, and its turned copy or the coefficients (two bytes a sample, no component is larger than the image)
@@ -47,11 +48,14 @@ fn decode_with(mut decoder: Decoder<'_>, limits: &DecodeLimits) -> Result<RgbIma
     // damaged data gives what could be decoded, as libjpeg does with a warning
     decoder.set_lenient(true);
     let mut out = zeroed(width * height * if is_cmyk { 4 } else { 3 })?;
-    decoder.decode_image_into(&mut out).map_err(failed)?;
+    let decoded = decoder.decode_image_into(&mut out).map_err(failed)?;
     if is_cmyk {
         cmyk_to_rgb(&mut out);
     }
-    RgbImage::new(width, height, out)?.oriented(info.orientation)
+    let image = RgbImage::new(width, height, out)?.oriented(info.orientation)?;
+    // stray bytes between segments leave the pixels whole
+    let damage = decoded.warnings.iter().find(|warning| !matches!(warning, DecodeWarning::ExtraneousData { .. }));
+    Ok((image, damage.map(|warning| warning.to_string())))
 }
 
 /// The samples of a JPEG of 1, 3 or 4 channels, pixel after pixel, and its width: gray, RGB, or the inks as they are stored.

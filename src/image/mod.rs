@@ -1,6 +1,8 @@
 //! Bytes to RGB pixels to network input, the way OpenCV and PaddleX do it.
 
 mod bmp;
+#[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
+mod budget;
 mod decode;
 mod format;
 mod gif;
@@ -15,6 +17,10 @@ mod rgb;
 mod tiff;
 mod webp;
 
+#[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
+pub(crate) use budget::{DecodeBudget, Share};
+#[cfg(feature = "dataset")]
+pub(crate) use decode::decode_noting_damage;
 pub use decode::{ImageInfo, decode, probe};
 pub use format::ImageFormat;
 pub use limits::DecodeLimits;

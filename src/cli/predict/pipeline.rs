@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Condvar, Mutex};
 
 use super::inputs::{Content, Inputs, Item, Origin, read_file};
+use crate::image::DecodeBudget;
 use crate::{DecodeLimits, Error, Preprocess, Result, Roi, decode, probe};
 
 /// Archive entries held at once: a group of items ends early when they sum up to this.
@@ -36,7 +37,7 @@ impl Preparation {
     /// Prepares all inputs and sends them in order, a group at a time; stops early when nobody receives any more.
     pub fn run(&self, inputs: Inputs, sender: SyncSender<Vec<Prepared>>) {
         let limits = DecodeLimits::default();
-        let memory = Memory::new(limits.max_bytes);
+        let memory = DecodeBudget::new(limits.max_bytes);
         let (mut group, mut bytes) = (Vec::new(), 0);
         let send = |group: Vec<Item>| {
             if sender.send(self.prepare_group(group, &limits, &memory)).is_ok() {
@@ -61,7 +62,7 @@ impl Preparation {
 
     // Threads of its own rather than rayon's: they may wait for memory. In a pool, one that decodes with the pool's help
     // could be handed another image meanwhile, which would wait for what is held further down the same stack.
-    fn prepare_group(&self, group: Vec<Item>, limits: &DecodeLimits, memory: &Memory) -> Vec<Prepared> {
+    fn prepare_group(&self, group: Vec<Item>, limits: &DecodeLimits, memory: &DecodeBudget) -> Vec<Prepared> {
         let threads = self.threads.min(group.len());
         let items = Mutex::new(group.into_iter().enumerate());
         let next = || items.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
@@ -76,7 +77,7 @@ impl Preparation {
         prepared.into_iter().map(|(_, prepared)| prepared).collect()
     }
 
-    fn prepare(&self, Item { origin, content }: Item, limits: &DecodeLimits, memory: &Memory) -> Prepared {
+    fn prepare(&self, Item { origin, content }: Item, limits: &DecodeLimits, memory: &DecodeBudget) -> Prepared {
         let work = || match content {
             Content::Failed(error) => Err(error),
             Content::Bytes(bytes) => self.input_of(&bytes, limits, memory),
@@ -90,7 +91,7 @@ impl Preparation {
         Prepared { origin, input }
     }
 
-    fn input_of_file(&self, path: &Path, limits: &DecodeLimits, memory: &Memory) -> Result<Vec<f32>> {
+    fn input_of_file(&self, path: &Path, limits: &DecodeLimits, memory: &DecodeBudget) -> Result<Vec<f32>> {
         if std::fs::metadata(path)?.len() >= LARGE_FILE {
             let _everything = memory.reserve(u64::MAX);
             return self.input_of_pixels(&read_file(path)?, limits);
@@ -98,10 +99,8 @@ impl Preparation {
         self.input_of(&read_file(path)?, limits, memory)
     }
 
-    fn input_of(&self, bytes: &[u8], limits: &DecodeLimits, memory: &Memory) -> Result<Vec<f32>> {
-        let image = probe(bytes)?;
-        // 8-bit RGB and what a decoder keeps beside it, as a rule no more than twice as much again
-        let _share = memory.reserve(u64::from(image.width()) * u64::from(image.height()) * 9);
+    fn input_of(&self, bytes: &[u8], limits: &DecodeLimits, memory: &DecodeBudget) -> Result<Vec<f32>> {
+        let _share = memory.reserve_for(&probe(bytes)?);
         self.input_of_pixels(bytes, limits)
     }
 
@@ -124,45 +123,9 @@ impl Preparation {
     }
 }
 
-/// Memory that those who decode at the same time share: small images go in parallel, huge ones one by one.
-struct Memory {
-    total: u64,
-    free: Mutex<u64>,
-    returned: Condvar,
-}
-
-struct Reserved<'a> {
-    memory: &'a Memory,
-    bytes: u64,
-}
-
-impl Memory {
-    fn new(total: u64) -> Self {
-        Memory { total, free: Mutex::new(total), returned: Condvar::new() }
-    }
-
-    /// Waits until `bytes`, but at most everything, are free. Whoever holds a share must not ask for a second.
-    fn reserve(&self, bytes: u64) -> Reserved<'_> {
-        let bytes = bytes.min(self.total);
-        let free = self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut free =
-            self.returned.wait_while(free, |free| *free < bytes).unwrap_or_else(|poisoned| poisoned.into_inner());
-        *free -= bytes;
-        Reserved { memory: self, bytes }
-    }
-}
-
-impl Drop for Reserved<'_> {
-    fn drop(&mut self) {
-        *self.memory.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) += self.bytes;
-        self.memory.returned.notify_all();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::mpsc::sync_channel;
 
     fn ppm(width: usize, height: usize, value: u8) -> Vec<u8> {
@@ -229,33 +192,12 @@ mod tests {
         std::fs::write(&file, half).unwrap();
         let prepare = |roi| {
             let preparation = Preparation { roi: Some(roi), ..preparation(1) };
-            let (limits, memory) = (DecodeLimits::default(), Memory::new(1 << 20));
+            let (limits, memory) = (DecodeLimits::default(), DecodeBudget::new(1 << 20));
             preparation.input_of_file(&file, &limits, &memory)
         };
         let white = prepare(Roi { x: 2, y: 0, width: 2, height: 1 }).unwrap();
         assert!(white.iter().all(|&value| value > 2.0), "{}", white[0]);
         let error = prepare(Roi { x: 2, y: 0, width: 3, height: 1 }).unwrap_err();
         assert!(error.to_string().contains('4'), "names the image's size: {error}");
-    }
-
-    #[test]
-    fn memory_is_never_given_out_twice() {
-        let memory = Memory::new(100);
-        let (used, most) = (AtomicU64::new(0), AtomicU64::new(0));
-        std::thread::scope(|scope| {
-            for index in 0..40 {
-                let (memory, used, most) = (&memory, &used, &most);
-                scope.spawn(move || {
-                    let bytes = if index % 10 == 0 { 1000 } else { 7 * (index % 10) };
-                    let _share = memory.reserve(bytes);
-                    let now = used.fetch_add(bytes.min(100), Ordering::SeqCst) + bytes.min(100);
-                    most.fetch_max(now, Ordering::SeqCst);
-                    std::thread::yield_now();
-                    used.fetch_sub(bytes.min(100), Ordering::SeqCst);
-                });
-            }
-        });
-        assert!(most.load(Ordering::SeqCst) <= 100);
-        assert_eq!(*memory.free.lock().unwrap(), 100);
     }
 }

@@ -1,0 +1,162 @@
+//! What a model makes of the images: copies that look different to a hash, labels that the neighbours doubt, strangers.
+
+use std::collections::HashMap;
+
+use super::super::dataset::Dataset;
+use super::super::findings::{Code, Finding, Findings};
+use super::duplicates::Copies;
+use super::{AuditOptions, Uses};
+
+/// Neighbours that vote on a label, and of these, how many must agree on another one.
+const NEIGHBOURS: usize = 5;
+const AGREEING: usize = 4;
+/// A class with fewer other images cannot be expected among the neighbours.
+const LEAST_CLASSMATES: usize = 3;
+/// Each image is compared with at most so many others, evenly chosen: 20 000 cost a second for every hundred images or so.
+const MOST_COMPARED: usize = 20_000;
+/// An outlier's mean cosine to its neighbours lies so many deviations below the median of all.
+const OUTLIER_DEVIATIONS: f32 = 5.0;
+/// Images compared at a time with each of the others.
+const BLOCK: usize = 16;
+
+#[derive(Clone, Default)]
+struct Neighbours {
+    /// The nearest with labels that mean the same, nearest first.
+    nearest: Vec<(f32, usize)>,
+    /// The nearest of all that come earlier in the lists.
+    earlier: Option<(f32, usize)>,
+}
+
+pub(super) fn judge(
+    dataset: &Dataset,
+    uses: &Uses<'_>,
+    features: &[Option<Vec<f32>>],
+    copies: &Copies,
+    options: &AuditOptions,
+    findings: &mut Findings,
+) {
+    let mut copies = copies.clone();
+    let group: Vec<usize> = (0..features.len()).map(|image| copies.of(image)).collect();
+    let images: Vec<usize> = (0..features.len()).filter(|&image| features[image].is_some()).collect();
+    let units: Vec<Vec<f32>> =
+        images.iter().map(|&image| unit(features[image].as_deref().unwrap_or_default())).collect();
+    let neighbours = find_neighbours(uses, &images, &units, &group);
+
+    let mut classes: HashMap<(bool, i64), usize> = HashMap::new();
+    let class =
+        |image: usize| Some((uses.list(image).shares_labels_with(crate::dataset::Subset::Train), uses.label(image)?));
+    for &image in &images {
+        if let Some(class) = class(image) {
+            *classes.entry(class).or_default() += 1;
+        }
+    }
+    let closeness: Vec<f32> =
+        neighbours.iter().map(|found| mean(found.nearest.iter().map(|&(cosine, _)| cosine))).collect();
+    let least = least_closeness(&closeness);
+
+    for (at, &image) in images.iter().enumerate() {
+        let row = uses.rows[image];
+        let path = dataset.paths()[image].as_str();
+        let mut add = |code, reason: String| {
+            findings.add(code, |code| Finding::new(code, reason).at(row.list, row.line).image(path));
+        };
+        if let Some((cosine, other)) = neighbours[at].earlier.filter(|&(cosine, _)| cosine >= options.near_cosine) {
+            let other_path = &dataset.paths()[other];
+            add(Code::SimilarFeatures, format!("cosine {cosine:.3} to `{other_path}` ({})", uses.place(other)));
+        }
+        let nearest = &neighbours[at].nearest;
+        if let Some(own) = class(image)
+            && classes[&own] > LEAST_CLASSMATES
+            && let Some((label, votes)) = vote(uses, nearest)
+            && votes >= AGREEING
+            && !nearest.iter().any(|&(_, other)| uses.label(other) == Some(own.1))
+        {
+            let reason = format!(
+                "labelled {}, and {votes} of its {} nearest neighbours are of class {label}, none of its own",
+                own.1,
+                nearest.len()
+            );
+            add(Code::LikelyMislabel, reason);
+        }
+        if nearest.len() == NEIGHBOURS && closeness[at] < least {
+            let (mine, usual) = (closeness[at], median(closeness.clone()));
+            add(Code::Outlier, format!("mean cosine {mine:.2} to its nearest neighbours, where {usual:.2} is usual"));
+        }
+    }
+}
+
+/// For each image its neighbours, copies of it left out.
+fn find_neighbours(uses: &Uses<'_>, images: &[usize], units: &[Vec<f32>], group: &[usize]) -> Vec<Neighbours> {
+    let step = images.len().div_ceil(MOST_COMPARED).max(1);
+    let rank = |image: usize| (uses.rows[image].list, uses.rows[image].line);
+    let mut neighbours = vec![Neighbours::default(); images.len()];
+    for (block, found) in neighbours.chunks_mut(BLOCK).enumerate() {
+        for other in (0..images.len()).step_by(step) {
+            for (at, found) in found.iter_mut().enumerate() {
+                let (at, other_image) = (BLOCK * block + at, images[other]);
+                let image = images[at];
+                if group[image] == group[other_image] {
+                    continue;
+                }
+                let cosine = dot(&units[at], &units[other]);
+                if rank(other_image) < rank(image) && found.earlier.is_none_or(|(best, _)| cosine > best) {
+                    found.earlier = Some((cosine, other_image));
+                }
+                if uses.list(image).shares_labels_with(uses.list(other_image)) {
+                    let place = found.nearest.partition_point(|&(nearer, _)| nearer >= cosine);
+                    if place < NEIGHBOURS {
+                        found.nearest.truncate(NEIGHBOURS - 1);
+                        found.nearest.insert(place, (cosine, other_image));
+                    }
+                }
+            }
+        }
+    }
+    neighbours
+}
+
+/// The label most neighbours have, and how many.
+fn vote(uses: &Uses<'_>, nearest: &[(f32, usize)]) -> Option<(i64, usize)> {
+    let labels: Vec<i64> = nearest.iter().filter_map(|&(_, other)| uses.label(other)).collect();
+    let votes = |label: i64| labels.iter().filter(|&&other| other == label).count();
+    labels.iter().map(|&label| (votes(label), label)).max().map(|(votes, label)| (label, votes))
+}
+
+/// The closeness below which an image is an outlier: far below the median, measured by the median deviation from it.
+fn least_closeness(closeness: &[f32]) -> f32 {
+    if closeness.is_empty() {
+        return f32::NEG_INFINITY;
+    }
+    let middle = median(closeness.to_vec());
+    let deviation = median(closeness.iter().map(|value| (value - middle).abs()).collect());
+    // 1.4826: what makes the median deviation of a normal distribution its standard deviation
+    middle - OUTLIER_DEVIATIONS * 1.4826 * deviation.max(0.01)
+}
+
+fn median(mut values: Vec<f32>) -> f32 {
+    values.sort_by(f32::total_cmp);
+    values[values.len() / 2]
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f32>) -> f32 {
+    let count = values.len().max(1) as f32;
+    values.sum::<f32>() / count
+}
+
+fn unit(feature: &[f32]) -> Vec<f32> {
+    let length = feature.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-12);
+    feature.iter().map(|value| value / length).collect()
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    // eight sums side by side, so that the compiler may keep them in one register
+    let (a_chunks, a_rest) = a.as_chunks::<8>();
+    let (b_chunks, b_rest) = b.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        for lane in 0..8 {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+}

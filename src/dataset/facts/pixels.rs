@@ -1,0 +1,287 @@
+//! What a picture shows, in numbers: a fingerprint that survives scaling and compression, sharpness, brightness, contrast.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::super::hex;
+use super::Digest;
+use crate::RgbImage;
+
+/// Sharpness is measured on an image of at most this many pixels a side: noise and fine texture of large photos would
+/// pass for it.
+const MEASURED_SIDE: usize = 512;
+/// The picture that the perceptual hash looks at has so many pixels a side.
+const HASHED_SIDE: usize = 32;
+/// Cosines of the perceptual hash a side: the lowest frequencies.
+const FREQUENCIES: usize = 9;
+/// The grid of mean colours.
+const GRID: usize = 4;
+
+/// Numbers of a decoded image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PixelFacts {
+    /// Of the pixels and the width.
+    pub digest: Digest,
+    /// A perceptual hash: images that look alike differ in few of its 64 bits.
+    ///
+    /// It is a pHash: signs against the median of the 64 lowest frequencies of the gray picture. Scaling, compression and
+    /// changed brightness leave these as they are, where the neighbouring pixels that a dHash compares change sides.
+    #[serde(serialize_with = "write_hash", deserialize_with = "read_hash")]
+    pub hash: u64,
+    /// The mean colours of a grid of 4 x 4, in rows of RGB. Pictures of the same shape in other colours are no copies.
+    #[serde(serialize_with = "write_colors", deserialize_with = "hex::deserialize")]
+    pub colors: [u8; 3 * GRID * GRID],
+    /// The variance of the gray image's Laplacian, scaled down to 512 pixels a side.
+    pub sharpness: f32,
+    /// The mean gray, 0 to 255.
+    pub brightness: f32,
+    /// The standard deviation of gray.
+    pub contrast: f32,
+}
+
+impl PixelFacts {
+    /// Measures an image.
+    pub fn of(image: &RgbImage) -> PixelFacts {
+        let gray = Gray::of(image);
+        let (brightness, contrast) = gray.mean_and_deviation();
+        PixelFacts {
+            digest: Digest::of(&[&(image.width() as u64).to_le_bytes(), image.pixels()]),
+            hash: gray.perceptual_hash(),
+            colors: grid_colors(image),
+            sharpness: gray.laplacian_variance(),
+            brightness,
+            contrast,
+        }
+    }
+}
+
+fn write_hash<S: Serializer>(hash: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex::encode(&hash.to_be_bytes()))
+}
+
+fn read_hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    hex::deserialize(deserializer).map(u64::from_be_bytes)
+}
+
+fn write_colors<S: Serializer>(colors: &[u8; 3 * GRID * GRID], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex::encode(colors))
+}
+
+/// A gray picture, scaled down by a whole number.
+struct Gray {
+    width: usize,
+    height: usize,
+    pixels: Vec<u8>,
+}
+
+impl Gray {
+    fn of(image: &RgbImage) -> Gray {
+        let factor = image.width().max(image.height()).div_ceil(MEASURED_SIDE);
+        if factor == 1 {
+            let gray = |&[red, green, blue]: &[u8; 3]| {
+                ((77 * u32::from(red) + 150 * u32::from(green) + 29 * u32::from(blue) + 128) >> 8) as u8
+            };
+            let pixels = image.pixels().as_chunks::<3>().0.iter().map(gray).collect();
+            return Gray { width: image.width(), height: image.height(), pixels };
+        }
+        // what is left over at the right and bottom is less than a pixel of the small picture
+        let (width, height) = ((image.width() / factor).max(1), (image.height() / factor).max(1));
+        let mut pixels = Vec::with_capacity(width * height);
+        let mut sums = vec![[0u32; 3]; width];
+        let rows = image.height().min(factor);
+        let columns = image.width().min(factor);
+        let count = (rows * columns) as u32;
+        for block in image.pixels().chunks(3 * image.width() * rows).take(height) {
+            sums.fill([0; 3]);
+            for row in block.chunks_exact(3 * image.width()) {
+                for (sum, run) in sums.iter_mut().zip(row.chunks_exact(3 * columns)) {
+                    for pixel in run.as_chunks::<3>().0 {
+                        for channel in 0..3 {
+                            sum[channel] += u32::from(pixel[channel]);
+                        }
+                    }
+                }
+            }
+            pixels.extend(sums.iter().map(|sum| {
+                let [red, green, blue] = sum.map(|sum| sum / count);
+                ((77 * red + 150 * green + 29 * blue + 128) >> 8) as u8
+            }));
+        }
+        Gray { width, height, pixels }
+    }
+
+    fn mean_and_deviation(&self) -> (f32, f32) {
+        let (mut sum, mut squares) = (0u64, 0u64);
+        // the sums of a run fit 32 bits, which are added several at a time
+        for run in self.pixels.chunks(1 << 14) {
+            sum += u64::from(run.iter().map(|&gray| u32::from(gray)).sum::<u32>());
+            squares += u64::from(run.iter().map(|&gray| u32::from(gray) * u32::from(gray)).sum::<u32>());
+        }
+        let count = self.pixels.len() as f64;
+        let mean = sum as f64 / count;
+        (mean as f32, (squares as f64 / count - mean * mean).max(0.0).sqrt() as f32)
+    }
+
+    /// Of the four neighbours' Laplacian, over all pixels that have them.
+    fn laplacian_variance(&self) -> f32 {
+        let (width, height) = (self.width, self.height);
+        if width < 3 || height < 3 {
+            return 0.0;
+        }
+        let (mut sum, mut squares) = (0i64, 0u64);
+        for y in 1..height - 1 {
+            let [above, row, below] = [y - 1, y, y + 1].map(|y| &self.pixels[y * width..(y + 1) * width]);
+            // a row is at most MEASURED_SIDE long: its squares fit
+            let (mut row_sum, mut row_squares) = (0i32, 0u32);
+            let sides = row[..width - 2].iter().zip(&row[2..]);
+            let middle = row[1..].iter().zip(above[1..].iter().zip(&below[1..]));
+            for ((&left, &right), (&here, (&above, &below))) in sides.zip(middle) {
+                let [left, right, here, above, below] = [left, right, here, above, below].map(i32::from);
+                let value = left + right + above + below - 4 * here;
+                row_sum += value;
+                row_squares += (value * value) as u32;
+            }
+            sum += i64::from(row_sum);
+            squares += u64::from(row_squares);
+        }
+        let count = ((width - 2) * (height - 2)) as f64;
+        let mean = sum as f64 / count;
+        (squares as f64 / count - mean * mean).max(0.0) as f32
+    }
+
+    /// The picture in a square of `HASHED_SIDE`, each value the mean of what it covers.
+    fn squeezed(&self) -> [[f32; HASHED_SIDE]; HASHED_SIDE] {
+        let columns: Vec<(usize, usize)> = (0..HASHED_SIDE).map(|at| covered(at, HASHED_SIDE, self.width)).collect();
+        let mut small = [[0.0; HASHED_SIDE]; HASHED_SIDE];
+        let mut sums = vec![0u32; self.width];
+        for (y, row) in small.iter_mut().enumerate() {
+            let (top, bottom) = covered(y, HASHED_SIDE, self.height);
+            sums.fill(0);
+            for line in self.pixels[top * self.width..bottom * self.width].chunks_exact(self.width) {
+                for (sum, &gray) in sums.iter_mut().zip(line) {
+                    *sum += u32::from(gray);
+                }
+            }
+            for (value, &(left, right)) in row.iter_mut().zip(&columns) {
+                let sum: u32 = sums[left..right].iter().sum();
+                *value = sum as f32 / ((bottom - top) * (right - left)) as f32;
+            }
+        }
+        small
+    }
+
+    fn perceptual_hash(&self) -> u64 {
+        let cosines = cosines();
+        let small = self.squeezed();
+        // rows first: [y][u], then [v][u]
+        let by_row = small.map(|row| cosines.map(|wave| dot(&wave, &row)));
+        let mut frequencies = Vec::with_capacity(FREQUENCIES * FREQUENCIES);
+        for (v, wave) in cosines.iter().enumerate() {
+            for u in 0..FREQUENCIES {
+                let column: [f32; HASHED_SIDE] = std::array::from_fn(|y| by_row[y][u]);
+                frequencies.push((u + v, v, dot(wave, &column)));
+            }
+        }
+        // the lowest first; the mean brightness, which is the very first, says nothing of the shape
+        frequencies.sort_by_key(|&(order, v, _)| (order, v));
+        let lowest: Vec<f32> = frequencies[1..=64].iter().map(|&(_, _, value)| value).collect();
+        let mut sorted = lowest.clone();
+        sorted.sort_by(f32::total_cmp);
+        let median = (sorted[31] + sorted[32]) / 2.0;
+        lowest.iter().fold(0, |hash, &value| hash << 1 | u64::from(value > median))
+    }
+}
+
+/// The pixels of `length` that the part `at` of `parts` covers, at least one.
+fn covered(at: usize, parts: usize, length: usize) -> (usize, usize) {
+    let start = at * length / parts;
+    (start, ((at + 1) * length / parts).max(start + 1))
+}
+
+/// The waves of a discrete cosine transform (DCT-II), the lowest first.
+fn cosines() -> [[f32; HASHED_SIDE]; FREQUENCIES] {
+    std::array::from_fn(|frequency| {
+        std::array::from_fn(|at| {
+            let angle = std::f32::consts::PI * frequency as f32 * (2 * at + 1) as f32 / (2 * HASHED_SIDE) as f32;
+            angle.cos()
+        })
+    })
+}
+
+fn dot(a: &[f32; HASHED_SIDE], b: &[f32; HASHED_SIDE]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Mean colours of a grid, from up to 32 rows of each of its cells.
+fn grid_colors(image: &RgbImage) -> [u8; 3 * GRID * GRID] {
+    const ROWS: usize = 32;
+    let mut colors = [0; 3 * GRID * GRID];
+    for (at, color) in colors.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+        let (top, bottom) = covered(at / GRID, GRID, image.height());
+        let (left, right) = covered(at % GRID, GRID, image.width());
+        let (mut sums, mut count) = ([0u64; 3], 0);
+        for y in (top..bottom).step_by((bottom - top).div_ceil(ROWS)) {
+            let row = &image.pixels()[3 * (y * image.width() + left)..3 * (y * image.width() + right)];
+            for pixel in row.as_chunks::<3>().0 {
+                for (sum, &value) in sums.iter_mut().zip(pixel) {
+                    *sum += u64::from(value);
+                }
+            }
+            count += (right - left) as u64;
+        }
+        *color = sums.map(|sum| ((sum + count / 2) / count) as u8);
+    }
+    colors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Waves of some colours, in any size.
+    fn picture(width: usize, height: usize, seed: f32) -> RgbImage {
+        let pixels = (0..width * height).flat_map(|i| {
+            let (x, y) = ((i % width) as f32 / width as f32, (i / width) as f32 / height as f32);
+            [1.0, 1.7, 2.3].map(|channel| {
+                let wave = (7.0 * x * seed + channel).sin() + (5.0 * y + x * seed * channel).cos();
+                (127.0 + 60.0 * wave) as u8
+            })
+        });
+        RgbImage::new(width, height, pixels.collect()).unwrap()
+    }
+
+    #[test]
+    fn the_hash_survives_scaling_and_tells_pictures_apart() {
+        let facts = [(300, 200, 1.0), (150, 100, 1.0), (1311, 874, 1.0), (300, 200, 2.0), (300, 200, 3.1)]
+            .map(|(width, height, seed)| PixelFacts::of(&picture(width, height, seed)));
+        let distance = |a: usize, b: usize| (facts[a].hash ^ facts[b].hash).count_ones();
+        assert!(distance(0, 1) <= 4 && distance(0, 2) <= 4, "{} {}", distance(0, 1), distance(0, 2));
+        assert!(distance(0, 3) >= 12 && distance(0, 4) >= 12 && distance(3, 4) >= 12);
+        assert_ne!(facts[0].digest, facts[1].digest);
+        let farthest = facts[0].colors.iter().zip(facts[2].colors).map(|(a, b)| a.abs_diff(b)).max().unwrap();
+        assert!(farthest <= 3, "{farthest}");
+    }
+
+    #[test]
+    fn measures_are_those_of_their_definitions() {
+        // a checkerboard of 0 and 200 in gray
+        let board = |width: usize, height: usize| {
+            let pixels = (0..width * height).flat_map(|i| [if (i % width + i / width) % 2 == 0 { 0 } else { 200 }; 3]);
+            PixelFacts::of(&RgbImage::new(width, height, pixels.collect()).unwrap())
+        };
+        let facts = board(64, 64);
+        assert_eq!((facts.brightness, facts.contrast), (100.0, 100.0));
+        // each Laplacian is 800 or -800
+        assert_eq!(facts.sharpness, 640_000.0);
+        let flat = PixelFacts::of(&RgbImage::new(50, 50, vec![9; 7500]).unwrap());
+        assert_eq!((flat.sharpness, flat.brightness, flat.contrast), (0.0, 9.0, 0.0));
+        assert_eq!(flat.colors, [9; 48]);
+    }
+
+    #[test]
+    fn every_size_is_measured() {
+        for (width, height) in [(1, 1), (1, 5000), (5000, 1), (2, 3), (513, 7), (1025, 1030)] {
+            let facts = PixelFacts::of(&picture(width, height, 1.3));
+            assert!(facts.contrast.is_finite() && facts.sharpness.is_finite(), "{width}x{height}");
+        }
+    }
+}

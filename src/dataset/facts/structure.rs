@@ -1,0 +1,156 @@
+//! What the outer structure of an image file tells: whether there are several frames, and whether the end is missing.
+
+use crate::ImageFormat;
+
+/// Whether a file has more than one frame or page.
+pub(super) fn is_animated(format: ImageFormat, bytes: &[u8]) -> bool {
+    match format {
+        ImageFormat::Gif => walk_gif(bytes).0 > 1,
+        ImageFormat::Png => png_chunks(bytes).any(|(name, _)| name == b"acTL"),
+        // the extended header's flag
+        ImageFormat::WebP => bytes.get(12..16) == Some(b"VP8X") && bytes.get(20).is_some_and(|flags| flags & 2 != 0),
+        ImageFormat::Tiff => has_second_page(bytes).unwrap_or(false),
+        _ => false,
+    }
+}
+
+/// Whether a file ends before the end that its format marks or announces.
+pub(super) fn ends_early(format: ImageFormat, bytes: &[u8]) -> bool {
+    let u32_at = |at: usize| bytes.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_le_bytes(*bytes));
+    match format {
+        // cameras and editors leave things behind the end, and thumbnails before the start have ends of their own
+        ImageFormat::Jpeg => {
+            let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
+            last([0xff, 0xd9]) < last([0xff, 0xda]) || last([0xff, 0xd9]).is_none()
+        }
+        ImageFormat::Png => png_chunks(bytes).last().is_none_or(|(name, is_whole)| name != b"IEND" || !is_whole),
+        ImageFormat::Gif => !walk_gif(bytes).1,
+        ImageFormat::WebP => u32_at(4).is_none_or(|size| u64::from(size) + 8 > bytes.len() as u64),
+        ImageFormat::Bmp => u32_at(2).is_none_or(|size| u64::from(size) > bytes.len() as u64),
+        // these have neither mark nor length: their decoders notice
+        ImageFormat::Tiff | ImageFormat::Pnm | ImageFormat::Qoi => false,
+    }
+}
+
+/// The names of a PNG's chunks, and whether each is there as a whole.
+fn png_chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], bool)> {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (&[l0, l1, l2, l3], after) = rest.split_first_chunk()?;
+        let (name, after) = after.split_first_chunk::<4>()?;
+        // content and checksum
+        let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+        let whole = length.checked_add(4).and_then(|length| after.get(length..));
+        rest = whole.unwrap_or_default();
+        Some((name, whole.is_some()))
+    })
+}
+
+/// How many frames a GIF has, at most two, and whether its end was seen or there is a second frame before it.
+fn walk_gif(bytes: &[u8]) -> (u32, bool) {
+    let mut frames = 0;
+    let ended = walk_gif_blocks(bytes, &mut frames).unwrap_or(false);
+    (frames, ended)
+}
+
+fn walk_gif_blocks(bytes: &[u8], frames: &mut u32) -> Option<bool> {
+    let table = |flags: u8| if flags & 0x80 != 0 { 3 * (2usize << (flags & 7)) } else { 0 };
+    let mut at = 13 + table(*bytes.get(10)?);
+    loop {
+        match *bytes.get(at)? {
+            0x3b => return Some(true),
+            0x21 => at += 2,
+            0x2c => {
+                *frames += 1;
+                at += 10 + table(*bytes.get(at + 9)?) + 1;
+            }
+            // what decoders skip
+            0 => {
+                at += 1;
+                continue;
+            }
+            _ => return Some(false),
+        }
+        // blocks of data, up to the empty one
+        loop {
+            let length = usize::from(*bytes.get(at)?);
+            at += 1 + length;
+            if length == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// Whether the first directory of a TIFF leads to another. Files above 4 GB have another structure and count as one page.
+fn has_second_page(bytes: &[u8]) -> Option<bool> {
+    let is_little = bytes.first()? == &b'I';
+    let number = |at: usize, length: usize| {
+        let bytes = bytes.get(at..at.checked_add(length)?)?;
+        let push = |number: usize, byte: &u8| number << 8 | usize::from(*byte);
+        Some(if is_little { bytes.iter().rev().fold(0, push) } else { bytes.iter().fold(0, push) })
+    };
+    if number(2, 2)? != 42 {
+        return Some(false);
+    }
+    let directory = number(4, 4)?;
+    let entries = number(directory, 2)?;
+    let next = number(directory.checked_add(2 + 12 * entries)?, 4)?;
+    // thumbnails hang elsewhere
+    Some(next != 0 && next < bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str) -> Option<Vec<u8>> {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/image/files").join(name);
+        std::fs::read(path).ok()
+    }
+
+    #[test]
+    fn animations_are_known() {
+        for (name, animated) in [
+            ("animated.gif", true),
+            ("interlaced.gif", false),
+            ("animated.png", true),
+            ("gray8.png", false),
+            ("animated.webp", true),
+            ("lossy.webp", false),
+            ("gray8.tif", false),
+        ] {
+            let bytes = file(name).unwrap();
+            assert_eq!(is_animated(ImageFormat::detect(&bytes).unwrap(), &bytes), animated, "{name}");
+        }
+    }
+
+    #[test]
+    fn whole_files_end_and_cut_ones_do_not() {
+        for name in ["baseline_420.jpg", "gray8.png", "lossy.webp", "interlaced.gif", "gray8.bmp", "animated.gif"] {
+            let bytes = file(name).unwrap();
+            let format = ImageFormat::detect(&bytes).unwrap();
+            assert!(!ends_early(format, &bytes), "{name}");
+            for cut in [bytes.len() / 2, bytes.len() - 2] {
+                assert!(ends_early(format, &bytes[..cut]), "{name} cut to {cut}");
+            }
+        }
+        assert!(!ends_early(ImageFormat::Jpeg, &[&b"\xff\xd8\xff\xd9"[..], &[7; 5000]].concat()));
+    }
+
+    #[test]
+    fn any_bytes_are_walked() {
+        for name in ["animated.gif", "animated.png", "animated.webp", "gray8.tif", "baseline_420.jpg"] {
+            let bytes = file(name).unwrap();
+            let format = ImageFormat::detect(&bytes).unwrap();
+            for end in 0..bytes.len().min(400) {
+                for value in [0, 0x21, 0x2c, 0xff] {
+                    let mut bytes = bytes[..end].to_vec();
+                    bytes.extend([value; 3]);
+                    is_animated(format, &bytes);
+                    ends_early(format, &bytes);
+                }
+            }
+        }
+    }
+}

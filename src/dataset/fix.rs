@@ -1,0 +1,99 @@
+//! A cleaned copy of a data set.
+
+use super::dataset::Dataset;
+use super::facts::ImageFacts;
+use super::findings::Code;
+use super::lists::Row;
+use super::output::{Namer, NewDataset};
+
+/// The file that says which rows the copy is without.
+const SET_ASIDE: &str = "set_aside.tsv";
+
+/// What a cleaned copy is made of.
+#[derive(Clone, Debug)]
+pub struct Fixed {
+    /// To be written.
+    pub dataset: NewDataset,
+    /// Rows kept.
+    pub kept: usize,
+    /// Rows left out, each with its reason in `set_aside.tsv`.
+    pub set_aside: usize,
+    /// Images that have another path in the copy.
+    pub renamed: usize,
+}
+
+/// Plans a copy in which all that can be mended is mended: line ends, byte order marks, separators, blanks in names,
+/// upper and lower case, backslashes, absolute paths. Repeated rows are left out; so are rows that cannot be
+/// understood or contradict each other, and those of images that are broken by their `facts`, where these are at hand:
+/// the file `set_aside.tsv` says which and why.
+///
+/// What takes a decision stays: images in two lists, copies, classes that are missing in the gallery.
+///
+/// ```
+/// use image_feature::dataset::{Dataset, fix};
+/// use image_feature::file_tree::Memory;
+///
+/// let train = "\u{feff}images\\a.png\t0\r\n\r\nimages/none.png 1";
+/// let tree = Memory::new("example", [("images/a.png", b"...".to_vec()), ("train.txt", train.into())]);
+/// let fixed = fix(&Dataset::read(&tree), &[]);
+/// assert_eq!(fixed.dataset.files[0], ("train.txt".to_string(), b"images/a.png 0\n".to_vec()));
+/// assert_eq!((fixed.kept, fixed.set_aside), (1, 1));
+/// ```
+pub fn fix(dataset: &Dataset, facts: &[Option<ImageFacts>]) -> Fixed {
+    let mut namer = Namer::default();
+    let names: Vec<String> = dataset.paths().iter().map(|path| namer.name(path)).collect();
+    let mut seen = std::collections::HashSet::new();
+    let mut used = vec![false; names.len()];
+    let mut rows = Vec::new();
+    let mut aside = Vec::new();
+    for row in dataset.rows() {
+        match usable(dataset, facts, row) {
+            Err(reason) => aside.push((row, reason)),
+            Ok((image, _)) if !seen.insert((row.list, image)) => aside.push((row, Code::DuplicateRow.name())),
+            Ok((image, label)) => {
+                used[image] = true;
+                rows.push((row.list, image, label));
+            }
+        }
+    }
+    let unreadable = dataset.findings().of(Code::NotUtf8);
+    let mut new = NewDataset::default();
+    new.add_lists(rows.iter().map(|&(list, image, label)| (list, names[image].as_str(), label)));
+    if !aside.is_empty() || !unreadable.is_empty() {
+        let mut text = String::from("list\tline\tcode\trow\n");
+        for (row, reason) in &aside {
+            text.push_str(&format!("{}\t{}\t{reason}\t{}\n", row.list.list(), row.line, row.text()));
+        }
+        for finding in unreadable {
+            let (list, line) = (finding.list.map_or("", |list| list.list()), finding.line.unwrap_or(0));
+            text.push_str(&format!("{list}\t{line}\t{}\t\n", finding.code.name()));
+        }
+        new.files.push((SET_ASIDE.into(), text.into_bytes()));
+    }
+    let images = dataset.images().iter().copied().zip(names);
+    new.images = images.zip(&used).filter(|(_, used)| **used).map(|(image, _)| image).collect();
+    let old_path = |index: &usize| dataset.images().binary_search(index).map_or("", |at| dataset.paths()[at].as_str());
+    let renamed = new.images.iter().filter(|(index, path)| old_path(index) != path).count();
+    Fixed { dataset: new, kept: rows.len(), set_aside: aside.len() + unreadable.len(), renamed }
+}
+
+/// The image and label of a row that can stay, or the name of the reason why it cannot.
+fn usable(dataset: &Dataset, facts: &[Option<ImageFacts>], row: &Row) -> Result<(usize, i64), &'static str> {
+    if let Some(fault) = row.fault {
+        return Err(fault.name());
+    }
+    // rows without fault have both
+    let (Some(image), Some(label)) = (dataset.image_of(row), row.label) else { return Err(Code::FileMissing.name()) };
+    if let Some(Some(facts)) = facts.get(image) {
+        if facts.problem.is_some() {
+            return Err(Code::Undecodable.name());
+        }
+        if facts.ends_early {
+            return Err(Code::Truncated.name());
+        }
+        if facts.damage.is_some() {
+            return Err(Code::Damaged.name());
+        }
+    }
+    Ok((image, label))
+}

@@ -1,0 +1,314 @@
+//! List files to rows: what PaddleX reads in them, and what a person meant where it would stumble.
+
+use super::findings::{Code, Finding, Findings};
+use super::subset::Subset;
+
+/// A row of a list, as far as sense can be made of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub list: Subset,
+    /// From 1.
+    pub line: u32,
+    /// As written, without what surrounds it.
+    pub path: String,
+    /// The class; `None` where there is no whole number.
+    pub label: Option<i64>,
+    /// The file's place among the entries of the tree, where it exists.
+    pub entry: Option<usize>,
+    /// Why the row does not mean one image of one class. What is wrong with the image is another matter.
+    pub fault: Option<Code>,
+    /// The whole row, where it is not `path label`.
+    pub written: Option<Box<str>>,
+}
+
+impl Row {
+    /// The row as it stands in the list.
+    pub fn text(&self) -> String {
+        match (&self.written, self.label) {
+            (Some(written), _) => written.to_string(),
+            (None, Some(label)) => format!("{} {label}", self.path),
+            (None, None) => self.path.clone(),
+        }
+    }
+}
+
+/// Reads a list. `exists` knows the paths of the data set: it decides what a row with many spaces means.
+///
+/// Rows come back in order, blank ones and those that are not text left out; what is wrong with each is in `findings`.
+pub(super) fn parse(bytes: &[u8], list: Subset, exists: &dyn Fn(&str) -> bool, findings: &mut Findings) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut bytes = bytes;
+    if let Some(rest) = bytes.strip_prefix(b"\xef\xbb\xbf") {
+        bytes = rest;
+        let reason = "the list begins with the bytes EF BB BF, which become a part of the first path";
+        findings.add(Code::ByteOrderMark, |code| Finding::new(code, reason).at(list, 1).column(1));
+    }
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        findings.add(Code::NotUtf8, |code| Finding::new(code, "the list is UTF-16").at(list, 1).column(1));
+        return rows;
+    }
+    if bytes.is_empty() {
+        findings.add(Code::ListEmpty, |code| Finding::new(code, format!("{} is empty", list.list())).in_list(list));
+        return rows;
+    }
+    let (mut carriage_returns, mut first_return, mut ended) = (0u64, 0, true);
+    for (index, (line, end)) in Lines(bytes).enumerate() {
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        if end.starts_with(b"\r") {
+            carriage_returns += 1;
+            first_return = if first_return == 0 { number } else { first_return };
+        }
+        ended = !end.is_empty();
+        match std::str::from_utf8(line) {
+            Ok(text) => rows.extend(parse_row(text, list, number, exists, findings)),
+            Err(error) => findings.add(Code::NotUtf8, |code| {
+                let reason = format!("byte {} of the row is not UTF-8", error.valid_up_to() + 1);
+                let column = String::from_utf8_lossy(&line[..error.valid_up_to()]).chars().count() + 1;
+                Finding::new(code, reason).at(list, number).column(column)
+            }),
+        }
+    }
+    if carriage_returns > 0 {
+        findings.add(Code::WindowsLineEnds, |code| {
+            Finding::new(code, format!("{carriage_returns} lines end with a carriage return")).at(list, first_return)
+        });
+    }
+    if !ended {
+        let last = rows.last().map_or(1, |row| row.line);
+        findings.add(Code::NoFinalNewline, |code| {
+            Finding::new(code, "the last row ends with the file, without a line end").at(list, last)
+        });
+    }
+    rows
+}
+
+/// The lines of a text as Python counts them, each with its end: LF, CRLF, CR, or nothing at the end of the file.
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let at = self.0.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(self.0.len());
+        let end = if self.0[at..].starts_with(b"\r\n") { at + 2 } else { (at + 1).min(self.0.len()) };
+        let line = (&self.0[..at], &self.0[at..end]);
+        self.0 = &self.0[end..];
+        Some(line)
+    }
+}
+
+const BLANKS: [char; 2] = [' ', '\t'];
+
+fn parse_row(
+    text: &str,
+    list: Subset,
+    line: u32,
+    exists: &dyn Fn(&str) -> bool,
+    findings: &mut Findings,
+) -> Option<Row> {
+    let finding = |code, reason: String, at: usize| {
+        Finding::new(code, reason).at(list, line).column(text[..at].chars().count() + 1)
+    };
+    let trimmed = text.trim_matches(BLANKS);
+    if trimmed.is_empty() {
+        let what = if text.is_empty() { "nothing" } else { "nothing but blanks" };
+        findings.add(Code::BlankRow, |code| finding(code, format!("there is {what} in the row"), 0));
+        return None;
+    }
+    let start = text.len() - text.trim_start_matches(BLANKS).len();
+    let mut row =
+        Row { list, line, path: String::new(), label: None, entry: None, fault: None, written: Some(text.into()) };
+    let label;
+
+    if let Some((path, number)) = separated_otherwise(trimmed) {
+        let at = start + path.len();
+        findings.add(Code::OtherSeparator, |code| finding(code, format!("`{}` separates", &text[at..=at]), at));
+        (row.path, label) = (path.trim_end_matches(BLANKS).into(), number);
+    } else if let Some(at) = trimmed.rfind(BLANKS) {
+        let path = trimmed[..at].trim_end_matches(BLANKS);
+        let mut parts = (path, &trimmed[at + 1..]);
+        let gap = &trimmed[path.len()..=at];
+        let first_blank = trimmed.find(BLANKS).unwrap_or(at);
+        if path.contains(BLANKS) && !exists(path) {
+            let mut words = trimmed.split(BLANKS).filter(|word| !word.is_empty());
+            let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            let digits = second.bytes().take_while(u8::is_ascii_digit).count();
+            let glued = &second[digits..];
+            if digits > 0 && !glued.is_empty() && (exists(first) || exists(glued)) {
+                let at = start + text[start..].find(second).unwrap_or(0) + digits;
+                findings.add(Code::GluedRows, |code| finding(code, format!("`{glued}` begins a row of its own"), at));
+                row.fault = Some(Code::GluedRows);
+                parts = (first, &second[..digits]);
+            } else if exists(first) {
+                let at = start + text[start..].find(second).unwrap_or(0) + second.len();
+                findings.add(Code::ExtraColumn, |code| finding(code, "more follows after path and label".into(), at));
+                parts = (first, second);
+            }
+        }
+        if parts.0 == path {
+            if gap.contains('\t') {
+                let at = start + path.len();
+                findings.add(Code::TabSeparator, |code| finding(code, "a tab separates path and label".into(), at));
+            }
+            if path.contains(BLANKS) {
+                let reason = format!("the path `{path}` has blanks in it");
+                findings.add(Code::SpaceInName, |code| finding(code, reason, start + first_blank));
+            }
+            if text.len() != trimmed.len() || gap.len() > 1 && !gap.contains('\t') {
+                let (at, place) = match (start > 0, text.len() > start + trimmed.len()) {
+                    (true, _) => (0, "before the path"),
+                    (_, true) => (start + trimmed.len(), "after the label"),
+                    _ => (start + path.len() + 1, "between path and label"),
+                };
+                findings.add(Code::ExtraSpace, |code| finding(code, format!("blanks {place}"), at));
+            }
+        }
+        (row.path, label) = (parts.0.into(), parts.1);
+    } else {
+        row.path = trimmed.into();
+        row.fault = Some(Code::LabelMissing);
+        findings.add(Code::LabelMissing, |code| {
+            finding(code, format!("`{trimmed}` stands alone"), start + trimmed.len()).image(trimmed)
+        });
+        return Some(row);
+    }
+
+    let at = text.rfind(label).unwrap_or(0);
+    match whole_number(label) {
+        Some(Ok(number)) => row.label = Some(number),
+        Some(Err(())) => {
+            row.fault = Some(Code::LabelOutOfRange);
+            findings.add(Code::LabelOutOfRange, |code| {
+                finding(code, format!("the label is `{label}`"), at).image(row.path.as_str())
+            });
+        }
+        None => {
+            row.fault = Some(Code::LabelNotInteger);
+            findings.add(Code::LabelNotInteger, |code| {
+                finding(code, format!("the label is `{label}`"), at).image(row.path.as_str())
+            });
+        }
+    }
+    if row.label.is_some() && row.text_is(text) {
+        row.written = None;
+    }
+    Some(row)
+}
+
+impl Row {
+    /// Whether `path label` is what is written.
+    fn text_is(&self, text: &str) -> bool {
+        let rest = text.strip_prefix(self.path.as_str()).and_then(|rest| rest.strip_prefix(' '));
+        rest.is_some_and(|rest| self.label.is_some_and(|label| rest == label.to_string()))
+    }
+}
+
+/// Path and label with a comma or semicolon between them and a whole number after it.
+fn separated_otherwise(text: &str) -> Option<(&str, &str)> {
+    let (path, label) = text.rsplit_once([',', ';'])?;
+    let label = label.trim_matches(BLANKS);
+    (whole_number(label).is_some() && !path.is_empty()).then_some((path, label))
+}
+
+/// A whole number as Python reads it, signs and leading zeros allowed; an error where it is one and does not fit.
+fn whole_number(text: &str) -> Option<Result<i64, ()>> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().map_err(|_| ()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parsed(text: &[u8], existing: &[&str]) -> (Vec<(String, Option<i64>)>, Vec<(Code, Option<u32>, Option<u32>)>) {
+        let mut findings = Findings::default();
+        let rows = parse(text, Subset::Train, &|path| existing.contains(&path), &mut findings);
+        let found = Code::ALL.iter().flat_map(|&code| findings.of(code)).map(|f| (f.code, f.line, f.column)).collect();
+        (rows.into_iter().map(|row| (row.path, row.label)).collect(), found)
+    }
+
+    #[test]
+    fn each_slip_is_named_with_its_place() {
+        use Code::*;
+        let cases: [(&str, Option<i64>, &str, &[(Code, u32)]); 21] = [
+            ("a.jpg 3\n", Some(3), "a.jpg", &[]),
+            ("a.jpg +03\n", Some(3), "a.jpg", &[]),
+            ("a.jpg -1\n", Some(-1), "a.jpg", &[]),
+            ("a.jpg\t3\n", Some(3), "a.jpg", &[(TabSeparator, 6)]),
+            ("a.jpg  3\n", Some(3), "a.jpg", &[(ExtraSpace, 7)]),
+            (" a.jpg 3\n", Some(3), "a.jpg", &[(ExtraSpace, 1)]),
+            ("a.jpg 3 \n", Some(3), "a.jpg", &[(ExtraSpace, 8)]),
+            ("my cat.jpg 3\n", Some(3), "my cat.jpg", &[(SpaceInName, 3)]),
+            ("my\tcat.jpg 3\n", Some(3), "my\tcat.jpg", &[(SpaceInName, 3)]),
+            ("a.jpg,3\n", Some(3), "a.jpg", &[(OtherSeparator, 6)]),
+            ("my cat.jpg; 3\n", Some(3), "my cat.jpg", &[(OtherSeparator, 11)]),
+            ("a.jpg\n", None, "a.jpg", &[(LabelMissing, 6)]),
+            ("a.jpg cat\n", None, "a.jpg", &[(LabelNotInteger, 7)]),
+            ("a.jpg 3.0\n", None, "a.jpg", &[(LabelNotInteger, 7)]),
+            ("a.jpg 99999999999999999999\n", None, "a.jpg", &[(LabelOutOfRange, 7)]),
+            ("a.jpg 3 cat\n", Some(3), "a.jpg", &[(ExtraColumn, 8)]),
+            ("a.jpg 3b.jpg 4\n", Some(3), "a.jpg", &[(GluedRows, 8)]),
+            ("你好.jpg  3\n", Some(3), "你好.jpg", &[(ExtraSpace, 8)]),
+            ("a.jpg 3\r\n", Some(3), "a.jpg", &[(WindowsLineEnds, 0)]),
+            ("a.jpg 3", Some(3), "a.jpg", &[(NoFinalNewline, 0)]),
+            ("\u{feff}a.jpg 3\n", Some(3), "a.jpg", &[(ByteOrderMark, 1)]),
+        ];
+        for (text, label, path, expected) in cases {
+            let (rows, found) = parsed(text.as_bytes(), &["a.jpg", "b.jpg"]);
+            assert_eq!(rows, [(path.to_string(), label)], "{text:?}");
+            let expected: Vec<_> =
+                expected.iter().map(|&(code, column)| (code, Some(1), (column > 0).then_some(column))).collect();
+            assert_eq!(found, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_row_is_left_out() {
+        assert_eq!(parsed(b"", &[]), (vec![], vec![(Code::ListEmpty, None, None)]));
+        let (rows, found) = parsed(b"a.jpg 1\n\n \t\nb\xffb 2\nc.jpg 4\n", &[]);
+        assert_eq!(rows, [("a.jpg".into(), Some(1)), ("c.jpg".into(), Some(4))]);
+        let (not_utf8, blank) = (Code::NotUtf8, Code::BlankRow);
+        assert_eq!(found, [(not_utf8, Some(4), Some(2)), (blank, Some(2), Some(1)), (blank, Some(3), Some(1))],);
+        assert_eq!(parsed(b"\xff\xfea\0", &[]).1, [(not_utf8, Some(1), Some(1))]);
+    }
+
+    proptest! {
+        #[test]
+        fn lists_that_were_written_are_read(
+            rows in prop::collection::vec(("[a-z/._+-]{1,12}", any::<i64>()), 1..40),
+            end in prop::sample::select(vec!["\n", "\r\n", "\r"]),
+        ) {
+            let text: String = rows.iter().map(|(path, label)| format!("{path} {label}{end}")).collect();
+            let (read, found) = parsed(text.as_bytes(), &[]);
+            let expected: Vec<_> = rows.into_iter().map(|(path, label)| (path, Some(label))).collect();
+            prop_assert_eq!(read, expected);
+            prop_assert_eq!(found.len(), usize::from(end != "\n"));
+        }
+
+        #[test]
+        fn any_bytes_are_taken_apart(
+            bytes in prop::collection::vec(prop::sample::select(b"a./\\ \t\r\n,;0123-+\xff\xc3\xa9\xef\xbb\xbf".to_vec()), 0..60),
+        ) {
+            let mut findings = Findings::default();
+            let rows = parse(&bytes, Subset::Query, &|path| path.len() == 1, &mut findings);
+            let lines = Lines(&bytes).count();
+            for row in &rows {
+                prop_assert!(row.line as usize <= lines && !row.path.is_empty());
+                prop_assert!(row.fault.is_some() || row.label.is_some());
+            }
+            let all: Vec<&Finding> = Code::ALL.iter().flat_map(|&code| findings.of(code)).collect();
+            // whatever a strict reader would refuse has been said
+            let text = String::from_utf8_lossy(&bytes);
+            let is_strict = bytes.split(|&byte| byte == b'\n').all(|line| line.split(|&byte| byte == b' ').count() == 2);
+            prop_assert!(is_strict || !all.is_empty() || text.ends_with('\n'), "{:?}", text);
+            for finding in all {
+                prop_assert!(finding.line.is_none_or(|line| line >= 1 && line as usize <= lines.max(1)));
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Small pictures for reports.
+
+use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
+
+use crate::{Error, Result, RgbImage};
+
+/// Pixels of the longer side.
+const SIDE: usize = 112;
+const QUALITY: u8 = 72;
+
+/// A small picture of an image, as a data URI.
+///
+/// # Errors
+/// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where it cannot be compressed.
+pub fn thumbnail(image: &RgbImage) -> Result<String> {
+    let (width, height) = (image.width(), image.height());
+    let longer = width.max(height).max(SIDE);
+    let (small_width, small_height) = ((width * SIDE / longer).max(1), (height * SIDE / longer).max(1));
+    let mut pixels = Vec::with_capacity(3 * small_width * small_height);
+    for y in 0..small_height {
+        let (top, bottom) = covered(y, small_height, height);
+        for x in 0..small_width {
+            let (left, right) = covered(x, small_width, width);
+            let mut sums = [0u64; 3];
+            for row in image.pixels().chunks_exact(3 * width).take(bottom).skip(top) {
+                for pixel in row[3 * left..3 * right].as_chunks::<3>().0 {
+                    for (sum, &value) in sums.iter_mut().zip(pixel) {
+                        *sum += u64::from(value);
+                    }
+                }
+            }
+            let count = ((bottom - top) * (right - left)) as u64;
+            pixels.extend(sums.map(|sum| (sum / count) as u8));
+        }
+    }
+    let jpeg = compress(&pixels, small_width, small_height, PixelFormat::Rgb, QUALITY, Subsampling::S420)
+        .map_err(|error| Error::internal(format!("a thumbnail could not be compressed: {error}")))?;
+    Ok(format!("data:image/jpeg;base64,{}", base64(&jpeg)))
+}
+
+/// The pixels of `length` under the part `at` of `parts`, at least one.
+fn covered(at: usize, parts: usize, length: usize) -> (usize, usize) {
+    let start = at * length / parts;
+    (start, ((at + 1) * length / parts).max(start + 1))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().chain([&0, &0]).take(3).fold(0u32, |bits, &byte| bits << 8 | u32::from(byte));
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize] as char;
+            text.push(if place <= chunk.len() { digit } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DecodeLimits, decode};
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn thumbnails_are_small_pictures_of_the_same() {
+        for (width, height) in [(1, 1), (1000, 10), (300, 450)] {
+            let image = RgbImage::new(width, height, [200, 20, 60].repeat(width * height)).unwrap();
+            let uri = thumbnail(&image).unwrap();
+            let text = uri.strip_prefix("data:image/jpeg;base64,").unwrap();
+            let digits = |c: u8| {
+                b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".iter().position(|&d| d == c)
+            };
+            let bits: Vec<u32> = text.bytes().filter_map(digits).map(|digit| digit as u32).collect();
+            let bytes: Vec<u8> = bits
+                .chunks(4)
+                .flat_map(|four| {
+                    let all = four.iter().chain([&0; 3]).take(4).fold(0, |all, digit| all << 6 | digit);
+                    [16, 8, 0].map(|shift| (all >> shift) as u8)
+                })
+                .collect();
+            let small = decode(&bytes, &DecodeLimits::default()).unwrap();
+            assert!(small.width() <= SIDE && small.height() <= SIDE);
+            assert!(
+                small
+                    .pixels()
+                    .chunks(3)
+                    .all(|p| p[0].abs_diff(200) < 8 && p[1].abs_diff(20) < 8 && p[2].abs_diff(60) < 8)
+            );
+        }
+    }
+}
