@@ -55,7 +55,7 @@ mod tests {
             records("a,b\r\n\r\nc,\"d,\"\"e\"\"\nf\"\ng,h"),
             [record(1, &["a", "b"]), record(3, &["c", "d,\"e\"\nf"]), record(5, &["g", "h"]),]
         );
-        assert_eq!(records("a;b,c\nd;e;f\n"), [record(1, &["a", "b,c"]), record(2, &["d", "e", "f"])]);
+        assert_eq!(records("a;b;c,d\nd;e;f\n"), [record(1, &["a", "b", "c,d"]), record(2, &["d", "e", "f"])]);
         assert_eq!(records("a\tb\tc,d\n"), [record(1, &["a", "b", "c,d"])]);
         assert!(records("\n \n").is_empty());
         assert_eq!(parse("a,\"b\n").unwrap_err().to_string(), "the quote of line 1 is not closed");

@@ -53,7 +53,8 @@ macro_rules! codes {
 }
 
 codes! {
-    ArchiveProblem "A001" "archive-problem" Error "An entry of the archive cannot be used" "Pack the archive again, with plain names and without links or passwords";
+    ArchiveProblem "A001" "archive-problem" Error "The archive, or an entry of it, cannot be used" "Pack the archive again, with plain names and without links or passwords";
+    ArchiveOddity "A002" "archive-oddity" Warning "The archive is not as it should be" "Pack the archive again";
     ListMissing "L001" "list-missing" Error "A list is missing" "Write it: a row `PATH LABEL` for each image; `image-feature convert` makes lists from folders, CSV and LabelMe, `image-feature split` makes them from one another";
     ListEmpty "L002" "list-empty" Error "A list has no rows" "Add rows `PATH LABEL`, or make the lists anew with `image-feature split`";
     ListUnreadable "L003" "list-unreadable" Error "A list cannot be read" "Make it a text file below 256 MB";

@@ -29,7 +29,7 @@ mod survey;
 #[cfg(not(target_arch = "wasm32"))]
 mod thumbnail;
 
-pub use audit::{Audit, AuditOptions, ClassSizes, Evaluation, audit};
+pub use audit::{Audit, AuditOptions, ClassSizes, Evaluation, Evidence, audit};
 pub use convert::{SourceForm, convert};
 pub use dataset::Dataset;
 pub use facts::{Digest, ImageFacts, PixelFacts, Problem};

@@ -39,11 +39,11 @@ pub type Thumbnails = BTreeMap<usize, String>;
 /// The outcome of a check as JSON, with at most `most` findings of each code. `name` is what the data set is called.
 ///
 /// ```
-/// use image_feature::dataset::{AuditOptions, Dataset, audit, report};
+/// use image_feature::dataset::{AuditOptions, Dataset, Evidence, audit, report};
 /// use image_feature::file_tree::Memory;
 ///
 /// let dataset = Dataset::read(&Memory::new("x", [("train.txt", b"a.jpg 0\n".to_vec())]));
-/// let audit = audit(&dataset, &[], &[], &AuditOptions::default());
+/// let audit = audit(&dataset, &Evidence::default(), &AuditOptions::default());
 /// let json = report("x", &dataset, &audit, &[], &Default::default(), 100);
 /// assert_eq!(json["findings"][0]["code"], "L001");
 /// assert_eq!(json["passed"], false);
@@ -187,14 +187,14 @@ fn without_modules(module: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{AuditOptions, audit};
+    use crate::dataset::{AuditOptions, Evidence, audit};
     use crate::file_tree::Memory;
 
     fn json_of(train: &str, files: &[&str]) -> Value {
         let files = files.iter().map(|&path| (path, Vec::new()));
         let tree = Memory::new("x", files.chain([("train.txt", train.into())]));
         let dataset = Dataset::read(&tree);
-        let audit = audit(&dataset, &[], &[], &AuditOptions::default());
+        let audit = audit(&dataset, &Evidence::default(), &AuditOptions::default());
         report("x", &dataset, &audit, &[], &Thumbnails::new(), 2)
     }
 

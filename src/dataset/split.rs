@@ -357,6 +357,6 @@ mod tests {
         let lists = |seed| -> String {
             divide(&items, &options(SplitBy::Image, seed)).iter().map(|list| &list.as_str()[..1]).collect()
         };
-        assert_eq!((lists(0).as_str(), lists(1).as_str()), ("", ""));
+        assert_eq!((lists(0).as_str(), lists(1).as_str()), ("qttgtttqgggt", "tggttqgtqgtt"));
     }
 }

@@ -1,7 +1,7 @@
 //! `image-feature predict`: images to feature vectors.
 
 mod archive;
-mod engine;
+pub(super) mod engine;
 pub(super) mod inputs;
 mod pipeline;
 mod save;

@@ -7,11 +7,23 @@ mod images;
 
 use super::dataset::Dataset;
 use super::facts::ImageFacts;
-use super::findings::{Findings, Severity};
+use super::findings::{Code, Finding, Findings, Severity};
 use super::lists::Row;
 use super::subset::Subset;
+use crate::file_tree::{Problem, ProblemEffect};
 
 pub use classes::{ClassSizes, Evaluation};
+
+/// What is known of a data set beside its lists. What is not at hand stays empty, and is not judged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Evidence<'a> {
+    /// Of [`Dataset::images`], one to one.
+    pub facts: &'a [Option<ImageFacts>],
+    /// What a model makes of [`Dataset::images`], one to one. They need no unit length.
+    pub features: &'a [Option<Vec<f32>>],
+    /// What [`FileTree::problems`](crate::file_tree::FileTree::problems) gives after all images have been read.
+    pub problems: &'a [Problem],
+}
 
 /// What an audit goes by.
 #[derive(Clone, Debug)]
@@ -52,13 +64,13 @@ impl Audit {
     }
 }
 
-/// Judges a data set. `facts` and `features`, where they are at hand, belong to [`Dataset::images`], one to one.
+/// Judges a data set.
 ///
 /// # Panics
 /// Where there are facts or features of another number of images.
 ///
 /// ```
-/// use image_feature::dataset::{AuditOptions, Code, Dataset, ImageFacts, audit};
+/// use image_feature::dataset::{AuditOptions, Code, Dataset, Evidence, ImageFacts, audit};
 /// use image_feature::file_tree::{FileTree, Memory};
 ///
 /// let tree = Memory::new("example", [("train.txt", "images/a.ppm 0\n".into()), ("images/a.ppm", b"P3 1 1 255 9 9 9".to_vec())]);
@@ -68,27 +80,35 @@ impl Audit {
 ///     .iter()
 ///     .map(|&index| Some(ImageFacts::of(&tree.read(index, 1 << 20).unwrap(), &Default::default()).0))
 ///     .collect();
-/// let audit = audit(&dataset, &facts, &[], &AuditOptions::default());
+/// let audit = audit(&dataset, &Evidence { facts: &facts, ..Evidence::default() }, &AuditOptions::default());
 /// assert_eq!(audit.findings.of(Code::Tiny)[0].image.as_deref(), Some("images/a.ppm"));
 /// ```
-pub fn audit(
-    dataset: &Dataset,
-    facts: &[Option<ImageFacts>],
-    features: &[Option<Vec<f32>>],
-    options: &AuditOptions,
-) -> Audit {
+pub fn audit(dataset: &Dataset, evidence: &Evidence<'_>, options: &AuditOptions) -> Audit {
+    let &Evidence { facts, features, problems } = evidence;
     assert!(facts.is_empty() || facts.len() == dataset.images().len(), "facts of other images");
     assert!(features.is_empty() || features.len() == dataset.images().len(), "features of other images");
     let mut findings = dataset.findings().clone();
+    judge_archive(problems, &mut findings);
     let uses = Uses::of(dataset);
     images::judge(dataset, &uses, facts, &mut findings);
     let (classes, evaluation, largest_batch) = classes::judge(dataset, options, &mut findings);
-    let known = duplicates::judge(dataset, &uses, facts, options, &mut findings);
+    let copies = duplicates::judge(dataset, &uses, facts, options, &mut findings);
     if !features.is_empty() {
-        features::judge(dataset, &uses, features, &known, options, &mut findings);
+        features::judge(dataset, &uses, features, &copies, options, &mut findings);
     }
     let is_complete = facts.len() == dataset.images().len() && facts.iter().all(Option::is_some);
     Audit { findings, classes, evaluation, largest_batch, is_complete }
+}
+
+fn judge_archive(problems: &[Problem], findings: &mut Findings) {
+    for problem in problems {
+        let code = match problem.code.effect() {
+            ProblemEffect::Harmless => Code::ArchiveOddity,
+            _ => Code::ArchiveProblem,
+        };
+        let reason = format!("{}: {}", problem.code.as_str(), problem.message());
+        findings.add(code, |code| Finding { image: problem.entry.clone(), ..Finding::new(code, reason) });
+    }
 }
 
 /// Which row uses each image first.

@@ -15,7 +15,7 @@ pub enum Percent {
 }
 
 impl Percent {
-    fn value(self) -> f64 {
+    pub(crate) fn value(self) -> f64 {
         match self {
             Percent::Whole(value) => value as f64,
             Percent::Fraction(value) => value,
