@@ -3,14 +3,15 @@
 
 CPU_BENCH_PARTS=(native roofline browser)
 
-# run_benchmark cpu [PART...] | browser
+# run_benchmark cpu [PART...] | browser | dataset
 run_benchmark() {
   local benchmark="${1:-}"
   [ $# = 0 ] || shift
   case "$benchmark" in
     cpu) bench_cpu "$@" ;;
     browser) bench_browser ;;
-    *) fail "no benchmark '$benchmark': there are cpu and browser" ;;
+    dataset) bench_dataset ;;
+    *) fail "no benchmark '$benchmark': there are cpu, browser and dataset" ;;
   esac
 }
 
@@ -34,6 +35,13 @@ bench_browser() {
   need_node_modules
   need_wasm_in_browser cpu cpu-relaxed gpu
   CHROMIUM="$(find_browser)" node benches/browser.mjs
+}
+
+bench_dataset() {
+  need_rust
+  need_node_modules
+  need_python
+  node benches/dataset.mjs
 }
 
 # need_wasm_in_browser KIND...: these artefacts, and a browser to run them.

@@ -1,10 +1,10 @@
 /** Who takes part natively: what is installed and built for it, and how it is started. */
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { ROOT, golden } from "../../tests/browser/harness.mjs";
+import { makeVenv } from "../peers/venv.mjs";
 import { Contender } from "./contender.mjs";
 import { MOST } from "./inputs.mjs";
 
@@ -100,18 +100,4 @@ export function makeModels(folder, program, inputs) {
   const models = join(folder, "models");
   execFileSync(program, ["convert", MODEL, inputs, `${MOST}`, models]);
   return models;
-}
-
-/** An environment with what `requirements-NAME.txt` lists, made anew where that has changed. */
-function makeVenv(folder, name) {
-  const requirements = join(PEERS, `requirements-${name}.txt`);
-  const venv = join(folder, `venv-${name}`);
-  const stamp = join(venv, "installed.txt");
-  const wanted = readFileSync(requirements, "utf8");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  console.log(`installing ${wanted.trim().split("\n").join(", ")} (pip)`);
-  mkdirSync(folder, { recursive: true });
-  execFileSync("python3", ["-m", "venv", "--clear", venv], { stdio: "inherit" });
-  execFileSync(join(venv, "bin/pip"), ["install", "--quiet", "--disable-pip-version-check", "--requirement", requirements], { stdio: "inherit" });
-  writeFileSync(stamp, wanted);
 }

@@ -3,10 +3,15 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../dataset/generated.rs"]
+mod generated;
 
+<<<<<<< HEAD
 #[path = "../compat/cases.rs"]
 mod cases;
 
+=======
+>>>>>>> 481a731 (Test the audit on planted faults, clean sets and real photos; show it in a report; time it beside Pillow)
 mod dataset;
 mod model;
 mod predict;

@@ -31,7 +31,7 @@ const LISTS = /** @type {const} */ (["train", "gallery", "query"]);
 class DatasetReport extends Component {
   /** @type {DatasetReportData | null} */
   #report = null;
-  #filter = { severities: new Set(/** @type {string[]} */ (SEVERITIES)), code: "", list: "", text: "" };
+  #filter = { severities: /** @type {Set<string>} */ (new Set(SEVERITIES)), code: "", list: "", text: "" };
   #findings = h("div", { className: "report-findings" });
   #counted = h("p", { className: "muted", role: "status" });
 
@@ -159,15 +159,15 @@ function listChart({ lists }) {
   const [width, height, foot, head] = [300, 190, 34, 18];
   const most = Math.max(1, ...lists.map(({ rows }) => rows));
   const bars = lists.flatMap(({ list, rows, classes }, at) => {
-    const left = at * 100 + 12;
-    return [bar(rows, left, "images", list), bar(classes, left + 40, "classes", list), text(left + 38, height - 4, `${list}.txt`, "report-axis")];
+    const left = at * 104 + 4;
+    return [bar(rows, left, "images", list), bar(classes, left + 44, "classes", list), text(left + 40, height - 4, `${list}.txt`, "report-axis")];
   });
   function bar(/** @type {number} */ value, /** @type {number} */ x, /** @type {string} */ what, /** @type {string} */ list) {
     const length = ((height - foot - head) * value) / most;
     const top = height - foot - length;
     return svg("g", { "data-list": list, class: what === "classes" ? "report-light" : "" }, svg("rect", { x, y: top, width: 36, height: Math.max(length, 1), rx: 2 }), text(x + 18, top - 5, value.toLocaleString("en"), "report-value"), text(x + 18, height - foot + 13, what, "report-axis"));
   }
-  return chart("Images and classes of each list", width, height, ...bars);
+  return chart("Images and classes of each list", "", width, height, ...bars);
 }
 
 /**
@@ -176,7 +176,7 @@ function listChart({ lists }) {
  * @param {DatasetReportData} report
  */
 function tailChart({ class_sizes: sizes, class_count: count }) {
-  const [width, height, foot, head, left] = [600, 190, 34, 18, 34];
+  const [width, height, foot, head, left] = [600, 190, 34, 18, 40];
   const sorted = sizes.map(([label, ...rows]) => ({ label, rows, total: rows[0] + rows[1] + rows[2] })).toSorted((a, b) => b.total - a.total);
   if (sorted.length === 0) return null;
   const each = Math.ceil(sorted.length / MOST_BARS);
@@ -205,7 +205,7 @@ function tailChart({ class_sizes: sizes, class_count: count }) {
     return svg("g", {}, svg("line", { class: "report-grid", x1: left, x2: width, y1: y, y2: y }), text(left - 5, y + 4, Number((most * part).toFixed(most < 10 ? 1 : 0)).toLocaleString("en"), "report-scale"));
   });
   const caption = count > sizes.length ? `the first ${sizes.length.toLocaleString("en")} of ${count.toLocaleString("en")} classes` : many(count, "class", "classes");
-  return chart("Images of each class, the largest class first", width, height, ...scale, ...bars, text((width + left) / 2, height - 12, `${caption}, the largest first`, "report-axis"));
+  return chart("Images of each class, the largest class first", "wide", width, height, ...scale, ...bars, text((width + left) / 2, height - 12, `${caption}, the largest first`, "report-axis"));
 }
 
 /**
@@ -297,12 +297,13 @@ function many(count, word, plural = `${word}s`) {
 
 /**
  * @param {string} label
+ * @param {string} kind
  * @param {number} width
  * @param {number} height
  * @param {...SVGElement} parts
  */
-function chart(label, width, height, ...parts) {
-  return svg("svg", { class: "report-chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, ...parts);
+function chart(label, kind, width, height, ...parts) {
+  return svg("svg", { class: `report-chart ${kind}`, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, ...parts);
 }
 
 /** @param {number} x @param {number} y @param {string} words @param {string} name */

@@ -41,7 +41,11 @@ pub fn run(args: CheckArgs) -> Result<Outcome> {
 
     let pages: Vec<PathBuf> =
         args.html.iter().cloned().chain(args.output.iter().map(|folder| folder.join("report.html"))).collect();
-    let name = args.dataset.display().to_string();
+    // reports are passed on: where the data set lies on this machine is nobody's business
+    let name = match args.dataset.file_name() {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => args.dataset.display().to_string(),
+    };
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder).context(|| folder.display().to_string())?;
         let json = report(&name, &dataset, &audit, &facts, &Thumbnails::new(), usize::MAX);

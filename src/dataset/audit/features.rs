@@ -14,7 +14,7 @@ const AGREEING: usize = 4;
 const LEAST_CLASSMATES: usize = 3;
 /// Each image is compared with at most so many others, evenly chosen: 20 000 cost a second for every hundred images or so.
 const MOST_COMPARED: usize = 20_000;
-/// An outlier's mean cosine to its neighbours lies so many deviations below the median of all.
+/// An outlier's cosine to its nearest neighbour lies so many deviations below the median of all.
 const OUTLIER_DEVIATIONS: f32 = 5.0;
 /// Images compared at a time with each of the others.
 const BLOCK: usize = 16;
@@ -50,9 +50,8 @@ pub(super) fn judge(
             *classes.entry(class).or_default() += 1;
         }
     }
-    let closeness: Vec<f32> =
-        neighbours.iter().map(|found| mean(found.nearest.iter().map(|&(cosine, _)| cosine))).collect();
-    let least = least_closeness(&closeness);
+    let closeness: Vec<f32> = neighbours.iter().filter_map(|found| Some(found.nearest.first()?.0)).collect();
+    let (usual, least) = usual_and_least(closeness);
 
     for (at, &image) in images.iter().enumerate() {
         let row = uses.rows[image];
@@ -78,9 +77,8 @@ pub(super) fn judge(
             );
             add(Code::LikelyMislabel, reason);
         }
-        if nearest.len() == NEIGHBOURS && closeness[at] < least {
-            let (mine, usual) = (closeness[at], median(closeness.clone()));
-            add(Code::Outlier, format!("mean cosine {mine:.2} to its nearest neighbours, where {usual:.2} is usual"));
+        if let Some(&(cosine, _)) = nearest.first().filter(|&&(cosine, _)| cosine < least) {
+            add(Code::Outlier, format!("cosine {cosine:.2} to its nearest neighbour, where {usual:.2} is usual"));
         }
     }
 }
@@ -122,25 +120,20 @@ fn vote(uses: &Uses<'_>, nearest: &[(f32, usize)]) -> Option<(i64, usize)> {
     labels.iter().map(|&label| (votes(label), label)).max().map(|(votes, label)| (label, votes))
 }
 
-/// The closeness below which an image is an outlier: far below the median, measured by the median deviation from it.
-fn least_closeness(closeness: &[f32]) -> f32 {
+/// The median closeness, and that below which an image is an outlier, by the median deviation.
+fn usual_and_least(closeness: Vec<f32>) -> (f32, f32) {
     if closeness.is_empty() {
-        return f32::NEG_INFINITY;
+        return (0.0, f32::NEG_INFINITY);
     }
-    let middle = median(closeness.to_vec());
-    let deviation = median(closeness.iter().map(|value| (value - middle).abs()).collect());
+    let usual = median(closeness.clone());
+    let deviation = median(closeness.iter().map(|value| (value - usual).abs()).collect());
     // 1.4826: what makes the median deviation of a normal distribution its standard deviation
-    middle - OUTLIER_DEVIATIONS * 1.4826 * deviation.max(0.01)
+    (usual, usual - OUTLIER_DEVIATIONS * 1.4826 * deviation.max(0.02))
 }
 
 fn median(mut values: Vec<f32>) -> f32 {
     values.sort_by(f32::total_cmp);
     values[values.len() / 2]
-}
-
-fn mean(values: impl ExactSizeIterator<Item = f32>) -> f32 {
-    let count = values.len().max(1) as f32;
-    values.sum::<f32>() / count
 }
 
 fn unit(feature: &[f32]) -> Vec<f32> {

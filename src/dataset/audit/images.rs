@@ -14,9 +14,10 @@ const MOST_ELONGATED: u32 = 8;
 const BLANK_CONTRAST: f32 = 3.0;
 /// Mean gray of a picture in the dark, with little contrast.
 const DARK: f32 = 25.0;
-const BRIGHT: f32 = 245.0;
-/// The Laplacian's variance in relation to that of the picture: sharp photos have 0.02 and more, whatever their contrast.
-const BLURRED: f32 = 0.0008;
+const BRIGHT: f32 = 240.0;
+/// The Laplacian's variance in relation to that of the picture. Of the grocery photos none has less than 0.015, whatever
+/// its contrast; blurred by a Gaussian of 2 pixels they have 0.004 in the middle, of 3 pixels 0.002.
+const BLURRED: f32 = 0.004;
 
 pub(super) fn judge(dataset: &Dataset, uses: &Uses<'_>, facts: &[Option<ImageFacts>], findings: &mut Findings) {
     for (image, facts) in facts.iter().enumerate() {
@@ -58,14 +59,14 @@ fn judge_file(facts: &ImageFacts, path: &str, add: &mut dyn FnMut(Code, String))
     if facts.animated {
         add(Code::Animated, format!("the {format} file has several frames or pages"));
     }
-    let is_cmyk = facts.channels == 4 && format == ImageFormat::Jpeg;
-    if is_cmyk {
-        add(Code::Cmyk, "the JPEG has four inks".into());
+    if facts.cmyk {
+        add(Code::Cmyk, format!("the {format} file has four inks"));
     }
     if facts.bits > 8 {
         add(Code::SixteenBit, format!("{} bits a sample", facts.bits));
     }
-    if matches!(facts.channels, 2 | 4) && format != ImageFormat::Jpeg {
+    // a GIF's frames are always given with alpha
+    if matches!(facts.channels, 2 | 4) && !facts.cmyk && format != ImageFormat::Gif {
         add(Code::Transparent, format!("{} channels", facts.channels));
     }
     if facts.orientation > 1 {

@@ -6,6 +6,8 @@ mod structure;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::MOST_FILE_BYTES;
+use crate::file_tree::FileTree;
 use crate::image::decode_noting_damage;
 use crate::{DecodeLimits, Error, ImageFormat, RgbImage, probe};
 
@@ -36,6 +38,8 @@ pub struct ImageFacts {
     pub height: u32,
     /// Samples of each pixel in the file.
     pub channels: u8,
+    /// Whether the samples are of four inks.
+    pub cmyk: bool,
     /// Bits of each sample in the file.
     pub bits: u8,
     /// As EXIF has it: 1 is upright.
@@ -70,6 +74,7 @@ impl ImageFacts {
             width: 0,
             height: 0,
             channels: 0,
+            cmyk: false,
             bits: 0,
             orientation: 1,
             animated: false,
@@ -86,6 +91,7 @@ impl ImageFacts {
             (facts.width, facts.height) = (info.width(), info.height());
             (facts.channels, facts.bits, facts.orientation) =
                 (info.channels(), info.bits_per_sample(), info.orientation());
+            facts.cmyk = structure::is_cmyk(info.format(), info.channels(), bytes);
         }
         match decode_noting_damage(bytes, limits) {
             Ok((image, damage)) => {
@@ -97,6 +103,24 @@ impl ImageFacts {
                 facts.problem = Some(Problem::from(error));
                 (facts, None)
             }
+        }
+    }
+
+    /// Reads and looks at one image of a tree: a step of those who take one after the other, and may stop between them.
+    ///
+    /// ```
+    /// use image_feature::dataset::ImageFacts;
+    /// use image_feature::file_tree::Memory;
+    ///
+    /// let tree = Memory::new("example", [("a.ppm", b"P3 1 1 255 9 9 9".to_vec()), ("b.txt", b"no image".to_vec())]);
+    /// let share = [0, 1];
+    /// let facts: Vec<ImageFacts> = share.iter().map(|&index| ImageFacts::read(&tree, index, &Default::default())).collect();
+    /// assert!(facts[0].problem.is_none() && facts[1].problem.is_some());
+    /// ```
+    pub fn read(tree: &dyn FileTree, index: usize, limits: &DecodeLimits) -> ImageFacts {
+        match tree.read(index, MOST_FILE_BYTES) {
+            Ok(bytes) => ImageFacts::of(&bytes, limits).0,
+            Err(error) => ImageFacts::unreadable(error),
         }
     }
 

@@ -82,22 +82,55 @@ fn walk_gif_blocks(bytes: &[u8], frames: &mut u32) -> Option<bool> {
     }
 }
 
-/// Whether the first directory of a TIFF leads to another. Files above 4 GB have another structure and count as one page.
-fn has_second_page(bytes: &[u8]) -> Option<bool> {
-    let is_little = bytes.first()? == &b'I';
-    let number = |at: usize, length: usize| {
-        let bytes = bytes.get(at..at.checked_add(length)?)?;
-        let push = |number: usize, byte: &u8| number << 8 | usize::from(*byte);
-        Some(if is_little { bytes.iter().rev().fold(0, push) } else { bytes.iter().fold(0, push) })
-    };
-    if number(2, 2)? != 42 {
-        return Some(false);
+/// Whether the samples of a file are of four inks.
+pub(super) fn is_cmyk(format: ImageFormat, channels: u8, bytes: &[u8]) -> bool {
+    const PHOTOMETRIC: usize = 262;
+    const SEPARATED: usize = 5;
+    match format {
+        ImageFormat::Jpeg => channels == 4,
+        ImageFormat::Tiff => Tiff::open(bytes).is_some_and(|tiff| tiff.short(PHOTOMETRIC) == Some(SEPARATED)),
+        _ => false,
     }
-    let directory = number(4, 4)?;
-    let entries = number(directory, 2)?;
-    let next = number(directory.checked_add(2 + 12 * entries)?, 4)?;
-    // thumbnails hang elsewhere
+}
+
+/// Whether the first directory of a TIFF leads to another. Thumbnails hang elsewhere.
+fn has_second_page(bytes: &[u8]) -> Option<bool> {
+    let tiff = Tiff::open(bytes)?;
+    let next = tiff.number(tiff.directory.checked_add(2 + 12 * tiff.entries)?, 4)?;
     Some(next != 0 && next < bytes.len())
+}
+
+/// The first directory of a TIFF. Files above 4 GB have another structure, and are not looked into.
+struct Tiff<'a> {
+    bytes: &'a [u8],
+    is_little: bool,
+    directory: usize,
+    entries: usize,
+}
+
+impl<'a> Tiff<'a> {
+    fn open(bytes: &'a [u8]) -> Option<Self> {
+        let mut tiff = Tiff { bytes, is_little: bytes.first()? == &b'I', directory: 0, entries: 0 };
+        if tiff.number(2, 2)? != 42 {
+            return None;
+        }
+        tiff.directory = tiff.number(4, 4)?;
+        tiff.entries = tiff.number(tiff.directory, 2)?;
+        Some(tiff)
+    }
+
+    fn number(&self, at: usize, length: usize) -> Option<usize> {
+        let bytes = self.bytes.get(at..at.checked_add(length)?)?;
+        let push = |number: usize, byte: &u8| number << 8 | usize::from(*byte);
+        Some(if self.is_little { bytes.iter().rev().fold(0, push) } else { bytes.iter().fold(0, push) })
+    }
+
+    /// The value of a tag of 16 bits.
+    fn short(&self, tag: usize) -> Option<usize> {
+        let entry = |index: usize| self.directory.checked_add(2 + 12 * index);
+        let found = (0..self.entries).filter_map(entry).find(|&at| self.number(at, 2) == Some(tag))?;
+        self.number(found.checked_add(8)?, 2)
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +159,17 @@ mod tests {
     }
 
     #[test]
+    fn inks_are_told_from_colours() {
+        for (name, cmyk) in
+            [("cmyk.jpg", true), ("cmyk8.tif", true), ("rgba8_unassalpha.tif", false), ("gray8.tif", false)]
+        {
+            let bytes = file(name).unwrap();
+            let info = crate::probe(&bytes).unwrap();
+            assert_eq!(is_cmyk(info.format(), info.channels(), &bytes), cmyk, "{name}");
+        }
+    }
+
+    #[test]
     fn whole_files_end_and_cut_ones_do_not() {
         for name in ["baseline_420.jpg", "gray8.png", "lossy.webp", "interlaced.gif", "gray8.bmp", "animated.gif"] {
             let bytes = file(name).unwrap();
@@ -148,6 +192,7 @@ mod tests {
                     let mut bytes = bytes[..end].to_vec();
                     bytes.extend([value; 3]);
                     is_animated(format, &bytes);
+                    is_cmyk(format, 4, &bytes);
                     ends_early(format, &bytes);
                 }
             }
