@@ -48,8 +48,9 @@ pub fn survey<T: Send>(
             Ok(bytes) => bytes,
             Err(error) => return (ImageFacts::unreadable(error), None),
         };
-        let share = probe(&bytes).ok().map(|info| pixels.reserve_for(&info));
-        let (facts, image) = ImageFacts::of(&bytes, limits);
+        let header = probe(&bytes).ok();
+        let share = header.as_ref().map(|info| pixels.reserve_for(info));
+        let (facts, image) = ImageFacts::of_probed(&bytes, header, limits);
         (facts, image.zip(share))
     };
     let work = |read| {

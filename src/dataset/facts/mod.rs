@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::MOST_FILE_BYTES;
 use crate::file_tree::FileTree;
 use crate::image::decode_noting_damage;
-use crate::{DecodeLimits, Error, ImageFormat, RgbImage, probe};
+use crate::{DecodeLimits, Error, ImageFormat, ImageInfo, RgbImage, probe};
 
 pub use digest::Digest;
 pub use pixels::PixelFacts;
@@ -67,6 +67,15 @@ pub struct Problem {
 impl ImageFacts {
     /// Decodes a file and looks at it from all sides. The image comes along for those who need it, too.
     pub fn of(bytes: &[u8], limits: &DecodeLimits) -> (ImageFacts, Option<RgbImage>) {
+        ImageFacts::of_probed(bytes, probe(bytes).ok(), limits)
+    }
+
+    /// As [`of`](Self::of), where the header has been read already.
+    pub(super) fn of_probed(
+        bytes: &[u8],
+        header: Option<ImageInfo>,
+        limits: &DecodeLimits,
+    ) -> (ImageFacts, Option<RgbImage>) {
         let mut facts = ImageFacts {
             bytes: bytes.len() as u64,
             digest: Digest::of(&[bytes]),
@@ -87,7 +96,7 @@ impl ImageFacts {
             facts.animated = structure::is_animated(format, bytes);
             facts.ends_early = structure::ends_early(format, bytes);
         }
-        if let Ok(info) = probe(bytes) {
+        if let Some(info) = header {
             (facts.width, facts.height) = (info.width(), info.height());
             (facts.channels, facts.bits, facts.orientation) =
                 (info.channels(), info.bits_per_sample(), info.orientation());

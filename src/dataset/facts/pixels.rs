@@ -77,10 +77,10 @@ impl Gray {
     fn of(image: &RgbImage) -> Gray {
         let factor = image.width().max(image.height()).div_ceil(MEASURED_SIDE);
         if factor == 1 {
-            let gray = |&[red, green, blue]: &[u8; 3]| {
-                ((77 * u32::from(red) + 150 * u32::from(green) + 29 * u32::from(blue) + 128) >> 8) as u8
-            };
-            let pixels = image.pixels().as_chunks::<3>().0.iter().map(gray).collect();
+            let mut pixels = vec![0; image.width() * image.height()];
+            for (gray, &[red, green, blue]) in pixels.iter_mut().zip(image.pixels().as_chunks::<3>().0) {
+                *gray = luma(red.into(), green.into(), blue.into());
+            }
             return Gray { width: image.width(), height: image.height(), pixels };
         }
         // what is left over at the right and bottom is less than a pixel of the small picture
@@ -102,19 +102,21 @@ impl Gray {
                 }
             }
             pixels.extend(sums.iter().map(|sum| {
-                let [red, green, blue] = sum.map(|sum| sum / count);
-                ((77 * red + 150 * green + 29 * blue + 128) >> 8) as u8
+                let [red, green, blue] = sum.map(|sum| (sum / count) as u16);
+                luma(red, green, blue)
             }));
         }
         Gray { width, height, pixels }
     }
 
+    // 16 bits wherever they suffice: twice as many lanes, and every processor multiplies them
     fn mean_and_deviation(&self) -> (f32, f32) {
         let (mut sum, mut squares) = (0u64, 0u64);
         // the sums of a run fit 32 bits, which are added several at a time
         for run in self.pixels.chunks(1 << 14) {
             sum += u64::from(run.iter().map(|&gray| u32::from(gray)).sum::<u32>());
-            squares += u64::from(run.iter().map(|&gray| u32::from(gray) * u32::from(gray)).sum::<u32>());
+            let square = |&gray: &u8| u32::from(u16::from(gray) * u16::from(gray));
+            squares += u64::from(run.iter().map(square).sum::<u32>());
         }
         let count = self.pixels.len() as f64;
         let mean = sum as f64 / count;
@@ -131,17 +133,17 @@ impl Gray {
         for y in 1..height - 1 {
             let [above, row, below] = [y - 1, y, y + 1].map(|y| &self.pixels[y * width..(y + 1) * width]);
             // a row is at most MEASURED_SIDE long: its squares fit
-            let (mut row_sum, mut row_squares) = (0i32, 0u32);
+            let (mut row_sum, mut row_squares) = (0i32, 0i32);
             let sides = row[..width - 2].iter().zip(&row[2..]);
             let middle = row[1..].iter().zip(above[1..].iter().zip(&below[1..]));
             for ((&left, &right), (&here, (&above, &below))) in sides.zip(middle) {
-                let [left, right, here, above, below] = [left, right, here, above, below].map(i32::from);
+                let [left, right, here, above, below] = [left, right, here, above, below].map(i16::from);
                 let value = left + right + above + below - 4 * here;
-                row_sum += value;
-                row_squares += (value * value) as u32;
+                row_sum += i32::from(value);
+                row_squares += i32::from(value) * i32::from(value);
             }
             sum += i64::from(row_sum);
-            squares += u64::from(row_squares);
+            squares += u64::from(row_squares.unsigned_abs());
         }
         let count = ((width - 2) * (height - 2)) as f64;
         let mean = sum as f64 / count;
@@ -191,6 +193,11 @@ impl Gray {
     }
 }
 
+/// The gray of a colour, by the usual weights in 256ths: the sum fits 16 bits.
+fn luma(red: u16, green: u16, blue: u16) -> u8 {
+    ((77 * red + 150 * green + 29 * blue + 128) >> 8) as u8
+}
+
 /// The pixels of `length` that the part `at` of `parts` covers, at least one.
 fn covered(at: usize, parts: usize, length: usize) -> (usize, usize) {
     let start = at * length / parts;
@@ -211,9 +218,9 @@ fn dot(a: &[f32; HASHED_SIDE], b: &[f32; HASHED_SIDE]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Mean colours of a grid, from up to 32 rows of each of its cells.
+/// Mean colours of a grid, from up to some 16 rows of each of its cells.
 fn grid_colors(image: &RgbImage) -> [u8; 3 * GRID * GRID] {
-    const ROWS: usize = 32;
+    const ROWS: usize = 16;
     let mut colors = [0; 3 * GRID * GRID];
     for (at, color) in colors.as_chunks_mut::<3>().0.iter_mut().enumerate() {
         let (top, bottom) = covered(at / GRID, GRID, image.height());
@@ -221,9 +228,16 @@ fn grid_colors(image: &RgbImage) -> [u8; 3 * GRID * GRID] {
         let (mut sums, mut count) = ([0u64; 3], 0);
         for y in (top..bottom).step_by((bottom - top).div_ceil(ROWS)) {
             let row = &image.pixels()[3 * (y * image.width() + left)..3 * (y * image.width() + right)];
-            for pixel in row.as_chunks::<3>().0 {
-                for (sum, &value) in sums.iter_mut().zip(pixel) {
-                    *sum += u64::from(value);
+            // the sums of a run fit 32 bits
+            for run in row.chunks(3 << 16) {
+                let [mut red, mut green, mut blue] = [0u32; 3];
+                for &[r, g, b] in run.as_chunks::<3>().0 {
+                    red += u32::from(r);
+                    green += u32::from(g);
+                    blue += u32::from(b);
+                }
+                for (sum, run) in sums.iter_mut().zip([red, green, blue]) {
+                    *sum += u64::from(run);
                 }
             }
             count += (right - left) as u64;

@@ -20,8 +20,8 @@ pub(super) fn ends_early(format: ImageFormat, bytes: &[u8]) -> bool {
     match format {
         // cameras and editors leave things behind the end, and thumbnails before the start have ends of their own
         ImageFormat::Jpeg => {
-            let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-            last([0xff, 0xd9]) < last([0xff, 0xda]) || last([0xff, 0xd9]).is_none()
+            let end = bytes.windows(2).rposition(|pair| pair == [0xff, 0xd9]);
+            end.is_none_or(|end| bytes[end..].windows(2).any(|pair| pair == [0xff, 0xda]))
         }
         ImageFormat::Png => png_chunks(bytes).last().is_none_or(|(name, is_whole)| name != b"IEND" || !is_whole),
         ImageFormat::Gif => !walk_gif(bytes).1,
