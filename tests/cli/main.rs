@@ -6,12 +6,10 @@ mod common;
 #[path = "../dataset/generated.rs"]
 mod generated;
 
-<<<<<<< HEAD
 #[path = "../compat/cases.rs"]
 mod cases;
 
-=======
->>>>>>> 481a731 (Test the audit on planted faults, clean sets and real photos; show it in a report; time it beside Pillow)
+mod audit;
 mod dataset;
 mod model;
 mod predict;

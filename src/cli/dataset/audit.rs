@@ -32,7 +32,7 @@ pub fn run(args: CheckArgs) -> Result<Outcome> {
     let dataset = Dataset::read(tree.as_ref());
     let threads = args.threads.map_or_else(super::default_threads, NonZeroUsize::get);
     let (facts, features) = match &args.model {
-        None => (look_at_images(tree.as_ref(), &dataset, threads, args.quiet)?, Vec::new()),
+        None => (look_at_images(tree.as_ref(), &dataset, threads, args.quiet), Vec::new()),
         Some(model) => look_with_model(tree.as_ref(), &dataset, model, args.device, threads, args.quiet)?,
     };
     let options = AuditOptions { batch_size: args.batch_size, ..AuditOptions::default() };

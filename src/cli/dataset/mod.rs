@@ -41,12 +41,7 @@ fn place_of(dataset: &Dataset, index: usize) -> usize {
 }
 
 /// Decodes every image of a data set and tells how far it is.
-fn look_at_images(
-    tree: &dyn FileTree,
-    dataset: &Dataset,
-    threads: usize,
-    quiet: bool,
-) -> Result<Vec<Option<ImageFacts>>> {
+fn look_at_images(tree: &dyn FileTree, dataset: &Dataset, threads: usize, quiet: bool) -> Vec<Option<ImageFacts>> {
     let mut facts = vec![None; dataset.images().len()];
     let mut progress = Progress::new(Some(dataset.images().len() as u64), quiet);
     let _ = survey(
@@ -62,7 +57,7 @@ fn look_at_images(
         },
     );
     progress.finish();
-    Ok(facts)
+    facts
 }
 
 /// Writes a data set into a new folder, or a zip where the name says so.

@@ -126,7 +126,7 @@ fn run_ours(args: SplitArgs) -> Result<Outcome> {
     // what is wrong with the lists is said before the images are opened
     let mut new = split(&dataset, &[], &options).context(name)?;
     if !args.ignore_copies {
-        let facts = look_at_images(tree.as_ref(), &dataset, default_threads(), args.json)?;
+        let facts = look_at_images(tree.as_ref(), &dataset, default_threads(), args.json);
         new = split(&dataset, &facts, &options).context(name)?;
     }
     match &args.output {
