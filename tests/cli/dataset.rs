@@ -261,7 +261,7 @@ fn wrong_usage() {
     let root = TempDir::new().unwrap();
     shop(root.path());
     let folder = text(root.path());
-    run(["check", folder]).fails(2, &["--compat"]);
+    run(["check", folder, "--compat", "paddlex", "--html", "report.html"]).fails(2, &["--html", "--compat"]);
     run(["split", folder, "--compat", "paddlex"]).fails_with_usage("--output");
     run(["split", folder, "--in-place", "--compat", "paddlex", "--train", "many"]).fails_with_usage("percent");
     run(["check", folder, "--compat", "caffe"]).fails_with_usage("paddlex-beta");
