@@ -14,7 +14,9 @@ const MOST_ELONGATED: u32 = 8;
 const BLANK_CONTRAST: f32 = 3.0;
 /// Mean gray of a picture in the dark, with little contrast.
 const DARK: f32 = 25.0;
-const BRIGHT: f32 = 240.0;
+const BRIGHT: f32 = 235.0;
+/// A thing on white paper has more.
+const BRIGHT_CONTRAST: f32 = 20.0;
 /// The Laplacian's variance in relation to that of the picture. Of the grocery photos none has less than 0.015, whatever
 /// its contrast; blurred by a Gaussian of 2 pixels they have 0.004 in the middle, of 3 pixels 0.002.
 const BLURRED: f32 = 0.004;
@@ -93,7 +95,7 @@ fn judge_picture(facts: &ImageFacts, pixels: &PixelFacts, add: &mut dyn FnMut(Co
         add(Code::Blank, measures);
     } else if brightness < DARK {
         add(Code::Dark, measures);
-    } else if brightness > BRIGHT {
+    } else if brightness > BRIGHT && contrast < BRIGHT_CONTRAST {
         add(Code::Bright, measures);
     } else if sharpness < BLURRED * contrast * contrast {
         add(Code::Blurred, format!("its Laplacian's variance is {sharpness:.1}"));
