@@ -225,7 +225,11 @@ mod tests {
 
     use super::*;
 
-    fn parsed(text: &[u8], existing: &[&str]) -> (Vec<(String, Option<i64>)>, Vec<(Code, Option<u32>, Option<u32>)>) {
+    type Read = Vec<(String, Option<i64>)>;
+    type Found = Vec<(Code, Option<u32>, Option<u32>)>;
+    type Case = (&'static str, Option<i64>, &'static str, &'static [(Code, u32)]);
+
+    fn parsed(text: &[u8], existing: &[&str]) -> (Read, Found) {
         let mut findings = Findings::default();
         let rows = parse(text, Subset::Train, &|path| existing.contains(&path), &mut findings);
         let found = Code::ALL.iter().flat_map(|&code| findings.of(code)).map(|f| (f.code, f.line, f.column)).collect();
@@ -235,7 +239,7 @@ mod tests {
     #[test]
     fn each_slip_is_named_with_its_place() {
         use Code::*;
-        let cases: [(&str, Option<i64>, &str, &[(Code, u32)]); 21] = [
+        let cases: [Case; 21] = [
             ("a.jpg 3\n", Some(3), "a.jpg", &[]),
             ("a.jpg +03\n", Some(3), "a.jpg", &[]),
             ("a.jpg -1\n", Some(-1), "a.jpg", &[]),

@@ -105,6 +105,9 @@ fn write_fixed(
     Ok(())
 }
 
+/// What a model makes of each image.
+type Features = Vec<Option<Vec<f32>>>;
+
 /// As [`look_at_images`], and runs each image through a model on the way.
 fn look_with_model(
     tree: &dyn FileTree,
@@ -113,7 +116,7 @@ fn look_with_model(
     device: DeviceRequest,
     threads: usize,
     quiet: bool,
-) -> Result<(Vec<Option<ImageFacts>>, Vec<Option<Vec<f32>>>)> {
+) -> Result<(Vec<Option<ImageFacts>>, Features)> {
     let model = open_model(Some(model))?;
     let engine = Engine::open(&model, device, threads)?;
     if !quiet {

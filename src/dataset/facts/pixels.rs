@@ -176,12 +176,10 @@ impl Gray {
         let small = self.squeezed();
         // rows first: [y][u], then [v][u]
         let by_row = small.map(|row| cosines.map(|wave| dot(&wave, &row)));
+        let columns: [[f32; HASHED_SIDE]; FREQUENCIES] = std::array::from_fn(|u| std::array::from_fn(|y| by_row[y][u]));
         let mut frequencies = Vec::with_capacity(FREQUENCIES * FREQUENCIES);
         for (v, wave) in cosines.iter().enumerate() {
-            for u in 0..FREQUENCIES {
-                let column: [f32; HASHED_SIDE] = std::array::from_fn(|y| by_row[y][u]);
-                frequencies.push((u + v, v, dot(wave, &column)));
-            }
+            frequencies.extend(columns.iter().enumerate().map(|(u, column)| (u + v, v, dot(wave, column))));
         }
         // the lowest first; the mean brightness, which is the very first, says nothing of the shape
         frequencies.sort_by_key(|&(order, v, _)| (order, v));
@@ -279,7 +277,8 @@ mod tests {
     fn measures_are_those_of_their_definitions() {
         // a checkerboard of 0 and 200 in gray
         let board = |width: usize, height: usize| {
-            let pixels = (0..width * height).flat_map(|i| [if (i % width + i / width) % 2 == 0 { 0 } else { 200 }; 3]);
+            let pixels =
+                (0..width * height).flat_map(|i| [if (i % width + i / width).is_multiple_of(2) { 0 } else { 200 }; 3]);
             PixelFacts::of(&RgbImage::new(width, height, pixels.collect()).unwrap())
         };
         let facts = board(64, 64);
