@@ -281,20 +281,29 @@ pub(super) fn shown(name: &[u8]) -> String {
         shown.push(HEX[usize::from(byte >> 4)] as char);
         shown.push(HEX[usize::from(byte & 15)] as char);
     };
-    for chunk in name.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '\0'..=' ' | '\x7f' if c != ' ' => push_byte(&mut shown, c as u8),
-                _ => shown.push(c),
-            }
-            if shown.len() > MOST {
-                shown.push('…');
-                return shown;
-            }
+    let text = std::str::from_utf8(name);
+    for &byte in name.iter().filter(|_| text.is_err()) {
+        if byte.is_ascii_graphic() || byte == b' ' {
+            shown.push(byte as char)
+        } else {
+            push_byte(&mut shown, byte)
         }
-        for &byte in chunk.invalid() {
-            push_byte(&mut shown, byte);
+        if shown.len() > MOST {
+            break;
         }
+    }
+    for c in text.unwrap_or_default().chars() {
+        if c.is_ascii_control() {
+            push_byte(&mut shown, c as u8)
+        } else {
+            shown.push(c)
+        }
+        if shown.len() > MOST {
+            break;
+        }
+    }
+    if shown.len() > MOST {
+        shown.push('…');
     }
     shown
 }

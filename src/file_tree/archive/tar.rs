@@ -34,6 +34,8 @@ pub(super) struct Tar<'a> {
     next: u64,
     position: u64,
     names: usize,
+    /// Whether the last entry reaches beyond the archive's end.
+    cut: bool,
     finished: bool,
 }
 
@@ -54,7 +56,7 @@ impl<'a> Tar<'a> {
     }
 
     fn new(input: Input<'a>, limits: Limits) -> Self {
-        Tar { input, limits, next: 0, position: 0, names: 0, finished: false }
+        Tar { input, limits, next: 0, position: 0, names: 0, cut: false, finished: false }
     }
 
     /// Whether contents lie in the source as they are.
@@ -68,7 +70,7 @@ impl<'a> Tar<'a> {
             return Ok(None);
         }
         let found = self.find_next(problems);
-        self.finished = !matches!(found, Ok(Some(_)));
+        self.finished = self.cut || !matches!(found, Ok(Some(_)));
         found
     }
 
@@ -183,10 +185,10 @@ impl<'a> Tar<'a> {
                 problems.archive(ProblemCode::TooManyEntries, String::new());
                 return Ok(None);
             }
-            let cut = matches!(self.input, Input::Plain(_, archive) if start.saturating_add(size) > archive);
+            self.cut = matches!(self.input, Input::Plain(_, archive) if start.saturating_add(size) > archive);
             let fault = match () {
                 () if sparse => Some(ProblemCode::SparseFile),
-                () if cut => Some(ProblemCode::Truncated),
+                () if self.cut => Some(ProblemCode::Truncated),
                 () => None,
             };
             let size = if kind == Kind::File { size } else { 0 };

@@ -244,7 +244,7 @@ fn read_entry(header: &[u8; CENTRAL_BYTES], name: Vec<u8>, extra: &[u8], shift: 
         name_crc: crc32(&name),
     };
     let mut fault = None;
-    let mut wide = field(extra, 1).unwrap_or_default();
+    let mut wide = fields(extra).find(|&(id, _)| id == 1).map_or(&[][..], |(_, field)| field);
     for value in [&mut place.size, &mut place.packed, &mut place.offset] {
         if *value == u64::from(u32::MAX) {
             match wide.split_at_checked(8) {
@@ -259,20 +259,20 @@ fn read_entry(header: &[u8; CENTRAL_BYTES], name: Vec<u8>, extra: &[u8], shift: 
     place.offset = place.offset.saturating_add(shift);
 
     // The name in UTF-8 beside one in an old encoding; its checksum says whether it is that of this name.
-    let unicode = field(extra, 0x7075).filter(|field| {
-        field.len() > 5
-            && field[0] == 1
-            && u32_at(field, 1) == place.name_crc
-            && std::str::from_utf8(&field[5..]).is_ok()
+    let unicode = fields(extra).find(|&(id, field)| {
+        let (head, name) = field.split_at_checked(5).unwrap_or_default();
+        let of_this = !head.is_empty() && head[0] == 1 && u32_at(head, 1) == place.name_crc;
+        id == 0x7075 && of_this && !name.is_empty() && std::str::from_utf8(name).is_ok()
     });
-    let name = unicode.map_or(name, |field| field[5..].to_vec());
+    let name = unicode.map_or(name, |(_, field)| field[5..].to_vec());
 
     const TYPE: u32 = 0o170_000;
     let unix_type = if made_by_unix { (attributes >> 16) & TYPE } else { 0 };
     let dos_folder = !made_by_unix && attributes & 0x10 != 0 && place.size == 0;
     let kind = match unix_type {
         0o120_000 => Kind::Other(ProblemCode::SymbolicLink),
-        0o010_000 | 0o020_000 | 0o060_000 | 0o140_000 => Kind::Other(ProblemCode::SpecialFile),
+        // with content, it is what was piped into a packer
+        0o010_000 | 0o020_000 | 0o060_000 | 0o140_000 if place.size == 0 => Kind::Other(ProblemCode::SpecialFile),
         _ if name.ends_with(b"/") || name.ends_with(b"\\") || dos_folder => Kind::Folder,
         _ => Kind::File,
     };
@@ -284,16 +284,14 @@ fn read_entry(header: &[u8; CENTRAL_BYTES], name: Vec<u8>, extra: &[u8], shift: 
     Member { name, kind, size: place.size, position, place: Place::Zip(place), fault }
 }
 
-/// The extra field of this id.
-fn field(mut extra: &[u8], wanted: u16) -> Option<&[u8]> {
-    while let Some((head, rest)) = extra.split_at_checked(4) {
+/// The extra fields with their ids, as far as they make sense.
+fn fields(mut extra: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let (head, rest) = extra.split_at_checked(4)?;
         let (content, rest) = rest.split_at_checked(u16_at(head, 2).into())?;
-        if u16_at(head, 0) == wanted {
-            return Some(content);
-        }
         extra = rest;
-    }
-    None
+        Some((u16_at(head, 0), content))
+    })
 }
 
 fn place_of(member: &mut Member) -> &mut ZipPlace {
