@@ -65,7 +65,8 @@ mod image;
 pub mod model;
 mod tensors;
 #[cfg(all(target_arch = "wasm32", any(feature = "cpu", feature = "burn")))]
-mod web;
+#[doc(hidden)]
+pub mod web;
 pub mod weights;
 
 pub use device::DeviceRequest;

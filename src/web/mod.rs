@@ -3,6 +3,8 @@
 //! Two kinds of artefact are built from it. `cpu` (feature `cpu`) decodes, preprocesses, reads model files and computes
 //! on the CPU; with feature `threads`, on several threads. `gpu` (feature `webgpu` alone) holds only the network on WebGPU and takes what `cpu` prepared.
 
+#[cfg(feature = "cpu")]
+mod blobs;
 mod console;
 #[cfg(feature = "cpu")]
 mod model_file;
@@ -16,6 +18,9 @@ use js_sys::Reflect;
 use wasm_bindgen::prelude::*;
 
 use crate::Error;
+
+#[cfg(feature = "cpu")]
+pub use blobs::{BlobFolder, BlobSource};
 
 #[wasm_bindgen(start)]
 fn start() {

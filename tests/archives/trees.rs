@@ -9,7 +9,7 @@ use super::build::{Zipped, gzip, tar, tarred, zip};
 
 fn files() -> Vec<(&'static str, Vec<u8>)> {
     vec![
-        ("images/b.png", (0..50_000u32).map(|i| (i * i >> 7) as u8).collect()),
+        ("images/b.png", (0..50_000u32).map(|i| ((i * i) >> 7) as u8).collect()),
         ("images/deep/er/a.png", vec![7; 3000]),
         ("images/empty.png", vec![]),
         ("train.txt", b"images/b.png 0\nimages/deep/er/a.png 1\n".to_vec()),

@@ -250,15 +250,19 @@ fn after(start: u64, size: u64) -> Result<u64, Fault> {
     next.ok_or_else(|| ProblemCode::EndMissing.into())
 }
 
-/// What is reserved before it is known to be there.
-const RESERVED: u64 = 16 << 20;
+/// What is reserved before it is known to be there: more than a photo has.
+const RESERVED: u64 = 64 << 20;
 
 /// `size` bytes.
 fn exactly(from: &mut dyn Read, size: u64) -> Result<Vec<u8>, Fault> {
-    let mut content = Vec::with_capacity(size.min(RESERVED) as usize);
-    from.take(size).read_to_end(&mut content)?;
-    if (content.len() as u64) < size {
-        return Err(ProblemCode::Truncated.into());
+    let mut content = Vec::new();
+    while (content.len() as u64) < size {
+        let held = content.len() as u64;
+        let step = (size - held).min(held.max(RESERVED));
+        content.reserve_exact(step as usize);
+        if (from.by_ref().take(step).read_to_end(&mut content)? as u64) < step {
+            return Err(ProblemCode::Truncated.into());
+        }
     }
     Ok(content)
 }
