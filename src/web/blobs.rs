@@ -48,7 +48,7 @@ impl Held {
             .ok_or_else(|| io::Error::other("a file of the browser can only be read by the worker that was given it"))?
             .map_err(|_| failed())?;
         let reader = FileReaderSync::new().map_err(|_| failed())?;
-        let bytes = Uint8Array::new(&reader.read_as_array_buffer(&slice).map_err(|_| failed())?);
+        let bytes = Uint8Array::new(reader.read_as_array_buffer(&slice).map_err(|_| failed())?.as_ref());
         let count = (bytes.length() as usize).min(into.len());
         bytes.subarray(0, count as u32).copy_to(&mut into[..count]);
         Ok(count)

@@ -260,7 +260,7 @@ fn exactly(from: &mut dyn Read, size: u64) -> Result<Vec<u8>, Fault> {
         let held = content.len() as u64;
         let step = (size - held).min(held.max(RESERVED));
         content.reserve_exact(step as usize);
-        if (from.by_ref().take(step).read_to_end(&mut content)? as u64) < step {
+        if (Read::take(&mut *from, step).read_to_end(&mut content)? as u64) < step {
             return Err(ProblemCode::Truncated.into());
         }
     }
