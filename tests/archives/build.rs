@@ -4,7 +4,7 @@ use std::io::Write;
 
 use flate2::write::{DeflateEncoder, GzEncoder};
 use flate2::{Compression, Crc};
-use image_feature::file_tree::{Archive, FileTree, ProblemEffect};
+use image_feature::file_tree::{Archive, EntryKind, FileTree, Problem};
 
 /// An entry of a zip; what is set after [`Zipped::new`] is written as it is.
 #[derive(Clone)]
@@ -152,7 +152,7 @@ pub fn tar(entries: &[Vec<u8>]) -> Vec<u8> {
 pub fn described(archive: &Archive) -> Vec<String> {
     let mut lines = Vec::new();
     for (index, entry) in archive.entries().iter().enumerate() {
-        if entry.kind == image_feature::file_tree::EntryKind::File {
+        if entry.kind == EntryKind::File {
             let content = match archive.read(index, 1 << 26) {
                 Ok(bytes) if bytes.len() < 20 => String::from_utf8_lossy(&bytes).into_owned(),
                 Ok(bytes) => format!("{} bytes", bytes.len()),
@@ -171,15 +171,5 @@ pub fn described(archive: &Archive) -> Vec<String> {
 /// The code of the problem that an error is about.
 pub fn code(error: &image_feature::Error) -> String {
     let problem = std::error::Error::source(error).and_then(|source| source.downcast_ref());
-    problem
-        .map_or_else(|| error.to_string(), |problem: &image_feature::file_tree::Problem| problem.code.as_str().into())
-}
-
-/// Whether every entry of the archive can be read.
-pub fn is_whole(archive: &Archive) -> bool {
-    let readable = (0..archive.entries().len()).all(|index| {
-        archive.entries()[index].kind == image_feature::file_tree::EntryKind::Folder
-            || archive.read(index, 1 << 26).is_ok()
-    });
-    readable && archive.problems().iter().all(|problem| problem.code.effect() == ProblemEffect::Harmless)
+    problem.map_or_else(|| error.to_string(), |problem: &Problem| problem.code.as_str().into())
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use image_feature::file_tree::{Archive, FileTree, ProblemEffect};
+use image_feature::file_tree::{Archive, EntryKind, FileTree, ProblemEffect};
 
-use super::build::{code, is_whole};
+use super::build::code;
 use super::common::shared;
 
 /// What becomes of an archive.
@@ -75,6 +75,13 @@ fn python(text: &str) -> Verdict {
         Some("OPEN") => Verdict::Refused,
         _ => Verdict::Part,
     }
+}
+
+/// Whether every entry of the archive can be read.
+fn is_whole(archive: &Archive) -> bool {
+    let readable = (0..archive.entries().len())
+        .all(|index| archive.entries()[index].kind == EntryKind::Folder || archive.read(index, 1 << 26).is_ok());
+    readable && archive.problems().iter().all(|problem| problem.code.effect() == ProblemEffect::Harmless)
 }
 
 fn ours(bytes: Vec<u8>) -> (Verdict, String) {
