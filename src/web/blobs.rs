@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use js_sys::Uint8Array;
-use web_sys::{Blob, FileReaderSync};
+use web_sys::{Blob, FileReaderSync, TextDecoder, TextDecoderOptions};
 
-use crate::file_tree::{Entry, EntryKind, FileTree, ReadAt};
+use crate::file_tree::{DecodedNames, Entry, EntryKind, FileTree, NameDecoder, ReadAt};
 use crate::{Error, Result};
 
 thread_local! {
@@ -180,4 +180,20 @@ impl FileTree for BlobFolder {
         content.truncate(count);
         Ok(content)
     }
+}
+
+/// Reads names in the encoding of this label (`gbk`, `shift_jis`, …), as the browser knows it.
+///
+/// # Errors
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for an encoding that it does not know.
+pub fn name_decoder(label: &str) -> Result<Box<NameDecoder>> {
+    let options = TextDecoderOptions::new();
+    options.set_fatal(true);
+    let decoder = TextDecoder::new_with_label_and_options(label, &options)
+        .map_err(|_| Error::usage(format!("this browser knows no encoding `{label}`")))?;
+    Ok(Box::new(move |names| {
+        // a copy outside our memory: decoders take none that threads share
+        let decoded = names.iter().map(|name| decoder.decode_with_buffer_source(&Uint8Array::from(*name)).ok());
+        Some(DecodedNames { encoding: decoder.encoding(), names: decoded.collect::<Option<_>>()? })
+    }))
 }

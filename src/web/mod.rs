@@ -20,7 +20,7 @@ use wasm_bindgen::prelude::*;
 use crate::Error;
 
 #[cfg(feature = "cpu")]
-pub use blobs::{BlobFolder, BlobSource};
+pub use blobs::{BlobFolder, BlobSource, name_decoder};
 
 #[wasm_bindgen(start)]
 fn start() {

@@ -1,7 +1,7 @@
 //! Files of the browser.
 
-use image_feature::file_tree::{Archive, EntryKind, FileTree};
-use image_feature::web::{BlobFolder, BlobSource};
+use image_feature::file_tree::{Archive, ArchiveOptions, EntryKind, FileTree};
+use image_feature::web::{BlobFolder, BlobSource, name_decoder};
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 use web_sys::Blob;
@@ -60,4 +60,15 @@ fn folders_are_read_from_blobs() {
     assert!(folder.read(index, 2).unwrap_err().is_limit());
     assert!(folder.read(0, 2).is_err());
     assert!(BlobFolder::new("x", vec![("a/../b".into(), blob(b""))]).is_err());
+}
+
+#[test]
+fn old_names_are_decoded_by_the_browser() {
+    let decoder = name_decoder("gbk").unwrap();
+    let options = ArchiveOptions { decode_names: Some(&*decoder) };
+    let bytes = zip(&[Zipped::new(b"\xcd\xbc\xc6\xac.jpg", b"x", false)]);
+    let archive = Archive::with_options("x", BlobSource::new(blob(&bytes)), &options).unwrap();
+    assert_eq!(archive.entries()[0].path, "图片.jpg");
+    assert!(archive.problems()[0].message().contains("read as gbk"), "{}", archive.problems()[0]);
+    assert!(name_decoder("klingon").is_err());
 }
