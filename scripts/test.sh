@@ -47,7 +47,7 @@ step_wasm() {
 
 step_wasm-tests() {
   need_wasm_toolchain
-  in_wasm_toolchain wasm-pack test --headless --chrome --mode no-install -- --no-default-features --features cpu
+  in_wasm_toolchain wasm-pack test --headless --chrome --mode no-install -- --no-default-features --features cpu,dataset
 }
 
 step_types() {

@@ -22,7 +22,7 @@ THREADS_LINK=(--shared-memory --import-memory --max-memory=2147483648
 # There is no wasm-opt here: after link-time optimisation it takes 1 % off the gzipped gpu artefact (-Oz) and adds 1 %
 # to the cpu one (-O3), no faster, for minutes of work.
 build_wasm() {
-  local kind="$1" profile="wasm-$1" features=cpu target_features=+simd128 in_toolchain=in_wasm_toolchain flags
+  local kind="$1" profile="wasm-$1" features=cpu,dataset target_features=+simd128 in_toolchain=in_wasm_toolchain flags
   local compiled work out stamp hash
   [[ " ${ALL_WASM_KINDS[*]} " == *" $kind "* ]] || fail "no wasm artefact '$kind': there are ${ALL_WASM_KINDS[*]}"
   [[ " ${WASM_KINDS[*]} " == *" $kind "* ]] || fail "$kind cannot be built: see above why there is no standard library for threads"
@@ -34,7 +34,7 @@ build_wasm() {
   # only small functions are worth copying to where they are called: 10 % less to download, and as fast
   [ "$kind" = gpu ] || flags+=" -Cllvm-args=-inline-threshold=40"
   if [[ "$kind" == cpu-threads* ]]; then
-    features=threads
+    features=threads,dataset
     in_toolchain=in_threads_toolchain
     target_features+=,+atomics,+bulk-memory,+mutable-globals
     flags+="$(printf ' -Clink-arg=%s' "${THREADS_LINK[@]}")"
