@@ -3,20 +3,12 @@
 
 mod common;
 
-use common::{formula_tensors, golden, max_abs_diff, shared, small_model};
+use common::{formula_tensors, golden, golden_inputs, max_abs_diff, normalized, pixels, shared, small_model};
 use image_feature::engine::Plan;
 use image_feature::engine::cpu::{Executor, Options, instruction_sets};
 use image_feature::model::lcnet_v2::{Form, LcNetV2Config};
 use image_feature::model::{ModelDescription, Network};
-use image_feature::{DecodeLimits, ErrorKind, Model, Preprocess, decode};
-
-fn normalized(features: &[f32], dimension: usize) -> Vec<Vec<f32>> {
-    let normalize = |feature: &[f32]| {
-        let length = feature.iter().map(|value| value * value).sum::<f32>().sqrt();
-        feature.iter().map(|value| value / length).collect()
-    };
-    features.chunks_exact(dimension).map(normalize).collect()
-}
+use image_feature::{ErrorKind, Model, Preprocess};
 
 /// Every photo on every instruction set, alone and in a batch, on one thread and on three.
 #[test]
@@ -24,14 +16,8 @@ fn features_equal_paddlex_on_every_instruction_set() {
     let Some(expected) = golden("features/PP-ShiTuV2_rec_features.safetensors") else { return };
     let model = Model::open(&shared("golden/models/PP-ShiTuV2_rec_infer_pir").unwrap()).unwrap();
     let plan = Plan::compile(&model.description, model.form, &model.tensors).unwrap();
-    let mut names = Vec::new();
-    let mut inputs = Vec::new();
-    for entry in std::fs::read_dir(shared("golden/features/inputs").unwrap()).unwrap() {
-        let path = entry.unwrap().path();
-        let image = decode(&std::fs::read(&path).unwrap(), &DecodeLimits::default()).unwrap();
-        inputs.extend(model.description.network_input(&image).unwrap());
-        names.push(path.file_name().unwrap().to_string_lossy().into_owned());
-    }
+    let (names, inputs): (Vec<_>, Vec<_>) = golden_inputs(&model.description).into_iter().unzip();
+    let inputs = inputs.concat();
     let mut failures = Vec::new();
     for set in instruction_sets() {
         let mut reference = None;
@@ -63,11 +49,6 @@ fn plan(config: &LcNetV2Config, form: Form) -> Plan {
         preprocess: Preprocess::default(),
     };
     Plan::compile(&description, form, &formula_tensors(config, form, None)).unwrap()
-}
-
-/// Values as preprocessed pixels have them.
-fn pixels(len: usize) -> Vec<f32> {
-    (0..len).map(|index| (index * 7919 % 251) as f32 / 60.0 - 2.0).collect()
 }
 
 /// Widths and sizes that are no multiple of any tile, one pixel at the end among them.

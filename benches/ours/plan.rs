@@ -18,13 +18,13 @@ pub fn export(model: &str, folder: &Path) -> Result<()> {
         .steps
         .iter()
         .map(|step| {
-            let mut operation = weights.describe(&step.operation);
+            let mut operation = weights.describe(&step.operation).ok_or_else(|| format!("`{step}` has no peer"))?;
             operation["name"] = json!(step.name);
             operation["input"] = json!(step.input.0);
             operation["output"] = json!(step.output.0);
-            operation
+            Ok(operation)
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let values: Vec<_> =
         plan.values.iter().map(|value| json!([value.shape.height, value.shape.width, value.shape.channels])).collect();
     std::fs::create_dir_all(folder)?;
@@ -45,9 +45,10 @@ impl Weights {
         json!([offset, values.len()])
     }
 
-    fn describe(&mut self, operation: &Operation) -> Value {
+    /// `None` for what only vision transformers do.
+    fn describe(&mut self, operation: &Operation) -> Option<Value> {
         let index = |value: &Option<ValueId>| value.map(|value| value.0);
-        match operation {
+        Some(match operation {
             Operation::Convolution { side, stride, weights, bias, activation } => json!({
                 "operation": "convolution", "side": side, "stride": stride,
                 "weights": self.put(weights), "bias": self.put(bias), "relu": *activation == Activation::Relu,
@@ -64,8 +65,9 @@ impl Weights {
                 "operation": "gate", "reduce": self.put(reduce), "reduce_bias": self.put(reduce_bias),
                 "expand": self.put(expand), "expand_bias": self.put(expand_bias),
             }),
-            Operation::Mean => json!({ "operation": "mean" }),
-        }
+            Operation::Mean { skip: 0 } => json!({ "operation": "mean" }),
+            _ => return None,
+        })
     }
 }
 

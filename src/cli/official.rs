@@ -11,26 +11,14 @@ pub const ARCHIVES: &str = "https://paddle-model-ecology.bj.bcebos.com/paddlex/o
 pub struct OfficialModel {
     pub name: &'static str,
     pub dimension: usize,
-    /// Whether this program runs it.
-    pub supported: bool,
     pub network: &'static str,
 }
 
 /// All of them.
 pub const OFFICIAL_MODELS: [OfficialModel; 3] = [
-    OfficialModel { name: "PP-ShiTuV2_rec", dimension: 512, supported: true, network: "PPLCNetV2_base_ShiTu" },
-    OfficialModel {
-        name: "PP-ShiTuV2_rec_CLIP_vit_base",
-        dimension: 512,
-        supported: false,
-        network: "CLIP_vit_base_patch16_224",
-    },
-    OfficialModel {
-        name: "PP-ShiTuV2_rec_CLIP_vit_large",
-        dimension: 512,
-        supported: false,
-        network: "CLIP_vit_large_patch14_224",
-    },
+    OfficialModel { name: "PP-ShiTuV2_rec", dimension: 512, network: "PPLCNetV2_base_ShiTu" },
+    OfficialModel { name: "PP-ShiTuV2_rec_CLIP_vit_base", dimension: 512, network: "CLIP_vit_base_patch16_224" },
+    OfficialModel { name: "PP-ShiTuV2_rec_CLIP_vit_large", dimension: 512, network: "CLIP_vit_large_patch14_224" },
 ];
 
 impl OfficialModel {

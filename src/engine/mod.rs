@@ -6,4 +6,4 @@ pub mod cpu;
 mod plan;
 mod quantize;
 
-pub use plan::{Activation, Lifetime, Operation, Plan, QuantizedWeights, Shape, Step, Value, ValueId, Weights};
+pub use plan::{Activation, Affine, Lifetime, Operation, Plan, QuantizedWeights, Shape, Step, Value, ValueId, Weights};

@@ -98,7 +98,7 @@ impl Plan {
             Operation::Pointwise { activation, residual, .. } => {
                 *activation == Activation::Relu && residual.is_none_or(|residual| self.is_never_negative(residual))
             }
-            Operation::Mean => self.is_never_negative(maker.input),
+            Operation::Mean { .. } => self.is_never_negative(maker.input),
             _ => false,
         }
     }

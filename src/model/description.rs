@@ -1,8 +1,13 @@
 //! What a model is: its network and what is done to an image before it.
 
-use super::lcnet_v2::LcNetV2Config;
-use crate::Result;
+use std::borrow::Cow;
+
+use super::Parameter;
+use super::lcnet_v2::{self, Form, LcNetV2Config};
+use super::vit::VitConfig;
 use crate::image::{Preprocess, RgbImage};
+use crate::tensors::Tensors;
+use crate::{Error, Result};
 
 /// Everything about a model but its weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,21 +26,72 @@ pub struct ModelDescription {
 pub enum Network {
     /// PPLCNetV2_base_ShiTu with a BNNeck.
     LcNetV2(LcNetV2Config),
+    /// CLIP's vision transformer with one linear layer.
+    Vit(VitConfig),
+}
+
+impl Network {
+    /// Length of the feature vector.
+    pub fn dimension(&self) -> usize {
+        match self {
+            Network::LcNetV2(config) => config.embedding,
+            Network::Vit(config) => config.embedding,
+        }
+    }
+
+    /// Height and width of the input, in pixels.
+    pub fn input_size(&self) -> [usize; 2] {
+        match self {
+            Network::LcNetV2(config) => config.input,
+            Network::Vit(config) => config.input,
+        }
+    }
+
+    /// Every parameter in state-dict order; `classes` adds the classification head.
+    pub fn parameters(&self, form: Form, classes: Option<usize>) -> Vec<Parameter> {
+        match self {
+            Network::LcNetV2(config) => config.parameters(form, classes),
+            Network::Vit(config) => config.parameters(classes),
+        }
+    }
+
+    /// The tensors in the deploy form, which is the one that runs: as they are, or fused. A vision transformer has
+    /// nothing to fuse.
+    ///
+    /// # Errors
+    /// As [`lcnet_v2::fuse`].
+    pub fn deploy_form<'a>(&self, form: Form, tensors: &'a Tensors) -> Result<Cow<'a, Tensors>> {
+        match self {
+            Network::LcNetV2(config) => lcnet_v2::deploy_form(config, form, tensors),
+            Network::Vit(_) => Ok(Cow::Borrowed(tensors)),
+        }
+    }
+
+    /// The same network for images of another size.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) for a vision transformer, whose positions are learnt for one size.
+    pub(crate) fn with_input(self, input: [usize; 2]) -> Result<Network> {
+        match self {
+            Network::LcNetV2(config) => Ok(Network::LcNetV2(LcNetV2Config { input, ..config })),
+            Network::Vit(config) if config.input == input => Ok(Network::Vit(config)),
+            Network::Vit(config) => Err(Error::model(format!(
+                "images of {}x{} pixels are asked for, but a vision transformer takes one size, and this one {}x{}",
+                input[1], input[0], config.input[1], config.input[0]
+            ))),
+        }
+    }
 }
 
 impl ModelDescription {
     /// Length of the feature vector.
     pub fn dimension(&self) -> usize {
-        match &self.network {
-            Network::LcNetV2(config) => config.embedding,
-        }
+        self.network.dimension()
     }
 
     /// Height and width of the network's input, in pixels.
     pub fn input_size(&self) -> [usize; 2] {
-        match &self.network {
-            Network::LcNetV2(config) => config.input,
-        }
+        self.network.input_size()
     }
 
     /// The network's input for an image: 3 x height x width numbers, of [`input_size`](Self::input_size).

@@ -1,6 +1,7 @@
 //! From the shapes in a file to the network's sizes.
 
 use crate::model::lcnet_v2::LcNetV2Config;
+use crate::model::vit::VitConfig;
 
 /// Width of the last block at scale 1.
 const LAST_CHANNELS: usize = 1024;
@@ -41,4 +42,14 @@ pub(super) fn lcnet_v2(last_conv: &[usize], mismatches: impl Fn(&LcNetV2Config) 
         }
     }
     nearest.map(|(_, config)| config)
+}
+
+/// The published vision transformer whose patch embedding has this shape (`[width, 3, patch, patch]`).
+///
+/// Only these are known by their weights alone, which do not tell how many heads there are, or whether the class token
+/// takes part in the mean.
+pub(super) fn vit(patch_embedding: &[usize]) -> Option<VitConfig> {
+    [VitConfig::base(), VitConfig::large()]
+        .into_iter()
+        .find(|config| *patch_embedding == [config.width, 3, config.patch, config.patch])
 }

@@ -6,6 +6,7 @@ use super::model::{Model, SkippedTensor};
 use crate::image::Resize;
 use crate::model::Network;
 use crate::model::lcnet_v2::Form;
+use crate::model::vit::VitConfig;
 
 /// A summary of a [`Model`], for people and for JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -68,7 +69,7 @@ pub struct TensorInfo {
 impl Model {
     /// What the model is, what it holds and where it came from.
     pub fn info(&self) -> ModelInfo {
-        let Network::LcNetV2(config) = &self.description.network;
+        let network = &self.description.network;
         let preprocess = &self.description.preprocess;
         let tensors: Vec<_> = self
             .tensors
@@ -80,14 +81,22 @@ impl Model {
             })
             .collect();
         let skipped_head = || {
-            let head = self.origin.skipped.iter().find(|tensor| tensor.name == super::named::HEAD)?;
+            let name = super::named::head(network);
+            let head = self.origin.skipped.iter().find(|tensor| tensor.name == name)?;
             head.shape.last().copied()
         };
         ModelInfo {
             name: self.description.name.clone(),
             format: self.origin.format.describe(),
             form: form_name(self.form),
-            network: format!("PPLCNetV2_base_ShiTu + BNNeck, scale {}", config.scale),
+            network: match network {
+                Network::LcNetV2(config) => format!("PPLCNetV2_base_ShiTu + BNNeck, scale {}", config.scale),
+                Network::Vit(VitConfig { patch, width, depth, heads, .. }) => {
+                    format!(
+                        "CLIP vision transformer + FC, patches of {patch}x{patch}, {depth} blocks of {width} channels, {heads} heads"
+                    )
+                }
+            },
             dimension: self.description.dimension(),
             input_size: self.description.input_size(),
             classes: self.classes.or_else(skipped_head),

@@ -1,6 +1,7 @@
 //! What a model file may ask for. Generous: the largest model of the family (CLIP ViT-L) takes 1.2 GB.
 
 use crate::image::{Normalize, Preprocess, Resize};
+use crate::model::vit::VitConfig;
 use crate::{Error, Result};
 
 /// Bytes of all files of one model together, unpacked.
@@ -50,6 +51,23 @@ pub(crate) fn check_input(input: [usize; 2]) -> Result<()> {
         ))),
         None => Ok(()),
     }
+}
+
+/// Channels of a vision transformer's layers: sixteen times those of the largest published one.
+const VIT_CHANNELS: usize = 65_536;
+
+/// Refuses sizes of a vision transformer that do not fit together, or are beyond anything that could be in a file.
+pub(crate) fn check_vit(config: &VitConfig) -> Result<()> {
+    config.check()?;
+    check_input(config.input)?;
+    let &VitConfig { width, depth, hidden, projection, embedding, .. } = config;
+    if let Some(channels) = [width, hidden, projection, embedding].into_iter().find(|&size| size > VIT_CHANNELS) {
+        return Err(Error::limit(format!("a layer of {channels} channels; at most {VIT_CHANNELS} are read")));
+    }
+    if depth > TENSORS {
+        return Err(Error::limit(format!("{depth} blocks; at most {TENSORS} tensors are read")));
+    }
+    Ok(())
 }
 
 /// Refuses preprocessing that cannot be computed.

@@ -19,18 +19,33 @@ pub use info::{ModelInfo, PreprocessInfo, TensorInfo};
 pub use loader::ModelLoader;
 pub use model::{Model, SkippedTensor};
 
-use crate::image::Preprocess;
-use crate::model::lcnet_v2::LcNetV2Config;
+use crate::image::{Preprocess, Resize};
+use crate::model::vit::VitConfig;
 use crate::model::{ModelDescription, Network};
 
-/// Name of the published model.
+/// Name of the published model; those of its sisters begin with it.
 const PUBLISHED: &str = "PP-ShiTuV2_rec";
+/// How the names of the published vision transformers begin.
+const PUBLISHED_VIT: &str = "PP-ShiTuV2_rec_CLIP_vit";
+
+/// The published model of the description's kind.
+fn published(description: &ModelDescription) -> &str {
+    match description.network {
+        Network::LcNetV2(_) => PUBLISHED,
+        Network::Vit(_) => &description.name,
+    }
+}
 
 /// What a network is called and fed with where its file does not say.
-fn default_description(config: LcNetV2Config) -> ModelDescription {
-    let name = match config.scale {
-        1.0 => PUBLISHED.into(),
-        scale => format!("{PUBLISHED}_x{scale}"),
+fn default_description(network: Network) -> ModelDescription {
+    let name = match &network {
+        Network::LcNetV2(config) if config.scale == 1.0 => PUBLISHED.into(),
+        Network::LcNetV2(config) => format!("{PUBLISHED}_x{}", config.scale),
+        Network::Vit(config) if *config == VitConfig::base() => format!("{PUBLISHED_VIT}_base"),
+        Network::Vit(config) if *config == VitConfig::large() => format!("{PUBLISHED_VIT}_large"),
+        Network::Vit(config) => format!("{PUBLISHED_VIT}_{}x{}", config.depth, config.width),
     };
-    ModelDescription { name, network: Network::LcNetV2(config), preprocess: Preprocess::default() }
+    let [height, width] = network.input_size();
+    let preprocess = Preprocess { resize: Resize::Stretch { width, height }, ..Preprocess::default() };
+    ModelDescription { name, network, preprocess }
 }

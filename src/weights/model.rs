@@ -7,7 +7,7 @@ use std::path::Path;
 use super::loader::ModelLoader;
 use super::{Dtype, Tensors, safetensors};
 use crate::model::lcnet_v2::Form;
-use crate::model::{Calibration, ModelDescription, Network};
+use crate::model::{Calibration, ModelDescription};
 use crate::{Error, Result};
 
 /// A model read from files: its [description](ModelDescription), its tensors, and where they came from.
@@ -27,8 +27,8 @@ pub struct Model {
     pub form: Form,
     /// Columns of the classification head, where `tensors` hold one: see [`ModelLoader::with_head`].
     pub classes: Option<usize>,
-    /// The tensors of [`LcNetV2Config::parameters`](crate::model::lcnet_v2::LcNetV2Config::parameters) for `form` and
-    /// `classes`: those names, those shapes, that order, nothing else. Every value is finite.
+    /// The tensors of [`Network::parameters`](crate::model::Network::parameters) for `form` and `classes`: those names,
+    /// those shapes, that order, nothing else. Every value is finite.
     pub tensors: Tensors,
     /// How to compute in 8 bits, where that was measured: see [`Dtype::I8`].
     pub calibration: Option<Calibration>,
@@ -138,9 +138,8 @@ impl Model {
     /// # Errors
     /// [`Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the description asks for.
     pub fn new(description: ModelDescription, form: Form, classes: Option<usize>, tensors: &Tensors) -> Result<Model> {
-        let Network::LcNetV2(config) = &description.network;
         let mut ordered = Tensors::new();
-        for parameter in config.parameters(form, classes) {
+        for parameter in description.network.parameters(form, classes) {
             let tensor = tensors.expect(&parameter.name, &parameter.shape)?.clone();
             ordered.insert(parameter.name, tensor);
         }

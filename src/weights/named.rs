@@ -7,22 +7,61 @@ use super::identify;
 use super::model::{Origin, SkippedTensor};
 use super::{Tensor, Tensors};
 use crate::model::lcnet_v2::{Form, LcNetV2Config};
-use crate::model::{Parameter, Role};
+use crate::model::{Network, Parameter, Role};
 use crate::{Error, Result};
 
 const LAST_CONV: &str = "backbone.last_conv.weight";
-pub(super) const HEAD: &str = "head.fc.weight";
+const PATCH_EMBEDDING: &str = "backbone.patch_embed.proj.weight";
 
 /// What names and shapes tell about a network.
 pub(super) struct Identified {
-    pub config: LcNetV2Config,
+    pub network: Network,
     pub form: Form,
     /// Columns of the classification head, where there is one.
     pub classes: Option<usize>,
 }
 
+/// Name of a network's classification head.
+pub(super) fn head(network: &Network) -> &'static str {
+    match network {
+        Network::LcNetV2(_) => "head.fc.weight",
+        Network::Vit(_) => "head.weight",
+    }
+}
+
 /// Finds the network that these tensors belong to, or come nearest to: [`collect`] then names what differs.
-pub(super) fn identify(tensors: &HashMap<&str, &RawTensor>) -> Result<Identified> {
+///
+/// `described` is what the file itself says, where it does: of a vision transformer, weights do not tell all.
+pub(super) fn identify(tensors: &HashMap<&str, &RawTensor>, described: Option<&Network>) -> Result<Identified> {
+    let shape = |name: &str| tensors.get(name).map(|tensor| &tensor.shape[..]);
+    let (network, form) = match (shape(PATCH_EMBEDDING), described) {
+        (Some(_), Some(network @ Network::Vit(_))) => (network.clone(), Form::Deploy),
+        (Some(patches), _) => (vit(patches)?, Form::Deploy),
+        (None, _) => lcnet_v2(tensors)?,
+    };
+    let (head, embedding) = (head(&network), network.dimension());
+    let classes = match shape(head) {
+        None => None,
+        Some(&[rows, classes]) if rows == embedding && classes > 0 => Some(classes),
+        Some(other) => {
+            return Err(Error::model(format!(
+                "tensor `{head}` has shape {other:?}; expected [{embedding}, number of classes]"
+            )));
+        }
+    };
+    Ok(Identified { network, form, classes })
+}
+
+fn vit(patches: &[usize]) -> Result<Network> {
+    identify::vit(patches).map(Network::Vit).ok_or_else(|| {
+        Error::unsupported(format!(
+            "a vision transformer whose `{PATCH_EMBEDDING}` has shape {patches:?}; those of PP-ShiTuV2_rec_CLIP_vit_base, \
+             [768, 3, 16, 16], and _large, [1024, 3, 14, 14], are known"
+        ))
+    })
+}
+
+fn lcnet_v2(tensors: &HashMap<&str, &RawTensor>) -> Result<(Network, Form)> {
     let shape = |name: &str| tensors.get(name).map(|tensor| &tensor.shape[..]);
     let form = match tensors.keys().any(|name| name.contains(".dw_conv_list.")) {
         true => Form::Training,
@@ -36,25 +75,10 @@ pub(super) fn identify(tensors: &HashMap<&str, &RawTensor>) -> Result<Identified
     let config = identify::lcnet_v2(last_conv, mismatches).ok_or_else(|| {
         Error::model(format!("tensor `{LAST_CONV}` has shape {last_conv:?}; expected [embedding, channels, 1, 1]"))
     })?;
-    let classes = match shape(HEAD) {
-        None => None,
-        Some(&[embedding, classes]) if embedding == config.embedding && classes > 0 => Some(classes),
-        Some(other) => {
-            return Err(Error::model(format!(
-                "tensor `{HEAD}` has shape {other:?}; expected [{}, number of classes]",
-                config.embedding
-            )));
-        }
-    };
-    Ok(Identified { config, form, classes })
+    Ok((Network::LcNetV2(config), form))
 }
 
 fn not_of_the_family(tensors: &HashMap<&str, &RawTensor>) -> Error {
-    if tensors.contains_key("backbone.patch_embed.proj.weight") {
-        return Error::unsupported(
-            "these are the weights of a CLIP vision transformer (PP-ShiTuV2_rec_CLIP_vit_*), which is not supported yet",
-        );
-    }
     let some = tensors
         .keys()
         .min()
@@ -74,7 +98,7 @@ pub(super) fn collect(
     let mut tensors = Tensors::new();
     let classes = identified.classes.filter(|_| keep_head);
     let mut spares = 0;
-    for parameter in identified.config.parameters(identified.form, classes) {
+    for parameter in identified.network.parameters(identified.form, classes) {
         let name = &parameter.name;
         let Some(raw) = raw.get(name.as_str()) else {
             if identified.form == Form::Training && is_spare(name) {
@@ -100,14 +124,15 @@ pub(super) fn collect(
     }
     let mut left: Vec<_> = raw.iter().filter(|(name, _)| tensors.get(name).is_none()).collect();
     left.sort_by_key(|(name, _)| **name);
+    let head = head(&identified.network);
     for (name, raw) in left {
         origin.skipped.push(SkippedTensor {
             name: name.to_string(),
             shape: raw.shape.clone(),
             dtype: raw.element.name(),
-            reason: match *name {
-                HEAD => "classification head: needed for training only",
-                _ => "not part of the network",
+            reason: match *name == head {
+                true => "classification head: needed for training only",
+                false => "not part of the network",
             },
         });
     }

@@ -19,7 +19,8 @@ use super::model::{Format, Model, Origin};
 use super::named;
 use super::{Dtype, Tensor};
 use crate::image::{Normalize, Preprocess, Resize};
-use crate::model::lcnet_v2::{Form, LcNetV2Config, deploy_form};
+use crate::model::lcnet_v2::{Form, LcNetV2Config};
+use crate::model::vit::VitConfig;
 use crate::model::{Calibration, ModelDescription, Network, Role, quantization};
 use crate::{Error, Result};
 
@@ -43,7 +44,79 @@ struct Description {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum NetworkEntry {
-    LcnetV2 { scale: f64, input: [usize; 2], embedding: usize },
+    LcnetV2 {
+        scale: f64,
+        input: [usize; 2],
+        embedding: usize,
+    },
+    Vit {
+        input: [usize; 2],
+        patch: usize,
+        width: usize,
+        depth: usize,
+        heads: usize,
+        hidden: usize,
+        projection: usize,
+        average_class_token: bool,
+        embedding: usize,
+    },
+}
+
+impl NetworkEntry {
+    fn of(network: &Network) -> Self {
+        match network {
+            Network::LcNetV2(LcNetV2Config { scale, input, embedding }) => {
+                NetworkEntry::LcnetV2 { scale: *scale, input: *input, embedding: *embedding }
+            }
+            &Network::Vit(VitConfig {
+                input,
+                patch,
+                width,
+                depth,
+                heads,
+                hidden,
+                projection,
+                average_class_token,
+                embedding,
+            }) => NetworkEntry::Vit {
+                input,
+                patch,
+                width,
+                depth,
+                heads,
+                hidden,
+                projection,
+                average_class_token,
+                embedding,
+            },
+        }
+    }
+
+    /// The network, its sizes checked: `parameters` can be asked for and are not many.
+    fn network(&self) -> Result<Network> {
+        match *self {
+            NetworkEntry::LcnetV2 { scale, input, embedding } => {
+                limits::check_input(input)?;
+                Ok(Network::LcNetV2(LcNetV2Config { scale, input, embedding }))
+            }
+            NetworkEntry::Vit {
+                input,
+                patch,
+                width,
+                depth,
+                heads,
+                hidden,
+                projection,
+                average_class_token,
+                embedding,
+            } => {
+                let config =
+                    VitConfig { input, patch, width, depth, heads, hidden, projection, average_class_token, embedding };
+                limits::check_vit(&config)?;
+                Ok(Network::Vit(config))
+            }
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,12 +143,11 @@ enum ResizeEntry {
 
 impl Description {
     fn of(model: &Model) -> Self {
-        let Network::LcNetV2(config) = &model.description.network;
         let Preprocess { resize, normalize } = &model.description.preprocess;
         Description {
             version: VERSION,
             name: model.description.name.clone(),
-            network: NetworkEntry::LcnetV2 { scale: config.scale, input: config.input, embedding: config.embedding },
+            network: NetworkEntry::of(&model.description.network),
             form: match model.form {
                 Form::Training => FormEntry::Training,
                 Form::Deploy => FormEntry::Deploy,
@@ -137,16 +209,21 @@ pub(super) fn read(bytes: &[u8], keep_head: bool) -> Result<Model> {
     }
     let calibration = if input_scales.is_empty() { None } else { Some(Calibration::new(input_scales)?) };
     let by_name: HashMap<&str, &RawTensor> = raw.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    let identified = named::identify(&by_name)?;
+    let in_metadata = |error: Error| error.context(format!("metadata `{KEY}`"));
+    let described = match metadata.metadata().as_ref().and_then(|entries| entries.get(KEY)) {
+        Some(json) => Some(described(json).map_err(in_metadata)?),
+        None => None,
+    };
+    let identified = named::identify(&by_name, described.as_ref().map(|(_, network)| network))?;
     let mut origin = Origin::new(Format::Safetensors);
-    let description = match metadata.metadata().as_ref().and_then(|entries| entries.get(KEY)) {
-        Some(json) => check(json, &identified).map_err(|error| error.context(format!("metadata `{KEY}`")))?,
+    let description = match described {
+        Some((description, network)) => check(description, network, &identified).map_err(in_metadata)?,
         None => {
             origin.notes.push(format!(
                 "the file has no metadata `{KEY}`: the network was told from the names and shapes of its tensors, \
                  name and preprocessing are those of PP-ShiTuV2_rec"
             ));
-            super::default_description(identified.config.clone())
+            super::default_description(identified.network.clone())
         }
     };
     let tensors = named::collect(&by_name, &identified, keep_head, &mut origin)?;
@@ -256,8 +333,8 @@ fn element(name: &str, dtype: safetensors::Dtype) -> Result<Element> {
     })
 }
 
-/// The description in the metadata, as far as the tensors bear it out.
-fn check(json: &str, identified: &named::Identified) -> Result<ModelDescription> {
+/// The description in the metadata, and its network.
+fn described(json: &str) -> Result<(Description, Network)> {
     let header: serde_json::Value = serde_json::from_str(json).map_err(|error| Error::model(error.to_string()))?;
     match header.get("version").and_then(|version| version.as_u64()) {
         Some(version) if version == u64::from(VERSION) => {}
@@ -270,17 +347,28 @@ fn check(json: &str, identified: &named::Identified) -> Result<ModelDescription>
     }
     let description: Description = serde_json::from_value(header).map_err(|error| Error::model(error.to_string()))?;
     limits::check_name(&description.name)?;
-    let NetworkEntry::LcnetV2 { scale, input, embedding } = description.network;
-    // The scale stands for the widths, which the shapes have told already. Bounded before it is computed with.
-    let told = &identified.config;
-    let sizes_agree = (0.001..=100.0).contains(&scale)
-        && embedding == told.embedding
-        && LcNetV2Config { scale, ..told.clone() }.blocks() == told.blocks();
-    if !sizes_agree {
-        return Err(Error::model(format!(
-            "a network of scale {scale} and embedding {embedding} is described; the tensors have scale {} and embedding {}",
-            told.scale, told.embedding
-        )));
+    let network = description.network.network()?;
+    Ok((description, network))
+}
+
+/// What is described, as far as the tensors bear it out.
+fn check(description: Description, network: Network, identified: &named::Identified) -> Result<ModelDescription> {
+    match (&network, &identified.network) {
+        (&Network::LcNetV2(LcNetV2Config { scale, embedding, .. }), Network::LcNetV2(told)) => {
+            // The scale stands for the widths, which the shapes have told already. Bounded before it is computed with.
+            let sizes_agree = (0.001..=100.0).contains(&scale)
+                && embedding == told.embedding
+                && LcNetV2Config { scale, ..told.clone() }.blocks() == told.blocks();
+            if !sizes_agree {
+                return Err(Error::model(format!(
+                    "a network of scale {scale} and embedding {embedding} is described; the tensors have scale {} and \
+                     embedding {}",
+                    told.scale, told.embedding
+                )));
+            }
+        }
+        (described, told) if described == told => {}
+        _ => return Err(Error::model("the network described is of another kind than the tensors")),
     }
     let form = match description.form {
         FormEntry::Training => Form::Training,
@@ -309,12 +397,7 @@ fn check(json: &str, identified: &named::Identified) -> Result<ModelDescription>
         normalize: Normalize { scale: pixel_scale, mean, std },
     };
     limits::check_preprocess(&preprocess)?;
-    limits::check_input(input)?;
-    Ok(ModelDescription {
-        name: description.name,
-        network: Network::LcNetV2(LcNetV2Config { scale, input, embedding }),
-        preprocess,
-    })
+    Ok(ModelDescription { name: description.name, network, preprocess })
 }
 
 /// One tensor on its way into a file.
@@ -384,6 +467,12 @@ fn half<'a>((name, tensor): (&str, &'a Tensor)) -> Result<(String, Written<'a>)>
 
 /// A file of type i8: the fused form, which is the one that runs, without a classification head.
 fn write_quantized(model: &Model) -> Result<Vec<u8>> {
+    if let Network::Vit(_) = model.description.network {
+        return Err(Error::usage(format!(
+            "{} is a vision transformer, for which there is no i8: its layers' inputs may be negative; write f16",
+            model.description.name
+        )));
+    }
     let calibration = model.calibration.as_ref().ok_or_else(|| {
         Error::usage(format!(
             "{} has not been calibrated, which a file of type i8 needs: `image-feature model convert` does so with \
@@ -391,10 +480,10 @@ fn write_quantized(model: &Model) -> Result<Vec<u8>> {
             model.description.name
         ))
     })?;
-    let Network::LcNetV2(config) = &model.description.network;
-    let tensors = deploy_form(config, model.form, &model.tensors)?;
+    let network = &model.description.network;
+    let tensors = network.deploy_form(model.form, &model.tensors)?;
     let mut written = Vec::new();
-    for parameter in config.parameters(Form::Deploy, None) {
+    for parameter in network.parameters(Form::Deploy, None) {
         let name = parameter.name;
         let tensor = tensors.expect(&name, &parameter.shape)?;
         match (parameter.role, &tensor.shape[..]) {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use image_feature::model::lcnet_v2::{Form, LcNetV2Config};
+use image_feature::model::vit::VitConfig;
 use image_feature::model::{ModelDescription, Network, Parameter, Role};
 use image_feature::weights::{Tensor, Tensors};
-use image_feature::{Model, Preprocess, Resize};
+use image_feature::{DecodeLimits, Model, Preprocess, Resize, decode};
 
 /// A path below the shared folder beside the checkout; `None`, saying so, where it is absent.
 pub fn shared(path: &str) -> Option<PathBuf> {
@@ -72,6 +73,52 @@ pub fn formula_tensors(config: &LcNetV2Config, form: Form, classes: Option<usize
         tensors.insert(parameter.name, tensor);
     }
     tensors
+}
+
+/// All parameters of a vision transformer by that formula.
+pub fn formula_vit(config: &VitConfig) -> Tensors {
+    let mut tensors = Tensors::new();
+    for parameter in config.parameters(None) {
+        let tensor = formula_tensor(&parameter);
+        tensors.insert(parameter.name, tensor);
+    }
+    tensors
+}
+
+/// A model of a vision transformer by that formula.
+pub fn vit_model(config: &VitConfig) -> Model {
+    let [height, width] = config.input;
+    let description = ModelDescription {
+        name: "drawn".into(),
+        network: Network::Vit(config.clone()),
+        preprocess: Preprocess { resize: Resize::Stretch { width, height }, ..Preprocess::default() },
+    };
+    Model::new(description, Form::Deploy, None, &formula_vit(config)).unwrap()
+}
+
+/// The golden photos, by name, as the network takes them.
+pub fn golden_inputs(description: &ModelDescription) -> Vec<(String, Vec<f32>)> {
+    let entries = std::fs::read_dir(shared("golden/features/inputs").unwrap()).unwrap();
+    let input = |path: PathBuf| {
+        let image = decode(&std::fs::read(&path).unwrap(), &DecodeLimits::default()).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        (name, description.network_input(&image).unwrap())
+    };
+    entries.map(|entry| input(entry.unwrap().path())).collect()
+}
+
+/// Each feature, made as long as 1.
+pub fn normalized(features: &[f32], dimension: usize) -> Vec<Vec<f32>> {
+    let normalize = |feature: &[f32]| {
+        let length = feature.iter().map(|value| value * value).sum::<f32>().sqrt();
+        feature.iter().map(|value| value / length).collect()
+    };
+    features.chunks_exact(dimension).map(normalize).collect()
+}
+
+/// Values as preprocessed pixels have them.
+pub fn pixels(len: usize) -> Vec<f32> {
+    (0..len).map(|index| (index * 7919 % 251) as f32 / 60.0 - 2.0).collect()
 }
 
 /// A network of 32 x 32 pixels, a quarter as wide as the real one: it runs in milliseconds.

@@ -1,6 +1,7 @@
 //! The golden weights: splitmix64 of the FNV-1a hash of the tensor's name and the index, scaled to a range by its kind.
 
 use image_feature::model::lcnet_v2::{Form, LcNetV2Config};
+use image_feature::model::vit::VitConfig;
 use image_feature::weights::{Tensor, Tensors};
 
 /// The value of each element of a tensor.
@@ -26,10 +27,12 @@ fn bounds(name: &str, shape: &[usize]) -> (f64, f64) {
         (0.5, 1.8)
     } else if name.ends_with("._mean") {
         symmetric(0.5)
-    } else if name.ends_with("bn.weight") {
+    } else if ["bn", "norm1", "norm2", ".norm", "ln_pre"].iter().any(|norm| name.ends_with(&format!("{norm}.weight"))) {
         (0.7, 1.3)
     } else if name.ends_with(".bias") {
         symmetric(0.17)
+    } else if ["backbone.pos_embed", "backbone.cls_token"].contains(&name) {
+        symmetric(0.05)
     } else {
         match *shape {
             [_, input, height, width] => symmetric((6.0 / (input * height * width) as f64).sqrt()),
@@ -43,6 +46,16 @@ fn bounds(name: &str, shape: &[usize]) -> (f64, f64) {
 pub fn training(config: &LcNetV2Config, classes: Option<usize>) -> Tensors {
     let mut tensors = Tensors::new();
     for parameter in config.parameters(Form::Training, classes) {
+        let tensor = tensor(&parameter.name, &parameter.shape);
+        tensors.insert(parameter.name, tensor);
+    }
+    tensors
+}
+
+/// All tensors of a vision transformer.
+pub fn vit(config: &VitConfig, classes: Option<usize>) -> Tensors {
+    let mut tensors = Tensors::new();
+    for parameter in config.parameters(classes) {
         let tensor = tensor(&parameter.name, &parameter.shape);
         tensors.insert(parameter.name, tensor);
     }

@@ -2,10 +2,10 @@
 
 use image_feature::model::Network;
 use image_feature::model::lcnet_v2::{Form, LcNetV2Config};
-use image_feature::{ErrorKind, Model, ModelLoader, Resize};
+use image_feature::{Model, ModelLoader, Resize};
 
 use super::formula;
-use super::support::{expect_error, golden, golden_bytes, pir, report};
+use super::support::{golden, golden_bytes, pir, report};
 
 #[test]
 fn parameters_are_those_of_paddle() {
@@ -100,22 +100,6 @@ fn info_tells_what_a_model_is() {
     assert_eq!(model.description.preprocess.resize, Resize::Stretch { width: 224, height: 224 });
     let json = serde_json::to_value(model.info()).unwrap();
     assert_eq!(json["tensors"][0]["name"], "backbone.stem.0.conv.weight");
-}
-
-#[test]
-fn clip_is_named_and_refused() {
-    let cases = [
-        ("PP-ShiTuV2_rec_CLIP_vit_base_infer_pir_graph_only", "12 layers (PP-ShiTuV2_rec_CLIP_vit_base)"),
-        (
-            "PP-ShiTuV2_rec_CLIP_vit_base_infer_pir_graph_only/inference.pdmodel",
-            "12 layers (PP-ShiTuV2_rec_CLIP_vit_base)",
-        ),
-        ("PP-ShiTuV2_rec_CLIP_vit_large_infer_pir_graph_only", "24 layers (PP-ShiTuV2_rec_CLIP_vit_large)"),
-    ];
-    report(cases.into_iter().map(|(name, text)| {
-        let path = golden(name)?;
-        expect_error(name, Model::open(&path), ErrorKind::Unsupported, &[text, "not supported yet"])
-    }));
 }
 
 #[test]

@@ -14,3 +14,4 @@ mod quantized;
 mod safetensors_files;
 mod small;
 mod support;
+mod transformers;

@@ -157,7 +157,7 @@ fn damaged_files_are_refused() {
             &["a network of scale"],
         ),
         ("embedding", describe(&|d| d["network"]["embedding"] = json!(9)), ErrorKind::Model, &["embedding 9"]),
-        ("network", describe(&|d| d["network"]["type"] = json!("vit")), ErrorKind::Model, &["`vit`"]),
+        ("network", describe(&|d| d["network"]["type"] = json!("resnet")), ErrorKind::Model, &["`resnet`"]),
         ("form", describe(&|d| d["form"] = json!("deploy")), ErrorKind::Model, &["the deploy form is described"]),
         ("classes", describe(&|d| d["classes"] = json!(4)), ErrorKind::Model, &["a head of 4 classes", "3"]),
         ("input", describe(&|d| d["network"]["input"] = json!([0, 224])), ErrorKind::Unsupported, &["0 pixels"]),

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::cli::official::OFFICIAL_MODELS;
 use crate::cli::terminal::Stdout;
 
-/// List PaddleX's official models: which run here, where their archives are, which PaddleX has downloaded
+/// List PaddleX's official models: where their archives are, and which PaddleX has downloaded
 #[derive(clap::Args)]
 pub struct ListArgs {
     /// Print a JSON array
@@ -21,7 +21,6 @@ pub fn run(args: ListArgs) -> Result<()> {
                 "name": model.name,
                 "network": model.network,
                 "dimension": model.dimension,
-                "supported": model.supported,
                 "archive": model.url(),
                 "cached": model.cached().map(|folder| folder.to_string_lossy().into_owned()),
             })
@@ -34,11 +33,10 @@ pub fn run(args: ListArgs) -> Result<()> {
                 None => "no".into(),
             };
             format!(
-                "{}\n  network    {}\n  dimension  {}\n  supported  {}\n  archive    {}\n  in PaddleX's cache  {cached}",
+                "{}\n  network    {}\n  dimension  {}\n  archive    {}\n  in PaddleX's cache  {cached}",
                 model.name,
                 model.network,
                 model.dimension,
-                if model.supported { "yes" } else { "not yet" },
                 model.url(),
             )
         });

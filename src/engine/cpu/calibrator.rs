@@ -50,7 +50,7 @@ impl Calibrator {
     /// observe.
     pub fn new(plan: &Plan) -> Result<Self> {
         let kernels = Kernels::available().swap_remove(0);
-        let program = Program::unjoined(plan, &kernels)?;
+        let program = Program::unjoined(plan.clone(), &kernels)?;
         let task_of = |name: &str| program.tasks.iter().position(|task| task.name == name);
         let mut layers = Vec::new();
         for step in plan.quantizable().map(|index| &plan.steps[index]) {

@@ -117,8 +117,8 @@ impl Executor {
         };
         let (input, dimension) = (plan.shape(plan.input()).len(), plan.shape(plan.output()).len());
         let (body, head) = plan.split_head();
-        let body = Program::new(&body, &kernels, 1)?;
-        let head = head.map(|head| Program::new(&head, &kernels, HEADS)).transpose()?;
+        let body = Program::new(body, &kernels, 1)?;
+        let head = head.map(|head| Program::new(head, &kernels, HEADS)).transpose()?;
         Ok(Executor { body, head, input, dimension, kernels, team: Team::new(threads), memory: Mutex::default() })
     }
 

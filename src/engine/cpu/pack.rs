@@ -38,16 +38,24 @@ pub(super) fn vector(values: &[f32]) -> Vec<f32> {
 /// Where the last panel is not filled it is as narrow as its lanes.
 pub(super) fn panels(weights: &[f32], inner: usize, width: usize) -> Vec<f32> {
     let columns = weights.len() / inner;
-    let all = padded(columns);
-    let mut packed = vec![0.0; all * inner];
-    let mut start = 0;
-    while start < all {
-        let width = if all - start >= width { width } else { CHANNELS };
-        let panel = &mut packed[start * inner..][..width * inner];
+    let mut packed = vec![0.0; padded(columns) * inner];
+    panels_into(&mut packed, weights, inner, [columns, inner], width);
+    packed
+}
+
+/// [`panels`] of weights whose columns are `stride` apart. What pads `packed` stays as it is.
+pub(super) fn panels_into(
+    packed: &mut [f32],
+    weights: &[f32],
+    stride: usize,
+    [columns, inner]: [usize; 2],
+    width: usize,
+) {
+    for (start, width, panel) in panels_of(packed, [columns, inner], width) {
         let mut column = start;
         let end = columns.min(start + width);
         while column + TOGETHER <= end {
-            let [a, b, c, d]: [&[f32]; TOGETHER] = from_fn(|next| &weights[(column + next) * inner..][..inner]);
+            let [a, b, c, d]: [&[f32]; TOGETHER] = from_fn(|next| &weights[(column + next) * stride..][..inner]);
             let sources = a.iter().zip(b).zip(c.iter().zip(d));
             for (row, ((&a, &b), (&c, &d))) in panel.chunks_exact_mut(width).zip(sources) {
                 row[column - start..][..TOGETHER].copy_from_slice(&[a, b, c, d]);
@@ -55,13 +63,48 @@ pub(super) fn panels(weights: &[f32], inner: usize, width: usize) -> Vec<f32> {
             column += TOGETHER;
         }
         for column in column..end {
-            for (row, &value) in panel.chunks_exact_mut(width).zip(&weights[column * inner..][..inner]) {
+            for (row, &value) in panel.chunks_exact_mut(width).zip(&weights[column * stride..][..inner]) {
                 row[column - start] = value;
             }
         }
-        start += width;
     }
-    packed
+}
+
+/// [`panels_into`] of weights `[inner, columns]`, whose rows are `stride` apart.
+pub(super) fn row_panels_into(
+    packed: &mut [f32],
+    weights: &[f32],
+    stride: usize,
+    [columns, inner]: [usize; 2],
+    width: usize,
+) {
+    for (start, width, panel) in panels_of(packed, [columns, inner], width) {
+        let count = width.min(columns - start);
+        for (k, row) in panel.chunks_exact_mut(width).enumerate() {
+            row[..count].copy_from_slice(&weights[k * stride + start..][..count]);
+        }
+    }
+}
+
+/// The panels of packed weights that hold any, each with its first column and its width.
+fn panels_of(
+    packed: &mut [f32],
+    [columns, inner]: [usize; 2],
+    width: usize,
+) -> impl Iterator<Item = (usize, usize, &mut [f32])> {
+    let (mut start, all) = (0, padded(columns));
+    let mut rest = packed;
+    std::iter::from_fn(move || {
+        let first = start;
+        if first >= columns {
+            return None;
+        }
+        let width = if all - first >= width { width } else { CHANNELS };
+        let (panel, behind) = std::mem::take(&mut rest).split_at_mut(width * inner);
+        rest = behind;
+        start += width;
+        Some((first, width, panel))
+    })
 }
 
 /// 8-bit weights `[columns, inner]` as panels of `width` columns, each `[inner / 4, width, 4]`: the four weights of a column

@@ -1,13 +1,15 @@
 //! A plan made ready for the CPU: steps joined where that saves a pass over memory, weights packed, memory laid out.
 
-use super::kernels::Kernels;
+use super::kernels::{self, Kernels};
 use super::memory::Place;
 use super::pack;
 use super::tasks::{
-    Convolve, Depth, DepthwiseLayer, Gate, Mean, PackedWeights, Planes, Point, PointwiseLayer, Quantize, Scale,
-    Separable, Task,
+    Attention, Convolve, Depth, DepthwiseLayer, Gate, Mean, Normalize, PackedWeights, Patches, Planes, Point,
+    PointwiseLayer, Quantize, Scale, Separable, Task,
 };
-use crate::engine::plan::{Lifetime, Operation, Plan, QuantizedWeights, Shape, Step, ValueId, Weights, arena};
+use crate::engine::plan::{
+    Activation, Affine, Lifetime, Operation, Plan, QuantizedWeights, Shape, Step, ValueId, Weights, arena,
+};
 use crate::{Error, Result};
 
 /// Weights of a 1x1 convolution, in bytes, up to which it is joined with the depthwise convolution before it: each band
@@ -42,8 +44,8 @@ impl Program {
     ///
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a step has a size for which there is no kernel.
-    pub fn new(plan: &Plan, kernels: &Kernels, images: usize) -> Result<Self> {
-        let joined = (0..plan.steps.len()).map(|index| joined(plan, index)).collect();
+    pub fn new(plan: Plan, kernels: &Kernels, images: usize) -> Result<Self> {
+        let joined = (0..plan.steps.len()).map(|index| joined(&plan, index)).collect();
         Self::lower(plan, kernels, images, joined)
     }
 
@@ -51,17 +53,21 @@ impl Program {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn unjoined(plan: &Plan, kernels: &Kernels) -> Result<Self> {
-        Self::lower(plan, kernels, 1, vec![false; plan.steps.len()])
+    pub fn unjoined(plan: Plan, kernels: &Kernels) -> Result<Self> {
+        let joined = vec![false; plan.steps.len()];
+        Self::lower(plan, kernels, 1, joined)
     }
 
-    fn lower(plan: &Plan, kernels: &Kernels, images: usize, joined: Vec<bool>) -> Result<Self> {
-        let layout = Layout::new(plan, images, joined);
-        let mut lowering = Lowering { plan, kernels, layout: &layout, tasks: Vec::new() };
+    fn lower(mut plan: Plan, kernels: &Kernels, images: usize, joined: Vec<bool>) -> Result<Self> {
+        let layout = Layout::new(&plan, images, joined);
+        let mut tasks = Vec::new();
         for index in 0..plan.steps.len() {
+            let mut lowering = Lowering { plan: &plan, kernels, layout: &layout, tasks };
             lowering.step(index)?;
+            tasks = lowering.tasks;
+            // packed now; all of them at once would need the memory twice
+            plan.steps[index].release_weights();
         }
-        let tasks = lowering.tasks;
         Ok(Program {
             scratch: tasks.iter().map(|named| named.task.scratch()).max().unwrap_or(0),
             tasks,
@@ -151,8 +157,13 @@ impl Layout {
         let mut sizes: Vec<usize> = places.iter().map(|place| images * place.image()).collect();
         let mut lifetimes: Vec<Lifetime> = plan.lifetimes();
         let input = plan.input();
-        if matches!(plan.steps[0].operation, Operation::Convolution { .. }) {
-            sizes[input.0] = images * planes(plan, &places[input.0]).plane() * plan.shape(input).channels;
+        match plan.steps[0].operation {
+            Operation::Convolution { .. } => {
+                sizes[input.0] = images * planes(plan, &places[input.0]).plane() * plan.shape(input).channels;
+            }
+            // read from where the caller has it
+            Operation::Patches { .. } => sizes[input.0] = 0,
+            _ => {}
         }
         let mut sums = vec![0; plan.values.len()];
         for (index, step) in plan.steps.iter().enumerate() {
@@ -210,7 +221,7 @@ impl Lowering<'_> {
                 let task = Separable {
                     depthwise: self.depthwise(step)?,
                     between: self.place(step.output),
-                    pointwise: self.pointwise(next),
+                    pointwise: self.pointwise(next)?,
                 };
                 let name = format!("{} + {}", step.name, next.name.rsplit('.').next().unwrap_or_default());
                 self.push(task, name, macs + self.plan.step_macs(next));
@@ -237,12 +248,34 @@ impl Lowering<'_> {
                 if input.margin > 0 {
                     return Err(unsupported(step, "a 1x1 convolution of a map that a depthwise convolution reads too"));
                 }
-                let task = Point { layer: self.pointwise(step), input, tile };
+                let task = Point { layer: self.pointwise(step)?, input, tile };
                 self.push(task, step.name.clone(), macs);
             }
             Operation::Gate { .. } => self.gate(step, macs),
-            Operation::Mean => {
-                let task = Mean { input: self.place(step.input), output: self.place(step.output) };
+            &Operation::Mean { skip } => {
+                let input = self.place(step.input);
+                if skip >= input.width {
+                    return Err(unsupported(step, "a mean that leaves out a whole row"));
+                }
+                self.push(Mean { input, skip, output: self.place(step.output) }, step.name.clone(), macs);
+            }
+            Operation::Patches { side, weights, added } => {
+                let task = self.patches(step, *side, weights, added)?;
+                self.push(task, step.name.clone(), macs);
+            }
+            Operation::Normalize { epsilon, affine } => {
+                let padded = |Affine { scale, shift }: &Affine| [pack::vector(scale), pack::vector(shift)];
+                let task = Normalize {
+                    input: self.place(step.input),
+                    output: self.without_margin(step)?,
+                    channels: self.plan.shape(step.input).channels,
+                    epsilon: *epsilon,
+                    affine: affine.as_ref().map(padded),
+                };
+                self.push(task, step.name.clone(), macs);
+            }
+            &Operation::Attention { heads } => {
+                let task = self.attention(step, heads)?;
                 self.push(task, step.name.clone(), macs);
             }
         }
@@ -271,7 +304,7 @@ impl Lowering<'_> {
             taps,
             bias: pack::vector(bias),
             output: self.place(step.output),
-            activation: *activation,
+            activation: simple(step, *activation)?,
         };
         self.push(planes, "input".into(), 0);
         self.push(task, step.name.clone(), macs);
@@ -291,18 +324,30 @@ impl Lowering<'_> {
             stride: *stride,
             weights: pack::taps(weights, side * side),
             bias: pack::vector(bias),
-            activation: *activation,
+            activation: simple(step, *activation)?,
             byte_factors: byte_scales(self.plan, step.output).map(byte_factors),
         })
     }
 
     /// The layer of a step that is a 1x1 convolution.
-    fn pointwise(&self, step: &Step) -> PointwiseLayer {
+    ///
+    /// # Errors
+    /// Where a GELU is followed by anything but whole rows of values.
+    fn pointwise(&self, step: &Step) -> Result<PointwiseLayer> {
         let Operation::Pointwise { weights, bias, activation, residual, .. } = &step.operation else {
             unreachable!("only called for 1x1 convolutions")
         };
         let inner = self.plan.shape(step.input).channels;
-        PointwiseLayer {
+        let output = self.place(step.output);
+        let byte_factors = byte_scales(self.plan, step.output).map(byte_factors);
+        let gelu = *activation == Activation::Gelu;
+        if gelu && (residual.is_some() || byte_factors.is_some() || output.margin > 0) {
+            return Err(unsupported(
+                step,
+                "a 1x1 convolution with GELU whose output is added to, has a margin or is bytes",
+            ));
+        }
+        Ok(PointwiseLayer {
             inner,
             weights: match weights {
                 Weights::F32(weights) => PackedWeights::F32(pack::panels(weights, inner, self.kernels.panel)),
@@ -312,11 +357,69 @@ impl Lowering<'_> {
                 },
             },
             bias: pack::vector(bias),
-            output: self.place(step.output),
-            byte_factors: byte_scales(self.plan, step.output).map(byte_factors),
+            output,
+            byte_factors,
             residual: residual.map(|residual| self.place(residual)),
-            activation: *activation,
+            activation: if gelu { kernels::Activation::None } else { simple(step, *activation)? },
+            gelu,
+        })
+    }
+
+    /// Where a step's output lies, which no convolution may read.
+    fn without_margin(&self, step: &Step) -> Result<Place> {
+        match self.place(step.output) {
+            place if place.margin == 0 => Ok(place),
+            _ => Err(unsupported(step, "a layer whose output a convolution reads")),
         }
+    }
+
+    fn patches(&self, step: &Step, side: usize, weights: &[f32], added: &[f32]) -> Result<Patches> {
+        if step.input != self.plan.input() {
+            return Err(unsupported(step, "a cut into patches that is not the first layer"));
+        }
+        let Shape { height, width, channels } = self.plan.shape(step.input);
+        let output = self.plan.shape(step.output);
+        let fits = side > 0
+            && [height, width].iter().all(|size| size.is_multiple_of(side))
+            && (output.height, output.width) == (1, 1 + height * width / (side * side))
+            && weights.len() == output.channels * channels * side * side
+            && added.len() == output.len();
+        if !fits {
+            return Err(unsupported(step, "a cut into patches whose sizes do not fit together"));
+        }
+        let inner = channels * side * side;
+        Ok(Patches {
+            planes: [height, width],
+            channels,
+            side,
+            weights: pack::panels(weights, inner, self.kernels.panel),
+            bias: vec![0.0; pack::padded(output.channels)],
+            added: added.chunks_exact(output.channels).flat_map(pack::vector).collect(),
+            output: self.without_margin(step)?,
+            tile: self.kernels.tile_rows,
+        })
+    }
+
+    fn attention(&self, step: &Step, heads: usize) -> Result<Attention> {
+        let (input, output) = (self.plan.shape(step.input), self.plan.shape(step.output));
+        let fits = heads > 0
+            && output.channels.is_multiple_of(heads)
+            && input == Shape { channels: 3 * output.channels, ..output }
+            && input.height == 1;
+        if !fits {
+            return Err(unsupported(step, &format!("attention of {heads} heads from {input} to {output}")));
+        }
+        let channels = output.channels / heads;
+        Ok(Attention {
+            heads,
+            channels,
+            input: self.place(step.input),
+            output: self.without_margin(step)?,
+            tile: self.kernels.tile_rows,
+            panel: self.kernels.panel,
+            mask: Attention::mask(input.width),
+            zeros: vec![0.0; pack::padded(channels)],
+        })
     }
 
     /// What changes a step's input in place must not take it from others.
@@ -361,6 +464,15 @@ impl Lowering<'_> {
             output: self.place(step.output),
         };
         self.push(task, step.name.clone(), macs);
+    }
+}
+
+/// An activation that kernels take along.
+fn simple(step: &Step, activation: Activation) -> Result<kernels::Activation> {
+    match activation {
+        Activation::None => Ok(kernels::Activation::None),
+        Activation::Relu => Ok(kernels::Activation::Relu),
+        Activation::Gelu => Err(unsupported(step, "a convolution with GELU")),
     }
 }
 

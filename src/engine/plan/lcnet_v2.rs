@@ -1,16 +1,13 @@
 //! PPLCNetV2_base_ShiTu with its BNNeck as steps.
 
-use super::{Activation, Operation, Plan, Shape, Value, ValueId, Weights};
+use super::{Activation, Operation, Plan, Shape, ValueId, Weights};
 use crate::Result;
 use crate::model::lcnet_v2::{BlockConfig, DROPOUT, LcNetV2Config, NormFactors, fold_norm};
 use crate::tensors::Tensors;
 
 /// `tensors` are of the deploy form.
 pub(super) fn compile(name: &str, config: &LcNetV2Config, tensors: &Tensors) -> Result<Plan> {
-    let [height, width] = config.input;
-    let input = Value { name: "input".into(), shape: Shape { height, width, channels: 3 } };
-    let plan = Plan { name: name.into(), values: vec![input], steps: Vec::new() };
-    let mut builder = Builder { plan, tensors };
+    let mut builder = Builder { plan: Plan::of_images(name, config.input), tensors };
     let mut x = builder.stem(config)?;
     for block in config.blocks() {
         x = builder.block(&block, x)?;
@@ -108,7 +105,7 @@ impl Builder<'_> {
     fn head(&mut self, config: &LcNetV2Config, input: ValueId) -> Result<()> {
         let (inner, channels) = (config.last_channels(), config.embedding);
         let pooled = Shape { height: 1, width: 1, channels: inner };
-        let pooled = self.plan.push("backbone.avg_pool".into(), Operation::Mean, input, pooled);
+        let pooled = self.plan.push("backbone.avg_pool".into(), Operation::Mean { skip: 0 }, input, pooled);
 
         let (mut weights, mut bias) = self.conv("backbone.last_conv", &[channels, inner, 1, 1])?;
         let NormFactors { factor, shift } = NormFactors::read("neck.feat_bn", channels, self.tensors)?;

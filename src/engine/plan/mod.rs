@@ -3,9 +3,10 @@
 pub(super) mod arena;
 mod lcnet_v2;
 mod table;
+mod vit;
 
 use crate::Result;
-use crate::model::lcnet_v2::{Form, deploy_form};
+use crate::model::lcnet_v2::Form;
 use crate::model::{ModelDescription, Network};
 use crate::tensors::Tensors;
 
@@ -30,7 +31,7 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
-/// A map of pixels. Vectors are maps of one pixel.
+/// A map of pixels. Vectors are maps of one pixel, and a transformer's tokens are a map of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
     /// The name of the step that makes it.
@@ -79,6 +80,8 @@ pub enum Activation {
     None,
     /// Negative values become 0.
     Relu,
+    /// `x / 2 * (1 + erf(x / sqrt(2)))`.
+    Gelu,
 }
 
 /// Weights of a matrix product, `[out, in]`.
@@ -138,11 +141,29 @@ pub enum Operation {
         /// What is added after the activation.
         residual: Option<ValueId>,
     },
+    /// An image's patches as tokens, row after row, behind a class token: each patch, `[in, side, side]`, through a layer
+    /// without bias, plus what `added` holds for the token, which for the class token is all there is.
+    ///
+    /// Weights `[out, in, side, side]`; `added` is `[tokens, out]`.
+    Patches { side: usize, weights: Vec<f32>, added: Vec<f32> },
+    /// LayerNorm: each pixel's channels less their mean and divided by the square root of their variance plus `epsilon`;
+    /// then, where there is `affine`, scaled and shifted channel by channel.
+    Normalize { epsilon: f32, affine: Option<Affine> },
+    /// Attention of each pixel to all: the input's channels are queries, keys and values, one behind the other and each of
+    /// all heads. Of each head's values the means, weighted by the softmax of the query's products with the keys.
+    Attention { heads: usize },
     /// A squeeze-and-excitation's factors: the mean over the pixels through two layers, with ReLU between them and a
     /// sigmoid at the end. Weights `[hidden, in]` and `[in, hidden]`.
     Gate { reduce: Vec<f32>, reduce_bias: Vec<f32>, expand: Vec<f32>, expand_bias: Vec<f32> },
-    /// The mean over the pixels.
-    Mean,
+    /// The mean over the pixels, but for the first `skip` of the first row.
+    Mean { skip: usize },
+}
+
+/// A factor for each channel, and what is added after it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Affine {
+    pub scale: Vec<f32>,
+    pub shift: Vec<f32>,
 }
 
 /// The steps between which a value must be kept.
@@ -158,11 +179,20 @@ impl Plan {
     /// Compiles a model.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the description says.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the description
+    /// says, or the description's sizes do not fit together.
     pub fn compile(description: &ModelDescription, form: Form, tensors: &Tensors) -> Result<Self> {
-        let Network::LcNetV2(config) = &description.network;
-        let tensors = deploy_form(config, form, tensors)?;
-        lcnet_v2::compile(&description.name, config, &tensors)
+        let tensors = description.network.deploy_form(form, tensors)?;
+        match &description.network {
+            Network::LcNetV2(config) => lcnet_v2::compile(&description.name, config, &tensors),
+            Network::Vit(config) => vit::compile(&description.name, config, &tensors),
+        }
+    }
+
+    /// A plan of no steps yet, for images of a size.
+    fn of_images(name: &str, [height, width]: [usize; 2]) -> Self {
+        let input = Value { name: "input".into(), shape: Shape { height, width, channels: 3 } };
+        Plan { name: name.into(), values: vec![input], steps: Vec::new() }
     }
 
     /// The network's input: its channels are planes, one after the other, not interleaved.
@@ -201,14 +231,17 @@ impl Plan {
 
     /// Multiply-accumulate operations of one step for one image.
     pub fn step_macs(&self, step: &Step) -> u64 {
-        let pixels = self.shape(step.output).pixels();
+        let output = self.shape(step.output);
         let per_pixel = match &step.operation {
             Operation::Convolution { weights, .. } | Operation::Depthwise { weights, .. } => weights.len(),
             Operation::Pointwise { weights, .. } => weights.len(),
             Operation::Gate { reduce, expand, .. } => reduce.len() + expand.len(),
-            Operation::Mean => 0,
+            Operation::Attention { .. } => 2 * output.len(),
+            // the class token is no patch
+            Operation::Patches { weights, .. } => return ((output.pixels() - 1) * weights.len()) as u64,
+            Operation::Normalize { .. } | Operation::Mean { .. } => 0,
         };
-        (pixels * per_pixel) as u64
+        (output.pixels() * per_pixel) as u64
     }
 
     /// The plan up to the last layer, and that layer, where it works on one pixel and so gains from many images at once.
@@ -275,7 +308,19 @@ impl Step {
             Operation::Gate { reduce, reduce_bias, expand, expand_bias } => {
                 reduce.len() + reduce_bias.len() + expand.len() + expand_bias.len()
             }
-            Operation::Mean => 0,
+            Operation::Patches { weights, added, .. } => weights.len() + added.len(),
+            Operation::Normalize { affine, .. } => affine.as_ref().map_or(0, |affine| 2 * affine.scale.len()),
+            Operation::Attention { .. } | Operation::Mean { .. } => 0,
+        }
+    }
+
+    /// Lets go of f32 weights, once they are packed elsewhere.
+    pub(super) fn release_weights(&mut self) {
+        match &mut self.operation {
+            Operation::Pointwise { weights: Weights::F32(weights), .. } | Operation::Patches { weights, .. } => {
+                *weights = Vec::new();
+            }
+            _ => {}
         }
     }
 }

@@ -52,7 +52,13 @@ impl fmt::Display for Step {
                 write!(f, "{gate}1x1{dtype}{}{residual}", after(*activation))
             }
             Operation::Gate { .. } => f.write_str("mean + fc + relu + fc + sigmoid"),
-            Operation::Mean => f.write_str("mean"),
+            Operation::Patches { side, .. } => write!(f, "patches {side}x{side} + positions"),
+            Operation::Normalize { affine, .. } => {
+                write!(f, "normalize{}", if affine.is_some() { " + scale + shift" } else { "" })
+            }
+            Operation::Attention { heads } => write!(f, "attention, {heads} heads"),
+            Operation::Mean { skip: 0 } => f.write_str("mean"),
+            Operation::Mean { skip } => write!(f, "mean but for {skip}"),
         }
     }
 }
@@ -61,5 +67,6 @@ fn after(activation: Activation) -> &'static str {
     match activation {
         Activation::None => "",
         Activation::Relu => " + relu",
+        Activation::Gelu => " + gelu",
     }
 }

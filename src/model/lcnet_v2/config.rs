@@ -33,7 +33,8 @@ impl Default for LcNetV2Config {
     }
 }
 
-/// In which form the depthwise convolutions of the re-parameterised blocks are held.
+/// In which form the depthwise convolutions of the re-parameterised blocks are held. Networks without such blocks have
+/// one form, which counts as [`Deploy`](Form::Deploy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Form {
     /// Parallel branches, each with its BatchNorm, as in `.pdparams`.

@@ -35,6 +35,9 @@ pub struct VitConfig {
     pub embedding: usize,
 }
 
+/// What every LayerNorm of the family adds to the variance.
+pub(crate) const EPSILON: f64 = 1e-5;
+
 impl VitConfig {
     /// The sizes of `PP-ShiTuV2_rec_CLIP_vit_base`: ViT-B/16.
     pub fn base() -> Self {
@@ -72,6 +75,11 @@ impl VitConfig {
     /// Patches and the class token.
     pub fn tokens(&self) -> usize {
         self.patches() + 1
+    }
+
+    /// Channels of one head.
+    pub fn head_width(&self) -> usize {
+        self.width / self.heads
     }
 
     /// Says whether the sizes fit together.

@@ -2,5 +2,11 @@
 //! `foundation_vit.py`; Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021).
 
 mod config;
+#[cfg(feature = "burn")]
+mod network;
 
+#[cfg(any(feature = "burn", feature = "cpu"))]
+pub(crate) use config::EPSILON;
 pub use config::VitConfig;
+#[cfg(feature = "burn")]
+pub use network::Vit;

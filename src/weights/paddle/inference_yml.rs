@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use crate::image::{Normalize, Preprocess, Resize};
-use crate::weights::{PUBLISHED, limits};
+use crate::model::Network;
+use crate::weights::{PUBLISHED, PUBLISHED_VIT, limits};
 use crate::{Error, Result};
 
 /// What an `inference.yml` says.
@@ -40,13 +41,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<Settings> {
     })
 }
 
-/// Refuses the name of a model that a graph of the PP-ShiTuV2_rec family cannot be.
-pub(super) fn check_name(name: &str) -> Result<()> {
-    if name.starts_with(PUBLISHED) && !name.contains("CLIP") {
+/// Refuses the name of a model that a graph of this network cannot be.
+pub(super) fn check_name(name: &str, network: &Network) -> Result<()> {
+    let is_vit = name.starts_with(PUBLISHED_VIT);
+    let (fits, graph) = match network {
+        Network::LcNetV2(_) => (name.starts_with(PUBLISHED) && !is_vit, PUBLISHED),
+        Network::Vit(_) => (is_vit, PUBLISHED_VIT),
+    };
+    if fits {
         return Ok(());
     }
     Err(Error::model(format!(
-        "`Global.model_name` is `{name}`, but the graph is that of {PUBLISHED}: the files do not belong together"
+        "`Global.model_name` is `{name}`, but the graph is that of {graph}: the files do not belong together"
     )))
 }
 

@@ -20,9 +20,9 @@ use super::model::{Format, Model, Origin};
 use super::{Tensors, limits, named};
 use crate::error::Context;
 use crate::image::Resize;
+use crate::model::ModelDescription;
 use crate::model::lcnet_v2::Form;
-use crate::model::{ModelDescription, Network};
-use crate::weights::default_description;
+use crate::weights::{default_description, published};
 use crate::{Error, Result};
 
 /// The files of one exported model.
@@ -51,45 +51,45 @@ pub(super) fn read(files: &Exported) -> Result<Model> {
     })?;
 
     let mut origin = Origin::new(*format);
-    let mut config = mapping.config;
+    let graph::Mapping { network, input: declared, parameters } = mapping;
     let description = match yml {
         Some(yml) => {
             let in_yml = || yml.name.clone();
             let settings = inference_yml::read(&yml.bytes).context(in_yml)?;
-            inference_yml::check_name(&settings.model_name).context(in_yml)?;
-            if let Resize::Stretch { width, height } = settings.preprocess.resize {
-                config.input = [height, width];
-            } else if let Resize::ShortSide(side) = settings.preprocess.resize {
-                config.input = [side, side];
-            }
-            limits::check_input(config.input).context(in_yml)?;
+            inference_yml::check_name(&settings.model_name, &network).context(in_yml)?;
+            let input = match settings.preprocess.resize {
+                Resize::Stretch { width, height } => [height, width],
+                Resize::ShortSide(side) => [side, side],
+            };
+            limits::check_input(input).context(in_yml)?;
             if !settings.normalize_features {
                 origin.notes.push(format!(
                     "{} does not ask for normalised features; they are normalised here all the same",
                     yml.name
                 ));
             }
-            if let Some(declared) = mapping.input.filter(|&declared| declared != config.input) {
+            let network = network.with_input(input).context(in_yml)?;
+            if let Some(declared) = declared.filter(|&declared| declared != input) {
                 origin.notes.push(format!(
                     "images are resized to {}x{} as {} says; the graph was exported for {}x{}",
-                    config.input[1], config.input[0], yml.name, declared[1], declared[0]
+                    input[1], input[0], yml.name, declared[1], declared[0]
                 ));
             }
-            ModelDescription {
-                name: settings.model_name,
-                network: Network::LcNetV2(config.clone()),
-                preprocess: settings.preprocess,
-            }
+            ModelDescription { name: settings.model_name, network, preprocess: settings.preprocess }
         }
         None => {
-            if let Some(input) = mapping.input {
-                limits::check_input(input).context(in_graph)?;
-                config.input = input;
-            }
-            let mut description = default_description(config.clone());
-            let [height, width] = config.input;
-            description.preprocess.resize = Resize::Stretch { width, height };
-            origin.notes.push("there is no inference.yml: name and preprocessing are those of PP-ShiTuV2_rec".into());
+            let network = match declared {
+                Some(input) => {
+                    limits::check_input(input).context(in_graph)?;
+                    network.with_input(input).context(in_graph)?
+                }
+                None => network,
+            };
+            let description = default_description(network);
+            origin.notes.push(format!(
+                "there is no inference.yml: name and preprocessing are those of {}",
+                published(&description)
+            ));
             description
         }
     };
@@ -97,7 +97,7 @@ pub(super) fn read(files: &Exported) -> Result<Model> {
     let in_params = || params.name.clone();
     let raw = pdiparams::read(&params.bytes, &program.parameters).context(in_params)?;
     let mut tensors = Tensors::new();
-    for (parameter, index) in config.parameters(Form::Deploy, None).into_iter().zip(mapping.parameters) {
+    for (parameter, index) in description.network.parameters(Form::Deploy, None).into_iter().zip(parameters) {
         let tensor = named::widen(&parameter, &raw[index]).context(in_params)?;
         origin.remember_element(&parameter.name, raw[index].element);
         tensors.insert(parameter.name, tensor);

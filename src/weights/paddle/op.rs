@@ -60,6 +60,14 @@ pub(super) enum Operand {
     Parameter(usize),
     /// A parameter of one value per channel, reshaped to `[1, channels, 1, 1]`.
     Channels(usize),
+    /// A parameter, repeated for each image.
+    Repeated(usize),
+    /// The input's sizes.
+    Sizes,
+    /// The number of images.
+    Images,
+    /// Several operands as one.
+    List(Vec<Operand>),
     /// A constant.
     Constant(Attribute),
     /// Anything else: a second output of an op, or a value that no op has computed.
@@ -91,6 +99,17 @@ impl fmt::Display for Attribute {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Attributes(pub BTreeMap<String, Attribute>);
 
+impl Attribute {
+    /// The whole number it is, as an integer or as a float.
+    fn whole(&self) -> Option<i64> {
+        match *self {
+            Attribute::Int(value) => Some(value),
+            Attribute::Float(value) => Some(value as i64).filter(|&whole| whole as f64 == value),
+            _ => None,
+        }
+    }
+}
+
 impl Attributes {
     pub fn bool(&self, name: &str) -> Option<bool> {
         match self.0.get(name)? {
@@ -103,6 +122,14 @@ impl Attributes {
         match self.0.get(name)? {
             Attribute::Int(value) => Some(*value),
             _ => None,
+        }
+    }
+
+    /// A whole number that may be given as a float, or alone in a list.
+    pub fn whole(&self, name: &str) -> Option<i64> {
+        match self.0.get(name)? {
+            Attribute::Ints(list) => <[i64; 1]>::try_from(&list[..]).ok().map(|[value]| value),
+            value => value.whole(),
         }
     }
 
@@ -161,6 +188,11 @@ impl<K: Eq + Hash> Builder<K> {
         self.values.insert(key, Operand::Constant(value));
     }
 
+    /// Several values as one.
+    pub fn list(&mut self, key: K, values: Vec<Operand>) {
+        self.values.insert(key, Operand::List(values));
+    }
+
     pub fn output(&mut self, key: &K) {
         self.program.output = Some(self.operand(key));
     }
@@ -194,6 +226,23 @@ impl<K: Eq + Hash> Builder<K> {
                 let &[channels] = &self.program.parameters[index].shape[..] else { return None };
                 let &[1, middle, 1, 1] = attributes.ints("shape")? else { return None };
                 (middle == -1 || usize::try_from(middle) == Ok(channels)).then_some(Operand::Channels(index))
+            }
+            "shape" if *first == Operand::Input => Some(Operand::Sizes),
+            "slice" if *first == Operand::Sizes => {
+                let of = |name| attributes.whole(name);
+                let first = of("axes") == Some(0) && of("starts") == Some(0) && of("ends") == Some(1);
+                first.then_some(Operand::Images)
+            }
+            "stack" => Some(first.clone()),
+            "expand" => {
+                let (&Operand::Parameter(index), Some(Operand::List(sides))) = (first, inputs.get(1)) else {
+                    return None;
+                };
+                let same = |side: &Operand| matches!(side, Operand::Constant(side) if side.whole() == Some(-1));
+                let (images, others) = sides.split_first()?;
+                let rank = self.program.parameters[index].shape.len();
+                (*images == Operand::Images && sides.len() == rank && others.iter().all(same))
+                    .then_some(Operand::Repeated(index))
             }
             _ => None,
         }

@@ -6,18 +6,22 @@ use super::pickle;
 use crate::Result;
 use crate::weights::element::RawTensor;
 use crate::weights::model::{Format, Model, Origin};
-use crate::weights::{default_description, named};
+use crate::weights::{default_description, named, published};
 
 /// Reads a model. `keep_head` keeps the classification head.
 pub(in crate::weights) fn read(bytes: &[u8], keep_head: bool) -> Result<Model> {
     let arrays = pickle::read(bytes)?;
     let by_name: HashMap<&str, &RawTensor> = arrays.iter().map(|(name, tensor)| (*name, tensor)).collect();
-    let identified = named::identify(&by_name)?;
+    let identified = named::identify(&by_name, None)?;
     let mut origin = Origin::new(Format::Pdparams);
-    origin.notes.push("a .pdparams holds weights only: name and preprocessing are those of PP-ShiTuV2_rec".into());
+    let description = default_description(identified.network.clone());
+    origin.notes.push(format!(
+        "a .pdparams holds weights only: name and preprocessing are those of {}",
+        published(&description)
+    ));
     let tensors = named::collect(&by_name, &identified, keep_head, &mut origin)?;
     Ok(Model {
-        description: default_description(identified.config),
+        description,
         form: identified.form,
         classes: identified.classes.filter(|_| keep_head),
         tensors,

@@ -125,24 +125,42 @@ fn lower(builder: &mut Builder<Id>, name: &str, op: &RawOp) -> Result<()> {
     }
     let present = op.inputs.iter().filter(|input| input.id != ABSENT);
     let mut inputs: Vec<Operand> = present.map(|input| builder.operand(&input.id)).collect();
-    // What the older format keeps in attributes comes as constant operands.
-    let constant = match name {
-        "reshape" => Some("shape"),
-        "pool2d" => Some("ksize"),
-        "dropout" => Some("dropout_prob"),
-        "scale" => Some("scale"),
-        _ => None,
-    };
-    if let (Some(constant), Some(Operand::Constant(value))) = (constant, inputs.get(1)) {
-        attributes.0.insert(constant.into(), value.clone());
-        inputs.truncate(1);
+    if name == "combine" {
+        builder.list(id, inputs);
+        return Ok(());
     }
-    if let Some(mode) = attributes.0.remove("mode") {
-        attributes.0.insert("dropout_implementation".into(), mode);
+    // What the older format keeps in attributes comes as constant operands.
+    let constants: &[&str] = match name {
+        "reshape" => &["shape"],
+        "pool2d" => &["ksize"],
+        "dropout" => &["dropout_prob"],
+        "scale" => &["scale"],
+        "slice" => &["starts", "ends"],
+        "concat" | "mean" => &["axis"],
+        _ => &[],
+    };
+    for &constant in constants {
+        if let Some(Operand::Constant(value)) = inputs.get(1) {
+            attributes.0.insert(constant.into(), value.clone());
+            inputs.remove(1);
+        }
+    }
+    let renamed = [
+        ("mode", "dropout_implementation"),
+        ("perm", "axis"),
+        ("transpose_x", "trans_x"),
+        ("transpose_y", "trans_y"),
+        ("keepdim", "keep_dim"),
+    ];
+    for (name, older) in renamed {
+        if let Some(value) = attributes.0.remove(name) {
+            attributes.0.insert(older.into(), value);
+        }
     }
     let kind = match name {
         "add" => "elementwise_add",
         "multiply" => "elementwise_mul",
+        "shape64" => "shape",
         other => other,
     };
     builder.op(kind, inputs, id, attributes)

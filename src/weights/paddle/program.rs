@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use prost::Message;
 
-use super::op::{Attribute, Attributes, Builder, Declared, Program};
+use super::op::{Attribute, Attributes, Builder, Declared, Operand, Program};
 use crate::{Error, Result};
 
 #[derive(Message)]
@@ -174,17 +174,44 @@ fn lower(builder: &mut Builder<String>, shapes: &HashMap<&str, &[i64]>, op: &OpD
         }
         "conv2d" | "depthwise_conv2d" => &["Input", "Filter", "Bias"],
         "batch_norm" => &["X", "Mean", "Variance", "Scale", "Bias"],
+        "layer_norm" => &["X", "Scale", "Bias"],
+        "shape" | "slice" => &["Input"],
         _ => &["X", "Y"],
     };
-    let inputs = slots.iter().filter_map(|slot| op.input(slot)).map(|value| builder.operand(value)).collect();
+    let mut inputs: Vec<_> =
+        slots.iter().filter_map(|slot| op.input(slot)).map(|value| builder.operand(value)).collect();
+    let mut attributes = op.attributes();
+    let several = match &op.kind[..] {
+        "fill_constant" => {
+            if let Some(value) = attributes.0.remove("value") {
+                builder.constant(output()?, value);
+                return Ok(());
+            }
+            None
+        }
+        "concat" => {
+            inputs.clear();
+            Some("X")
+        }
+        "expand_v2" => Some("expand_shapes_tensor"),
+        _ => None,
+    };
+    if let Some(slot) = several.and_then(|slot| op.inputs.iter().find(|input| input.parameter == slot)) {
+        inputs.push(Operand::List(slot.arguments.iter().map(|value| builder.operand(value)).collect()));
+    }
     let kind = match &op.kind[..] {
         "reshape2" => "reshape",
         "flatten_contiguous_range" => "flatten",
+        "transpose2" => "transpose",
+        "matmul_v2" => "matmul",
+        "expand_v2" => "expand",
+        "reduce_mean" => "mean",
         other => other,
     };
-    let mut attributes = op.attributes();
-    if let Some(layout) = attributes.0.remove("data_layout") {
-        attributes.0.insert("data_format".into(), layout);
+    for (name, usual) in [("data_layout", "data_format"), ("dim", "axis")] {
+        if let Some(value) = attributes.0.remove(name) {
+            attributes.0.insert(usual.into(), value);
+        }
     }
     builder.op(kind, inputs, output()?, attributes)
 }

@@ -1,6 +1,7 @@
 //! Passes over pixels that no other kernel could take along.
 
 use super::super::lanes::Lanes;
+use super::functions;
 
 /// `pixels *= factors`, channel by channel.
 ///
@@ -77,6 +78,24 @@ pub(in super::super) unsafe fn quantize<V: Lanes>(
                 }
                 // never beyond what has been read
                 V::load(from.add(channel)).mul(factor).store_u7(from.cast::<u8>().add(channel));
+            }
+            channel += V::COUNT;
+        }
+    }
+}
+
+/// The GELU of each value, in place.
+///
+/// # Safety
+/// As [`scale`], but for the factors.
+#[inline(always)]
+pub(in super::super) unsafe fn gelu<V: Lanes>(pixels: *mut f32, count: usize, stride: usize, channels: usize) {
+    for pixel in 0..count {
+        let mut channel = 0;
+        while channel < channels {
+            unsafe {
+                let at = pixels.add(pixel * stride + channel);
+                functions::gelu(V::load(at)).store(at);
             }
             channel += V::COUNT;
         }

@@ -7,8 +7,10 @@
 mod convolution;
 mod depthwise;
 mod elementwise;
+mod functions;
 mod gemm;
 mod gemm_i8;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -17,11 +19,21 @@ pub(super) use depthwise::{Depthwise, Target};
 pub(super) use gemm::{Gemm, Pixels};
 pub(super) use gemm_i8::{GemmI8, Output};
 
+pub(super) use rows::Normalize;
+
 use super::lanes::{self, Lanes};
-pub(super) use crate::engine::Activation;
 
 /// Channels are padded to a multiple of this: the lanes of the widest instruction set.
 pub(super) const CHANNELS: usize = 16;
+
+/// What a kernel does to a sum before it stores it. Other activations are passes of their own, over what is still in the
+/// cache: a long one would make each kernel several times as long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Activation {
+    None,
+    /// Negative values become 0.
+    Relu,
+}
 
 impl Activation {
     #[inline(always)]
@@ -57,6 +69,11 @@ pub(super) struct Kernels {
     pub quantize: unsafe fn(*mut f32, usize, usize, usize, *const f32, Option<*const f32>),
     /// Pixels, their number and stride, channels, sums.
     pub sum: unsafe fn(*const f32, usize, usize, usize, *mut f32),
+    /// Pixels, their number and stride, channels.
+    pub gelu: unsafe fn(*mut f32, usize, usize, usize),
+    pub normalize: unsafe fn(&Normalize),
+    /// Rows, their number and stride, columns.
+    pub softmax: unsafe fn(*mut f32, usize, usize, usize),
 }
 
 /// The matrix product of 8-bit values, compiled for one instruction set: processors with the same lanes have several
@@ -139,6 +156,9 @@ macro_rules! compile {
                 scale,
                 quantize,
                 sum,
+                gelu,
+                normalize,
+                softmax,
             };
 
             $(#[target_feature(enable = $features)])?
@@ -175,6 +195,18 @@ macro_rules! compile {
             $(#[target_feature(enable = $features)])?
             unsafe fn sum(pixels: *const f32, count: usize, stride: usize, channels: usize, sums: *mut f32) {
                 unsafe { elementwise::sum::<$lanes>(pixels, count, stride, channels, sums) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn gelu(pixels: *mut f32, count: usize, stride: usize, channels: usize) {
+                unsafe { elementwise::gelu::<$lanes>(pixels, count, stride, channels) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn normalize(work: &Normalize) {
+                unsafe { rows::normalize::<$lanes>(work) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn softmax(rows: *mut f32, count: usize, stride: usize, columns: usize) {
+                unsafe { rows::softmax::<$lanes>(rows, count, stride, columns) }
             }
         }
     };

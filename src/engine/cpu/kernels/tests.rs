@@ -70,6 +70,15 @@ impl Map {
 
     /// Whether each channel is as `expected` says, the padding zero, and nothing between the pixels was touched.
     fn holds(&self, fill: f32, expected: impl Fn(usize, usize, usize) -> f64) -> std::result::Result<(), String> {
+        self.holds_within(1e-5, fill, expected)
+    }
+
+    fn holds_within(
+        &self,
+        tolerance: f64,
+        fill: f32,
+        expected: impl Fn(usize, usize, usize) -> f64,
+    ) -> std::result::Result<(), String> {
         let row = self.width + 2 * self.margin;
         for (index, &value) in self.values.iter().enumerate() {
             let (pixel, channel) = (index / self.stride, index % self.stride);
@@ -80,7 +89,7 @@ impl Map {
                 value == 0.0
             } else {
                 let expected = expected(y, x, channel);
-                (f64::from(value) - expected).abs() <= 1e-5 * (1.0 + expected.abs())
+                (f64::from(value) - expected).abs() <= tolerance * (1.0 + expected.abs())
             };
             if !good {
                 return Err(format!("row {y}, column {x}, channel {channel} is {value}"));
@@ -288,6 +297,135 @@ proptest! {
                 let expected: f64 = values.sum();
                 prop_assert!((f64::from(sum) - expected).abs() < 1e-4, "{}: {sum}, not {expected}", kernels.name);
             }
+        }
+    }
+
+    #[test]
+    fn rows_are_normalized(
+        (width, channels) in (1usize..20, 1usize..100),
+        (affine, far) in (any::<bool>(), any::<bool>()),
+        seed in any::<u64>(),
+    ) {
+        // far from zero the variance is what is left of large squares
+        let offset = if far { 50.0 } else { 0.0 };
+        let mut input = Map::random(1, width, channels, 0, seed);
+        for pixel in 0..width {
+            let at = input.at(0, pixel);
+            input.values[at..at + channels].iter_mut().for_each(|value| *value += offset);
+        }
+        let (scale, shift) = (values(channels, seed ^ 1), values(channels, seed ^ 2));
+        let vectors = [pack::vector(&scale), pack::vector(&shift)];
+        let epsilon = 1e-5;
+        for kernels in Kernels::available() {
+            let mut output = Map::new(1, width, channels, 0, FILL);
+            let work = Normalize {
+                rows: width,
+                channels,
+                padded: vectors[0].len(),
+                input: input.values.as_ptr(),
+                input_stride: input.stride,
+                output: output.values.as_mut_ptr(),
+                output_stride: output.stride,
+                epsilon,
+                affine: affine.then_some([vectors[0].as_ptr(), vectors[1].as_ptr()]),
+            };
+            // SAFETY: the kernels are available, the pointers those of maps of these sizes
+            unsafe { (kernels.normalize)(&work) };
+            let expected = |y: usize, x: usize, channel: usize| {
+                let value = |channel| input.get(y as isize, x as isize, channel);
+                let mean = (0..channels).map(value).sum::<f64>() / channels as f64;
+                let squares = (0..channels).map(|channel| (value(channel) - mean).powi(2)).sum::<f64>();
+                let normal = (value(channel) - mean) / (squares / channels as f64 + f64::from(epsilon)).sqrt();
+                if affine { normal * f64::from(scale[channel]) + f64::from(shift[channel]) } else { normal }
+            };
+            // of numbers near 50, f32 has lost what is smaller than 4e-6
+            let tolerance = if far { 1e-4 } else { 1e-5 };
+            if let Err(error) = output.holds_within(tolerance, FILL, expected) {
+                prop_assert!(false, "{}: {error}", kernels.name);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_become_shares(
+        (rows, columns) in (1usize..20, 1usize..100),
+        exponent in -3i32..7,
+        seed in any::<u64>(),
+    ) {
+        let padded = pack::padded(columns);
+        let input: Vec<f32> = values(rows * padded, seed).iter().map(|value| value * 2f32.powi(exponent)).collect();
+        for kernels in Kernels::available() {
+            let mut output = input.clone();
+            for row in output.chunks_exact_mut(padded) {
+                row[columns..].fill(f32::NEG_INFINITY);
+            }
+            // SAFETY: the kernels are available, the pointer that of so many values
+            unsafe { (kernels.softmax)(output.as_mut_ptr(), rows, padded, padded) };
+            for (output, input) in output.chunks_exact(padded).zip(input.chunks_exact(padded)) {
+                let input: Vec<f64> = input[..columns].iter().map(|&value| f64::from(value)).collect();
+                let largest = input.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = input.iter().map(|value| (value - largest).exp()).sum();
+                for (column, &share) in output.iter().enumerate() {
+                    let expected = input.get(column).map_or(0.0, |value| (value - largest).exp() / sum);
+                    let good = (f64::from(share) - expected).abs() <= 1e-6 * expected + 1e-30;
+                    prop_assert!(good, "{}: column {column} is {share}, not {expected}", kernels.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gelu_of_pixels((width, channels) in (1usize..10, 1usize..60), seed in any::<u64>()) {
+        for kernels in Kernels::available() {
+            let plain = Map::random(1, width, channels, 0, seed);
+            let mut map = Map::random(1, width, channels, 0, seed);
+            // SAFETY: the kernels are available, the pointer that of a map of these sizes
+            unsafe { (kernels.gelu)(map.values.as_mut_ptr(), width, map.stride, pack::padded(channels)) };
+            let expected = |y: usize, x: usize, channel: usize| gelu(plain.get(y as isize, x as isize, channel));
+            if let Err(error) = map.holds(0.0, expected) {
+                prop_assert!(false, "{}: {error}", kernels.name);
+            }
+        }
+    }
+}
+
+/// The GELU in 64 bits: the series of the error function has no terms that cancel each other.
+fn gelu(x: f64) -> f64 {
+    let z = x / std::f64::consts::SQRT_2;
+    let (mut term, mut sum) = (z, 0.0);
+    for n in 0..400 {
+        sum += term;
+        term *= 2.0 * z * z / f64::from(2 * n + 3);
+    }
+    let erf = std::f64::consts::FRAC_2_SQRT_PI * (-z * z).exp() * sum;
+    x / 2.0 * (1.0 + erf)
+}
+
+/// The error that `functions` state, over the whole range.
+#[test]
+fn functions_are_as_exact_as_they_say() {
+    assert!((gelu(1.0) - 0.841_344_746_068_542_9).abs() < 1e-15);
+    let points = || (-4000..=4000).map(|step| step as f32 * 0.002_503_7);
+    for kernels in Kernels::available() {
+        let mut values: Vec<f32> = points().chain([0.0, 40.0, -40.0, 1e9, -1e9, f32::MIN_POSITIVE]).collect();
+        values.resize(pack::padded(values.len()), 0.0);
+        let mut gelus = values.clone();
+        // SAFETY: the kernels are available, the pointer that of so many values
+        unsafe { (kernels.gelu)(gelus.as_mut_ptr(), 1, gelus.len(), gelus.len()) };
+        for (&value, &result) in values.iter().zip(&gelus) {
+            let x = f64::from(value);
+            let expected = if x.abs() < 12.0 { gelu(x) } else { x.max(0.0) };
+            let error = (f64::from(result) - expected).abs() / x.abs().max(1.0);
+            assert!(error < 3e-7, "{}: the GELU of {value} is off by {error}", kernels.name);
+        }
+        // the powers that softmax takes, two to a row: of 0 and of a number below
+        for x in points().map(|point| 8.7 * (point - 10.1).clamp(-10.0, 0.0)) {
+            let mut row = [f32::NEG_INFINITY; CHANNELS];
+            (row[0], row[1]) = (0.0, x);
+            // SAFETY: as above
+            unsafe { (kernels.softmax)(row.as_mut_ptr(), 1, CHANNELS, CHANNELS) };
+            let (power, expected) = (f64::from(row[1]) / f64::from(row[0]), f64::from(x).exp());
+            assert!((power / expected - 1.0).abs() < 4e-7, "{}: exp({x}) is {power}", kernels.name);
         }
     }
 }

@@ -68,6 +68,10 @@ pub(super) trait Lanes: Copy {
     unsafe fn mul_add(self, a: Self, b: Self) -> Self;
     /// The larger; a NaN in `self` is dropped or kept as the instruction set has it.
     unsafe fn max(self, other: Self) -> Self;
+    /// The smaller; a NaN as in `max`.
+    unsafe fn min(self, other: Self) -> Self;
+    /// The bits of each value 23 to the left: its lowest eight become the exponent of a power of two.
+    unsafe fn to_exponent(self) -> Self;
     /// Stores each value as a byte: rounded to the nearest whole number, ties to even, and cut to 0..=127; NaN as any of
     /// these.
     unsafe fn store_u7(self, to: *mut u8);

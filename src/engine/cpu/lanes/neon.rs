@@ -42,6 +42,14 @@ impl Lanes for Neon {
         unsafe { Neon(vmaxq_f32(self.0, other.0)) }
     }
     #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        unsafe { Neon(vminq_f32(self.0, other.0)) }
+    }
+    #[inline(always)]
+    unsafe fn to_exponent(self) -> Self {
+        unsafe { Neon(vreinterpretq_f32_u32(vshlq_n_u32::<23>(vreinterpretq_u32_f32(self.0)))) }
+    }
+    #[inline(always)]
     unsafe fn store_u7(self, to: *mut u8) {
         unsafe {
             let cut = vminq_f32(vmaxq_f32(self.0, vdupq_n_f32(0.0)), vdupq_n_f32(127.0));

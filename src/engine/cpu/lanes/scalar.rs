@@ -41,6 +41,14 @@ impl Lanes for Scalar {
         Scalar(self.0.max(other.0))
     }
     #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        Scalar(self.0.min(other.0))
+    }
+    #[inline(always)]
+    unsafe fn to_exponent(self) -> Self {
+        Scalar(f32::from_bits(self.0.to_bits() << 23))
+    }
+    #[inline(always)]
     unsafe fn store_u7(self, to: *mut u8) {
         unsafe { to.write(self.0.clamp(0.0, 127.0).round_ties_even() as u8) }
     }

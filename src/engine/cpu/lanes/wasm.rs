@@ -52,6 +52,14 @@ impl Lanes for Simd128 {
         Simd128(f32x4_pmax(self.0, other.0))
     }
     #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        Simd128(f32x4_pmin(self.0, other.0))
+    }
+    #[inline(always)]
+    unsafe fn to_exponent(self) -> Self {
+        Simd128(u32x4_shl(self.0, 23))
+    }
+    #[inline(always)]
     unsafe fn store_u7(self, to: *mut u8) {
         unsafe {
             let cut = f32x4_pmin(f32x4_pmax(self.0, f32x4_splat(0.0)), f32x4_splat(127.0));

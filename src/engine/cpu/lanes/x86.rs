@@ -42,6 +42,14 @@ impl Lanes for Avx512 {
         unsafe { Avx512(_mm512_max_ps(self.0, other.0)) }
     }
     #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        unsafe { Avx512(_mm512_min_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    unsafe fn to_exponent(self) -> Self {
+        unsafe { Avx512(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(self.0)))) }
+    }
+    #[inline(always)]
     unsafe fn store_u7(self, to: *mut u8) {
         unsafe {
             let cut = _mm512_min_ps(_mm512_max_ps(self.0, _mm512_setzero_ps()), _mm512_set1_ps(127.0));
@@ -85,6 +93,14 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
         unsafe { Avx2(_mm256_max_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        unsafe { Avx2(_mm256_min_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    unsafe fn to_exponent(self) -> Self {
+        unsafe { Avx2(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(self.0)))) }
     }
     #[inline(always)]
     unsafe fn store_u7(self, to: *mut u8) {

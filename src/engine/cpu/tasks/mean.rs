@@ -1,9 +1,10 @@
 use super::super::memory::Place;
 use super::{Run, Task};
 
-/// The mean over a map's pixels.
+/// The mean over a map's pixels, but for the first `skip` of its first row.
 pub(in super::super) struct Mean {
     pub input: Place,
+    pub skip: usize,
     pub output: Place,
 }
 
@@ -24,10 +25,11 @@ impl Task for Mean {
                 (std::slice::from_raw_parts_mut(to, channels), std::slice::from_raw_parts_mut(scratch, channels));
             mean.fill(0.0);
             for y in 0..self.input.height {
-                (run.kernels.sum)(run.pixel(&self.input, image, y, 0), width, stride, channels, scratch);
+                let skip = if y == 0 { self.skip } else { 0 };
+                (run.kernels.sum)(run.pixel(&self.input, image, y, skip), width - skip, stride, channels, scratch);
                 mean.iter_mut().zip(&*row).for_each(|(mean, row)| *mean += row);
             }
-            mean.iter_mut().for_each(|mean| *mean /= self.input.pixels() as f32);
+            mean.iter_mut().for_each(|mean| *mean /= (self.input.pixels() - self.skip) as f32);
         }
     }
 }

@@ -2,18 +2,24 @@
 //!
 //! How work is cut never depends on the number of threads, so neither does any result.
 
+mod attention;
 mod convolution;
 mod depthwise;
 mod gate;
 mod mean;
+mod normalize;
+mod patches;
 mod planes;
 mod pointwise;
 mod separable;
 
+pub(super) use attention::Attention;
 pub(super) use convolution::Convolve;
 pub(super) use depthwise::{Depth, Layer as DepthwiseLayer};
 pub(super) use gate::{Gate, Quantize, Scale};
 pub(super) use mean::Mean;
+pub(super) use normalize::Normalize;
+pub(super) use patches::Patches;
 pub(super) use planes::Planes;
 pub(super) use pointwise::{Layer as PointwiseLayer, Point, Weights as PackedWeights};
 pub(super) use separable::Separable;

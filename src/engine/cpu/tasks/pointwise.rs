@@ -27,6 +27,8 @@ pub(in super::super) struct Layer {
     pub byte_factors: Option<Vec<f32>>,
     pub residual: Option<Place>,
     pub activation: Activation,
+    /// Whether each value's GELU is taken, instead of an activation. The output then has no margin.
+    pub gelu: bool,
 }
 
 /// Packed weights.
@@ -88,6 +90,10 @@ impl Layer {
                         activation: self.activation,
                     });
                 }
+            }
+            if self.gelu {
+                let Pixels { start, stride, .. } = pixels(run, &self.output, image, first, column);
+                (run.kernels.gelu)(start, count, stride, columns);
             }
         }
     }

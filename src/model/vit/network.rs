@@ -1,0 +1,189 @@
+//! The network on Burn.
+
+use burn::module::{Module, Param};
+use burn::nn::conv::Conv2d;
+use burn::nn::{LayerNorm, LayerNormConfig, Linear, PaddingConfig2d};
+use burn::tensor::activation::{gelu, softmax};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::config::{EPSILON, VitConfig};
+use crate::Result;
+use crate::tensors::Tensors;
+
+/// CLIP's vision transformer and the linear layer after it, without classification head.
+///
+/// Built from named tensors ([`Vit::new`]); the parameters keep PaddleClas's names, given at each field.
+#[derive(Module, Debug)]
+pub struct Vit {
+    /// `backbone.patch_embed.proj`
+    patches: Conv2d,
+    /// `backbone.cls_token`
+    class_token: Param<Tensor<3>>,
+    /// `backbone.pos_embed`
+    positions: Param<Tensor<3>>,
+    /// `backbone.ln_pre`
+    norm_before: LayerNorm,
+    /// `backbone.blocks.{b}`
+    blocks: Vec<Block>,
+    /// `backbone.norm`
+    norm_after: LayerNorm,
+    /// `backbone.proj`
+    projection: Linear,
+    /// `neck.fc`
+    neck: Linear,
+    /// Whether the class token takes part in the mean.
+    average_class_token: bool,
+}
+
+impl Vit {
+    /// The network with the given weights on a device.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where sizes do not fit together, or a tensor is missing or has another
+    /// shape than `config` says.
+    pub fn new(config: &VitConfig, tensors: &Tensors, device: &Device) -> Result<Self> {
+        config.check()?;
+        let build = Builder { tensors, device };
+        let VitConfig { patch, width, hidden, .. } = *config;
+        let block = |index: usize| {
+            let path = format!("backbone.blocks.{index}");
+            Ok::<_, crate::Error>(Block {
+                norm1: build.norm(&format!("{path}.norm1"), width)?,
+                attention: Attention {
+                    qkv: build.linear(&format!("{path}.attn.qkv"), [width, 3 * width])?,
+                    projection: build.linear(&format!("{path}.attn.proj"), [width, width])?,
+                    heads: config.heads,
+                },
+                norm2: build.norm(&format!("{path}.norm2"), width)?,
+                expand: build.linear(&format!("{path}.mlp.fc1"), [width, hidden])?,
+                reduce: build.linear(&format!("{path}.mlp.fc2"), [hidden, width])?,
+            })
+        };
+        Ok(Vit {
+            patches: Conv2d {
+                weight: build.parameter("backbone.patch_embed.proj.weight", [width, 3, patch, patch])?,
+                bias: None,
+                stride: [patch; 2],
+                kernel_size: [patch; 2],
+                dilation: [1; 2],
+                groups: 1,
+                padding: PaddingConfig2d::Valid,
+            },
+            class_token: build.parameter("backbone.cls_token", [1, 1, width])?,
+            positions: build.parameter("backbone.pos_embed", [1, config.tokens(), width])?,
+            norm_before: build.norm("backbone.ln_pre", width)?,
+            blocks: (0..config.depth).map(block).collect::<Result<_>>()?,
+            norm_after: build.norm("backbone.norm", width)?,
+            projection: Linear { weight: build.parameter("backbone.proj", [width, config.projection])?, bias: None },
+            neck: build.linear("neck.fc", [config.projection, config.embedding])?,
+            average_class_token: config.average_class_token,
+        })
+    }
+
+    /// Features of a batch, un-normalised, as the exported graph returns them: `[n, 3, height, width]` to
+    /// `[n, embedding]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward_observed(images, |_, _| {})
+    }
+
+    /// [`forward`](Self::forward) that shows each stage's tokens, `[n, tokens, channels]` (`patch_embed`, `ln_pre`,
+    /// `blocks.0.attn`, `blocks.0.mlp`, `blocks.0`, …, `norm`), to `observe`, to find where a port departs.
+    pub fn forward_observed(&self, images: Tensor<4>, mut observe: impl FnMut(&str, Tensor<3>)) -> Tensor<2> {
+        let [count, ..] = images.dims();
+        let patches = self.patches.forward(images).flatten::<3>(2, 3).swap_dims(1, 2);
+        observe("patch_embed", patches.clone());
+        let class_token = self.class_token.val();
+        let [.., width] = class_token.dims();
+        let tokens = Tensor::cat(vec![class_token.expand([count, 1, width]), patches], 1);
+        let mut x = self.norm_before.forward(tokens.add(self.positions.val()));
+        observe("ln_pre", x.clone());
+        for (index, block) in self.blocks.iter().enumerate() {
+            x = block.forward(x, |part, tokens| observe(&format!("blocks.{index}{part}"), tokens));
+        }
+        if !self.average_class_token {
+            let [_, tokens, _] = x.dims();
+            x = x.narrow(1, 1, tokens - 1);
+        }
+        let x = self.norm_after.forward(x);
+        observe("norm", x.clone());
+        let x = self.projection.forward(x).mean_dim(1);
+        self.neck.forward(x.flatten::<2>(1, 2))
+    }
+}
+
+/// One block: attention and an MLP, each after a LayerNorm and added to what came in.
+#[derive(Module, Debug)]
+struct Block {
+    norm1: LayerNorm,
+    attention: Attention,
+    norm2: LayerNorm,
+    /// `mlp.fc1`
+    expand: Linear,
+    /// `mlp.fc2`
+    reduce: Linear,
+}
+
+impl Block {
+    fn forward(&self, input: Tensor<3>, mut observe: impl FnMut(&str, Tensor<3>)) -> Tensor<3> {
+        let attended = self.attention.forward(self.norm1.forward(input.clone()));
+        observe(".attn", attended.clone());
+        let x = input.add(attended);
+        let hidden = gelu(self.expand.forward(self.norm2.forward(x.clone())));
+        let reduced = self.reduce.forward(hidden);
+        observe(".mlp", reduced.clone());
+        let x = x.add(reduced);
+        observe("", x.clone());
+        x
+    }
+}
+
+/// Attention of every token to every other.
+#[derive(Module, Debug)]
+struct Attention {
+    /// Queries, keys and values, each of all heads.
+    qkv: Linear,
+    /// `proj`
+    projection: Linear,
+    heads: usize,
+}
+
+impl Attention {
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [count, tokens, width] = x.dims();
+        let head_width = width / self.heads;
+        let qkv = self.qkv.forward(x).reshape([count, tokens, 3 * self.heads, head_width]).swap_dims(1, 2);
+        let part = |index: usize| qkv.clone().narrow(1, index * self.heads, self.heads);
+        let (queries, keys, values) = (part(0), part(1), part(2));
+        let scores = queries.matmul(keys.swap_dims(2, 3)).mul_scalar((head_width as f64).powf(-0.5));
+        let attended: Tensor<4> = softmax(scores, 3).matmul(values);
+        self.projection.forward(attended.swap_dims(1, 2).reshape([count, tokens, width]))
+    }
+}
+
+/// Makes layers out of named tensors.
+struct Builder<'a> {
+    tensors: &'a Tensors,
+    device: &'a Device,
+}
+
+impl Builder<'_> {
+    fn parameter<const D: usize>(&self, name: &str, shape: [usize; D]) -> Result<Param<Tensor<D>>> {
+        let values = self.tensors.expect(name, &shape)?.values.clone();
+        Ok(Param::from_data(TensorData::new(values, shape), self.device))
+    }
+
+    fn linear(&self, path: &str, [input, output]: [usize; 2]) -> Result<Linear> {
+        Ok(Linear {
+            weight: self.parameter(&format!("{path}.weight"), [input, output])?,
+            bias: Some(self.parameter(&format!("{path}.bias"), [output])?),
+        })
+    }
+
+    fn norm(&self, path: &str, channels: usize) -> Result<LayerNorm> {
+        // its epsilon is private
+        let mut norm = LayerNormConfig::new(channels).with_epsilon(EPSILON).init(self.device);
+        norm.gamma = self.parameter(&format!("{path}.weight"), [channels])?;
+        norm.beta = Some(self.parameter(&format!("{path}.bias"), [channels])?);
+        Ok(norm)
+    }
+}
