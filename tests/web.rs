@@ -6,7 +6,8 @@
 
 mod common;
 
-use common::{max_abs_diff, small_model};
+use common::{max_abs_diff, small_model, vit_model};
+use image_feature::model::vit::VitConfig;
 use image_feature::{DecodeLimits, DeviceRequest, Dtype, Extractor, Model, RgbImage, decode};
 use sha2::{Digest, Sha256};
 
@@ -102,21 +103,54 @@ const FEATURE: [f32; 16] = [
     -0.0031178475,
 ];
 
+/// A vision transformer of 32 x 32 pixels.
+fn small_transformer() -> VitConfig {
+    VitConfig {
+        input: [32, 32],
+        patch: 8,
+        width: 40,
+        depth: 2,
+        heads: 5,
+        hidden: 70,
+        projection: 20,
+        average_class_token: false,
+        embedding: TRANSFORMER_FEATURE.len(),
+    }
+}
+
+/// The feature that the model of `small_transformer` gives for `pattern(50, 40)`, computed natively.
+const TRANSFORMER_FEATURE: [f32; 12] = [
+    -0.30285683,
+    -0.13088912,
+    0.31480545,
+    0.047993895,
+    0.103846155,
+    -0.47007924,
+    0.3998626,
+    0.08125273,
+    0.0467984,
+    -0.19914436,
+    -0.108393416,
+    -0.5812843,
+];
+
 async fn features_equal_the_native_ones() {
     let model = small_model(FEATURE.len());
+    let transformer = vit_model(&small_transformer());
     let image = pattern(50, 40);
     let reread = |dtype| Model::from_bytes("small", &model.to_safetensors(dtype).unwrap()).unwrap();
     let mut complaints = Vec::new();
-    for (case, model, tolerance) in [
-        ("as made", &model, 1e-6),
-        ("from f32 safetensors", &reread(Dtype::F32), 1e-6),
-        ("from f16", &reread(Dtype::F16), 2e-3),
+    for (case, model, expected, tolerance) in [
+        ("as made", &model, &FEATURE[..], 1e-6),
+        ("from f32 safetensors", &reread(Dtype::F32), &FEATURE, 1e-6),
+        ("from f16", &reread(Dtype::F16), &FEATURE, 2e-3),
+        ("a transformer", &transformer, &TRANSFORMER_FEATURE, 1e-6),
     ] {
         let extractor = Extractor::load(model, DeviceRequest::Cpu).await.unwrap();
         assert_eq!(extractor.info().device, "cpu");
         let input = extractor.preprocess().apply(&image).unwrap();
         let feature = extractor.forward(input, 1).await.unwrap();
-        let difference = max_abs_diff(&feature, &FEATURE);
+        let difference = max_abs_diff(&feature, expected);
         if difference.is_nan() || difference > tolerance {
             complaints.push(format!("{case}: off by {difference}: {feature:?}"));
         }

@@ -1,8 +1,10 @@
 //! `model info`, `model convert`, `model list`.
 
+use image_feature::Dtype;
+use image_feature::model::vit::VitConfig;
 use serde_json::Value;
 
-use super::common::shared;
+use super::common::{shared, vit_model};
 use super::program::{files_below, finish, program, run, text};
 
 const FORMATS: [(&str, &str, &str); 3] = [
@@ -40,6 +42,48 @@ fn info_tells_what_a_model_holds() {
         );
         assert!(listed.contains(first), "{listed}");
     }
+}
+
+/// A vision transformer goes through every command that an LCNet goes through, but for 8 bits.
+#[test]
+fn transformers_are_models_too() {
+    let folder = temp_dir::TempDir::new().unwrap();
+    let config = VitConfig {
+        input: [32, 32],
+        patch: 8,
+        width: 48,
+        depth: 2,
+        heads: 3,
+        hidden: 64,
+        projection: 40,
+        average_class_token: false,
+        embedding: 24,
+    };
+    let source = folder.path().join("source.safetensors");
+    std::fs::write(&source, vit_model(&config).to_safetensors(Dtype::F32).unwrap()).unwrap();
+    let photo = folder.path().join("photo.ppm");
+    let pixels: Vec<u8> = (0..3 * 40 * 30).map(|index| (index * 7 % 251) as u8).collect();
+    std::fs::write(&photo, [b"P6 40 30 255\n", &pixels[..]].concat()).unwrap();
+    let feature = |model: &std::path::Path| -> Vec<f64> {
+        let printed = run(["predict", text(&photo), "--model", text(model), "--device", "cpu", "--json"]).good();
+        let result: Value = serde_json::from_str(&printed).unwrap();
+        serde_json::from_value(result["feature"].clone()).unwrap()
+    };
+    let expected = feature(&source);
+    assert_eq!(expected.len(), 24);
+    assert!((expected.iter().map(|value| value * value).sum::<f64>() - 1.0).abs() < 1e-6);
+
+    let half = folder.path().join("half.safetensors");
+    run(["model", "convert", text(&source), "--output", text(&half), "--dtype", "f16"]).good();
+    let difference = feature(&half).iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(difference > 0.0 && difference < 2e-3, "{difference}");
+
+    let info = run(["model", "info", text(&half)]).good();
+    assert!(info.contains("2 blocks of 48 channels, 3 heads") && info.contains("3 x 32 x 32"), "{info}");
+    let bytes = folder.path().join("bytes.safetensors");
+    let options = ["--output", text(&bytes), "--dtype", "i8", "--calibrate", text(&photo)];
+    run([&["model", "convert", text(&source)][..], &options].concat())
+        .fails(1, &["no layer that could be computed in 8 bits"]);
 }
 
 #[test]
