@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use half::f16;
 use safetensors::tensor::{Metadata, View};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::element::{Element, RawTensor, to_bytes};
 use super::info::form_name;
@@ -34,88 +35,80 @@ const HEADER_BYTES: u64 = 4 << 20;
 struct Description {
     version: u32,
     name: String,
-    network: NetworkEntry,
+    network: Value,
     form: FormEntry,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     classes: Option<usize>,
     preprocess: PreprocessEntry,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum NetworkEntry {
-    LcnetV2 {
-        scale: f64,
-        input: [usize; 2],
-        embedding: usize,
-    },
-    Vit {
-        input: [usize; 2],
-        patch: usize,
-        width: usize,
-        depth: usize,
-        heads: usize,
-        hidden: usize,
-        projection: usize,
-        average_class_token: bool,
-        embedding: usize,
-    },
-}
+const LCNET_V2: &str = "lcnet_v2";
+const VIT: &str = "vit";
 
-impl NetworkEntry {
-    fn of(network: &Network) -> Self {
-        match network {
-            Network::LcNetV2(LcNetV2Config { scale, input, embedding }) => {
-                NetworkEntry::LcnetV2 { scale: *scale, input: *input, embedding: *embedding }
+/// A network as JSON. Read and written by hand: derived, it takes several times as much of what a browser downloads.
+fn network_entry(network: &Network) -> Value {
+    let mut entry = serde_json::Map::new();
+    let mut set = |name: &str, value: Value| {
+        entry.insert(name.into(), value);
+    };
+    let [height, width] = network.input_size();
+    set("input", vec![height, width].into());
+    set("embedding", network.dimension().into());
+    match network {
+        Network::LcNetV2(config) => {
+            set("type", LCNET_V2.into());
+            set("scale", config.scale.into());
+        }
+        Network::Vit(config) => {
+            set("type", VIT.into());
+            set("average_class_token", config.average_class_token.into());
+            for (name, size) in vit_sizes(&mut config.clone()) {
+                set(name, (*size).into());
             }
-            &Network::Vit(VitConfig {
-                input,
-                patch,
-                width,
-                depth,
-                heads,
-                hidden,
-                projection,
-                average_class_token,
-                embedding,
-            }) => NetworkEntry::Vit {
-                input,
-                patch,
-                width,
-                depth,
-                heads,
-                hidden,
-                projection,
-                average_class_token,
-                embedding,
-            },
         }
     }
+    Value::Object(entry)
+}
 
-    /// The network, its sizes checked: `parameters` can be asked for and are not many.
-    fn network(&self) -> Result<Network> {
-        match *self {
-            NetworkEntry::LcnetV2 { scale, input, embedding } => {
-                limits::check_input(input)?;
-                Ok(Network::LcNetV2(LcNetV2Config { scale, input, embedding }))
-            }
-            NetworkEntry::Vit {
-                input,
-                patch,
-                width,
-                depth,
-                heads,
-                hidden,
-                projection,
-                average_class_token,
-                embedding,
-            } => {
-                let config =
-                    VitConfig { input, patch, width, depth, heads, hidden, projection, average_class_token, embedding };
-                limits::check_vit(&config)?;
-                Ok(Network::Vit(config))
-            }
+/// The sizes of a vision transformer but for those that all networks have, by their names.
+fn vit_sizes(config: &mut VitConfig) -> [(&'static str, &mut usize); 6] {
+    [
+        ("patch", &mut config.patch),
+        ("width", &mut config.width),
+        ("depth", &mut config.depth),
+        ("heads", &mut config.heads),
+        ("hidden", &mut config.hidden),
+        ("projection", &mut config.projection),
+    ]
+}
+
+/// The network of an entry, its sizes checked: its parameters can be asked for and are not many.
+fn network(entry: &Value) -> Result<Network> {
+    let missing =
+        |name: &str| Error::model(format!("`network.{name}` is missing or of another kind than it should be"));
+    let whole = |value: &Value| value.as_u64().and_then(|size| usize::try_from(size).ok());
+    let size = |name: &str| entry.get(name).and_then(whole).ok_or_else(|| missing(name));
+    let input = entry.get("input").and_then(Value::as_array).filter(|sides| sides.len() == 2);
+    let input = input.and_then(|sides| Some([whole(&sides[0])?, whole(&sides[1])?])).ok_or_else(|| missing("input"))?;
+    let embedding = size("embedding")?;
+    match entry.get("type").and_then(Value::as_str) {
+        Some(LCNET_V2) => {
+            let scale = entry.get("scale").and_then(Value::as_f64).ok_or_else(|| missing("scale"))?;
+            limits::check_input(input)?;
+            Ok(Network::LcNetV2(LcNetV2Config { scale, input, embedding }))
         }
+        Some(VIT) => {
+            let average = entry.get("average_class_token").and_then(Value::as_bool);
+            let average_class_token = average.ok_or_else(|| missing("average_class_token"))?;
+            let mut config = VitConfig { input, average_class_token, embedding, ..VitConfig::base() };
+            for (name, value) in vit_sizes(&mut config) {
+                *value = size(name)?;
+            }
+            limits::check_vit(&config)?;
+            Ok(Network::Vit(config))
+        }
+        Some(other) => Err(Error::model(format!("a network of type `{other}`; `{LCNET_V2}` and `{VIT}` are known"))),
+        None => Err(missing("type")),
     }
 }
 
@@ -147,7 +140,7 @@ impl Description {
         Description {
             version: VERSION,
             name: model.description.name.clone(),
-            network: NetworkEntry::of(&model.description.network),
+            network: network_entry(&model.description.network),
             form: match model.form {
                 Form::Training => FormEntry::Training,
                 Form::Deploy => FormEntry::Deploy,
@@ -335,7 +328,7 @@ fn element(name: &str, dtype: safetensors::Dtype) -> Result<Element> {
 
 /// The description in the metadata, and its network.
 fn described(json: &str) -> Result<(Description, Network)> {
-    let header: serde_json::Value = serde_json::from_str(json).map_err(|error| Error::model(error.to_string()))?;
+    let header: Value = serde_json::from_str(json).map_err(|error| Error::model(error.to_string()))?;
     match header.get("version").and_then(|version| version.as_u64()) {
         Some(version) if version == u64::from(VERSION) => {}
         Some(version) => {
@@ -347,7 +340,7 @@ fn described(json: &str) -> Result<(Description, Network)> {
     }
     let description: Description = serde_json::from_value(header).map_err(|error| Error::model(error.to_string()))?;
     limits::check_name(&description.name)?;
-    let network = description.network.network()?;
+    let network = network(&description.network)?;
     Ok((description, network))
 }
 

@@ -407,7 +407,7 @@ impl Lowering<'_> {
             && input == Shape { channels: 3 * output.channels, ..output }
             && input.height == 1;
         if !fits {
-            return Err(unsupported(step, &format!("attention of {heads} heads from {input} to {output}")));
+            return Err(unsupported(step, "attention whose sizes do not fit together"));
         }
         let channels = output.channels / heads;
         Ok(Attention {

@@ -54,7 +54,7 @@ impl Builder<'_> {
         let name = format!("{path}.attn.qkv");
         let mut qkv = self.linear(&name, width, 3 * width)?;
         // one factor for all queries: of 1/8, for heads of 64 channels, no digit is lost
-        let factor = (self.config.head_width() as f64).powf(-0.5);
+        let factor = 1.0 / (self.config.head_width() as f64).sqrt();
         scale(&mut qkv.weights[..width * width], factor);
         scale(&mut qkv.bias[..width], factor);
         self.take_over(&norm, &mut qkv)?;

@@ -105,7 +105,7 @@ impl Walk<'_> {
             return Err(wrong_input(op, path));
         }
         for (name, index) in [("weight", scale), ("bias", shift), ("_mean", mean), ("_variance", variance)] {
-            self.take(&format!("{path}.{name}"), index)?;
+            self.take(path, name, index)?;
         }
         check_float(op, path, "epsilon", EPSILON)?;
         check_layout(op, path)?;

@@ -6,8 +6,6 @@
 mod lcnet_v2;
 mod vit;
 
-use std::collections::HashMap;
-
 use super::op::{Attribute, Op, Operand, Program};
 use crate::model::lcnet_v2::Form;
 use crate::model::{Network, Parameter};
@@ -59,7 +57,8 @@ struct Walk<'p> {
     ops: std::slice::Iter<'p, Op>,
     /// The network's parameters, and for each, once it is met, its index in the graph.
     expected: Vec<(Parameter, Option<usize>)>,
-    by_name: HashMap<String, usize>,
+    /// Where in `expected` to look first: a graph meets nearly all parameters in the network's order.
+    at: usize,
     /// For each parameter of the graph, whether it was met.
     met: Vec<bool>,
 }
@@ -81,8 +80,8 @@ impl<'p> Walk<'p> {
         Walk {
             program,
             ops: program.ops.iter(),
-            by_name: expected.iter().enumerate().map(|(index, parameter)| (parameter.name.clone(), index)).collect(),
             expected: expected.into_iter().map(|parameter| (parameter, None)).collect(),
+            at: 0,
             met: vec![false; program.parameters.len()],
         }
     }
@@ -129,7 +128,7 @@ impl<'p> Walk<'p> {
             ([value, Operand::Parameter(index)], Some(1)) if *value == x => *index,
             _ => return Err(Error::model(format!("op `{}` at `{path}` does not add a bias per channel", op.kind))),
         };
-        self.take(&format!("{path}.bias"), bias)?;
+        self.take(path, "bias", bias)?;
         Ok(Operand::Value(op.output))
     }
 
@@ -142,7 +141,7 @@ impl<'p> Walk<'p> {
             [value, Operand::Parameter(index)] if *value == input => *index,
             _ => return Err(wrong_input(op, path)),
         };
-        self.take(&format!("{path}.weight"), filter)?;
+        self.take(path, "weight", filter)?;
         let pair = |value: usize| Attribute::Ints(vec![value as i64; 2]);
         let text = |value: &str| Attribute::Text(value.into());
         // Paddle writes padding as two numbers or as four.
@@ -212,14 +211,15 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// Hands a parameter of the graph to one of the network.
-    fn take(&mut self, name: &str, index: usize) -> Result<()> {
+    /// Hands a parameter of the graph to the network's `path.part`.
+    fn take(&mut self, path: &str, part: &str, index: usize) -> Result<()> {
+        let name = below(path, part);
+        let mut places = (self.at..self.expected.len()).chain(0..self.at);
+        let place = places.find(|&place| self.expected[place].0.name == name);
+        let place = place.ok_or_else(|| Error::internal(format!("the network has no parameter `{name}`")))?;
+        self.at = place + 1;
         let declared = &self.program.parameters[index];
-        let place = self.by_name.get(name).copied();
-        let (expected, slot) = place
-            .and_then(|place| self.expected.get_mut(place))
-            .map(|(expected, slot)| (&*expected, slot))
-            .ok_or_else(|| Error::internal(format!("the network has no parameter `{name}`")))?;
+        let (expected, slot) = &mut self.expected[place];
         if declared.shape != expected.shape {
             return Err(Error::model(format!(
                 "parameter `{}` at `{name}` has shape {:?}; expected {:?}",
@@ -232,6 +232,11 @@ impl<'p> Walk<'p> {
         *slot = Some(index);
         Ok(())
     }
+}
+
+/// The path of a part.
+fn below(path: &str, part: &str) -> String {
+    [path, part].join(".")
 }
 
 fn unexpected(op: &Op, path: &str, kind: &str) -> Error {

@@ -1,6 +1,6 @@
 //! CLIP's vision transformer with its linear layer as Paddle exports it.
 
-use super::{Conv, Walk, check, check_float, is_convolution, wrong_input};
+use super::{Conv, Walk, below, check, check_float, wrong_input};
 use crate::model::vit::{EPSILON, VitConfig};
 use crate::weights::limits;
 use crate::weights::paddle::op::{Attribute, Op, Operand, Program};
@@ -9,55 +9,38 @@ use crate::{Error, Result};
 /// The sizes that a graph of a vision transformer has, as far as the first op of each kind tells them: the walk compares
 /// all others.
 pub(super) fn config(program: &Program, input: Option<[usize; 2]>) -> Result<VitConfig> {
+    let config = sizes(program, input).ok_or_else(|| {
+        Error::model(
+            "its sizes cannot be told: expected an input of fixed size, a convolution to patches, blocks of four linear layers \
+             whose queries, keys and values a reshape parts by heads, and two linear layers behind them",
+        )
+    })?;
+    limits::check_vit(&config)?;
+    Ok(config)
+}
+
+fn sizes(program: &Program, input: Option<[usize; 2]>) -> Option<VitConfig> {
     let parameter = |op: &Op| match op.inputs.get(1) {
         Some(&Operand::Parameter(index)) => Some(&program.parameters[index].shape[..]),
         _ => None,
     };
-    let patches = program.ops.iter().find(|op| is_convolution(op)).and_then(parameter);
-    let Some(&[width, 3, patch, _]) = patches else {
-        return Err(Error::model(format!(
-            "its first convolution has weights {patches:?}; expected [width, 3, patch, patch]"
-        )));
-    };
-    let linear: Vec<[usize; 2]> = program
-        .ops
-        .iter()
-        .filter(|op| op.kind == "matmul")
-        .filter_map(parameter)
-        .map(|shape| shape.try_into().ok())
-        .collect::<Option<_>>()
-        .ok_or_else(|| Error::model("a linear layer whose weights are no matrix"))?;
-    // four in each block, the projection, the neck
-    let &[_, _, [_, hidden], .., [_, projection], [_, embedding]] = &linear[..] else {
-        return Err(Error::model(format!(
-            "it has {} linear layers; expected at least one block of four, and two",
-            linear.len()
-        )));
-    };
-    let split = program.ops.iter().find(|op| op.kind == "reshape").and_then(|op| op.attributes.ints("shape"));
-    let heads = match split {
-        Some(&[_, _, 3, heads, _]) => usize::try_from(heads).unwrap_or(0),
-        _ => {
-            return Err(Error::model(format!(
-                "its first reshape gives {split:?}; expected [-1, tokens, 3, heads, channels]"
-            )));
-        }
-    };
-    let drops_class_token = program.ops.iter().any(|op| op.kind == "slice" && op.attributes.whole("axes") == Some(1));
-    let config = VitConfig {
-        input: input
-            .ok_or_else(|| Error::model("the graph leaves the size of its input open, which its positions fix"))?,
+    let of_kind = |kind: &'static str| program.ops.iter().filter(move |op| op.kind == kind);
+    let &[width, 3, patch, _] = of_kind("conv2d").find_map(parameter)? else { return None };
+    let linear: Vec<&[usize]> = of_kind("matmul").filter_map(parameter).collect();
+    let [_, _, [_, hidden], .., [_, projection], [_, embedding]] = linear[..] else { return None };
+    let Some(&[_, _, 3, heads, _]) = of_kind("reshape").next()?.attributes.ints("shape") else { return None };
+    let drops_class_token = of_kind("slice").any(|op| op.attributes.whole("axes") == Some(1));
+    Some(VitConfig {
+        input: input?,
         patch,
         width,
-        depth: program.ops.iter().filter(|op| op.kind == "softmax").count(),
-        heads,
-        hidden,
-        projection,
+        depth: of_kind("softmax").count(),
+        heads: usize::try_from(heads).ok()?,
+        hidden: *hidden,
+        projection: *projection,
         average_class_token: !drops_class_token,
-        embedding,
-    };
-    limits::check_vit(&config)?;
-    Ok(config)
+        embedding: *embedding,
+    })
 }
 
 /// All of an axis.
@@ -70,25 +53,25 @@ impl Walk<'_> {
         let x = self.conv("backbone.patch_embed.proj", conv, Operand::Input)?;
         let x = self.flatten(embed, x, 2, 3)?;
         let x = self.transpose(embed, x, &[0, 2, 1])?;
-        let x = self.class_token("backbone.cls_token", x)?;
-        let x = self.plus_parameter("backbone.pos_embed", x)?;
+        let x = self.class_token("backbone", "cls_token", x)?;
+        let x = self.plus_parameter("backbone", "pos_embed", x)?;
         let mut x = self.layer_norm("backbone.ln_pre", x)?;
         for block in 0..config.depth {
-            let path = format!("backbone.blocks.{block}");
-            let attended = self.layer_norm(&format!("{path}.norm1"), x.clone())?;
-            let attended = self.attention(&format!("{path}.attn"), config, attended)?;
-            x = self.binary("elementwise_add", &format!("{path} (shortcut of attn)"), x, attended)?;
-            let hidden = self.layer_norm(&format!("{path}.norm2"), x.clone())?;
-            let hidden = self.linear(&format!("{path}.mlp.fc1"), hidden)?;
-            let hidden = self.gelu(&format!("{path}.mlp.act"), hidden)?;
-            let hidden = self.linear(&format!("{path}.mlp.fc2"), hidden)?;
-            x = self.binary("elementwise_add", &format!("{path} (shortcut of mlp)"), x, hidden)?;
+            let path = &format!("backbone.blocks.{block}");
+            let attended = self.layer_norm(&below(path, "norm1"), x.clone())?;
+            let attended = self.attention(&below(path, "attn"), config, attended)?;
+            x = self.binary("elementwise_add", &below(path, "attn (shortcut)"), x, attended)?;
+            let hidden = self.layer_norm(&below(path, "norm2"), x.clone())?;
+            let hidden = self.linear(&below(path, "mlp.fc1"), hidden)?;
+            let hidden = self.gelu(&below(path, "mlp.act"), hidden)?;
+            let hidden = self.linear(&below(path, "mlp.fc2"), hidden)?;
+            x = self.binary("elementwise_add", &below(path, "mlp (shortcut)"), x, hidden)?;
         }
         if !config.average_class_token {
             x = self.slice("backbone (without class token)", x, 1, 1, None)?;
         }
         let x = self.layer_norm("backbone.norm", x)?;
-        let x = self.times_parameter("backbone.proj", "backbone.proj", x)?;
+        let x = self.times_parameter("backbone", "proj", x)?;
         let x = self.mean("backbone (mean of tokens)", x)?;
         let neck = "neck.fc";
         let x = self.linear(neck, x)?;
@@ -98,7 +81,7 @@ impl Walk<'_> {
     fn attention(&mut self, path: &str, config: &VitConfig, input: Operand) -> Result<Operand> {
         let [tokens, heads, channels, width] =
             [config.tokens(), config.heads, config.head_width(), config.width].map(|size| size as i64);
-        let x = self.linear(&format!("{path}.qkv"), input)?;
+        let x = self.linear(&below(path, "qkv"), input)?;
         let x = self.reshape(path, x, &[-1, tokens, 3, heads, channels])?;
         let x = self.transpose(path, x, &[2, 0, 3, 1, 4])?;
         let queries = self.slice(path, x.clone(), 0, 0, Some(1))?;
@@ -108,7 +91,7 @@ impl Walk<'_> {
         let scores = self.matmul(path, queries, keys)?;
         let scale = self.op("scale", path)?;
         self.follows(scale, path, &scores)?;
-        check_float(scale, path, "scale", (channels as f64).powf(-0.5))?;
+        check_float(scale, path, "scale", 1.0 / (channels as f64).sqrt())?;
         check_float(scale, path, "bias", 0.0)?;
         let softmax = self.op("softmax", path)?;
         self.follows(softmax, path, &Operand::Value(scale.output))?;
@@ -116,49 +99,51 @@ impl Walk<'_> {
         let x = self.matmul(path, Operand::Value(softmax.output), values)?;
         let x = self.transpose(path, x, &[0, 2, 1, 3])?;
         let x = self.reshape(path, x, &[-1, tokens, width])?;
-        self.linear(&format!("{path}.proj"), x)
+        self.linear(&below(path, "proj"), x)
     }
 
     /// The class token before the patches of each image.
-    fn class_token(&mut self, name: &str, patches: Operand) -> Result<Operand> {
-        let op = self.op("concat", name)?;
+    fn class_token(&mut self, path: &str, part: &str, patches: Operand) -> Result<Operand> {
+        let op = self.op("concat", path)?;
         match &op.inputs[..] {
             [Operand::List(parts)] => match &parts[..] {
-                [Operand::Repeated(index), last] if *last == patches => self.take(name, *index)?,
-                _ => return Err(wrong_input(op, name)),
+                [Operand::Repeated(index), last] if *last == patches => self.take(path, part, *index)?,
+                _ => return Err(wrong_input(op, path)),
             },
-            _ => return Err(wrong_input(op, name)),
+            _ => return Err(wrong_input(op, path)),
         }
-        check_whole(op, name, "axis", 1)?;
+        check_whole(op, path, "axis", 1)?;
         Ok(Operand::Value(op.output))
     }
 
     /// Matrix product and bias.
     fn linear(&mut self, path: &str, input: Operand) -> Result<Operand> {
-        let x = self.times_parameter(path, &format!("{path}.weight"), input)?;
-        self.plus_parameter(&format!("{path}.bias"), x)
+        let x = self.times_parameter(path, "weight", input)?;
+        self.plus_parameter(path, "bias", x)
     }
 
-    fn times_parameter(&mut self, path: &str, name: &str, input: Operand) -> Result<Operand> {
+    fn times_parameter(&mut self, path: &str, part: &str, input: Operand) -> Result<Operand> {
         let op = self.op("matmul", path)?;
-        match &op.inputs[..] {
-            [value, Operand::Parameter(index)] if *value == input => self.take(name, *index)?,
-            _ => return Err(wrong_input(op, path)),
-        }
+        self.with_parameter(op, path, part, &input)?;
         not_transposed(op, path)
     }
 
     /// Adds a parameter along the last axes.
-    fn plus_parameter(&mut self, name: &str, input: Operand) -> Result<Operand> {
-        let op = self.op("elementwise_add", name)?;
-        match &op.inputs[..] {
-            [value, Operand::Parameter(index)] if *value == input => self.take(name, *index)?,
-            _ => return Err(wrong_input(op, name)),
-        }
+    fn plus_parameter(&mut self, path: &str, part: &str, input: Operand) -> Result<Operand> {
+        let op = self.op("elementwise_add", path)?;
+        self.with_parameter(op, path, part, &input)?;
         if op.attributes.int("axis").is_some() {
-            check(op, name, "axis", &Attribute::Int(-1))?;
+            check(op, path, "axis", &Attribute::Int(-1))?;
         }
         Ok(Operand::Value(op.output))
+    }
+
+    /// An op of what comes before it and a parameter.
+    fn with_parameter(&mut self, op: &Op, path: &str, part: &str, input: &Operand) -> Result<()> {
+        match &op.inputs[..] {
+            [value, Operand::Parameter(index)] if value == input => self.take(path, part, *index),
+            _ => Err(wrong_input(op, path)),
+        }
     }
 
     fn matmul(&mut self, path: &str, left: Operand, right: Operand) -> Result<Operand> {
@@ -173,8 +158,8 @@ impl Walk<'_> {
         let op = self.op("layer_norm", path)?;
         match op.inputs[..] {
             [ref value, Operand::Parameter(scale), Operand::Parameter(shift)] if *value == input => {
-                self.take(&format!("{path}.weight"), scale)?;
-                self.take(&format!("{path}.bias"), shift)?;
+                self.take(path, "weight", scale)?;
+                self.take(path, "bias", shift)?;
             }
             _ => return Err(wrong_input(op, path)),
         }
@@ -351,8 +336,8 @@ mod tests {
                 "`backbone.patch_embed` has `start_axis` 1; expected 2",
             ),
             (|g| set(g, "1.transpose", 0, "perm", ints(&[0, 1, 2])), "`axis` [0, 1, 2]; expected [0, 2, 1]"),
-            (|g| swap(g, "0.combine", 1, [0, 1]), "`concat` at `backbone.cls_token`"),
-            (|g| swap(g, "0.combine", 0, [0, 1]), "op `expand` stands at `backbone.cls_token`"),
+            (|g| swap(g, "0.combine", 1, [0, 1]), "`concat` at `backbone`"),
+            (|g| swap(g, "0.combine", 0, [0, 1]), "op `expand` stands at `backbone`"),
             (|g| set(g, "1.layer_norm", 0, "epsilon", json!(1e-6)), "`backbone.ln_pre` has `epsilon` 0.000001"),
             (
                 |g| set(g, "1.layer_norm", 3, "begin_norm_axis", json!(1)),
