@@ -9,7 +9,7 @@ const ROUNDING: f32 = 8_388_735.0;
 /// ln 2 in two parts, the first of few digits, so that its multiples are exact.
 const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
 /// `(exp(r) - 1 - r) / r^2`, highest power first (Cephes' `expf`).
-const EXP: [f32; 6] = [1.987_569_2e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
+const EXP: [f32; 6] = [1.987_569_2e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
 
 /// `e` to the power of numbers up to 0, within 2e-7 of the result; below -87, and for minus infinity, as of -87: 2e-38.
 ///
@@ -47,7 +47,7 @@ const NORMAL: [f32; 15] = [
     3.206_722_4e-2,
     -3.878_403e-2,
     4.773_779_6e-2,
-    -6.417_257_3e-2,
+    -6.417_257e-2,
     1.285_519_3e-1,
 ];
 
