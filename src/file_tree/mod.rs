@@ -6,6 +6,8 @@ mod archive;
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 mod folder;
 mod memory;
+#[cfg(feature = "dataset")]
+mod overlay;
 mod problem;
 mod source;
 
@@ -20,6 +22,8 @@ pub(crate) use archive::{Kind, Limits, Members};
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 pub use folder::Folder;
 pub use memory::Memory;
+#[cfg(feature = "dataset")]
+pub use overlay::{Content, Overlay};
 pub use problem::{Problem, ProblemCode, ProblemEffect};
 #[cfg(all(feature = "cli", any(unix, windows)))]
 pub(crate) use source::FileSource;
@@ -78,6 +82,11 @@ pub trait FileTree: Send + Sync {
         take: &mut dyn FnMut(usize, Result<Vec<u8>>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         indices.iter().try_for_each(|&index| take(index, self.read(index, limit)))
+    }
+
+    /// Puts these indices in the order in which this tree is read best.
+    fn sort_for_reading(&self, indices: &mut [usize]) {
+        indices.sort_unstable();
     }
 
     /// What is wrong with the tree itself, which only archives have: first what concerns the whole, then entry by entry.

@@ -81,6 +81,18 @@ macro_rules! codes {
                 match self { $(ProblemCode::$name => $code,)* }
             }
 
+            /// The one whose [`as_str`](Self::as_str) this is.
+            ///
+            /// ```
+            /// use image_feature::file_tree::ProblemCode;
+            ///
+            /// assert_eq!(ProblemCode::from_code("checksum"), Some(ProblemCode::Checksum));
+            /// assert_eq!(ProblemCode::from_code("no such code"), None);
+            /// ```
+            pub fn from_code(code: &str) -> Option<Self> {
+                match code { $($code => Some(ProblemCode::$name),)* _ => None }
+            }
+
             /// What it does to the entry or archive.
             pub fn effect(self) -> ProblemEffect {
                 match self { $(ProblemCode::$name => ProblemEffect::$effect,)* }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::{Exception, Flavor, Stop, python};
-use crate::file_tree::{EntryKind, FileTree};
+use crate::file_tree::{EntryKind, FileTree, Overlay};
 use crate::{Error, Result};
 
 /// The most bytes read of a list or an annotation, and of an image.
@@ -81,6 +81,16 @@ pub enum Change {
         /// All of its bytes.
         bytes: Vec<u8>,
     },
+}
+
+impl Change {
+    /// Makes this change to a tree.
+    pub fn apply(self, tree: &mut Overlay) {
+        match self {
+            Change::Rename { from, to } => tree.rename(&from, &to),
+            Change::Write { path, bytes } => tree.write(&path, bytes),
+        }
+    }
 }
 
 /// A data set that PaddleX would find: the folder with `images` in it.

@@ -245,9 +245,13 @@ impl FileTree for Archive {
         take: &mut dyn FnMut(usize, Result<Vec<u8>>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let mut indices = indices.to_vec();
-        indices.sort_by_key(|&index| self.start(index));
+        self.sort_for_reading(&mut indices);
         let mut stream = None;
         indices.into_iter().try_for_each(|index| take(index, self.read_from(index, limit, &mut stream)))
+    }
+
+    fn sort_for_reading(&self, indices: &mut [usize]) {
+        indices.sort_by_key(|&index| self.start(index));
     }
 
     fn problems(&self) -> Vec<Problem> {
