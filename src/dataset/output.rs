@@ -1,16 +1,13 @@
 //! A data set to be written somewhere: its lists as text, its images by where they are now.
 
 use std::collections::HashSet;
-use std::io::{Seek, Write};
+use std::io::Write;
 use std::ops::ControlFlow;
-
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
 
 use super::MOST_FILE_BYTES;
 use super::subset::Subset;
 use crate::error::Context;
-use crate::file_tree::FileTree;
+use crate::file_tree::{FileTree, Overlay};
 use crate::{Error, ErrorKind, Result};
 
 /// A data set to be written. Nothing of it is in memory but the lists.
@@ -36,6 +33,11 @@ impl NewDataset {
         }
     }
 
+    /// The same as a tree that can be read, over the tree that its images come from.
+    pub fn over(&self, tree: &Overlay) -> Overlay {
+        tree.replaced(&self.images, &self.files)
+    }
+
     /// Writes everything, the lists first. `step` hears of each image and may break.
     ///
     /// # Errors
@@ -47,7 +49,7 @@ impl NewDataset {
         step: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<()> {
         for (path, bytes) in &self.files {
-            target.write(path, bytes, true)?;
+            target.write(path, bytes)?;
         }
         let mut images: Vec<&(usize, String)> = self.images.iter().collect();
         images.sort();
@@ -57,7 +59,7 @@ impl NewDataset {
             let place = images.binary_search_by_key(&index, |(index, _)| *index);
             let path = place.map_or("", |place| images[place].1.as_str());
             let name = || tree.entries()[index].path.clone();
-            outcome = read.context(name).and_then(|bytes| target.write(path, &bytes, false));
+            outcome = read.context(name).and_then(|bytes| target.write(path, &bytes));
             if outcome.is_ok() { step() } else { ControlFlow::Break(()) }
         });
         outcome?;
@@ -72,54 +74,136 @@ impl NewDataset {
 
 /// Where a data set is written.
 pub trait Target {
-    /// Writes a file. Paths have `/` between their parts and lead nowhere else. Text is worth compressing.
+    /// Writes a file. Paths have `/` between their parts and lead nowhere else.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] where it cannot be written.
-    fn write(&mut self, path: &str, bytes: &[u8], is_text: bool) -> Result<()>;
+    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<()>;
 }
 
-/// A zip archive being written.
+/// A zip archive being written, from its beginning to its end. Nothing is compressed: images are already, and lists
+/// are small beside them.
 ///
 /// ```
-/// use std::io::Cursor;
 /// use image_feature::dataset::{Target, ZipTarget};
+/// use image_feature::file_tree::{Archive, FileTree};
 ///
-/// let mut zip = ZipTarget::new(Cursor::new(Vec::new()));
-/// zip.write("train.txt", b"images/a.png 0\n", true)?;
-/// let bytes = zip.finish()?.into_inner();
-/// assert!(bytes.starts_with(b"PK"));
+/// let mut zip = ZipTarget::new(Vec::new());
+/// zip.write("train.txt", b"images/a.png 0\n")?;
+/// let archive = Archive::from_source("set.zip", zip.finish()?)?;
+/// assert_eq!(archive.read(0, 100)?, b"images/a.png 0\n");
 /// # Ok::<(), image_feature::Error>(())
 /// ```
-pub struct ZipTarget<W: Write + Seek>(ZipWriter<W>);
+pub struct ZipTarget<W: Write> {
+    writer: W,
+    /// Bytes so far.
+    written: u64,
+    directory: Vec<u8>,
+    entries: u64,
+}
 
-impl<W: Write + Seek> ZipTarget<W> {
+/// What stands in a field of 32 bits whose value is in the zip64 field.
+const IN_ZIP64: u32 = u32::MAX;
+
+impl<W: Write> ZipTarget<W> {
     /// Starts an archive.
     pub fn new(writer: W) -> Self {
-        ZipTarget(ZipWriter::new(writer))
+        ZipTarget { writer, written: 0, directory: Vec::new(), entries: 0 }
+    }
+
+    /// Adds a folder.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] where it cannot be written.
+    pub fn folder(&mut self, path: &str) -> Result<()> {
+        self.entry(&format!("{path}/"), &[], 0o40755 << 16 | 0x10)
+    }
+
+    /// What it is written to: those who take what is there, piece by piece, leave the rest in order.
+    pub fn writer(&mut self) -> &mut W {
+        &mut self.writer
     }
 
     /// Ends the archive and gives back what it was written to.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] where the directory cannot be written.
-    pub fn finish(self) -> Result<W> {
-        self.0.finish().map_err(failed)
+    pub fn finish(mut self) -> Result<W> {
+        let (start, size) = (self.written, self.directory.len() as u64);
+        let mut end = std::mem::take(&mut self.directory);
+        let is_large = start.max(size) >= u64::from(IN_ZIP64) || self.entries >= 0xffff;
+        if is_large {
+            let place = start + size;
+            end.extend(b"PK\x06\x06");
+            end.extend(44u64.to_le_bytes());
+            put(&mut end, &[45 | 3 << 8, 45]);
+            end.extend([0; 8]);
+            end.extend([self.entries, self.entries, size, start].map(u64::to_le_bytes).as_flattened());
+            end.extend(b"PK\x06\x07\0\0\0\0");
+            end.extend(place.to_le_bytes());
+            end.extend(1u32.to_le_bytes());
+        }
+        let count = if is_large { 0xffff } else { self.entries as u16 };
+        let [size, start] = [size, start].map(|value| if is_large { IN_ZIP64 } else { value as u32 });
+        end.extend(b"PK\x05\x06\0\0\0\0");
+        put(&mut end, &[count, count]);
+        end.extend([size, start].map(u32::to_le_bytes).as_flattened());
+        put(&mut end, &[0]);
+        self.writer.write_all(&end)?;
+        Ok(self.writer)
+    }
+
+    fn entry(&mut self, name: &str, bytes: &[u8], attributes: u32) -> Result<()> {
+        let length = u16::try_from(name.len()).map_err(|_| Error::limit("a name of more than 65535 bytes"))?;
+        let mut crc = flate2::Crc::new();
+        crc.update(bytes);
+        let (size, offset) = (bytes.len() as u64, self.written);
+        let large_size = size >= u64::from(IN_ZIP64);
+        // a field of all three, or none: readers take from it what is marked, and here all are
+        let is_large = large_size || offset >= u64::from(IN_ZIP64);
+        // what both headers have: the version to unpack, names in UTF-8, stored, 1 January 1980
+        let common = |header: &mut Vec<u8>, in_zip64: bool, extra: u16| {
+            put(header, &[if is_large { 45 } else { 20 }, 1 << 11, 0, 0, 0x21]);
+            header.extend(crc.sum().to_le_bytes());
+            let size = if in_zip64 { IN_ZIP64 } else { size as u32 };
+            header.extend([size, size].map(u32::to_le_bytes).as_flattened());
+            put(header, &[length, extra]);
+        };
+        let mut header = b"PK\x03\x04".to_vec();
+        common(&mut header, large_size, if large_size { 20 } else { 0 });
+        header.extend(name.as_bytes());
+        if large_size {
+            put(&mut header, &[1, 16]);
+            header.extend([size, size].map(u64::to_le_bytes).as_flattened());
+        }
+        self.directory.extend(b"PK\x01\x02");
+        put(&mut self.directory, &[45 | 3 << 8]);
+        common(&mut self.directory, is_large, if is_large { 28 } else { 0 });
+        put(&mut self.directory, &[0, 0, 0]);
+        self.directory.extend(attributes.to_le_bytes());
+        self.directory.extend((if is_large { IN_ZIP64 } else { offset as u32 }).to_le_bytes());
+        self.directory.extend(name.as_bytes());
+        if is_large {
+            put(&mut self.directory, &[1, 24]);
+            self.directory.extend([size, size, offset].map(u64::to_le_bytes).as_flattened());
+        }
+        self.entries += 1;
+        self.written += header.len() as u64 + size;
+        self.writer.write_all(&header)?;
+        Ok(self.writer.write_all(bytes)?)
     }
 }
 
-impl<W: Write + Seek> Target for ZipTarget<W> {
-    fn write(&mut self, path: &str, bytes: &[u8], is_text: bool) -> Result<()> {
-        // images are compressed already
-        let method = if is_text { CompressionMethod::Deflated } else { CompressionMethod::Stored };
-        let options = SimpleFileOptions::default().compression_method(method).large_file(bytes.len() > 0xffff_0000);
-        self.0.start_file(path, options).map_err(failed)?;
-        self.0.write_all(bytes).context(|| path.into())
+impl<W: Write> Target for ZipTarget<W> {
+    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
+        self.entry(path, bytes, 0o100644 << 16).context(|| path.into())
     }
 }
 
-fn failed(error: zip::result::ZipError) -> Error {
-    Error::new(ErrorKind::Io, format!("the zip cannot be written: {error}")).with_source(error)
+fn put(bytes: &mut Vec<u8>, values: &[u16]) {
+    for value in values {
+        bytes.extend(value.to_le_bytes());
+    }
 }
 
 /// A folder of the file system being filled.
@@ -144,7 +228,7 @@ impl FolderTarget {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Target for FolderTarget {
-    fn write(&mut self, path: &str, bytes: &[u8], _is_text: bool) -> Result<()> {
+    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
         let path = self.0.join(path);
         let name = || path.display().to_string();
         if let Some(folder) = path.parent() {
@@ -181,6 +265,50 @@ impl Namer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file_tree::{Archive, ReadAt};
+
+    /// Bytes that lie far behind others.
+    struct Far(u64, Vec<u8>);
+
+    impl ReadAt for Far {
+        fn size(&self) -> u64 {
+            self.0 + self.1.len() as u64
+        }
+
+        fn read_at(&self, offset: u64, into: &mut [u8]) -> std::io::Result<usize> {
+            match offset.checked_sub(self.0) {
+                Some(offset) => ReadAt::read_at(&self.1, offset, into),
+                None => {
+                    into.fill(0);
+                    Ok(into.len().min((self.0 - offset) as usize))
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn archives_beyond_4_gb_are_read_again() {
+        let begins = 5 << 30;
+        let mut zip = ZipTarget { writer: Vec::new(), written: begins, directory: Vec::new(), entries: 0 };
+        zip.folder("empty").unwrap();
+        zip.write("images/ä.png", b"content").unwrap();
+        let archive = Archive::from_source("x", Far(begins, zip.finish().unwrap())).unwrap();
+        assert_eq!(archive.problems(), []);
+        assert_eq!(archive.read(archive.find("images/ä.png").unwrap(), 100).unwrap(), b"content");
+        assert!(archive.find("empty").is_some());
+    }
+
+    #[test]
+    fn many_entries_are_all_there_for_others_too() {
+        let mut target = ZipTarget::new(Vec::new());
+        for number in 0..70_000 {
+            target.write(&format!("{number}"), b"").unwrap();
+        }
+        let bytes = target.finish().unwrap();
+        assert_eq!(zip::ZipArchive::new(std::io::Cursor::new(&bytes)).unwrap().len(), 70_000);
+        let archive = Archive::from_source("x", bytes).unwrap();
+        assert_eq!((archive.entries().len(), archive.problems()), (70_000, vec![]));
+    }
 
     #[test]
     fn names_are_fit_for_everyone_and_differ() {

@@ -1,16 +1,14 @@
 //! Where a changed data set goes: into itself, or as a copy into a folder or a zip archive.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-
-use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::Located;
 use crate::cli::output_file::OutputFile;
 use crate::cli::terminal::Progress;
 use crate::dataset::compat::Change;
+use crate::dataset::{Target as _, ZipTarget};
 use crate::error::Context;
 use crate::file_tree::{EntryKind, FileTree};
 use crate::{Error, Result};
@@ -64,17 +62,13 @@ impl Target {
                 copy(tree, changes, &mut |path, bytes| OutputFile::write(&folder.join(path), bytes))
             }
             Target::Zip(path) => {
-                let mut zip = ZipWriter::new(OutputFile::create(path)?).set_auto_large_file();
-                // images are compressed already
-                let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+                let mut zip = ZipTarget::new(OutputFile::create(path)?);
+                let at_path = || path.display().to_string();
                 for entry in tree.entries().iter().filter(|entry| entry.kind == EntryKind::Folder) {
-                    zip.add_directory(entry.path.as_str(), options).map_err(|error| not_zipped(path, error))?;
+                    zip.folder(&entry.path).context(at_path)?;
                 }
-                copy(tree, changes, &mut |name, bytes| {
-                    zip.start_file(name, options).map_err(|error| not_zipped(path, error))?;
-                    zip.write_all(bytes).context(|| path.display().to_string())
-                })?;
-                zip.finish().map_err(|error| not_zipped(path, error))?.commit()
+                copy(tree, changes, &mut |name, bytes| zip.write(name, bytes).context(at_path))?;
+                zip.finish().context(at_path)?.commit()
             }
         }
     }
@@ -82,10 +76,6 @@ impl Target {
 
 fn create_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).context(|| format!("{}: the folder cannot be made", folder.display()))
-}
-
-fn not_zipped(path: &Path, error: zip::result::ZipError) -> Error {
-    Error::from(std::io::Error::from(error)).context(path.display().to_string())
 }
 
 /// Gives all files of a tree to `write` as they are after the changes.
