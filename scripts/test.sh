@@ -30,7 +30,7 @@ step_lint() {
   need_wasm_toolchain
   # what only browsers see; a toolchain built here has no clippy
   [ "$WASM_PATH" != "$PATH" ] \
-    || cargo clippy --target "$WASM_TARGET" --lib --no-default-features --features threads -- --deny warnings
+    || cargo clippy --target "$WASM_TARGET" --lib --no-default-features --features threads,dataset -- --deny warnings
 }
 
 # The program and its tests in one profile, so that Burn is compiled once.
@@ -42,6 +42,7 @@ step_wasm() {
   build_all_wasm
   for kind in cpu cpu-relaxed cpu-threads cpu-threads-relaxed; do check_wasm_size "$kind" 700000 || heavy=1; done
   check_wasm_size gpu 2500000 || heavy=1
+  check_wasm_size dataset 660000 || heavy=1
   [ "$heavy" = 0 ]
 }
 

@@ -6,11 +6,12 @@
 #   cpu-threads          the same as cpu, for several threads on shared memory
 #   cpu-threads-relaxed  with both
 #   gpu                  the network on WebGPU
+#   dataset              data sets alone: the others are on the way of every first result, and would be a quarter heavier
 
 TARGET_DIR="${CARGO_TARGET_DIR:-target}"
-ALL_WASM_KINDS=(cpu cpu-relaxed cpu-threads cpu-threads-relaxed gpu)
+ALL_WASM_KINDS=(cpu cpu-relaxed cpu-threads cpu-threads-relaxed gpu dataset)
 # those that can be built here: need_wasm_tools adds the rest
-WASM_KINDS=(cpu cpu-relaxed gpu)
+WASM_KINDS=(cpu cpu-relaxed gpu dataset)
 
 # What wasm-bindgen needs to start threads in a memory that others have made. 2 GiB hold a model and the largest image
 # that is decoded; browsers reserve the addresses at once, and where one refuses, the loader takes one thread.
@@ -22,19 +23,20 @@ THREADS_LINK=(--shared-memory --import-memory --max-memory=2147483648
 # There is no wasm-opt here: after link-time optimisation it takes 1 % off the gzipped gpu artefact (-Oz) and adds 1 %
 # to the cpu one (-O3), no faster, for minutes of work.
 build_wasm() {
-  local kind="$1" profile="wasm-$1" features=cpu,dataset target_features=+simd128 in_toolchain=in_wasm_toolchain flags
+  local kind="$1" profile="wasm-$1" features=cpu target_features=+simd128 in_toolchain=in_wasm_toolchain flags
   local compiled work out stamp hash
   [[ " ${ALL_WASM_KINDS[*]} " == *" $kind "* ]] || fail "no wasm artefact '$kind': there are ${ALL_WASM_KINDS[*]}"
   [[ " ${WASM_KINDS[*]} " == *" $kind "* ]] || fail "$kind cannot be built: see above why there is no standard library for threads"
   case "$kind" in
     gpu) features=webgpu ;;
+    dataset) features=dataset ;;
     *-relaxed) target_features+=,+relaxed-simd ;;
   esac
   flags=
   # only small functions are worth copying to where they are called: 10 % less to download, and as fast
   [ "$kind" = gpu ] || flags+=" -Cllvm-args=-inline-threshold=40"
   if [[ "$kind" == cpu-threads* ]]; then
-    features=threads,dataset
+    features=threads
     in_toolchain=in_threads_toolchain
     target_features+=,+atomics,+bulk-memory,+mutable-globals
     flags+="$(printf ' -Clink-arg=%s' "${THREADS_LINK[@]}")"

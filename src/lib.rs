@@ -48,6 +48,8 @@
 //! Without any of the devices, decoding, preprocessing and model files remain.
 // only the CPU's kernels may ask for it
 #![deny(unsafe_code)]
+// without a device, what prepares models for one is not needed
+#![cfg_attr(not(any(feature = "cpu", feature = "burn")), allow(dead_code))]
 
 #[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
 #[doc(hidden)]
@@ -64,7 +66,7 @@ pub mod file_tree;
 mod image;
 pub mod model;
 mod tensors;
-#[cfg(all(target_arch = "wasm32", any(feature = "cpu", feature = "burn")))]
+#[cfg(all(target_arch = "wasm32", any(feature = "cpu", feature = "burn", feature = "dataset")))]
 #[doc(hidden)]
 pub mod web;
 pub mod weights;

@@ -26,7 +26,6 @@ mod split;
 mod subset;
 #[cfg(not(target_arch = "wasm32"))]
 mod survey;
-#[cfg(not(target_arch = "wasm32"))]
 mod thumbnail;
 
 pub use audit::{Audit, AuditOptions, ClassSizes, Evaluation, Evidence, audit};
@@ -44,8 +43,10 @@ pub use split::{SplitBy, SplitOptions, split};
 pub use subset::Subset;
 #[cfg(not(target_arch = "wasm32"))]
 pub use survey::survey;
+#[cfg(target_arch = "wasm32")]
+pub(crate) use thumbnail::shrunk;
 #[cfg(not(target_arch = "wasm32"))]
 pub use thumbnail::thumbnail;
 
 /// Larger files are not images of a data set.
-const MOST_FILE_BYTES: u64 = 1 << 30;
+pub(crate) const MOST_FILE_BYTES: u64 = 1 << 30;

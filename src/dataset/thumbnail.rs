@@ -1,18 +1,29 @@
 //! Small pictures for reports.
 
+#[cfg(not(target_arch = "wasm32"))]
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 
-use crate::{Error, Result, RgbImage};
+use crate::RgbImage;
 
 /// Pixels of the longer side.
 const SIDE: usize = 112;
+#[cfg(not(target_arch = "wasm32"))]
 const QUALITY: u8 = 72;
 
 /// A small picture of an image, as a data URI.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where it cannot be compressed.
-pub fn thumbnail(image: &RgbImage) -> Result<String> {
+#[cfg(not(target_arch = "wasm32"))]
+pub fn thumbnail(image: &RgbImage) -> crate::Result<String> {
+    let (pixels, width, height) = shrunk(image);
+    let jpeg = compress(&pixels, width, height, PixelFormat::Rgb, QUALITY, Subsampling::S420)
+        .map_err(|error| crate::Error::internal(format!("a thumbnail could not be compressed: {error}")))?;
+    Ok(format!("data:image/jpeg;base64,{}", base64(&jpeg)))
+}
+
+/// The pixels of a small picture of an image, RGB, with its width and height. An image that is small stays as it is.
+pub(crate) fn shrunk(image: &RgbImage) -> (Vec<u8>, usize, usize) {
     let (width, height) = (image.width(), image.height());
     let longer = width.max(height).max(SIDE);
     let (small_width, small_height) = ((width * SIDE / longer).max(1), (height * SIDE / longer).max(1));
@@ -33,9 +44,7 @@ pub fn thumbnail(image: &RgbImage) -> Result<String> {
             pixels.extend(sums.map(|sum| (sum / count) as u8));
         }
     }
-    let jpeg = compress(&pixels, small_width, small_height, PixelFormat::Rgb, QUALITY, Subsampling::S420)
-        .map_err(|error| Error::internal(format!("a thumbnail could not be compressed: {error}")))?;
-    Ok(format!("data:image/jpeg;base64,{}", base64(&jpeg)))
+    (pixels, small_width, small_height)
 }
 
 /// The pixels of `length` under the part `at` of `parts`, at least one.
@@ -44,6 +53,7 @@ fn covered(at: usize, parts: usize, length: usize) -> (usize, usize) {
     (start, ((at + 1) * length / parts).max(start + 1))
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
@@ -57,7 +67,7 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use crate::{DecodeLimits, decode};

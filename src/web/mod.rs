@@ -1,13 +1,17 @@
 //! The browser's face of the crate: JS values in, JS values out, no logic.
 //!
-//! Two kinds of artefact are built from it. `cpu` (feature `cpu`) decodes, preprocesses, reads model files and computes
-//! on the CPU; with feature `threads`, on several threads. `gpu` (feature `webgpu` alone) holds only the network on WebGPU and takes what `cpu` prepared.
+//! Three kinds of artefact are built from it. `cpu` (feature `cpu`) decodes, preprocesses, reads model files and computes
+//! on the CPU; with feature `threads`, on several threads. `gpu` (feature `webgpu` alone) holds only the network on WebGPU
+//! and takes what `cpu` prepared. `dataset` (feature `dataset` alone) works on data sets, for those who have one.
 
-#[cfg(feature = "cpu")]
+#[cfg(feature = "dataset")]
 mod blobs;
 mod console;
+#[cfg(feature = "dataset")]
+mod dataset;
 #[cfg(feature = "cpu")]
 mod model_file;
+#[cfg(any(feature = "cpu", feature = "burn"))]
 mod network;
 #[cfg(feature = "threads")]
 mod threads;
@@ -19,7 +23,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::Error;
 
-#[cfg(feature = "cpu")]
+#[cfg(feature = "dataset")]
 pub use blobs::{BlobFolder, BlobSource, name_decoder};
 
 #[wasm_bindgen(start)]
@@ -37,6 +41,7 @@ fn to_js(error: Error) -> JsValue {
 }
 
 /// A serialisable value as a plain JS object, absent values as `null`.
+#[cfg(any(feature = "cpu", feature = "burn"))]
 fn to_object(value: &impl serde::Serialize) -> Result<JsValue, JsValue> {
     let serializer = serde_wasm_bindgen::Serializer::json_compatible();
     value.serialize(&serializer).map_err(|error| to_js(Error::internal(error.to_string())))

@@ -23,7 +23,7 @@ before(async () => {
   const [archive] = readdirSync(project);
   write("package.json", JSON.stringify({ private: true, type: "module", dependencies: { "image-feature": `file:./${archive}` }, devDependencies: { vite: VITE } }));
   run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund"]);
-  write("main.js", 'import { FeatureExtractor } from "image-feature";\nglobalThis.FeatureExtractor = FeatureExtractor;\n');
+  write("main.js", 'import { Dataset, FeatureExtractor } from "image-feature";\nObject.assign(globalThis, { Dataset, FeatureExtractor });\n');
   write("index.html", page("/main.js"));
   browser = await launch(SOFTWARE_WEBGPU);
 });
@@ -47,7 +47,7 @@ function page(script) {
 }
 
 /**
- * Opens a folder's page and compares a feature from it, in the worker and on the page's thread.
+ * Opens a folder's page and compares a feature from it, in the worker and on the page's thread; and checks a data set.
  *
  * @param {string} folder
  * @param {string} path
@@ -68,6 +68,13 @@ async function assertWorks(folder, path) {
     assert.ok(difference < 1e-4, `${JSON.stringify(options)}: ${difference}`);
     assert.equal(info.threads, options.threads ?? 1, `${JSON.stringify(options)}: ${info.reasons}`);
   }
+  const found = await page.evaluate(async () => {
+    const dataset = await globalThis.Dataset.open([["train.txt", new File(["images/a.png 0\n"], "train.txt")]]);
+    const { codes } = await dataset.check();
+    dataset.dispose();
+    return codes.map(({ name }) => name);
+  });
+  assert.ok(found.includes("file-missing"), found.join());
   assert.deepEqual(await close(), []);
   await site.close();
 }
@@ -77,13 +84,13 @@ test("the package holds what it needs, and no more", () => {
   const names = packed.files.map(({ path }) => path);
   const needed = ["LICENSE", "README.md", "index.js", "worker.js", "thread.js", "types/index.d.ts", ...CORES.map((core) => `wasm/${core}/image_feature_bg.wasm`)];
   assert.deepEqual(needed.filter((name) => !names.includes(name)), []);
-  assert.deepEqual(names.filter((name) => !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|wasm\/(cpu(-threads)?(-relaxed)?|gpu)\/image_feature[\w.]*)$/.test(name)), []);
+  assert.deepEqual(names.filter((name) => !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|wasm\/(cpu(-threads)?(-relaxed)?|gpu|dataset)\/image_feature[\w.]*)$/.test(name)), []);
 });
 
 test("its types are those of its API", () => {
   write(
     "types.ts",
-    `import { FeatureExtractor, ImageFeatureError, type Embedding, type LoadOptions } from "image-feature";
+    `import { Dataset, FeatureExtractor, ImageFeatureError, type DatasetReport, type Embedding, type LoadOptions } from "image-feature";
      const options: LoadOptions = { device: "auto", onProgress: ({ fraction }) => fraction.toFixed() };
      export async function use(file: File): Promise<Float32Array> {
        const extractor = await FeatureExtractor.load(file, options);
@@ -96,6 +103,16 @@ test("its types are those of its API", () => {
        // @ts-expect-error no such device
        await FeatureExtractor.load(file, { device: "tpu" });
        return embedding.feature;
+     }
+     export async function check(files: FileList): Promise<Blob> {
+       const dataset = await Dataset.open(files, { workers: 2 });
+       const report: DatasetReport = await dataset.check({ batchSize: 64 });
+       const { json } = await dataset.check({ compat: "paddlex" });
+       const { train } = await dataset.split({ train: report.passed ? 70 : 60, gallery: 20, query: 10, by: "class" });
+       await dataset.convert({ from: "folders", seed: train + (json?.length ?? 0) });
+       // @ts-expect-error no such form
+       await dataset.convert({ from: "yolo" });
+       return dataset.toZip();
      }`,
   );
   const options = ["--noEmit", "--strict", "--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler", "--lib", "es2022,dom", "--types", "", "types.ts"];
@@ -104,7 +121,7 @@ test("its types are those of its API", () => {
 
 test("as plain ES modules, without a bundler", { skip: withoutGolden, timeout: 180_000 }, async () => {
   // no import map: a page's policy may forbid inline scripts
-  write("plain.js", 'import { FeatureExtractor } from "./node_modules/image-feature/index.js";\nglobalThis.FeatureExtractor = FeatureExtractor;\n');
+  write("plain.js", 'import { Dataset, FeatureExtractor } from "./node_modules/image-feature/index.js";\nObject.assign(globalThis, { Dataset, FeatureExtractor });\n');
   write("plain.html", page("/plain.js"));
   await assertWorks(project, "/plain.html");
 });

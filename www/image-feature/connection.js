@@ -173,7 +173,7 @@ function disposed() {
  * @param {string} distress name of the channel on which the worker's threads say that they failed
  * @returns {Bridge}
  */
-function openWorker(distress) {
+export function openWorker(distress) {
   /** @type {Worker} */
   let worker;
   try {

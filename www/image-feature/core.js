@@ -1,5 +1,5 @@
 /**
- * Starting the WebAssembly cores: for the CPU the fastest that this browser runs, for WebGPU the one there is.
+ * Starting the WebAssembly cores: for the CPU the fastest that this browser runs, for WebGPU and data sets the one there is.
  */
 
 import { GLUE } from "./cores.js";
@@ -14,6 +14,7 @@ const WASM = {
   "cpu-threads": () => new URL("./wasm/cpu-threads/image_feature_bg.wasm", import.meta.url),
   "cpu-threads-relaxed": () => new URL("./wasm/cpu-threads-relaxed/image_feature_bg.wasm", import.meta.url),
   gpu: () => new URL("./wasm/gpu/image_feature_bg.wasm", import.meta.url),
+  dataset: () => new URL("./wasm/dataset/image_feature_bg.wasm", import.meta.url),
 };
 
 /**
@@ -90,6 +91,15 @@ async function startCpu(kind, threads, options) {
 /** @param {StartOptions} options */
 export async function startGpuCore(options) {
   return (await start("gpu", GLUE.gpu, options)).core;
+}
+
+/**
+ * @param {StartOptions} options
+ * @returns {Promise<import("./cores.js").DatasetCore>}
+ */
+export async function startDatasetCore(options) {
+  requireSimd();
+  return (await start("dataset", GLUE.dataset, options)).core;
 }
 
 /**

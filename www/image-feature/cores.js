@@ -2,14 +2,14 @@
  * The WebAssembly artefacts, spelled out one by one so that bundlers find the files.
  *
  * `gpu` is the network on WebGPU. The others read models and images and compute on the CPU: with SIMD as every browser
- * has it or with relaxed SIMD, on one thread or on several.
+ * has it or with relaxed SIMD, on one thread or on several. `dataset` is apart: it works on data sets, and nothing else needs it.
  */
 
 /**
  * @typedef {"cpu" | "cpu-relaxed"} SingleKind
  * @typedef {"cpu-threads" | "cpu-threads-relaxed"} ThreadsKind
  * @typedef {SingleKind | ThreadsKind} CpuKind
- * @typedef {CpuKind | "gpu"} Kind
+ * @typedef {CpuKind | "gpu" | "dataset"} Kind
  */
 
 /**
@@ -20,12 +20,13 @@
  * }} CpuCore
  * @typedef {CpuCore & Pick<typeof import("./wasm/cpu-threads/image_feature.js"), "startThreads" | "serveAsThread">} ThreadsCore
  * @typedef {typeof import("./wasm/gpu/image_feature.js")} GpuCore
+ * @typedef {typeof import("./wasm/dataset/image_feature.js")} DatasetCore
  */
 
 /**
  * The JavaScript that belongs to each.
  *
- * @type {Record<SingleKind, () => Promise<CpuCore>> & Record<ThreadsKind, () => Promise<ThreadsCore>> & { gpu: () => Promise<GpuCore> }}
+ * @type {Record<SingleKind, () => Promise<CpuCore>> & Record<ThreadsKind, () => Promise<ThreadsCore>> & { gpu: () => Promise<GpuCore>, dataset: () => Promise<DatasetCore> }}
  */
 export const GLUE = {
   cpu: () => import("./wasm/cpu/image_feature.js"),
@@ -33,4 +34,5 @@ export const GLUE = {
   "cpu-threads": () => import("./wasm/cpu-threads/image_feature.js"),
   "cpu-threads-relaxed": () => import("./wasm/cpu-threads-relaxed/image_feature.js"),
   gpu: () => import("./wasm/gpu/image_feature.js"),
+  dataset: () => import("./wasm/dataset/image_feature.js"),
 };

@@ -1,21 +1,34 @@
 /**
- * Image feature vectors in the browser.
+ * Image feature vectors in the browser, and the data sets that networks for them are trained on.
  *
  * ```js
- * import { FeatureExtractor } from "image-feature";
+ * import { Dataset, FeatureExtractor } from "image-feature";
  *
  * const extractor = await FeatureExtractor.load("models/PP-ShiTuV2_rec_infer.tar");
  * const { feature } = await extractor.embed(photo);   // Float32Array(512), a unit vector
  * extractor.dispose();
+ *
+ * const dataset = await Dataset.open(zip);             // a File, a folder, what was dropped
+ * const report = await dataset.check();                // everything that is wrong with it
+ * dataset.dispose();
  * ```
  *
  * @module image-feature
  */
 
+export { Dataset } from "./dataset.js";
 export { FeatureExtractor } from "./extractor.js";
 export { ImageFeatureError } from "./errors.js";
 
 /** @typedef {import("./errors.js").ErrorKind} ErrorKind */
+/** @typedef {import("./dataset.js").Compat} Compat */
+/** @typedef {import("./dataset.js").CompatVerdict} CompatVerdict */
+/** @typedef {import("./dataset.js").DatasetReport} DatasetReport */
+/** @typedef {import("./dataset.js").ListSizes} ListSizes */
+/** @typedef {import("./dataset.js").OpenDatasetOptions} OpenDatasetOptions */
+/** @typedef {import("./dataset.js").Running} Running */
+/** @typedef {import("./dataset.js").Shares} Shares */
+/** @typedef {import("./dataset-source.js").DatasetInput} DatasetInput */
 /** @typedef {import("./extractor.js").ModelSource} ModelSource */
 /** @typedef {import("./extractor.js").LoadOptions} LoadOptions */
 /** @typedef {import("./extractor.js").EmbedOptions} EmbedOptions */

@@ -5,7 +5,6 @@ mod config;
 #[cfg(feature = "burn")]
 mod network;
 
-#[cfg(any(feature = "burn", feature = "cpu"))]
 pub(crate) use config::EPSILON;
 pub use config::VitConfig;
 #[cfg(feature = "burn")]

@@ -1,0 +1,127 @@
+/** What a data set can be opened from, made into an archive or the files of a folder. */
+
+import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
+
+/**
+ * - an archive (`.zip`, `.tar`, `.tar.gz`): a `File` or `Blob`, or the handle of one
+ * - a folder: its handle (`showDirectoryPicker`), or the files of `<input webkitdirectory>`
+ * - what was dropped: a `DataTransferItem`, or several; open them within the event, as browsers forget them after it
+ * - files with paths: `[path, file]` each
+ *
+ * @typedef {File | Blob | FileSystemHandle | DataTransferItem | FileList
+ *   | readonly (File | DataTransferItem | readonly [path: string, file: Blob])[]} DatasetInput
+ *
+ * @typedef {[path: string, file: Blob]} PathAndFile
+ *
+ * @typedef {{ archive: Blob } | { paths: string[], blobs: Blob[] }} DatasetSource as the workers open it
+ */
+
+/**
+ * @param {DatasetInput} input
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{ name: string, source: DatasetSource }>}
+ */
+export async function toDatasetSource(input, signal) {
+  // dropped items can be read only during the event, so all are taken before the first wait
+  const given = isList(input) ? Array.from(input, taken) : [taken(input)];
+  /** @type {PathAndFile[]} */
+  const files = [];
+  let isFolder = given.length !== 1;
+  /** Whether the paths are the caller's own, who knows what they are below. */
+  let isNamed = false;
+  for (const one of given) {
+    throwIfAborted(signal);
+    if (Array.isArray(one)) {
+      isFolder = isNamed = true;
+      files.push(/** @type {PathAndFile} */ (one));
+    } else if (one instanceof Blob) {
+      const path = "webkitRelativePath" in one ? String(one.webkitRelativePath) : "";
+      isFolder ||= path !== "";
+      files.push([path || nameOf(one), one]);
+    } else {
+      isFolder ||= "isDirectory" in one ? one.isDirectory : one.kind === "directory";
+      try {
+        await ("isDirectory" in one ? walkEntry(one, "", files, signal) : walkHandle(one, "", files, signal));
+      } catch (error) {
+        throw toError(error, "io", `${one.name} could not be read`);
+      }
+    }
+  }
+  if (!isFolder) return { name: files[0][0], source: { archive: files[0][1] } };
+  const { name, paths } = withoutTop(files.map(([path]) => path), isNamed);
+  return { name, source: { paths, blobs: files.map(([, file]) => file) } };
+}
+
+/**
+ * @param {DatasetInput} input
+ * @returns {input is FileList | readonly (File | DataTransferItem | readonly [path: string, file: Blob])[]}
+ */
+function isList(input) {
+  return Array.isArray(input) || (typeof FileList === "function" && input instanceof FileList);
+}
+
+/** @param {unknown} input */
+function taken(input) {
+  if (typeof DataTransferItem === "function" && input instanceof DataTransferItem) {
+    const file = input.kind === "file" ? (input.webkitGetAsEntry() ?? input.getAsFile()) : null;
+    if (!file) throw new ImageFeatureError("usage", "what was dropped is no file; a dropped item must be opened within the event of its drop");
+    return file;
+  }
+  if (input instanceof Blob || (typeof FileSystemHandle === "function" && input instanceof FileSystemHandle)) return input;
+  if (Array.isArray(input) && typeof input[0] === "string" && input[1] instanceof Blob) return /** @type {PathAndFile} */ ([input[0], input[1]]);
+  throw new ImageFeatureError("usage", "a data set is opened from a File, a folder's handle, a dropped item, or a list of files");
+}
+
+/** @param {Blob} blob */
+function nameOf(blob) {
+  return blob instanceof File && blob.name ? blob.name : "data set";
+}
+
+/**
+ * @param {FileSystemEntry} entry
+ * @param {string} above
+ * @param {PathAndFile[]} files
+ * @param {AbortSignal} [signal]
+ */
+async function walkEntry(entry, above, files, signal) {
+  throwIfAborted(signal);
+  const path = above + entry.name;
+  if (entry.isFile) {
+    const file = await new Promise((/** @type {(file: File) => void} */ resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject));
+    return void files.push([path, file]);
+  }
+  const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
+  for (;;) {
+    // a reader gives some hundred entries at a time, and none at the end
+    const entries = await new Promise((/** @type {(entries: FileSystemEntry[]) => void} */ resolve, reject) => reader.readEntries(resolve, reject));
+    if (entries.length === 0) return;
+    for (const inner of entries) await walkEntry(inner, `${path}/`, files, signal);
+  }
+}
+
+/**
+ * @param {FileSystemHandle} handle
+ * @param {string} above
+ * @param {PathAndFile[]} files
+ * @param {AbortSignal} [signal]
+ */
+async function walkHandle(handle, above, files, signal) {
+  throwIfAborted(signal);
+  const path = above + handle.name;
+  if (handle.kind === "file") return void files.push([path, await /** @type {FileSystemFileHandle} */ (handle).getFile()]);
+  // not in TypeScript's library yet
+  const folder = /** @type {FileSystemDirectoryHandle & { values: () => AsyncIterable<FileSystemHandle> }} */ (handle);
+  for await (const inner of folder.values()) await walkHandle(inner, `${path}/`, files, signal);
+}
+
+/**
+ * The paths below the one folder that all files lie in, and its name.
+ *
+ * @param {string[]} paths
+ * @param {boolean} areNamed
+ */
+function withoutTop(paths, areNamed) {
+  const top = paths[0]?.slice(0, paths[0].indexOf("/") + 1) ?? "";
+  if (areNamed || top === "" || !paths.every((path) => path.startsWith(top))) return { name: "data set", paths };
+  return { name: top.slice(0, -1), paths: paths.map((path) => path.slice(top.length)) };
+}
