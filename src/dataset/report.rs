@@ -161,21 +161,14 @@ pub fn report_html(report: &Value) -> String {
     const BASE: &str = include_str!("../../www/demo/component.js");
     const COMPONENT: &str = include_str!("../../www/demo/dataset-report.js");
     const STYLE: &str = include_str!("../../www/demo/dataset-report.css");
+    const FRAME: &str = include_str!("../../www/demo/report-file.html");
     let json = report.to_string().replace('<', "\\u003c");
     // who puts it into a name must know the hash of all names first
     let nonce = blake3::hash(json.as_bytes()).to_hex();
     let script = [BASE, COMPONENT].map(without_modules).concat();
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Data set report</title>\n\
-         <style nonce=\"{nonce}\">\n{STYLE}</style>\n</head>\n<body class=\"report-page\">\n\
-         <script type=\"application/json\" id=\"report\">{json}</script>\n\
-         <dataset-report></dataset-report>\n\
-         <script type=\"module\" nonce=\"{nonce}\">\n{script}\n\
-         document.querySelector(\"dataset-report\").report = JSON.parse(document.getElementById(\"report\").textContent);\n\
-         </script>\n</body>\n</html>\n"
-    )
+    // the JSON last: what looks like a part of the frame in it is a name
+    let frame = FRAME.replacen("{{style}}", STYLE, 1).replacen("{{script}}", &script, 1);
+    frame.replace("{{nonce}}", &nonce).replacen("{{json}}", &json, 1)
 }
 
 /// A module's text for a script that holds all of them.

@@ -4,15 +4,16 @@ import { h } from "./component.js";
  * A button that opens the browser's file dialogue. The same file can be chosen twice in a row.
  *
  * @param {string} label
- * @param {{ name: string, accept?: string, className?: string, on: (files: File[]) => void }} options
+ * @param {{ name: string, accept?: string, folder?: boolean, className?: string, on: (files: File[]) => void }} options
  * @returns {DocumentFragment}
  */
-export function fileButton(label, { name, accept = "", className = "button", on }) {
+export function fileButton(label, { name, accept = "", folder = false, className = "button", on }) {
   const input = h("input", {
     type: "file",
     name,
     accept,
     multiple: true,
+    webkitdirectory: folder,
     hidden: true,
     "aria-label": label,
     on: {

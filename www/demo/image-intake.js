@@ -3,7 +3,7 @@ import { fileButton } from "./file-button.js";
 import { droppedFiles, holdsFiles, isModelFile } from "./file-drop.js";
 import { workspace } from "./workspace.js";
 
-/** Where images come in: picked, pasted, or dropped anywhere on the page. Model files dropped with them find their way. */
+/** Where images come in: picked, pasted, or dropped anywhere on the page while its tab is shown. Model files dropped with them find their way. */
 class ImageIntake extends Component {
   /** @override */
   connect() {
@@ -17,7 +17,7 @@ class ImageIntake extends Component {
       ),
     );
     this.listen(document, "dragover", (event) => {
-      if (!holdsFiles(event.dataTransfer)) return;
+      if (!this.#isOpen() || !holdsFiles(event.dataTransfer)) return;
       event.preventDefault();
       this.classList.add("drop-here");
     });
@@ -27,16 +27,21 @@ class ImageIntake extends Component {
     });
     this.listen(document, "drop", (event) => {
       this.classList.remove("drop-here");
-      if (!holdsFiles(event.dataTransfer)) return;
+      if (!this.#isOpen() || !holdsFiles(event.dataTransfer)) return;
       event.preventDefault();
       this.#take(event.dataTransfer);
     });
     this.listen(document, "paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (files.length > 0) workspace.addImages(files);
+      if (this.#isOpen() && files.length > 0) workspace.addImages(files);
     });
     this.listen(workspace, "images", () => this.#render());
     this.#render();
+  }
+
+  /** Whether the tab it is in is shown: what is dropped on another is meant for that. */
+  #isOpen() {
+    return !this.closest("[hidden]");
   }
 
   /** @param {DataTransfer} transfer */

@@ -1,5 +1,6 @@
 /** The page. Each import defines one custom element. */
 
+import "./dataset-view.js";
 import "./device-panel.js";
 import "./image-intake.js";
 import "./model-panel.js";

@@ -15,6 +15,8 @@ const STAGES = {
   upload: "Copying to the GPU",
   warmup: "First run",
   embed: "Working",
+  check: "Working",
+  pack: "Working",
 };
 
 /** What to do about an error, by its kind. */
