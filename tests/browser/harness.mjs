@@ -20,11 +20,11 @@ export const GOLDEN = join(SHARED, "golden");
 export const withoutGolden = existsSync(GOLDEN) ? false : `no golden data at ${GOLDEN}`;
 
 /** The WebAssembly artefacts. */
-export const CORES = ["cpu", "cpu-relaxed", "cpu-threads", "cpu-threads-relaxed", "gpu"];
+export const CORES = ["cpu", "cpu-relaxed", "cpu-threads", "cpu-threads-relaxed", "gpu", "dataset"];
 
 /** The tests of the real package need its WebAssembly; without it they fail rather than pass by not running. */
-export function requireWasm() {
-  for (const core of CORES) {
+export function requireWasm(cores = CORES) {
+  for (const core of cores) {
     const file = join(WWW, `image-feature/wasm/${core}/image_feature_bg.wasm`);
     if (!existsSync(file)) throw new Error(`${file} is missing: run ./build.sh wasm first`);
   }
