@@ -25,7 +25,7 @@ usage: ./build.sh COMMAND
   wasm [KIND...]        builds the WebAssembly, all artefacts or these: ${ALL_WASM_KINDS[*]}
   bench cpu [PART...]   times the CPU engine against its peers; parts: ${CPU_BENCH_PARTS[*]}
   bench browser         times the package against ONNX Runtime Web in headless Chromium, on the CPU and WebGPU
-  bench dataset         times the check of a data set against one in Python, with Pillow
+  bench dataset         times the check of a data set against one in Python, with Pillow, and in a browser
   npm                   makes the npm package in $PACKAGE_DIR
   tools                 installs what building and testing need, and nothing else
   clean                 removes what was built here; $CACHE keeps the tools

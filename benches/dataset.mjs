@@ -1,7 +1,8 @@
 /**
  * `image-feature check` beside a check in Python with Pillow, on the same photos and the same number of cores. All take
  * turns in one run; a ratio below 1 means that ours is faster. Processes are timed as a whole. Ours does more in any
- * case: it reads the lists to the letter, compares all images with each other, and writes the report.
+ * case: it reads the lists to the letter, compares all images with each other, and writes the report. Then the same in a
+ * browser: see dataset-browser.mjs.
  *
  *     ./build.sh bench dataset
  */
@@ -13,6 +14,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { compare, median, round } from "./cpu/statistics.mjs";
+import { inBrowser } from "./dataset-browser.mjs";
 import { makeVenv } from "./peers/venv.mjs";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
@@ -49,6 +51,9 @@ for (const [index, { name, threads, work }] of contenders.entries()) {
   const ours = median(seconds[contenders.findIndex((other) => !other.work && other.threads === threads)]);
   lines.push(compare(`check of ${images} photos, ${on(threads)}, ${WORKS[work]}`, "seconds", ours, "Pillow 12", time));
 }
+const browser = await inBrowser({ folder: FOLDER, photos: PHOTOS, rounds: ROUNDS });
+Object.assign(table, browser.table);
+lines.push(...browser.lines);
 console.table(table);
 console.table(lines);
 console.log(`${ROUNDS} rounds, load average ${loadavg()[0].toFixed(1)}; written to target/bench/dataset.json`);

@@ -41,7 +41,8 @@ bench_dataset() {
   need_rust
   need_node_modules
   need_python
-  node benches/dataset.mjs
+  need_wasm_in_browser dataset
+  CHROMIUM="$(find_browser)" node benches/dataset.mjs
 }
 
 # need_wasm_in_browser KIND...: these artefacts, and a browser to run them.
