@@ -70,7 +70,10 @@ async function saved(page, button) {
 
 onPage("an empty page says what to do, and that nothing leaves it", async (page, shoot) => {
   await shows.text(page.locator("body"), /Nothing leaves this page/, /Choose a model/, /Drop images here/);
-  await shows.count(page.getByRole("tab"), 2);
+  await eventually(
+    () => page.getByRole("tab").allInnerTexts(),
+    (tabs) => assert.deepEqual(tabs, ["Images", "Data set", "Vectors", "Similarity"]),
+  );
   await shoot("empty");
 });
 
