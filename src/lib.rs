@@ -46,7 +46,7 @@
 //! - `cli` (default): the program `image-feature`.
 //!
 //! Without any of the devices, decoding, preprocessing and model files remain.
-// only the CPU's kernels may ask for it
+// only code for what a processor has beyond its kind may ask for it: the CPU's kernels, and measures of pixels
 #![deny(unsafe_code)]
 // without a device, what prepares models for one is not needed
 #![cfg_attr(not(any(feature = "cpu", feature = "burn")), allow(dead_code))]

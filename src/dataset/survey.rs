@@ -14,6 +14,12 @@ use crate::{DecodeLimits, Error, Result, RgbImage, probe};
 /// Files read and not yet looked at hold no more than this together, one larger file aside.
 const BYTES_IN_FLIGHT: u64 = 256 << 20;
 
+/// Files go to a thread, and results back, several at a time, or the threads would wake each other all the time: at most
+/// as many as …
+const BATCH_FILES: usize = 8;
+/// … or as these bytes: large files take their time, and should be shared out.
+const BATCH_BYTES: u64 = 512 << 10;
+
 /// Finds the facts of images of a tree, on `threads` threads, and makes more of each image by `also`. `take` gets the
 /// results on the caller's thread, in no particular order: it may tell progress, and breaks where the rest is not wanted.
 ///
@@ -42,6 +48,8 @@ pub fn survey<T: Send>(
     mut take: impl FnMut(usize, ImageFacts, T) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let threads = threads.max(1);
+    // few files, too, are to keep all threads busy
+    let batch_files = (indices.len() / (4 * threads)).clamp(1, BATCH_FILES);
     let (files, pixels) = (DecodeBudget::new(BYTES_IN_FLIGHT), DecodeBudget::new(limits.max_bytes));
     let look = |read: Result<Vec<u8>>| {
         let bytes = match read {
@@ -69,8 +77,8 @@ pub fn survey<T: Send>(
         })
     };
     std::thread::scope(|scope| {
-        let (to_workers, from_reader) = sync_channel::<(usize, Result<Vec<u8>>, Share<'_>)>(2 * threads);
-        let (to_caller, results) = sync_channel(4 * threads);
+        let (to_workers, from_reader) = sync_channel::<Vec<(usize, Result<Vec<u8>>, Share<'_>)>>(threads);
+        let (to_caller, results) = sync_channel(threads);
         // the workers alone hold it: the reader ends when they have
         let from_reader = std::sync::Arc::new(Mutex::new(from_reader));
         for _ in 0..threads {
@@ -78,9 +86,12 @@ pub fn survey<T: Send>(
             scope.spawn(move || {
                 loop {
                     let next = from_reader.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
-                    let Ok((index, read, _share)) = next else { return };
-                    let (facts, more) = work(read);
-                    if to_caller.send((index, facts, more)).is_err() {
+                    let Ok(batch) = next else { return };
+                    let found = batch.into_iter().map(|(index, read, _share)| {
+                        let (facts, more) = work(read);
+                        (index, facts, more)
+                    });
+                    if to_caller.send(found.collect::<Vec<_>>()).is_err() {
                         return;
                     }
                 }
@@ -89,15 +100,27 @@ pub fn survey<T: Send>(
         drop((from_reader, to_caller));
         let files = &files;
         scope.spawn(move || {
-            tree.read_each(indices, MOST_FILE_BYTES, &mut |index, read| {
-                let share = files.reserve(read.as_ref().map_or(0, |bytes| bytes.len() as u64));
-                match to_workers.send((index, read, share)) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
+            let (mut batch, mut batch_bytes) = (Vec::new(), 0);
+            let flow = tree.read_each(indices, MOST_FILE_BYTES, &mut |index, read| {
+                let bytes = read.as_ref().map_or(0, |bytes| bytes.len() as u64);
+                // before the share: what waits here must not keep others from giving theirs back
+                let is_full = batch.len() == batch_files || batch_bytes + bytes > BATCH_BYTES;
+                if is_full && !batch.is_empty() {
+                    batch_bytes = 0;
+                    if to_workers.send(std::mem::take(&mut batch)).is_err() {
+                        return ControlFlow::Break(());
+                    }
                 }
-            })
+                batch_bytes += bytes;
+                batch.push((index, read, files.reserve(bytes)));
+                ControlFlow::Continue(())
+            });
+            if flow.is_continue() {
+                // nobody takes it where the caller has broken off
+                let _ = to_workers.send(batch);
+            }
         });
-        results.iter().try_for_each(|(index, facts, more)| take(index, facts, more))
+        results.iter().flatten().try_for_each(|(index, facts, more)| take(index, facts, more))
     })
 }
 

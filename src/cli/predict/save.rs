@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// In which form results are saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum SaveFormat {
-    /// One file for each image, <name>_res.json, as PaddleX 3.x writes it
+    /// One file for each image, NAME_res.json, as PaddleX 3.x writes it
     Json,
     /// All features in features.npy (N x dimension, float32); features.csv says which row is which image
     Npy,
