@@ -127,15 +127,19 @@ impl Error {
 }
 
 macro_rules! constructors {
-    ($($name:ident $kind:ident),* $(,)?) => {
+    ($($(#[$attribute:meta])? $name:ident $kind:ident),* $(,)?) => {
         impl Error {
-            $(pub(crate) fn $name(message: impl Into<Cow<'static, str>>) -> Self {
+            $($(#[$attribute])? pub(crate) fn $name(message: impl Into<Cow<'static, str>>) -> Self {
                 Error::new(ErrorKind::$kind, message)
             })*
         }
     };
 }
-constructors!(decode Decode, unsupported Unsupported, limit Limit, model Model, device Device, usage Usage, internal Internal);
+constructors! {
+    decode Decode, unsupported Unsupported, limit Limit, model Model, usage Usage, internal Internal,
+    #[cfg(any(feature = "burn", feature = "cpu"))]
+    device Device,
+}
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,6 +10,7 @@ use crate::{Error, Result};
 pub(crate) const LARGEST_WEIGHT: f32 = 127.0;
 /// The largest activation: one bit less than a byte has. Sums of two products then fit 16 bits, where many processors
 /// and WebAssembly keep them, and results are the same everywhere.
+#[cfg(feature = "cpu")]
 pub(crate) const LARGEST_ACTIVATION: f32 = 127.0;
 
 /// How large the activations are that enter a network's 1x1 convolutions, measured on images: what it takes to compute with

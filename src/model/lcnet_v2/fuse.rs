@@ -79,6 +79,7 @@ fn fuse_branches(block: &BlockConfig, tensors: &Tensors) -> Result<(Tensor, Tens
 /// A convolution's weight with the BatchNorm at `norm` folded in, and the bias that results.
 ///
 /// `weight` is `[out, …]`, and its output has no bias of its own.
+#[cfg(any(feature = "burn", feature = "cpu"))]
 pub(crate) fn fold_norm(weight: &Tensor, norm: &str, tensors: &Tensors) -> Result<(Vec<f32>, Vec<f32>)> {
     let out = weight.shape[0];
     let norm = NormFactors::read(norm, out, tensors)?;
