@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Limit,
     /// A model file is damaged, incomplete, or of another architecture than expected.
     Model,
+    /// A gallery file, or one that vectors are taken from, is damaged or not what it should be.
+    Gallery,
     /// A file could not be read or written.
     Io,
     /// A compute device could not be opened, or failed.
@@ -42,6 +44,7 @@ impl ErrorKind {
             ErrorKind::Unsupported => "unsupported",
             ErrorKind::Limit => "limit",
             ErrorKind::Model => "model",
+            ErrorKind::Gallery => "gallery",
             ErrorKind::Io => "io",
             ErrorKind::Device => "device",
             ErrorKind::Usage => "usage",
@@ -139,6 +142,8 @@ constructors! {
     decode Decode, unsupported Unsupported, limit Limit, model Model, usage Usage, internal Internal,
     #[cfg(any(feature = "burn", feature = "cpu"))]
     device Device,
+    #[cfg(feature = "gallery")]
+    gallery Gallery,
 }
 
 impl fmt::Display for Error {

@@ -43,6 +43,7 @@
 //! - `webgpu` (default): GPUs, through wgpu.
 //! - `cuda`: NVIDIA GPUs; compiled only on request.
 //! - `dataset`: data sets of images, from folders and archives.
+//! - `gallery`: vectors kept, searched, saved and exchanged, and how well they retrieve; part of `cli`.
 //! - `cli` (default): the program `image-feature`.
 //!
 //! Without any of the devices, decoding, preprocessing and model files remain.
@@ -63,8 +64,14 @@ mod error;
 #[cfg(any(feature = "cpu", feature = "burn"))]
 mod extractor;
 pub mod file_tree;
+#[cfg(feature = "gallery")]
+pub mod gallery;
 mod image;
+#[cfg(feature = "gallery")]
+pub mod metrics;
 pub mod model;
+#[cfg(all(feature = "gallery", not(target_arch = "wasm32")))]
+mod output_file;
 mod tensors;
 #[cfg(all(target_arch = "wasm32", any(feature = "cpu", feature = "burn", feature = "dataset")))]
 #[doc(hidden)]

@@ -11,11 +11,11 @@
  * - `cancelled`: the caller's `signal` was aborted
  * - `internal`: a bug in this package
  *
- * @typedef {"decode" | "unsupported" | "limit" | "model" | "io" | "device" | "usage" | "cancelled" | "internal"} ErrorKind
+ * @typedef {"decode" | "unsupported" | "limit" | "model" | "gallery" | "io" | "device" | "usage" | "cancelled" | "internal"} ErrorKind
  */
 
 /** @type {ReadonlySet<string>} */
-const KINDS = new Set(["decode", "unsupported", "limit", "model", "io", "device", "usage", "cancelled", "internal"]);
+const KINDS = new Set(["decode", "unsupported", "limit", "model", "gallery", "io", "device", "usage", "cancelled", "internal"]);
 
 /**
  * An error as it travels between threads: `Error` subclasses lose their class and own fields when they are cloned.

@@ -3,9 +3,7 @@
 use std::io::{Seek, SeekFrom, Write};
 
 use crate::Result;
-
-/// Room for the header: numpy wants a multiple of 64, and the longest shape fits.
-const HEADER: usize = 128;
+use crate::gallery::npy::header;
 
 /// Writes a C-ordered little-endian `float32` matrix row by row, without knowing beforehand how many there will be.
 pub struct NpyWriter<W: Write + Seek> {
@@ -39,19 +37,10 @@ impl<W: Write + Seek> NpyWriter<W> {
     }
 }
 
-fn header(rows: usize, columns: usize) -> [u8; HEADER] {
-    let mut header = [b' '; HEADER];
-    header[..8].copy_from_slice(b"\x93NUMPY\x01\x00");
-    header[8..10].copy_from_slice(&(HEADER as u16 - 10).to_le_bytes());
-    let description = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
-    header[10..10 + description.len()].copy_from_slice(description.as_bytes());
-    header[HEADER - 1] = b'\n';
-    header
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gallery::npy::HEADER;
     use std::io::Cursor;
 
     #[test]

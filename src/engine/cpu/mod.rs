@@ -10,6 +10,8 @@ mod lanes;
 mod memory;
 mod pack;
 mod program;
+#[cfg(feature = "gallery")]
+pub(crate) mod scan;
 mod tasks;
 mod team;
 

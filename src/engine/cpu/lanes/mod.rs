@@ -76,3 +76,17 @@ pub(super) trait Lanes: Copy {
     /// these.
     unsafe fn store_u7(self, to: *mut u8);
 }
+
+/// Lanes that also read what a gallery's rows may be stored in.
+///
+/// # Safety
+/// As [`Lanes`].
+#[cfg(feature = "gallery")]
+pub(super) trait Stored: Lanes {
+    /// Reads half floats, none of them infinite or NaN.
+    unsafe fn load_f16(from: *const u16) -> Self;
+    /// Reads whole numbers.
+    unsafe fn load_i8(from: *const i8) -> Self;
+    /// The sum of the values.
+    unsafe fn sum(self) -> f32;
+}

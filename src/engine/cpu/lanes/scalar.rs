@@ -1,4 +1,6 @@
 mod dot;
+#[cfg(feature = "gallery")]
+mod stored;
 
 pub(in super::super) use self::dot::ScalarDot;
 use super::Lanes;

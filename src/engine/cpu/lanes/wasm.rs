@@ -1,4 +1,6 @@
 mod dot;
+#[cfg(feature = "gallery")]
+mod stored;
 
 use core::arch::wasm32::*;
 

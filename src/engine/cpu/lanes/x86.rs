@@ -1,4 +1,6 @@
 mod dot;
+#[cfg(feature = "gallery")]
+mod stored;
 
 use std::arch::x86_64::*;
 

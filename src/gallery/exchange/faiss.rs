@@ -1,0 +1,263 @@
+//! FAISS's index files: vectors out of Flat, HNSW and IVF indexes, with or without ids; written as Flat with ids.
+
+use crate::{Error, Result};
+
+/// Indexes within each other, at most.
+const MAX_DEPTH: usize = 8;
+/// A field of every header that means nothing.
+const FILLER: i64 = 1 << 20;
+const INNER_PRODUCT: i32 = 0;
+const L2: i32 = 1;
+
+/// The vectors of an index.
+///
+/// ```
+/// use image_feature::gallery::faiss;
+///
+/// let index = faiss::Index { dimension: 2, l2: false, ids: vec![7, 9], vectors: vec![1.0, 0.0, 0.0, 1.0] };
+/// assert_eq!(faiss::read(&faiss::write(&index))?, index);
+/// # Ok::<(), image_feature::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Index {
+    /// Values of a vector.
+    pub dimension: usize,
+    /// Whether vectors are compared by their squared distance, and not by the inner product.
+    pub l2: bool,
+    /// One for each vector.
+    pub ids: Vec<i64>,
+    /// `dimension` values for each id.
+    pub vectors: Vec<f32>,
+}
+
+/// Reads an index: `IndexFlat`, `IndexHNSWFlat` or `IndexIVFFlat`, in an `IndexIDMap` or by itself.
+///
+/// # Errors
+/// [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where the file is damaged,
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for other kinds of index and metrics.
+pub fn read(bytes: &[u8]) -> Result<Index> {
+    let mut reader = Reader { bytes, at: 0 };
+    let found = reader.index(0)?;
+    if reader.at != bytes.len() {
+        return Err(damaged(format!("{} bytes follow the index", bytes.len() - reader.at)));
+    }
+    let count = found.vectors.len() / found.header.dimension;
+    let ids = found.ids.unwrap_or_else(|| (0..count as i64).collect());
+    Ok(Index { dimension: found.header.dimension, l2: found.header.metric == L2, ids, vectors: found.vectors })
+}
+
+/// Writes an `IndexFlat` in an `IndexIDMap2`, as PaddleX does.
+pub fn write(index: &Index) -> Vec<u8> {
+    let Index { dimension, l2, ids, vectors } = index;
+    let mut bytes = Vec::with_capacity(98 + 4 * vectors.len() + 8 * ids.len());
+    let mut header = |kind: &[u8; 4], bytes: &mut Vec<u8>| {
+        bytes.extend_from_slice(kind);
+        bytes.extend((*dimension as i32).to_le_bytes());
+        bytes.extend((ids.len() as i64).to_le_bytes());
+        bytes.extend(FILLER.to_le_bytes());
+        bytes.extend(FILLER.to_le_bytes());
+        bytes.push(1);
+        bytes.extend((if *l2 { L2 } else { INNER_PRODUCT }).to_le_bytes());
+    };
+    header(b"IxM2", &mut bytes);
+    header(if *l2 { b"IxF2" } else { b"IxFI" }, &mut bytes);
+    bytes.extend((vectors.len() as u64).to_le_bytes());
+    bytes.extend(vectors.iter().flat_map(|value| value.to_le_bytes()));
+    bytes.extend((ids.len() as u64).to_le_bytes());
+    bytes.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
+    bytes
+}
+
+fn damaged(why: impl std::fmt::Display) -> Error {
+    Error::gallery(format!("the index is damaged: {why}"))
+}
+
+#[derive(Clone, Copy)]
+struct Header {
+    dimension: usize,
+    count: usize,
+    metric: i32,
+}
+
+/// An index and what is in it.
+struct Found {
+    header: Header,
+    /// Those an `IndexIDMap` gives.
+    ids: Option<Vec<i64>>,
+    vectors: Vec<f32>,
+}
+
+struct Reader<'b> {
+    bytes: &'b [u8],
+    at: usize,
+}
+
+impl<'b> Reader<'b> {
+    fn take(&mut self, count: usize, what: &str) -> Result<&'b [u8]> {
+        let taken = self.bytes[self.at..].get(..count);
+        let taken = taken.ok_or_else(|| {
+            let left = self.bytes.len() - self.at;
+            damaged(format!("{what} should have {count} bytes, of which the file has {left}"))
+        })?;
+        self.at += count;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N]> {
+        let taken = self.take(N, what)?;
+        taken.try_into().map_err(|_| Error::internal("a slice of another length"))
+    }
+
+    fn i32(&mut self, what: &str) -> Result<i32> {
+        Ok(i32::from_le_bytes(self.array(what)?))
+    }
+
+    /// A number of things.
+    fn size(&mut self, what: &str) -> Result<usize> {
+        let size = u64::from_le_bytes(self.array(what)?);
+        usize::try_from(size).map_err(|_| damaged(format!("{what}: {size}")))
+    }
+
+    /// The bytes of a vector of items of `width` bytes, behind their number.
+    fn items(&mut self, width: usize, what: &str) -> Result<&'b [u8]> {
+        let count = self.size(what)?;
+        let bytes = count.checked_mul(width).ok_or_else(|| damaged(format!("{what}: {count}")))?;
+        self.take(bytes, what)
+    }
+
+    fn header(&mut self) -> Result<Header> {
+        let dimension = self.i32("the dimension")?;
+        let count = self.size("the number of vectors")?;
+        self.take(17, "the header")?;
+        let metric = self.i32("the metric")?;
+        if metric != INNER_PRODUCT && metric != L2 {
+            return Err(Error::unsupported(format!(
+                "the index has FAISS's metric {metric}; inner product (0) and L2 (1) are read"
+            )));
+        }
+        let dimension = usize::try_from(dimension).ok().filter(|dimension| (1..=1 << 16).contains(dimension));
+        let dimension = dimension.ok_or_else(|| damaged("its dimension is not from 1 to 65536"))?;
+        Ok(Header { dimension, count, metric })
+    }
+
+    fn index(&mut self, depth: usize) -> Result<Found> {
+        if depth > MAX_DEPTH {
+            return Err(damaged("indexes within each other, without end"));
+        }
+        let kind: [u8; 4] = self.array("the kind of index")?;
+        match &kind {
+            b"IxFI" | b"IxF2" | b"IxFl" => self.flat(),
+            b"IxM2" | b"IxMp" => self.with_ids(depth),
+            b"IHNf" => self.hnsw(depth),
+            b"IwFl" => self.ivf(depth),
+            _ => Err(Error::unsupported(format!(
+                "`{}` is no index file of FAISS, or one of a kind that keeps no plain vectors; Flat, HNSW32 and IVF (Flat) are read",
+                String::from_utf8_lossy(&kind).escape_debug()
+            ))),
+        }
+    }
+
+    fn flat(&mut self) -> Result<Found> {
+        let header = self.header()?;
+        let bytes = self.items(4, "the vectors")?;
+        if header.count.checked_mul(4 * header.dimension) != Some(bytes.len()) {
+            return Err(damaged(format!(
+                "{} values for {} vectors of {}",
+                bytes.len() / 4,
+                header.count,
+                header.dimension
+            )));
+        }
+        Ok(Found { header, ids: None, vectors: floats(bytes) })
+    }
+
+    fn with_ids(&mut self, depth: usize) -> Result<Found> {
+        self.header()?;
+        let mut found = self.index(depth + 1)?;
+        let ids: Vec<i64> = self.items(8, "the ids")?.as_chunks().0.iter().map(|&id| i64::from_le_bytes(id)).collect();
+        let vectors = found.vectors.len() / found.header.dimension;
+        if ids.len() != vectors {
+            let hint = if vectors == 0 {
+                ": PaddleX made an IVF index of fewer than 8 images, into which FAISS puts no vectors; build it as Flat"
+            } else {
+                ""
+            };
+            return Err(damaged(format!("{} ids for {vectors} vectors{hint}", ids.len())));
+        }
+        found.ids = Some(ids);
+        Ok(found)
+    }
+
+    fn hnsw(&mut self, depth: usize) -> Result<Found> {
+        self.header()?;
+        for (width, what) in [
+            (8, "the levels' probabilities"),
+            (4, "the numbers of neighbours"),
+            (4, "the levels"),
+            (8, "the offsets"),
+            (4, "the neighbours"),
+        ] {
+            self.items(width, what)?;
+        }
+        self.take(20, "the graph's settings")?;
+        self.index(depth + 1)
+    }
+
+    fn ivf(&mut self, depth: usize) -> Result<Found> {
+        let header = self.header()?;
+        self.take(16, "the numbers of lists")?;
+        self.index(depth + 1)?;
+        let [map_kind] = self.array("the direct map")?;
+        self.items(8, "the direct map")?;
+        if map_kind == 2 {
+            self.items(16, "the direct map")?;
+        }
+        if &self.array::<4>("the lists")? != b"ilar" {
+            return Err(Error::unsupported("the index keeps its lists elsewhere; write it with them inside"));
+        }
+        let lists = self.size("the number of lists")?;
+        let code = self.size("the bytes of a vector")?;
+        if code != 4 * header.dimension {
+            return Err(damaged(format!("vectors of {code} bytes for a dimension of {}", header.dimension)));
+        }
+        let sizes = self.list_sizes(lists)?;
+        let all = sizes.iter().try_fold(0usize, |sum, size| sum.checked_add(*size));
+        // before memory is taken for them
+        let bytes = all.and_then(|all| all.checked_mul(code + 8));
+        if all != Some(header.count) && all != Some(0) || bytes.is_none_or(|bytes| bytes > self.bytes.len() - self.at) {
+            return Err(damaged("the lists do not hold the vectors it says"));
+        }
+        let count = all.unwrap_or_default();
+        // in the order of the positions that the lists give
+        let mut vectors = vec![0.0; count * header.dimension];
+        let mut seen = vec![false; count];
+        for size in sizes {
+            let codes = self.take(size * code, "the vectors of a list")?;
+            let positions = self.take(size * 8, "the positions of a list")?;
+            for (vector, position) in codes.chunks_exact(code).zip(positions.as_chunks::<8>().0) {
+                let position = usize::try_from(i64::from_le_bytes(*position)).ok().filter(|&at| at < count);
+                let position = position.filter(|&at| !std::mem::replace(&mut seen[at], true));
+                let position = position.ok_or_else(|| damaged("a position that is twice or nowhere"))?;
+                vectors[position * header.dimension..][..header.dimension].copy_from_slice(&floats(vector));
+            }
+        }
+        Ok(Found { header, ids: None, vectors })
+    }
+
+    /// How many vectors each list has.
+    fn list_sizes(&mut self, lists: usize) -> Result<Vec<usize>> {
+        let size = |bytes: &[u8; 8]| usize::try_from(u64::from_le_bytes(*bytes)).unwrap_or(usize::MAX);
+        let kind: [u8; 4] = self.array("the kind of lists")?;
+        let sizes = self.items(8, "the sizes of the lists")?.as_chunks::<8>().0;
+        match &kind {
+            b"full" if sizes.len() == lists => Ok(sizes.iter().map(size).collect()),
+            // pairs of a list and its size, in the order in which they lie
+            b"sprs" if sizes.len().is_multiple_of(2) => Ok(sizes.as_chunks::<2>().0.iter().map(|[_, n]| size(n)).collect()),
+            _ => Err(damaged("the sizes of its lists")),
+        }
+    }
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+}

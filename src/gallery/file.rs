@@ -1,0 +1,288 @@
+//! Our own file: safetensors with the entries as JSON beside the vectors. `docs/gallery.md` describes it.
+
+use std::io::{Read, Write};
+
+use serde_json::{Map, Value, json};
+
+use super::codes::Values;
+use super::metric::Storage;
+use super::{Entry, Gallery, Metric};
+use crate::error::Context;
+use crate::{Error, Result};
+
+/// Metadata keys of the description and of the checksum.
+const DESCRIPTION: &str = "image_feature_gallery";
+const CHECKSUM: &str = "crc32";
+const VERSION: u64 = 1;
+/// Bytes of the header: ours have four hundred.
+const HEADER_BYTES: u64 = 64 << 10;
+/// Vectors that are read or written at once.
+const AT_ONCE: usize = 1024;
+
+/// What the header says.
+struct Header {
+    dimension: usize,
+    metric: Metric,
+    storage: Storage,
+    count: usize,
+    /// Bytes of the entries.
+    entries: usize,
+}
+
+impl Header {
+    fn description(&self) -> String {
+        let Header { dimension, metric, storage, count, .. } = self;
+        json!({
+            "version": VERSION, "dimension": dimension, "metric": metric.to_string(), "storage": storage.to_string(),
+            "count": count,
+        })
+        .to_string()
+    }
+
+    /// Bytes of a vector.
+    fn row(&self) -> usize {
+        if self.metric == Metric::Hamming { self.dimension.div_ceil(8) } else { 4 * self.dimension }
+    }
+
+    /// The tensors, as the header lists them; `None` where there is no address for so many bytes.
+    fn tensors(&self) -> Option<Map<String, Value>> {
+        let end = self.entries.checked_add(self.count.checked_mul(self.row())?)?;
+        let (name, dtype, columns) = match self.metric {
+            Metric::Hamming => ("bits", "U8", self.row()),
+            _ => ("features", "F32", self.dimension),
+        };
+        let entries = json!({ "dtype": "U8", "shape": [self.entries], "data_offsets": [0, self.entries] });
+        let vectors = json!({ "dtype": dtype, "shape": [self.count, columns], "data_offsets": [self.entries, end] });
+        Some(Map::from_iter([("entries".into(), entries), (name.into(), vectors)]))
+    }
+
+    fn parse(json: &[u8]) -> Result<(Self, u32)> {
+        let mut header: Map<String, Value> =
+            serde_json::from_slice(json).map_err(|error| damaged(format!("its header is no JSON: {error}")))?;
+        let metadata = header.remove("__metadata__");
+        let text = |key: &str| metadata.as_ref().and_then(|metadata| metadata.get(key)).and_then(Value::as_str);
+        let Some(description) = text(DESCRIPTION) else {
+            return Err(Error::gallery(format!(
+                "a safetensors file, but no gallery: its metadata has no `{DESCRIPTION}`"
+            )));
+        };
+        let checksum = text(CHECKSUM).and_then(|text| u32::from_str_radix(text, 16).ok());
+        let checksum = checksum.ok_or_else(|| damaged(format!("its metadata has no `{CHECKSUM}`")))?;
+        let stated: Value = serde_json::from_str(description)
+            .map_err(|error| damaged(format!("its description is no JSON: {error}")))?;
+        match stated["version"].as_u64() {
+            Some(VERSION) => {}
+            Some(version) => {
+                return Err(Error::unsupported(format!(
+                    "a gallery of version {version}; this program reads version {VERSION}"
+                )));
+            }
+            None => return Err(damaged("its description has no `version`")),
+        }
+        let number = |key: &str| {
+            let number = stated[key].as_u64().and_then(|number| usize::try_from(number).ok());
+            number.ok_or_else(|| damaged(format!("its description has no number `{key}`")))
+        };
+        let name = |key: &str| stated[key].as_str().unwrap_or_default();
+        let entries = header.get("entries").and_then(|entries| entries["shape"][0].as_u64());
+        let entries = entries.and_then(|bytes| usize::try_from(bytes).ok());
+        let entries = entries.ok_or_else(|| damaged("it has no tensor `entries`"))?;
+        let header_says = Header {
+            dimension: number("dimension")?,
+            metric: name("metric").parse().map_err(|error: Error| damaged(error.to_string()))?,
+            storage: name("storage").parse().map_err(|error: Error| damaged(error.to_string()))?,
+            count: number("count")?,
+            entries,
+        };
+        if header_says.tensors().as_ref() != Some(&header) || header_says.description() != description {
+            return Err(damaged("its header lists other tensors than its description"));
+        }
+        Ok((header_says, checksum))
+    }
+}
+
+fn damaged(why: impl std::fmt::Display) -> Error {
+    Error::gallery(format!("the gallery file is damaged: {why}"))
+}
+
+impl Gallery {
+    /// Writes the gallery as a file. Whoever gives the output sees to it that what was there before is not lost half-way;
+    /// [`save`](Self::save) does.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn write(&self, out: &mut dyn Write) -> Result<()> {
+        let order = self.in_order();
+        let entries: Vec<&Entry> = order.iter().map(|&row| &self.entries[row]).collect();
+        let mut entries =
+            serde_json::to_vec(&entries).map_err(|error| Error::internal(error.to_string()).with_source(error))?;
+        // the vectors after it shall lie where a reader can use them as they are
+        entries.resize(entries.len().next_multiple_of(8), b' ');
+        let header = Header {
+            dimension: self.dimension,
+            metric: self.metric,
+            storage: self.storage,
+            count: self.len(),
+            entries: entries.len(),
+        };
+        let description = header.description();
+        let mut checksum = flate2::Crc::new();
+        checksum.update(description.as_bytes());
+        checksum.update(&entries);
+        self.vector_bytes(&order, &mut |bytes| {
+            checksum.update(bytes);
+            Ok(())
+        })?;
+        let mut tensors = header.tensors().ok_or_else(|| Error::limit("the gallery is too large for a file"))?;
+        let checksum = format!("{:08x}", checksum.sum());
+        tensors.insert("__metadata__".into(), json!({ DESCRIPTION: description, CHECKSUM: checksum }));
+        let mut head = Value::Object(tensors).to_string().into_bytes();
+        head.resize(head.len().next_multiple_of(8), b' ');
+        out.write_all(&(head.len() as u64).to_le_bytes())?;
+        out.write_all(&head)?;
+        out.write_all(&entries)?;
+        self.vector_bytes(&order, &mut |bytes| Ok(out.write_all(bytes)?))?;
+        Ok(out.flush()?)
+    }
+
+    /// The gallery as the bytes of a file.
+    ///
+    /// # Errors
+    /// None that memory does not make.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Gives the vectors as they lie in a file, piece by piece.
+    fn vector_bytes(&self, order: &[usize], give: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut bytes = Vec::new();
+        for rows in order.chunks(AT_ONCE) {
+            bytes.clear();
+            for &row in rows {
+                match &self.codes.values {
+                    Values::Bits(bits) if !self.codes.keeps_vectors() => {
+                        let words = &bits[row * self.codes.words()..][..self.codes.words()];
+                        let all = words.iter().flat_map(|word| word.to_le_bytes());
+                        bytes.extend(all.take(self.dimension.div_ceil(8)));
+                    }
+                    _ => {
+                        let vector = &self.vectors[row * self.dimension..][..self.dimension];
+                        bytes.extend(vector.iter().flat_map(|value| value.to_le_bytes()));
+                    }
+                }
+            }
+            give(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a file of `len` bytes. It takes no more memory than a few times that, whatever the file says of itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where the file is no gallery, or a damaged or truncated one,
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where it is of a later version, and those of the input.
+    pub fn read(input: &mut dyn Read, len: u64) -> Result<Self> {
+        let mut left = len;
+        let mut take = |bytes: usize, what: &str| -> Result<Vec<u8>> {
+            let rest = left.checked_sub(bytes as u64);
+            left = rest.ok_or_else(|| damaged(format!("it ends within {what}, as if it were truncated")))?;
+            let mut taken = vec![0; bytes];
+            input.read_exact(&mut taken)?;
+            Ok(taken)
+        };
+        let head = u64::from_le_bytes(take(8, "its first eight bytes")?.try_into().unwrap_or_default());
+        if head > HEADER_BYTES {
+            return Err(Error::gallery(format!(
+                "no gallery file: its header would have {head} bytes, at most {HEADER_BYTES} are read"
+            )));
+        }
+        let (header, expected) = Header::parse(&take(head as usize, "its header")?)?;
+        let mut checksum = flate2::Crc::new();
+        checksum.update(header.description().as_bytes());
+        let bytes = take(header.entries, "its entries")?;
+        checksum.update(&bytes);
+        let entries: Vec<Entry> =
+            serde_json::from_slice(&bytes).map_err(|error| damaged(format!("its entries: {error}")))?;
+        drop(bytes);
+        if entries.len() != header.count {
+            return Err(damaged(format!("{} entries for {} vectors", entries.len(), header.count)));
+        }
+        let mut gallery = Gallery::new(header.dimension, header.metric, header.storage)
+            .map_err(|error| damaged(error.to_string()))?;
+        let mut entries = entries.into_iter();
+        let mut values = Vec::new();
+        for first in (0..header.count).step_by(AT_ONCE) {
+            let rows = AT_ONCE.min(header.count - first);
+            let bytes = take(rows * header.row(), "its vectors")?;
+            checksum.update(&bytes);
+            if first == 0 {
+                gallery.reserve(header.count);
+            }
+            values.clear();
+            if header.metric == Metric::Hamming {
+                for row in bytes.chunks_exact(header.row()) {
+                    let bit = |at: usize| if row[at / 8] >> (at % 8) & 1 == 1 { 1.0 } else { -1.0 };
+                    values.extend((0..header.dimension).map(bit));
+                }
+            } else {
+                values.extend(bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)));
+            }
+            let some = entries.by_ref().take(rows).collect();
+            gallery.extend(some, &values).map_err(|error| damaged(error.to_string()))?;
+        }
+        if left > 0 {
+            return Err(damaged(format!("{left} bytes follow its vectors")));
+        }
+        if checksum.sum() != expected {
+            return Err(damaged("its checksum is another; take a copy that is whole"));
+        }
+        Ok(gallery)
+    }
+
+    /// Reads a file's bytes.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::read(&mut &*bytes, bytes.len() as u64)
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), naming the file.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(path: &std::path::Path) -> Result<Self> {
+        let read = || {
+            let file = std::fs::File::open(path)?;
+            let len = file.metadata()?.len();
+            Self::read(&mut std::io::BufReader::new(file), len)
+        };
+        read().context(|| path.display().to_string())
+    }
+
+    /// Saves the gallery: written beside the file under another name, brought to the disk, and then put in its place. Whatever
+    /// happens meanwhile, there is the old file or the new one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the file cannot be written, naming it.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn save(&self, path: &std::path::Path) -> Result<()> {
+        let mut file = crate::output_file::OutputFile::create(path)?;
+        self.write(&mut file).context(|| path.display().to_string())?;
+        file.commit_durably()
+    }
+
+    /// Makes room for so many more vectors.
+    fn reserve(&mut self, count: usize) {
+        self.entries.reserve_exact(count);
+        self.rows.reserve(count);
+        self.serials.reserve_exact(count);
+        if self.codes.keeps_vectors() {
+            self.vectors.reserve_exact(count * self.dimension);
+        }
+        self.codes.reserve(count);
+    }
+}

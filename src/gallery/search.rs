@@ -1,0 +1,396 @@
+//! The search: every row read once, several queries at a time, the best computed anew.
+
+use std::ops::Range;
+use std::sync::PoisonError;
+
+use super::best::Best;
+use super::codes::Values;
+use super::metric::{self, Metric, Storage};
+use super::pieces::in_pieces;
+use super::{Entry, Gallery};
+use crate::engine::cpu::scan::{PackedQueries, TOGETHER};
+use crate::{Error, Result};
+
+/// Rows that a thread takes at once.
+const PIECE: usize = 2048;
+/// Rows whose scores are computed before they are looked at: for one query, and for many.
+const BLOCK: usize = 256;
+const BLOCK_OF_MANY: usize = 64;
+/// Rows whose scores are computed anew at once.
+const ANEW: usize = 256;
+/// Pairs that [`Gallery::duplicates`] gives, at most.
+const MAX_PAIRS: usize = 10_000_000;
+/// How far a threshold is lowered where what it is compared with is a rounded float: the final look takes it as it is.
+const LEEWAY: f64 = 1e-6;
+
+/// Which entries take part in a search. It is asked on several threads, and only for rows near enough.
+pub type EntryFilter<'f> = &'f (dyn Fn(&Entry) -> bool + Sync);
+
+/// What is searched for.
+///
+/// ```
+/// use image_feature::gallery::{Entry, Search};
+///
+/// let only_tea = |entry: &Entry| entry.label.as_deref() == Some("tea");
+/// let search = Search { k: 5, threshold: Some(0.5), filter: Some(&only_tea) };
+/// # let _ = search;
+/// ```
+#[derive(Clone, Copy)]
+pub struct Search<'f> {
+    /// How many hits, at most.
+    pub k: usize,
+    /// The least score, or where less is nearer (L2, Hamming), the largest.
+    pub threshold: Option<f32>,
+    /// Which entries count; all, where there is none.
+    pub filter: Option<EntryFilter<'f>>,
+}
+
+impl Default for Search<'_> {
+    /// The 10 nearest.
+    fn default() -> Self {
+        Search { k: 10, threshold: None, filter: None }
+    }
+}
+
+/// A vector that is near.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hit<'g> {
+    pub entry: &'g Entry,
+    /// By the gallery's metric.
+    pub score: f32,
+}
+
+/// Two vectors that are near each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Duplicate<'g> {
+    /// The one that was added first.
+    pub first: &'g Entry,
+    pub second: &'g Entry,
+    /// By the gallery's metric.
+    pub score: f32,
+}
+
+/// What is wanted of a scan.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'f> {
+    /// How many of the nearest; all, where `None`.
+    pub k: Option<usize>,
+    pub threshold: Option<f32>,
+    pub filter: Option<EntryFilter<'f>>,
+    /// The first row that is looked at.
+    pub from: usize,
+}
+
+/// Memory that one thread searches in.
+#[derive(Default)]
+pub(super) struct Workspace {
+    /// By query.
+    bests: Vec<Best>,
+    /// What each query's scores must reach, by column of a product.
+    floors: Vec<f32>,
+    scores: Vec<f32>,
+    /// Rows as floats.
+    wide: Vec<f32>,
+}
+
+/// Queries as a scan takes them.
+struct Queries<'q> {
+    values: &'q [f32],
+    /// Where there are several.
+    packed: Option<PackedQueries>,
+    /// Their lengths, by column of a product, and zeros for columns beyond the queries.
+    lengths: Vec<f32>,
+    /// What their scores must reach from the start.
+    floors: Vec<f32>,
+}
+
+impl Gallery {
+    /// The nearest vectors, nearest first; equally near ones in the order in which they were added.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the vector has another length than the gallery's, holds NaN or
+    /// infinity, or has no direction where the metric is cosine, or the threshold is NaN.
+    pub fn search(&self, vector: &[f32], search: Search) -> Result<Vec<Hit<'_>>> {
+        let query = self.prepared(vector)?;
+        let mut found = self.nearest(&query, search.wanted()?);
+        Ok(self.hits(found.pop().unwrap_or_default()))
+    }
+
+    /// The same for many vectors, one after the other in `vectors`: in a fraction of the time that one search each takes.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search), naming the vector by its number from 0.
+    pub fn search_many(&self, vectors: &[f32], search: Search) -> Result<Vec<Vec<Hit<'_>>>> {
+        if !vectors.len().is_multiple_of(self.dimension) {
+            let dimension = self.dimension;
+            return Err(Error::usage(format!("{} values do not make vectors of {dimension}", vectors.len())));
+        }
+        let mut queries = Vec::with_capacity(vectors.len());
+        for (number, vector) in vectors.chunks_exact(self.dimension).enumerate() {
+            let query = self.prepared(vector).map_err(|error| error.context(format!("vector {number}")))?;
+            queries.extend_from_slice(&query);
+        }
+        let found = self.nearest(&queries, search.wanted()?);
+        Ok(found.into_iter().map(|found| self.hits(found)).collect())
+    }
+
+    /// All pairs of vectors that are as near each other as `threshold` says, in the order in which they were added.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the threshold is NaN,
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) for more than ten million pairs.
+    pub fn duplicates(&self, threshold: f32) -> Result<Vec<Duplicate<'_>>> {
+        let wanted = Search { k: usize::MAX, threshold: Some(threshold), filter: None }.wanted()?;
+        let mut pairs = Vec::new();
+        for from in (0..self.len()).step_by(TOGETHER) {
+            let rows = from..self.len().min(from + TOGETHER);
+            let queries: Vec<f32> = rows.clone().flat_map(|row| self.row_vector(row).into_owned()).collect();
+            let found = self.nearest(&queries, Wanted { k: None, from, ..wanted });
+            for (row, found) in rows.zip(found) {
+                let later = found.into_iter().filter(|&(other, _)| other as usize > row);
+                pairs.extend(later.map(|(other, score)| {
+                    let other = other as usize;
+                    if self.serials[row] < self.serials[other] { (row, other, score) } else { (other, row, score) }
+                }));
+            }
+            if pairs.len() > MAX_PAIRS {
+                return Err(Error::limit(format!(
+                    "more than {MAX_PAIRS} pairs are as near as {threshold}; choose a threshold that fewer reach"
+                )));
+            }
+        }
+        pairs.sort_unstable_by_key(|&(first, second, _)| (self.serials[first], self.serials[second]));
+        let duplicate = |(first, second, score): (usize, usize, f32)| Duplicate {
+            first: &self.entries[first],
+            second: &self.entries[second],
+            score,
+        };
+        Ok(pairs.into_iter().map(duplicate).collect())
+    }
+
+    fn hits(&self, found: Vec<(u32, f32)>) -> Vec<Hit<'_>> {
+        found.into_iter().map(|(row, score)| Hit { entry: &self.entries[row as usize], score }).collect()
+    }
+
+    /// Rows and scores for each of the queries, which have been prepared; nearest first.
+    fn nearest(&self, queries: &[f32], wanted: Wanted) -> Vec<Vec<(u32, f32)>> {
+        if wanted.k == Some(0) || wanted.from >= self.len() {
+            return vec![Vec::new(); queries.len() / self.dimension];
+        }
+        if self.storage == Storage::Bit {
+            return queries.chunks_exact(self.dimension).map(|query| self.nearest_by_bits(query, wanted)).collect();
+        }
+        queries.chunks(TOGETHER * self.dimension).flat_map(|queries| self.nearest_of_some(queries, wanted)).collect()
+    }
+
+    /// The same for no more than [`TOGETHER`] queries.
+    fn nearest_of_some(&self, queries: &[f32], wanted: Wanted) -> Vec<Vec<(u32, f32)>> {
+        let queries = self.queries(queries, wanted);
+        let count = queries.values.len() / self.dimension;
+        let wanted_of_scan = Wanted { k: wanted.k.filter(|&k| k < self.len() - wanted.from), ..wanted };
+        let make = || {
+            let mut workspace = self.workspace();
+            workspace.bests.resize_with(count.max(workspace.bests.len()), Best::default);
+            for (best, &floor) in workspace.bests.iter_mut().zip(&queries.floors[..count]) {
+                best.start(wanted_of_scan.k, floor);
+            }
+            workspace.floors.clear();
+            workspace.floors.extend_from_slice(&queries.floors);
+            workspace
+        };
+        let work = |workspace: &mut Workspace, piece: usize| {
+            let start = wanted.from + piece * PIECE;
+            let rows = start..self.len().min(start + PIECE);
+            match &queries.packed {
+                None => self.scan_for_one(workspace, &queries, rows, wanted.filter),
+                Some(packed) => self.scan_for_many(workspace, &queries, packed, rows, wanted.filter),
+            }
+        };
+        let mut workspaces = in_pieces((self.len() - wanted.from).div_ceil(PIECE), &make, &work);
+        let found = (0..count).map(|query| {
+            let floors = workspaces.iter().map(|workspace| workspace.bests[query].floor());
+            let floor = floors.fold(f32::NEG_INFINITY, f32::max);
+            let rows: Vec<u32> = workspaces
+                .iter_mut()
+                .flat_map(|workspace| workspace.bests[query].rows(floor).iter().map(|(_, row)| *row))
+                .collect();
+            let values = &queries.values[query * self.dimension..][..self.dimension];
+            self.sorted(self.scored(values, &rows), wanted)
+        });
+        let found = found.collect();
+        self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).append(&mut workspaces);
+        found
+    }
+
+    fn workspace(&self) -> Workspace {
+        self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn queries<'q>(&self, values: &'q [f32], wanted: Wanted) -> Queries<'q> {
+        let packed = (values.len() > self.dimension).then(|| self.scanner.pack(values, self.dimension));
+        let columns = packed.as_ref().map_or(1, PackedQueries::columns);
+        let (mut lengths, mut floors) = (vec![0.0; columns], vec![f32::INFINITY; columns]);
+        for (column, query) in values.chunks_exact(self.dimension).enumerate() {
+            let length = metric::length(query);
+            // rounded up
+            lengths[column] = (length * (1.0 + LEEWAY)) as f32;
+            floors[column] = wanted.threshold.map_or(f32::NEG_INFINITY, |threshold| {
+                let threshold = f64::from(threshold);
+                let floor = match self.metric {
+                    // what is compared is the product less half the row's squared length
+                    Metric::L2 => 0.5 * (length * length - threshold) - LEEWAY * (length * length + threshold.abs()),
+                    _ => threshold - LEEWAY * threshold.abs(),
+                };
+                floor as f32
+            });
+        }
+        Queries { values, packed, lengths, floors }
+    }
+
+    /// How far a row's score can be from the true one, for a query of this length.
+    fn margin(&self, row: usize, length: f32) -> f32 {
+        let margin = length * self.codes.slack[row];
+        if self.metric == Metric::L2 { margin - self.codes.bias[row] * f32::EPSILON } else { margin }
+    }
+
+    fn scan_for_one(
+        &self,
+        workspace: &mut Workspace,
+        queries: &Queries,
+        rows: Range<usize>,
+        filter: Option<EntryFilter>,
+    ) {
+        let Workspace { bests, scores, .. } = workspace;
+        let (best, length, dimension) = (&mut bests[0], queries.lengths[0], self.dimension);
+        scores.resize(scores.len().max(BLOCK), 0.0);
+        for start in rows.clone().step_by(BLOCK) {
+            let block = start..rows.end.min(start + BLOCK);
+            let values = block.start * dimension..block.end * dimension;
+            let scores = &mut scores[..block.len()];
+            match &self.codes.values {
+                Values::F32 => self.scanner.dots_f32(queries.values, &self.vectors[values], scores),
+                Values::F16(codes) => self.scanner.dots_f16(queries.values, &codes[values], scores),
+                Values::I8(codes, scales) => {
+                    self.scanner.dots_i8(queries.values, &codes[values], scores);
+                    scores.iter_mut().zip(&scales[block.clone()]).for_each(|(score, scale)| *score *= scale);
+                }
+                Values::Bits(_) => return, // these are searched another way
+            }
+            // from here on the upper bounds
+            let slack = &self.codes.slack[block.clone()];
+            scores.iter_mut().zip(slack).for_each(|(score, slack)| *score += length * slack);
+            if self.metric == Metric::L2 {
+                let bias = &self.codes.bias[block.clone()];
+                scores.iter_mut().zip(bias).for_each(|(score, bias)| *score += bias - bias * f32::EPSILON);
+            }
+            for (sixteen, scores) in scores.chunks(16).enumerate() {
+                let floor = best.floor();
+                if !scores.iter().fold(false, |any, &upper| any | (upper >= floor)) {
+                    continue;
+                }
+                for (row, &upper) in (block.start + 16 * sixteen..).zip(scores) {
+                    if upper >= best.floor() && filter.is_none_or(|filter| filter(&self.entries[row])) {
+                        best.take(row as u32, upper - 2.0 * self.margin(row, length), upper);
+                    }
+                }
+            }
+        }
+    }
+
+    fn scan_for_many(
+        &self,
+        workspace: &mut Workspace,
+        queries: &Queries,
+        packed: &PackedQueries,
+        rows: Range<usize>,
+        filter: Option<EntryFilter>,
+    ) {
+        let Workspace { bests, floors, scores, wide } = workspace;
+        let (dimension, columns) = (self.dimension, packed.columns());
+        scores.resize(scores.len().max(BLOCK_OF_MANY * columns), 0.0);
+        if self.storage != Storage::F32 {
+            wide.resize(wide.len().max(BLOCK_OF_MANY * dimension), 0.0);
+        }
+        for start in rows.clone().step_by(BLOCK_OF_MANY) {
+            let block = start..rows.end.min(start + BLOCK_OF_MANY);
+            let values = block.start * dimension..block.end * dimension;
+            let source = match &self.codes.values {
+                Values::F32 => &self.vectors[values],
+                Values::F16(codes) => {
+                    let wide = &mut wide[..values.len()];
+                    self.scanner.widen_f16(&codes[values], wide);
+                    &*wide
+                }
+                Values::I8(codes, _) => {
+                    let wide = &mut wide[..values.len()];
+                    self.scanner.widen_i8(&codes[values], wide);
+                    &*wide
+                }
+                Values::Bits(_) => return, // these are searched another way
+            };
+            let scores = &mut scores[..block.len() * columns];
+            self.scanner.products(packed, source, scores);
+            for (row, scores) in block.zip(scores.chunks_exact_mut(columns)) {
+                let scale = if let Values::I8(_, scales) = &self.codes.values { scales[row] } else { 1.0 };
+                let bias = if self.metric == Metric::L2 { self.codes.bias[row] } else { 0.0 };
+                let (slack, bias) = (self.codes.slack[row], bias - bias * f32::EPSILON);
+                let mut any = false;
+                for ((score, length), floor) in scores.iter_mut().zip(&queries.lengths).zip(&*floors) {
+                    *score = *score * scale + bias + length * slack;
+                    any |= *score >= *floor;
+                }
+                if !any || filter.is_some_and(|filter| !filter(&self.entries[row])) {
+                    continue;
+                }
+                for (query, best) in bests[..packed.count()].iter_mut().enumerate() {
+                    let upper = scores[query];
+                    if upper >= best.floor() {
+                        best.take(row as u32, upper - 2.0 * self.margin(row, queries.lengths[query]), upper);
+                        floors[query] = best.floor();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The scores of rows, as they are.
+    pub(super) fn scored(&self, query: &[f32], rows: &[u32]) -> Vec<(u32, f32)> {
+        let score = |&row: &u32| {
+            let vector = &self.vectors[row as usize * self.dimension..][..self.dimension];
+            (row, self.metric.score(query, vector))
+        };
+        if rows.len() <= ANEW {
+            return rows.iter().map(score).collect();
+        }
+        let work = |scores: &mut Vec<(u32, f32)>, piece: usize| {
+            scores.extend(rows[piece * ANEW..].iter().take(ANEW).map(score));
+        };
+        in_pieces(rows.len().div_ceil(ANEW), &Vec::new, &work).concat()
+    }
+
+    /// Those that are wanted, nearest first.
+    pub(super) fn sorted(&self, mut scored: Vec<(u32, f32)>, wanted: Wanted) -> Vec<(u32, f32)> {
+        if let Some(threshold) = wanted.threshold {
+            scored.retain(|&(_, score)| self.metric.reaches(score, threshold));
+        }
+        let order = |&(a, score_a): &(u32, f32), &(b, score_b): &(u32, f32)| {
+            let serials = self.serials[a as usize].cmp(&self.serials[b as usize]);
+            self.metric.compare(score_a, score_b).then(serials)
+        };
+        if let Some(k) = wanted.k.filter(|&k| k < scored.len()) {
+            scored.select_nth_unstable_by(k, order);
+            scored.truncate(k);
+        }
+        scored.sort_unstable_by(order);
+        scored
+    }
+}
+
+impl<'f> Search<'f> {
+    fn wanted(self) -> Result<Wanted<'f>> {
+        if self.threshold.is_some_and(f32::is_nan) {
+            return Err(Error::usage("the threshold is NaN; a number is needed"));
+        }
+        Ok(Wanted { k: Some(self.k), threshold: self.threshold, filter: self.filter, from: 0 })
+    }
+}
