@@ -3,7 +3,7 @@
 
 CPU_BENCH_PARTS=(native roofline browser)
 
-# run_benchmark cpu [PART...] | browser | dataset
+# run_benchmark cpu [PART...] | browser | gallery [COUNT...] | dataset
 run_benchmark() {
   local benchmark="${1:-}"
   [ $# = 0 ] || shift
@@ -11,7 +11,8 @@ run_benchmark() {
     cpu) bench_cpu "$@" ;;
     browser) bench_browser ;;
     dataset) bench_dataset ;;
-    *) fail "no benchmark '$benchmark': there are cpu, browser and dataset" ;;
+    gallery) bench_gallery "$@" ;;
+    *) fail "no benchmark '$benchmark': there are cpu, browser, dataset and gallery" ;;
   esac
 }
 
@@ -43,6 +44,13 @@ bench_dataset() {
   need_python
   need_wasm_in_browser dataset
   CHROMIUM="$(find_browser)" node benches/dataset.mjs
+}
+
+bench_gallery() {
+  need_rust
+  need_node_modules
+  need_python
+  node benches/gallery.mjs "$@"
 }
 
 # need_wasm_in_browser KIND...: these artefacts, and a browser to run them.

@@ -9,6 +9,8 @@
 mod engine;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "gallery")]
+mod gallery;
 #[cfg(feature = "cpu")]
 mod peak;
 #[cfg(feature = "cpu")]
@@ -28,6 +30,9 @@ usage: ours engine MODEL INPUTS BATCH THREADS      the engine as a contender (fe
        ours roofline MODEL INPUTS ROUNDS           each task's speed and the core's peak, as JSON (feature cpu)
        ours convert MODEL INPUTS BATCH FOLDER      the model as FOLDER/f32.safetensors, f16.safetensors, i8.safetensors (feature cpu)
        ours plan MODEL FOLDER                      the plan as FOLDER/plan.json and FOLDER/weights.bin (feature cpu)
+       ours vectors FILE DIMENSION COUNT QUERIES   vectors for a gallery and queries (feature gallery)
+       ours gallery FILE DIMENSION COUNT QUERIES STORAGE   a gallery of them as a contender (feature gallery)
+       ours read BYTES                             reading so many bytes as a contender (feature gallery)
 MODEL is a model file or folder, INPUTS a file of preprocessed images in f32.";
 
 fn main() -> ExitCode {
@@ -55,6 +60,16 @@ fn run() -> Result<()> {
         ["convert", model, inputs, images, folder] => engine::convert(model, inputs, images.parse()?, folder.as_ref()),
         #[cfg(feature = "cpu")]
         ["plan", model, folder] => plan::export(model, folder.as_ref()),
+        #[cfg(feature = "gallery")]
+        ["vectors", file, dimension, count, queries] => {
+            gallery::write_vectors(file, dimension.parse()?, count.parse()?, queries.parse()?)
+        }
+        #[cfg(feature = "gallery")]
+        ["gallery", file, dimension, count, queries, storage] => {
+            gallery::serve(file, dimension.parse()?, count.parse()?, queries.parse()?, storage)
+        }
+        #[cfg(feature = "gallery")]
+        ["read", bytes] => gallery::read(bytes.parse()?),
         // `cargo bench` without a word is no mistake: it runs every benchmark of a package
         [] => {
             println!("{USAGE}");

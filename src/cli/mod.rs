@@ -91,9 +91,12 @@ pub fn main() -> ExitCode {
 
 fn exit_code(kind: ErrorKind) -> u8 {
     match kind {
-        ErrorKind::Decode | ErrorKind::Unsupported | ErrorKind::Limit | ErrorKind::Model | ErrorKind::Gallery | ErrorKind::Io => {
-            INPUT_AT_FAULT
-        }
+        ErrorKind::Decode
+        | ErrorKind::Unsupported
+        | ErrorKind::Limit
+        | ErrorKind::Model
+        | ErrorKind::Gallery
+        | ErrorKind::Io => INPUT_AT_FAULT,
         ErrorKind::Usage => WRONG_USAGE,
         ErrorKind::Device | ErrorKind::Internal => OUR_FAULT,
         ErrorKind::Cancelled => INTERRUPTED,

@@ -49,9 +49,9 @@ impl Codes {
 
     /// The bits of a vector.
     pub fn bits_of(vector: &[f32]) -> impl Iterator<Item = u64> {
-        vector.chunks(64).map(|values| {
-            values.iter().enumerate().fold(0, |word, (bit, &value)| word | u64::from(value > 0.0) << bit)
-        })
+        vector
+            .chunks(64)
+            .map(|values| values.iter().enumerate().fold(0, |word, (bit, &value)| word | u64::from(value > 0.0) << bit))
     }
 
     /// A row of bits as 1 and -1.

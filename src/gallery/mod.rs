@@ -49,6 +49,7 @@ pub use self::entry::Entry;
 pub use self::exchange::{faiss, json_lines, npy, paddlex};
 pub use self::filter::Filter;
 pub use self::metric::{Metric, Storage};
+pub(crate) use self::pieces::in_pieces;
 use self::search::Workspace;
 pub use self::search::{Duplicate, EntryFilter, Hit, Search};
 use crate::engine::cpu::scan::Scanner;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Does `work` on every piece, each time with the state of whoever does it, and gives the states. `make` makes one.
-pub(super) fn in_pieces<S: Send>(
+pub(crate) fn in_pieces<S: Send>(
     pieces: usize,
     make: &(dyn Fn() -> S + Sync),
     work: &(dyn Fn(&mut S, usize) + Sync),

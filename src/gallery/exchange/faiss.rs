@@ -50,7 +50,7 @@ pub fn read(bytes: &[u8]) -> Result<Index> {
 pub fn write(index: &Index) -> Vec<u8> {
     let Index { dimension, l2, ids, vectors } = index;
     let mut bytes = Vec::with_capacity(98 + 4 * vectors.len() + 8 * ids.len());
-    let mut header = |kind: &[u8; 4], bytes: &mut Vec<u8>| {
+    let header = |kind: &[u8; 4], bytes: &mut Vec<u8>| {
         bytes.extend_from_slice(kind);
         bytes.extend((*dimension as i32).to_le_bytes());
         bytes.extend((ids.len() as i64).to_le_bytes());
@@ -252,7 +252,9 @@ impl<'b> Reader<'b> {
         match &kind {
             b"full" if sizes.len() == lists => Ok(sizes.iter().map(size).collect()),
             // pairs of a list and its size, in the order in which they lie
-            b"sprs" if sizes.len().is_multiple_of(2) => Ok(sizes.as_chunks::<2>().0.iter().map(|[_, n]| size(n)).collect()),
+            b"sprs" if sizes.len().is_multiple_of(2) => {
+                Ok(sizes.as_chunks::<2>().0.iter().map(|[_, n]| size(n)).collect())
+            }
             _ => Err(damaged("the sizes of its lists")),
         }
     }

@@ -11,8 +11,11 @@ const LINE_BYTES: usize = 16 << 20;
 
 #[derive(Serialize)]
 struct Line<'g> {
-    #[serde(flatten)]
-    entry: &'g Entry,
+    id: &'g str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'g str>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    metadata: &'g Map<String, Value>,
     feature: &'g [f32],
 }
 
@@ -53,7 +56,8 @@ pub fn read_line(line: &str) -> Result<Option<(Entry, Vec<f32>)>> {
 /// A gallery as lines, in the order in which vectors were added. Numbers are written so that they read back as they were.
 pub fn lines(gallery: &Gallery) -> impl Iterator<Item = String> {
     gallery.iter().map(|(entry, feature)| {
+        let Entry { id, label, metadata } = entry;
         // what it is made of cannot fail to be JSON: texts, and numbers that are finite
-        serde_json::to_string(&Line { entry, feature: &feature }).unwrap_or_default()
+        serde_json::to_string(&Line { id, label: label.as_deref(), metadata, feature: &feature }).unwrap_or_default()
     })
 }

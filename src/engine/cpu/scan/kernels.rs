@@ -190,11 +190,7 @@ compile!(avx2, "avx2", lanes::Avx2, "avx2,fma,f16c,popcnt");
 #[cfg(target_arch = "aarch64")]
 compile!(neon, "neon", lanes::Neon, "neon");
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-compile!(
-    simd128,
-    if cfg!(target_feature = "relaxed-simd") { "relaxed-simd" } else { "simd128" },
-    lanes::Simd128
-);
+compile!(simd128, if cfg!(target_feature = "relaxed-simd") { "relaxed-simd" } else { "simd128" }, lanes::Simd128);
 #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
 compile!(scalar, "scalar", lanes::Scalar);
 

@@ -1,0 +1,11 @@
+//! Galleries: searched against a plain model, saved, damaged, exchanged; and the metrics.
+#![cfg(feature = "gallery")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod exchange;
+mod files;
+mod metrics;
+mod model;
+mod search;
