@@ -94,8 +94,8 @@ impl Drop for OutputFile {
     }
 }
 
-#[cfg(feature = "cli")]
 /// Runs `end` after all that is unfinished has been deleted. Nothing new is begun meanwhile.
+#[cfg(feature = "cli")]
 pub fn delete_unfinished<T>(end: impl FnOnce() -> T) -> T {
     let unfinished = UNFINISHED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     for file in unfinished.values() {

@@ -4,8 +4,11 @@
 //! fault (files that are missing, damaged or not what they should be), 2 for wrong usage, 3 where the fault is ours
 //! or the device's, 130 after Ctrl-C.
 
+mod contact_sheet;
 mod dataset;
+mod evaluate;
 mod format;
+mod gallery;
 mod model;
 mod official;
 mod output_file;
@@ -41,6 +44,9 @@ enum Command {
     Check(dataset::check::CheckArgs),
     Convert(dataset::convert::ConvertArgs),
     Split(dataset::split::SplitArgs),
+    Evaluate(evaluate::EvaluateArgs),
+    #[command(subcommand)]
+    Gallery(gallery::GalleryCommand),
     #[command(subcommand)]
     Model(model::ModelCommand),
     Serve(serve::ServeArgs),
@@ -69,6 +75,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => dataset::check::run(args),
         Command::Convert(args) => dataset::convert::run(args),
         Command::Split(args) => dataset::split::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Gallery(command) => gallery::run(command),
         Command::Model(command) => model::run(command),
         Command::Serve(args) => serve::run(args),
     };

@@ -34,9 +34,10 @@ fn indexes_of_paddlex_give_the_same_hits() {
             let own: Vec<Vec<f32>> = gallery.iter().map(|(_, vector)| vector.into_owned()).collect();
             for (number, case) in index[name]["search_thr0.5_top3"].as_array().unwrap().iter().enumerate() {
                 let query = case["query"].as_str().unwrap();
-                let feature = own.get(number).cloned().or_else(|| {
-                    features.as_ref()?.get(&format!("{query}/predict/feature")).cloned()
-                });
+                let feature = own
+                    .get(number)
+                    .cloned()
+                    .or_else(|| features.as_ref()?.get(&format!("{query}/predict/feature")).cloned());
                 let feature = feature.expect("the golden features have every image");
                 let found = paddlex_hits(&gallery, &feature);
                 match (&case["label"], found) {

@@ -5,11 +5,13 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use globset::GlobBuilder;
 use walkdir::WalkDir;
 
 use super::archive::{self, ArchiveKind};
+use crate::file_tree::FileTree;
 use crate::{Error, ErrorKind, Result};
 
 /// Bytes of one image file, from wherever it comes.
@@ -26,6 +28,7 @@ pub struct Inputs(Vec<Source>);
 enum Source {
     File(Origin, PathBuf),
     Archive(ArchiveKind, PathBuf),
+    Entry(Origin, Arc<dyn FileTree>, usize),
     Stdin,
     Failed(Origin, Error),
 }
@@ -125,6 +128,16 @@ impl Inputs {
         Ok(Inputs(sources))
     }
 
+    /// Files that are known already.
+    pub fn of_files(files: impl IntoIterator<Item = (Origin, PathBuf)>) -> Self {
+        Inputs(files.into_iter().map(|(origin, path)| Source::File(origin, path)).collect())
+    }
+
+    /// Entries of a tree.
+    pub fn of_entries(tree: &Arc<dyn FileTree>, entries: impl IntoIterator<Item = (Origin, usize)>) -> Self {
+        Inputs(entries.into_iter().map(|(origin, index)| Source::Entry(origin, tree.clone(), index)).collect())
+    }
+
     /// Whether there is nothing to read, only reasons why.
     pub fn all_failed(&self) -> bool {
         self.0.iter().all(|source| matches!(source, Source::Failed(..)))
@@ -143,6 +156,10 @@ impl Inputs {
         for source in self.0 {
             let flow = match source {
                 Source::File(origin, path) => take(Item { origin, content: Content::File(path) }),
+                Source::Entry(origin, tree, index) => take(Item {
+                    origin,
+                    content: tree.read(index, FILE_BYTES).map_or_else(Content::Failed, Content::Bytes),
+                }),
                 Source::Failed(origin, error) => take(Item { origin, content: Content::Failed(error) }),
                 Source::Stdin => take(Item {
                     origin: Origin { input_path: "-".into(), relative: "stdin".into() },

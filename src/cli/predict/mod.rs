@@ -15,7 +15,7 @@ use super::format::{numpy, python};
 use super::output_file::delete_unfinished_on_interrupt;
 use super::terminal::{Progress, Stdout, complain, note};
 use super::{Outcome, open_model};
-use crate::{DeviceRequest, Error, ErrorKind, Result, Roi};
+use crate::{DeviceRequest, Error, ErrorKind, Model, Result, Roi};
 use engine::Engine;
 use inputs::{Content, Inputs, Origin};
 use pipeline::{Preparation, Prepared};
@@ -104,41 +104,51 @@ pub fn run(args: PredictArgs) -> Result<Outcome> {
     if let Some(folder) = &args.save {
         report.saver = Some(Saver::create(folder, args.format, engine.dimension)?);
     }
-    let [height, width] = model.description.input_size();
     let batch_size = usize::from(args.batch_size);
-    let preparation = Preparation {
-        preprocess: model.description.preprocess.clone(),
-        input_len: 3 * height * width,
-        roi: args.roi,
-        // enough to keep every thread busy, in whole batches
-        group: batch_size * (2 * threads).div_ceil(batch_size),
-        threads,
-    };
+    let preparation = preparation(&model, args.roi, threads, batch_size);
     drop(model);
     report.progress.start();
-    embed_all(inputs, &preparation, &engine, batch_size, &mut report)?;
+    embed_all(inputs, &preparation, &engine, batch_size, &mut |origin, result| {
+        report.add(origin, result)?;
+        Ok(if report.nobody_wants_more() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
     report.finish()
 }
 
+/// How images are prepared for a model.
+pub(super) fn preparation(model: &Model, roi: Option<Roi>, threads: usize, batch_size: usize) -> Preparation {
+    let [height, width] = model.description.input_size();
+    Preparation {
+        preprocess: model.description.preprocess.clone(),
+        input_len: 3 * height * width,
+        roi,
+        // enough to keep every thread busy, in whole batches
+        group: batch_size * (2 * threads).div_ceil(batch_size),
+        threads,
+    }
+}
+
 /// As many as the machine runs at once.
-fn default_threads() -> usize {
+pub(super) fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
+/// Takes the feature of each image, or why it has none; breaks where no more are wanted.
+type TakeFeature<'t> = &'t mut dyn FnMut(Origin, Result<Vec<f32>>) -> Result<ControlFlow<()>>;
+
 /// Prepares inputs on other threads and runs them through the network on this one, in order.
-fn embed_all(
+pub(super) fn embed_all(
     inputs: Inputs,
     preparation: &Preparation,
     engine: &Engine,
     batch_size: usize,
-    report: &mut Report,
+    take: TakeFeature,
 ) -> Result<()> {
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(1);
         scope.spawn(move || preparation.run(inputs, sender));
         for group in receiver {
-            embed_group(group, engine, batch_size, report)?;
-            if report.nobody_wants_more() {
+            if embed_group(group, engine, batch_size, take)?.is_break() {
                 break;
             }
         }
@@ -146,7 +156,7 @@ fn embed_all(
     })
 }
 
-fn embed_group(group: Vec<Prepared>, engine: &Engine, batch_size: usize, report: &mut Report) -> Result<()> {
+fn embed_group(group: Vec<Prepared>, engine: &Engine, batch_size: usize, take: TakeFeature) -> Result<ControlFlow<()>> {
     let mut good = Vec::new();
     let mut results: Vec<(Origin, Option<Error>)> = Vec::new();
     for Prepared { origin, input } in group {
@@ -168,9 +178,11 @@ fn embed_group(group: Vec<Prepared>, engine: &Engine, batch_size: usize, report:
             Some(error) => Err(error),
             None => features.next().unwrap_or_else(|| Err(Error::internal("the network gave too few features"))),
         };
-        report.add(origin, result)?;
+        if take(origin, result)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Prints and saves results as they come, and keeps what failed for the end.

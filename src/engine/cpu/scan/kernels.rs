@@ -5,6 +5,8 @@ use super::super::lanes::{self, Stored};
 /// Rows whose sums are in registers at once, each in [`CHAINS`] of them: enough to hide the time that an addition takes.
 const ROWS: usize = 4;
 const CHAINS: usize = 2;
+/// How many rows ahead memory is asked for: processors look ahead by themselves, but not from one page to the next.
+const AHEAD: usize = 2 * ROWS;
 
 /// A query, rows, values of each, the number of rows, the products.
 type Dots<T> = unsafe fn(*const f32, *const T, usize, usize, *mut f32);
@@ -102,6 +104,7 @@ unsafe fn some_rows<V: Stored, T: Value<V>, const ROWS: usize>(
                 let at = k + chain * V::COUNT;
                 let values = V::load(query.add(at));
                 for (row, sums) in sums.iter_mut().enumerate() {
+                    V::prefetch(rows.wrapping_add((row + AHEAD) * len + at));
                     sums[chain] = sums[chain].mul_add(values, T::load(rows.add(row * len + at)));
                 }
             }

@@ -5,9 +5,8 @@ mod kernels;
 mod tests;
 
 use self::kernels::ScanKernels;
-use super::kernels::{Gemm, Kernels, Pixels};
+use super::kernels::{Activation, Gemm, Kernels, Pixels};
 use super::pack;
-use crate::engine::Activation;
 
 /// Queries whose products with a row are computed at once, at most: their packed values stay in the second-level cache.
 pub(crate) const TOGETHER: usize = 64;
