@@ -45,7 +45,7 @@ fn vector(dimension: usize, seed: u64) -> Vec<f32> {
 
 fn entry(id: u8, version: usize) -> Entry {
     let entry = Entry::new(format!("id {id}")).metadata("version", version);
-    if id % 4 == 0 { entry } else { entry.label(format!("label {}", id % 3)) }
+    if id.is_multiple_of(4) { entry } else { entry.label(format!("label {}", id % 3)) }
 }
 
 /// Asserts that hits are the plain model's, where scores that differ by less than a float can tell may change places only if
