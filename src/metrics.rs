@@ -5,7 +5,7 @@
 //! use image_feature::metrics::{Labelled, Options, evaluate};
 //!
 //! let gallery = Labelled { features: &[1.0, 0.0, 0.8, 0.2, 0.0, 1.0], labels: &[0, 0, 1] };
-//! let queries = Labelled { features: &[0.9, 0.1, 0.6, 0.8], labels: &[0, 1] };
+//! let queries = Labelled { features: &[0.9, 0.1, 0.8, 0.6], labels: &[0, 1] };
 //! let options = Options { recall_at: vec![1], ..Options::default() };
 //! let report = evaluate(&queries, &gallery, 2, &options)?;
 //! assert_eq!(report.scores.recall, [(1, 0.5)]);
