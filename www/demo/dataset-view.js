@@ -28,6 +28,7 @@ const ADVICE = {
   unsupported: "Choose a folder, or a .zip, .tar or .tar.gz.",
   limit: "Unpack it yourself if you trust it, and choose the folder.",
   model: "",
+  gallery: "",
   io: "Choose it again: files that were moved or changed meanwhile cannot be read.",
   device: "",
   usage: "",

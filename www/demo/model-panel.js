@@ -25,6 +25,7 @@ const ADVICE = {
   unsupported: "Choose a PP-ShiTuV2_rec model. Below is where to get one.",
   limit: "Choose a smaller model.",
   model: "Choose the archive of a PP-ShiTuV2_rec model, or all files of its inference folder together.",
+  gallery: "",
   io: "Choose the file again. If this goes on, reload the page.",
   device: "Choose another device below.",
   usage: "",

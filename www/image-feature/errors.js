@@ -5,6 +5,7 @@
  * - `unsupported`: well formed, but of a kind this package or this browser cannot handle
  * - `limit`: a limit on size, pixels or memory was exceeded
  * - `model`: a model file is damaged, incomplete, or of another architecture
+ * - `gallery`: a gallery file is damaged, or an entry does not fit its gallery
  * - `io`: a file or an address could not be read
  * - `device`: a compute device could not be opened, or failed
  * - `usage`: an argument is wrong, or the extractor was disposed of
