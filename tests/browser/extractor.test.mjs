@@ -285,7 +285,7 @@ inBrowser(
       photo: await photo("chelsea.png"),
       truncated: [program, new File([parameters.slice(0, 1_000_000)], parameters.name), settings],
       incomplete: [program, settings],
-      otherNetwork: [await file(`${clip}/inference.json`), parameters, await file(`${clip}/inference.yml`)],
+      otherWeights: [await file(`${clip}/inference.json`), parameters, await file(`${clip}/inference.yml`)],
       onnx: await file("models/PP-ShiTuV2_rec.onnx"),
     };
     const outcomes = {};
@@ -300,7 +300,7 @@ inBrowser(
       photo: "unsupported",
       truncated: "model",
       incomplete: "model",
-      otherNetwork: "unsupported",
+      otherWeights: "model",
       onnx: "unsupported",
     });
     for (const name of ["text", "photo", "onnx"]) assert.match(outcomes[name].message, /notes\.txt|chelsea\.png|\.onnx/);
