@@ -306,7 +306,7 @@ inBrowser(
     for (const name of ["text", "photo", "onnx"]) assert.match(outcomes[name].message, /notes\.txt|chelsea\.png|\.onnx/);
     assert.match(outcomes.truncated.message, /inference\.pdiparams/);
     assert.match(outcomes.incomplete.message, /pdiparams/);
-    assert.match(outcomes.otherNetwork.message, /vision transformer/);
+    assert.match(outcomes.otherWeights.message, /do not belong together/);
   },
 );
 

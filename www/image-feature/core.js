@@ -20,7 +20,7 @@ const WASM = {
 /**
  * @typedef {{ signal: AbortSignal, progress: import("./progress.js").Progress, folder?: string }} FetchOptions
  * @typedef {FetchOptions & { compiled?: Compiled, distress?: string }} StartOptions
- * @typedef {{ kind: import("./cores.js").Kind, module: WebAssembly.Module }} Compiled
+ * @typedef {import("./protocol.js").Compiled} Compiled
  * @typedef {import("./cores.js").CpuCore} CpuCore
  */
 
@@ -41,7 +41,7 @@ export function firstCpuKind(request, inWorker) {
 /**
  * A core compiled ahead; nothing where that fails: it is tried again when it is started, and the error told then.
  *
- * @param {import("./cores.js").Kind} kind
+ * @param {import("./protocol.js").Kind} kind
  * @param {FetchOptions} options
  * @returns {Promise<Compiled | undefined>}
  */
@@ -76,7 +76,7 @@ export async function startCpuCore(request, options) {
 }
 
 /**
- * @param {import("./cores.js").CpuKind} kind
+ * @param {import("./protocol.js").CpuKind} kind
  * @param {number} threads
  * @param {StartOptions} options
  * @returns {Promise<CpuCore>}
@@ -104,7 +104,7 @@ export async function startDatasetCore(options) {
 
 /**
  * @template {{ default: (options: { module_or_path: WebAssembly.Module }) => Promise<{ memory: WebAssembly.Memory }> }} Core
- * @param {import("./cores.js").Kind} name
+ * @param {import("./protocol.js").Kind} name
  * @param {() => Promise<Core>} importGlue
  * @param {StartOptions} options
  */
@@ -117,7 +117,7 @@ async function start(name, importGlue, options) {
 }
 
 /**
- * @param {import("./cores.js").Kind} name
+ * @param {import("./protocol.js").Kind} name
  * @param {FetchOptions} options
  */
 function compile(name, { signal, progress, folder }) {

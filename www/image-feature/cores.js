@@ -6,13 +6,6 @@
  */
 
 /**
- * @typedef {"cpu" | "cpu-relaxed"} SingleKind
- * @typedef {"cpu-threads" | "cpu-threads-relaxed"} ThreadsKind
- * @typedef {SingleKind | ThreadsKind} CpuKind
- * @typedef {CpuKind | "gpu" | "dataset"} Kind
- */
-
-/**
  * What the CPU's have in common: each comes with types of its own, whose inner names differ from build to build.
  *
  * @typedef {Pick<typeof import("./wasm/cpu/image_feature.js"), "ModelFile" | "Network" | "warmUp"> & {
@@ -26,7 +19,7 @@
 /**
  * The JavaScript that belongs to each.
  *
- * @type {Record<SingleKind, () => Promise<CpuCore>> & Record<ThreadsKind, () => Promise<ThreadsCore>> & { gpu: () => Promise<GpuCore>, dataset: () => Promise<DatasetCore> }}
+ * @type {Record<import("./protocol.js").SingleKind, () => Promise<CpuCore>> & Record<import("./protocol.js").ThreadsKind, () => Promise<ThreadsCore>> & { gpu: () => Promise<GpuCore>, dataset: () => Promise<DatasetCore> }}
  */
 export const GLUE = {
   cpu: () => import("./wasm/cpu/image_feature.js"),

@@ -11,7 +11,7 @@ import { RelayedProgress } from "./progress.js";
 /**
  * @typedef {import("./wasm/dataset/image_feature.js").DatasetFiles} DatasetFiles
  * @typedef {import("./bridge.js").Call} Call
- * @typedef {{ name: string, source: import("./dataset-source.js").DatasetSource, encoding?: string, wasm?: string, compiled?: import("./core.js").Compiled }} OpenDatasetRequest
+ * @typedef {{ name: string, source: import("./dataset-source.js").DatasetSource, encoding?: string, wasm?: string, compiled?: import("./protocol.js").Compiled }} OpenDatasetRequest
  * @typedef {[place: number, facts: string]} PlacedFacts
  */
 

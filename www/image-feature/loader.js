@@ -38,12 +38,12 @@ export function requireSimd() {
  *
  * @param {number | undefined} wanted threads; without it as many as are good for this machine
  * @param {boolean} inWorker whether a worker would run them
- * @returns {{ candidates: { kind: import("./cores.js").CpuKind, threads: number, what: string }[], reasons: string[] }}
+ * @returns {{ candidates: { kind: import("./protocol.js").CpuKind, threads: number, what: string }[], reasons: string[] }}
  */
 export function cpuCandidates(wanted, inWorker) {
   const threads = wanted ?? Math.min(navigator.hardwareConcurrency || 1, MAX_DEFAULT_THREADS);
   const relaxed = WebAssembly.validate(RELAXED_SIMD);
-  /** @type {{ kind: import("./cores.js").CpuKind, threads: number, what: string }[]} */
+  /** @type {{ kind: import("./protocol.js").CpuKind, threads: number, what: string }[]} */
   const candidates = [];
   const reasons = [];
   if (threads > 1) {

@@ -30,13 +30,24 @@
  */
 
 /**
+ * The WebAssembly artefacts, and one that is compiled. Here, since the package's own types lead here, and must not lead on to
+ * those of the WebAssembly, which are not published.
+ *
+ * @typedef {"cpu" | "cpu-relaxed"} SingleKind
+ * @typedef {"cpu-threads" | "cpu-threads-relaxed"} ThreadsKind
+ * @typedef {SingleKind | ThreadsKind} CpuKind
+ * @typedef {CpuKind | "gpu" | "dataset"} Kind
+ * @typedef {{ kind: Kind, module: WebAssembly.Module }} Compiled
+ */
+
+/**
  * What starts the WebAssembly.
  *
  * @typedef {object} OpenRequest
  * @property {"auto" | "webgpu" | "cpu"} device
  * @property {number} [threads] as many as are good for this machine, where it is left out
  * @property {string} [wasm]
- * @property {import("./core.js").Compiled} [compiled] a core that is compiled already
+ * @property {Compiled} [compiled] a core that is compiled already
  * @property {string} [distress] name of the `BroadcastChannel` on which a thread says that it failed
  *
  * What puts a model on it.

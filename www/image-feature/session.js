@@ -45,7 +45,7 @@ export function createSession() {
   let session;
   const handlers = {
     /** While the page compiles the core of this kind. */
-    async fetchGlue(/** @type {import("./cores.js").CpuKind} */ kind) {
+    async fetchGlue(/** @type {import("./protocol.js").CpuKind} */ kind) {
       // where it fails, `open` will say so
       await GLUE[kind]().catch(() => {});
       return {};

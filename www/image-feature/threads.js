@@ -9,7 +9,7 @@ import { ImageFeatureError, cancelled, toError } from "./errors.js";
 /**
  * What a thread is told: the WebAssembly it shares, and the channel on which it calls when it fails.
  *
- * @typedef {{ kind: import("./cores.js").ThreadsKind, module: WebAssembly.Module, memory: WebAssembly.Memory,
+ * @typedef {{ kind: import("./protocol.js").ThreadsKind, module: WebAssembly.Module, memory: WebAssembly.Memory,
  *   distress?: string }} ThreadStart
  */
 
