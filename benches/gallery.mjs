@@ -15,7 +15,7 @@ import { ROOT } from "../tests/browser/harness.mjs";
 import { Contender } from "./cpu/contender.mjs";
 import { buildOurs } from "./cpu/line-up.mjs";
 import { compare, round } from "./cpu/statistics.mjs";
-import { caveat, medianOf, takeTurn, trust } from "./cpu/turn.mjs";
+import { caveat, medianOf, takeTurns, trust } from "./cpu/turn.mjs";
 import { makeVenv } from "./peers/venv.mjs";
 
 const FOLDER = join(ROOT, "target/bench");
@@ -53,7 +53,7 @@ for (const count of COUNTS) {
       if (recall < LEAST_RECALL) throw new Error(`${storage}: recall@${K} against FAISS is ${recall}`);
       const read = await start("read", program, ["read", count * DIMENSION * width]);
       const contenders = [ours, faiss, read];
-      const turns = await takeTurns(contenders);
+      const turns = await takeTurns(contenders, { rounds: ROUNDS, milliseconds: TURN_MS });
       turnsOfAll.push(...turns.flat());
       const [mine, theirs, memory] = turns.map(medianOf);
       await Promise.all([ours, read].map((contender) => contender.stop()));
@@ -86,20 +86,4 @@ function recallOf(found, expected) {
     hits += expected.slice(query, query + K).filter((id) => ids.has(id)).length;
   }
   return hits / expected.length;
-}
-
-/** @returns {Promise<import("./cpu/turn.mjs").Turn[][]>} for each contender, its turns */
-async function takeTurns(/** @type {Contender[]} */ contenders) {
-  const turns = contenders.map(() => /** @type {import("./cpu/turn.mjs").Turn[]} */ ([]));
-  const counts = [];
-  for (const contender of contenders) {
-    const time = Math.min(...(await contender.run(3)));
-    counts.push(Math.max(2, Math.min(50, Math.round(TURN_MS / time))));
-  }
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [index, contender] of contenders.entries()) {
-      turns[index].push(await takeTurn(contender.pid, (runs) => contender.run(runs), counts[index]));
-    }
-  }
-  return turns;
 }

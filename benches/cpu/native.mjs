@@ -3,7 +3,7 @@
 import { MOST, check } from "./inputs.mjs";
 import { Contender } from "./contender.mjs";
 import { compare, median, round } from "./statistics.mjs";
-import { caveat, medianOf, takeTurn, trust } from "./turn.mjs";
+import { caveat, medianOf, takeTurns, trust } from "./turn.mjs";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 7);
 const STARTS = 3;
@@ -26,7 +26,7 @@ export async function measureNative(competitors) {
       const column = `${threads} thread${threads > 1 ? "s" : ""}, batch ${batch}`;
       const contenders = [];
       for (const competitor of competitors) contenders.push(await enter(competitor, batch, threads));
-      const turns = await rounds(contenders);
+      const turns = await takeTurns(contenders, { rounds: ROUNDS, milliseconds: TURN_MS });
       const speeds = turns.map(medianOf);
       const memory = await Promise.all(contenders.map((contender) => contender.peakMemory()));
       await Promise.all(contenders.map((contender) => contender.stop()));
@@ -66,22 +66,6 @@ async function enter(competitor, batch, threads) {
   }
   check(`${competitor.name} (batch ${batch}, ${threads} threads)`, await contender.features(), batch, competitor.dtype);
   return contender;
-}
-
-/** @returns {Promise<import("./turn.mjs").Turn[][]>} for each contender, its turns */
-async function rounds(/** @type {Contender[]} */ contenders) {
-  const turns = contenders.map(() => /** @type {import("./turn.mjs").Turn[]} */ ([]));
-  const counts = [];
-  for (const contender of contenders) {
-    const time = Math.min(...(await contender.run(3)));
-    counts.push(Math.max(2, Math.min(50, Math.round(TURN_MS / time))));
-  }
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [index, contender] of contenders.entries()) {
-      turns[index].push(await takeTurn(contender.pid, (count) => contender.run(count), counts[index]));
-    }
-  }
-  return turns;
 }
 
 /** Each of ours beside each peer. */

@@ -44,6 +44,28 @@ export async function takeTurn(root, run, count) {
   return /** @type {Turn} */ (best);
 }
 
+/**
+ * Contenders that take turns, of about so many milliseconds, round after round.
+ *
+ * @param {import("./contender.mjs").Contender[]} contenders
+ * @param {{ rounds: number, milliseconds: number }} options
+ * @returns {Promise<Turn[][]>} for each contender, its turns
+ */
+export async function takeTurns(contenders, { rounds, milliseconds }) {
+  const turns = contenders.map(() => /** @type {Turn[]} */ ([]));
+  const counts = [];
+  for (const contender of contenders) {
+    const time = Math.min(...(await contender.run(3)));
+    counts.push(Math.max(2, Math.min(50, Math.round(milliseconds / time))));
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, contender] of contenders.entries()) {
+      turns[index].push(await takeTurn(contender.pid, (count) => contender.run(count), counts[index]));
+    }
+  }
+  return turns;
+}
+
 /** @param {Turn} turn */
 const isDisturbed = (turn) => turn.waiting > MOST_WAITING;
 

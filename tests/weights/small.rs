@@ -71,16 +71,20 @@ pub fn attribute<'o>(op: &'o mut Value, name: &str) -> &'o mut Value {
     &mut entry["AT"]["D"]
 }
 
-fn shrink() -> Option<Exported> {
-    let mut graph: Value = serde_json::from_slice(&golden_bytes("PP-ShiTuV2_rec_infer_pir/inference.json")?).unwrap();
-    let tsv = String::from_utf8(golden_bytes("PP-ShiTuV2_rec_params.tsv")?).unwrap();
-    let structured: HashMap<&str, &str> = tsv
-        .lines()
+/// The structured names of parameters by those that exported programs call them by.
+pub fn structured_names(tsv: &str) -> HashMap<&str, &str> {
+    tsv.lines()
         .map(|line| {
             let columns: Vec<&str> = line.split('\t').collect();
             (columns[3], columns[0])
         })
-        .collect();
+        .collect()
+}
+
+fn shrink() -> Option<Exported> {
+    let mut graph: Value = serde_json::from_slice(&golden_bytes("PP-ShiTuV2_rec_infer_pir/inference.json")?).unwrap();
+    let tsv = String::from_utf8(golden_bytes("PP-ShiTuV2_rec_params.tsv")?).unwrap();
+    let structured = structured_names(&tsv);
     let tensors = deploy();
 
     let mut values = Vec::new();

@@ -1,7 +1,5 @@
 //! CLIP's vision transformers: every way into a model, and files that are almost right.
 
-use std::collections::HashMap;
-
 use image_feature::model::vit::VitConfig;
 use image_feature::model::{ModelDescription, Network};
 use image_feature::{Dtype, ErrorKind, Model, ModelLoader, Preprocess, Resize};
@@ -9,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::formula;
 use super::pickles::pickled;
-use super::small::{floats, ops, record};
+use super::small::{floats, ops, record, structured_names};
 use super::support::{expect_error, golden, golden_bytes, report};
 
 const BASE: &str = "PP-ShiTuV2_rec_CLIP_vit_base";
@@ -41,13 +39,7 @@ fn base_params() -> Option<Vec<u8>> {
     let graph = golden_bytes(&format!("{BASE}_infer_pir_graph_only/inference.json"))?;
     let mut graph: Value = serde_json::from_slice(&graph).unwrap();
     let tsv = String::from_utf8(golden_bytes(&format!("{BASE}_params.tsv"))?).unwrap();
-    let structured: HashMap<&str, &str> = tsv
-        .lines()
-        .map(|line| {
-            let columns: Vec<&str> = line.split('\t').collect();
-            (columns[3], columns[0])
-        })
-        .collect();
+    let structured = structured_names(&tsv);
     let mut parameters: Vec<(String, Vec<usize>)> = ops(&mut graph)
         .iter()
         .filter(|op| op["#"] == "p")

@@ -2,7 +2,7 @@ import { Dataset, ImageFeatureError } from "../image-feature/index.js";
 import { Component, fill, h } from "./component.js";
 import "./dataset-report.js";
 import { fileButton } from "./file-button.js";
-import { holdsFiles } from "./file-drop.js";
+import { takeDrops } from "./file-drop.js";
 import { ProgressBar } from "./progress-bar.js";
 import { reportFile } from "./report-file.js";
 import { download } from "./results.js";
@@ -50,28 +50,11 @@ class DatasetView extends Component {
   /** @override */
   connect() {
     fill(this, this.#said, this.#content);
-    this.listen(document, "dragover", (event) => {
-      if (!this.#isOpen() || !holdsFiles(event.dataTransfer)) return;
-      event.preventDefault();
-      this.classList.add("drop-here");
-    });
-    this.listen(document, "dragleave", (event) => {
-      // leaving an element inside the page is no leaving
-      if (!event.relatedTarget) this.classList.remove("drop-here");
-    });
-    this.listen(document, "drop", (event) => {
-      this.classList.remove("drop-here");
-      if (!this.#isOpen() || !holdsFiles(event.dataTransfer)) return;
-      event.preventDefault();
-      const items = [.../** @type {DataTransfer} */ (event.dataTransfer).items].filter(({ kind }) => kind === "file");
+    takeDrops(this, (transfer) => {
+      const items = [...transfer.items].filter(({ kind }) => kind === "file");
       this.#open(items.length === 1 ? items[0] : items);
     });
     this.#render();
-  }
-
-  /** Whether the tab it is in is shown. */
-  #isOpen() {
-    return !this.closest("[hidden]");
   }
 
   /** @param {DatasetInput} input */

@@ -1,4 +1,4 @@
-/** Files out of what a user dropped, folders walked through. */
+/** What a user drops: where it is taken, and the files out of it, folders walked through. */
 
 /** Endings of files that belong to a model. */
 const MODEL_FILE = /\.(tar|tgz|tar\.gz|gz|zip|pdparams|pdiparams|pdiparams\.info|pdmodel|json|ya?ml|safetensors)$/i;
@@ -11,6 +11,38 @@ export function isModelFile(file) {
 /** @param {DataTransfer | null} transfer */
 export function holdsFiles(transfer) {
   return transfer?.types.includes("Files") ?? false;
+}
+
+/** Whether the tab that an element is in is shown: what is dropped or pasted on another is meant for that. */
+export function isInOpenTab(/** @type {Element} */ element) {
+  return !element.closest("[hidden]");
+}
+
+/**
+ * Takes what is dropped anywhere on the page while the component's tab is shown; the component has the class `drop-here`
+ * while files are held over the page.
+ *
+ * @param {import("./component.js").Component} component
+ * @param {(transfer: DataTransfer) => void} take called during the event
+ */
+export function takeDrops(component, take) {
+  const isMeant = (/** @type {DragEvent} */ { dataTransfer }) =>
+    isInOpenTab(component) && holdsFiles(dataTransfer);
+  component.listen(document, "dragover", (event) => {
+    if (!isMeant(event)) return;
+    event.preventDefault();
+    component.classList.add("drop-here");
+  });
+  component.listen(document, "dragleave", (event) => {
+    // leaving an element inside the page is no leaving
+    if (!event.relatedTarget) component.classList.remove("drop-here");
+  });
+  component.listen(document, "drop", (event) => {
+    component.classList.remove("drop-here");
+    if (!isMeant(event)) return;
+    event.preventDefault();
+    take(/** @type {DataTransfer} */ (event.dataTransfer));
+  });
 }
 
 /**

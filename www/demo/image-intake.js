@@ -1,6 +1,6 @@
 import { Component, fill, h } from "./component.js";
 import { fileButton } from "./file-button.js";
-import { droppedFiles, holdsFiles, isModelFile } from "./file-drop.js";
+import { droppedFiles, isInOpenTab, isModelFile, takeDrops } from "./file-drop.js";
 import { workspace } from "./workspace.js";
 
 /** Where images come in: picked, pasted, or dropped anywhere on the page while its tab is shown. Model files dropped with them find their way. */
@@ -16,32 +16,13 @@ class ImageIntake extends Component {
         fileButton("Choose images", { name: "images", accept: "image/*,.qoi,.pnm,.ppm,.pgm,.pbm,.tif,.tiff", className: "button primary", on: (files) => workspace.addImages(files) }),
       ),
     );
-    this.listen(document, "dragover", (event) => {
-      if (!this.#isOpen() || !holdsFiles(event.dataTransfer)) return;
-      event.preventDefault();
-      this.classList.add("drop-here");
-    });
-    this.listen(document, "dragleave", (event) => {
-      // leaving an element inside the page is no leaving
-      if (!event.relatedTarget) this.classList.remove("drop-here");
-    });
-    this.listen(document, "drop", (event) => {
-      this.classList.remove("drop-here");
-      if (!this.#isOpen() || !holdsFiles(event.dataTransfer)) return;
-      event.preventDefault();
-      this.#take(event.dataTransfer);
-    });
+    takeDrops(this, (transfer) => this.#take(transfer));
     this.listen(document, "paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (this.#isOpen() && files.length > 0) workspace.addImages(files);
+      if (isInOpenTab(this) && files.length > 0) workspace.addImages(files);
     });
     this.listen(workspace, "images", () => this.#render());
     this.#render();
-  }
-
-  /** Whether the tab it is in is shown: what is dropped on another is meant for that. */
-  #isOpen() {
-    return !this.closest("[hidden]");
   }
 
   /** @param {DataTransfer} transfer */

@@ -170,7 +170,7 @@ function disposed() {
 }
 
 /**
- * @param {string} distress name of the channel on which the worker's threads say that they failed
+ * @param {string} [distress] name of the channel on which the worker's threads, where it has any, say that they failed
  * @returns {Bridge}
  */
 export function openWorker(distress) {
@@ -181,9 +181,9 @@ export function openWorker(distress) {
   } catch (error) {
     throw toError(error, "unsupported", "the worker could not be started; its files must come from the page's own site (or pass worker: false)");
   }
-  const threads = new BroadcastChannel(distress);
-  const bridge = new Bridge(worker, () => (threads.close(), worker.terminate()));
-  threads.onmessage = ({ data }) => bridge.close(new ImageFeatureError("internal", `a thread of the WebAssembly core stopped: ${data}`));
+  const threads = distress === undefined ? undefined : new BroadcastChannel(distress);
+  const bridge = new Bridge(worker, () => (threads?.close(), worker.terminate()));
+  if (threads) threads.onmessage = ({ data }) => bridge.close(new ImageFeatureError("internal", `a thread of the WebAssembly core stopped: ${data}`));
   worker.onerror = ({ message }) => {
     // a script that could not be fetched or parsed gives no message
     const error = message

@@ -24,6 +24,15 @@ const WASM = {
  * @typedef {import("./cores.js").CpuCore} CpuCore
  */
 
+/**
+ * The address of the folder with the artefacts, where they are not beside the package.
+ *
+ * @param {string | URL} [wasm] as the caller gives it
+ */
+export function wasmFolder(wasm) {
+  return wasm === undefined ? undefined : new URL(`${wasm}`.replace(/\/*$/, "/"), globalThis.document?.baseURI ?? location.href).href;
+}
+
 /** How many threads a CPU core is asked for: with WebGPU it only reads images and is asked once for a feature to compare. */
 const cpuThreads = (/** @type {import("./protocol.js").OpenRequest} */ { device, threads }) => (device === "webgpu" ? 1 : threads);
 

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { openWorker } from "./connection.js";
-import { compileAhead } from "./core.js";
+import { compileAhead, wasmFolder } from "./core.js";
 import { toDatasetSource } from "./dataset-source.js";
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 import { requireSimd } from "./loader.js";
@@ -124,7 +124,7 @@ export class Dataset {
     }
     requireSimd();
     const found = toDatasetSource(input, signal);
-    const folder = wasm === undefined ? undefined : new URL(`${wasm}`.replace(/\/*$/, "/"), globalThis.document?.baseURI ?? location.href).href;
+    const folder = wasmFolder(wasm);
     const progress = { report() {}, finish() {} };
     const [{ name: own, source }, compiled] = await Promise.all([found, compileAhead("dataset", { signal: signal ?? new AbortController().signal, progress, folder })]);
     throwIfAborted(signal);
@@ -480,7 +480,7 @@ class DatasetWorker {
   async start(signal) {
     throwIfAborted(signal);
     if (!this.closed) return;
-    const bridge = (this.#bridge = openWorker(`image-feature ${crypto.getRandomValues(new Uint32Array(4)).join("-")}`));
+    const bridge = (this.#bridge = openWorker());
     try {
       const { isStream } = await bridge.request("openDataset", this.#request, { signal });
       this.isStream = isStream;

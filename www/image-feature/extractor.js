@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { Connection } from "./connection.js";
+import { wasmFolder } from "./core.js";
 import { inBatches } from "./embed-stream.js";
 import { ImageFeatureError } from "./errors.js";
 import { nameOf } from "./image-source.js";
@@ -235,8 +236,7 @@ function toLoadRequest(source, { device = "auto", dtype, threads, cache = "defau
   if (sha256 !== undefined && parts.length > 1) {
     throw new ImageFeatureError("usage", "sha256 is of one file; put the loose files into an archive to check them");
   }
-  const folder = wasm === undefined ? undefined : new URL(`${wasm}`.replace(/\/*$/, "/"), globalThis.document?.baseURI ?? location.href);
-  return { parts, device, threads, dtype, cache, sha256, wasm: folder?.href };
+  return { parts, device, threads, dtype, cache, sha256, wasm: wasmFolder(wasm) };
 }
 
 /**

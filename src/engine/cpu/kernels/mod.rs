@@ -12,7 +12,7 @@ mod gemm;
 mod gemm_i8;
 mod rows;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub(super) use convolution::Convolution;
 pub(super) use depthwise::{Depthwise, Target};

@@ -8,7 +8,7 @@ use super::*;
 use crate::engine::cpu::pack;
 
 /// Values that differ from place to place, in [-1, 1).
-fn values(len: usize, seed: u64) -> Vec<f32> {
+pub(in super::super) fn values(len: usize, seed: u64) -> Vec<f32> {
     (0..len as u64)
         .map(|index| {
             let hash = (index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ seed.wrapping_mul(0xD129_0D3F)).rotate_left(29);

@@ -4,15 +4,7 @@ use half::f16;
 use proptest::prelude::*;
 
 use super::*;
-
-fn values(len: usize, seed: u64) -> Vec<f32> {
-    (0..len as u64)
-        .map(|index| {
-            let hash = (index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ seed.wrapping_mul(0xD129_0D3F)).rotate_left(29);
-            (hash.wrapping_mul(0x94D0_49BB_1331_11EB) >> 40) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
-}
+use crate::engine::cpu::kernels::tests::values;
 
 fn expected(query: &[f32], rows: &[f32]) -> Vec<f32> {
     let dot = |row: &[f32]| query.iter().zip(row).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32;
