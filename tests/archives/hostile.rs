@@ -88,6 +88,35 @@ fn encodings_are_told_or_found() {
         assert_eq!(problems[0].entry.as_deref(), Some("\\xcd\\xbc\\xc6\\xac/\\xc6\\xbb\\xb9\\xfb.jpg"));
         assert!(problems[0].message().ends_with("(read as GBK: `图片/苹果.jpg`)"), "{}", problems[0]);
     }
+    // one of these names is UTF-8 by accident, and so is the whole of the second archive
+    let accident: &[u8] = b"\xc4\xa3/1.jpg";
+    let bytes = zip(&[names[0], names[1], accident].map(|name| Zipped::new(name, b"x", false)));
+    let guess = name_decoder(None).unwrap();
+    let options = ArchiveOptions { decode_names: Some(&*guess) };
+    let listed = [
+        "图片/苹果.jpg = x",
+        "图片/香蕉.jpg = x",
+        "模/1.jpg = x",
+        "name-encoding #1",
+        "name-encoding #2",
+        "name-encoding #3",
+    ];
+    assert_eq!(described(&Archive::with_options("x", bytes, &options).unwrap()), listed);
+    let bytes = zip(&[Zipped::new(accident, b"x", false)]);
+    assert_eq!(described(&Archive::with_options("x", bytes.clone(), &options).unwrap()), ["ģ/1.jpg = x"]);
+    let told = name_decoder(Some("gbk")).unwrap();
+    let options = ArchiveOptions { decode_names: Some(&*told) };
+    let read = described(&Archive::with_options("x", bytes, &options).unwrap());
+    assert_eq!(read, ["模/1.jpg = x", "name-encoding #1"]);
+    // what the archive says to be UTF-8 is, and what no other encoding can be is read as it was before
+    let mut marked = Zipped::new("ģ/1.jpg", b"x", false);
+    marked.flags = 1 << 11;
+    let bytes = zip(&[marked, Zipped::new(names[1], b"x", false)]);
+    let read = described(&Archive::with_options("x", bytes, &options).unwrap());
+    assert_eq!(read, ["ģ/1.jpg = x", "图片/香蕉.jpg = x", "name-encoding #2"]);
+    let bytes = zip(&[Zipped::new("€\u{ff}.jpg", b"x", false), Zipped::new(names[1], b"x", false)]);
+    let read = described(&Archive::with_options("x", bytes, &options).unwrap());
+    assert_eq!(read, ["€ÿ.jpg = x", "图片/香蕉.jpg = x", "name-encoding #2"]);
     // in Shift_JIS, the second byte of a letter may be a backslash
     let decoder = name_decoder(Some("shift_jis")).unwrap();
     let options = ArchiveOptions { decode_names: Some(&*decoder) };

@@ -7,7 +7,7 @@ use super::{DecodedNames, NameDecoder};
 use crate::{Error, Result};
 
 /// Reads names in the encoding of this name or label (`gbk`, `shift_jis`, `koi8-r`, `ibm866`, …, as the web calls them), or in
-/// the one that they look most like.
+/// the one that they look most like: UTF-8 where all of them are.
 ///
 /// ```
 /// use image_feature::file_tree::name_decoder;
@@ -30,7 +30,10 @@ pub fn name_decoder(label: Option<&str>) -> Result<Box<NameDecoder>> {
         None => None,
     };
     Ok(Box::new(move |names| {
-        let encoding = known.unwrap_or_else(|| detect(names));
+        let encoding = known.unwrap_or_else(|| match names.iter().all(|name| std::str::from_utf8(name).is_ok()) {
+            true => encoding_rs::UTF_8,
+            false => detect(names),
+        });
         let decoded = names
             .iter()
             .map(|name| Some(encoding.decode_without_bom_handling_and_without_replacement(name)?.into_owned()));

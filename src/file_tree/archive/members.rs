@@ -24,6 +24,8 @@ pub(crate) enum Kind {
 pub(crate) struct Member {
     /// As written: any bytes at all.
     pub name: Vec<u8>,
+    /// Whether the archive says that the name is UTF-8.
+    pub(super) utf8: bool,
     pub kind: Kind,
     /// Bytes, as announced.
     pub size: u64,

@@ -12,8 +12,8 @@ pub struct DecodedNames {
     pub names: Vec<String>,
 }
 
-/// Makes text of all names of one archive that are not UTF-8. It is given them together, because one name alone is
-/// mostly too short to tell an encoding by; `None` where none fits.
+/// Makes text of all names of one archive that it does not say to be UTF-8. It is given them together, because one name
+/// alone is mostly too short to tell an encoding by; `None` where none fits.
 pub type NameDecoder = dyn Fn(&[&[u8]]) -> Option<DecodedNames>;
 
 /// Folders within folders. Each may be one that the archive does not list, and takes memory of its own.

@@ -131,13 +131,13 @@ impl<'a> Tar<'a> {
                     EntryType::GNULongName => {
                         let end = content.iter().position(|&byte| byte == 0).unwrap_or(content.len());
                         // an empty one is refused as a name, as one that is too long should be
-                        long_name = Some(content[..end].to_vec());
+                        long_name = Some((content[..end].to_vec(), false));
                     }
                     EntryType::XHeader => {
                         for extension in PaxExtensions::new(&content).flatten() {
                             let value = extension.value_bytes();
                             match extension.key_bytes() {
-                                b"path" => long_name = Some(value.to_vec()),
+                                b"path" => long_name = Some((value.to_vec(), true)),
                                 b"size" => {
                                     long_size = std::str::from_utf8(value).ok().and_then(|size| size.parse().ok());
                                 }
@@ -149,7 +149,7 @@ impl<'a> Tar<'a> {
                 }
                 continue;
             }
-            let name = long_name.take().unwrap_or_else(|| header.path_bytes().into_owned());
+            let (name, utf8) = long_name.take().unwrap_or_else(|| (header.path_bytes().into_owned(), false));
             size = long_size.take().unwrap_or(size);
             let old_folder = name.ends_with(b"/");
             let (kind, content) = match kind {
@@ -192,7 +192,8 @@ impl<'a> Tar<'a> {
                 () => None,
             };
             let size = if kind == Kind::File { size } else { 0 };
-            return Ok(Some(Member { name, kind, size, position: self.position, place: Place::Tar(start), fault }));
+            let place = Place::Tar(start);
+            return Ok(Some(Member { name, utf8, kind, size, position: self.position, place, fault }));
         }
     }
 

@@ -16,8 +16,8 @@ use crate::{Error, Result};
 /// How an archive is to be read.
 #[derive(Default)]
 pub struct ArchiveOptions<'a> {
-    /// What makes text of names that are not UTF-8; see [`name_decoder`](super::name_decoder). Without it, bytes beyond
-    /// ASCII are written as `%` and two digits.
+    /// What makes text of names that are not said to be UTF-8; see [`name_decoder`](super::name_decoder). Without it, they
+    /// are UTF-8 all the same, or have their bytes beyond ASCII written as `%` and two digits.
     pub decode_names: Option<&'a NameDecoder>,
 }
 
@@ -320,25 +320,37 @@ impl Listing {
         problems.entry(code, member.position, &member.name, detail);
     }
 
-    /// The names that are not UTF-8, decoded together, by their members' indices in ascending order.
+    /// The names that are not read as UTF-8, by their members' indices in ascending order.
+    ///
+    /// Some names in an old encoding are UTF-8 by accident: `模` in GBK is `ģ`. So where one is not, all of the archive that
+    /// are not said to be UTF-8 are read as what that one is in, as far as they can be.
     fn decode_names(&self, options: &ArchiveOptions, problems: &mut Problems) -> Vec<(usize, String)> {
-        let others: Vec<usize> = (0..self.members.len())
-            .filter(|&index| std::str::from_utf8(&self.members[index].0.name).is_err())
-            .collect();
-        if others.is_empty() {
-            return Vec::new();
-        }
-        let names: Vec<&[u8]> = others.iter().map(|&index| self.members[index].0.name.as_slice()).collect();
-        let decoded = options.decode_names.and_then(|decode| decode(&names));
-        let decoded = decoded.filter(|decoded| decoded.names.len() == names.len());
+        let name = |index: usize| self.members[index].0.name.as_slice();
+        let is_utf8 = |index: usize| std::str::from_utf8(name(index)).is_ok();
+        let decode = |indices: &[usize]| {
+            let names: Vec<&[u8]> = indices.iter().map(|&index| name(index)).collect();
+            let decoded = options.decode_names.filter(|_| !names.is_empty()).and_then(|decode| decode(&names));
+            decoded.filter(|decoded| decoded.names.len() == names.len())
+        };
+        let is_sure = |index: usize| name(index).is_ascii() || self.members[index].0.utf8 && is_utf8(index);
+        let mut others: Vec<usize> = (0..self.members.len()).filter(|&index| !is_sure(index)).collect();
+        let decoded = decode(&others).or_else(|| {
+            others.retain(|&index| !is_utf8(index));
+            decode(&others)
+        });
         let DecodedNames { encoding, names } = decoded.unwrap_or_else(|| DecodedNames {
             encoding: String::new(),
-            names: names.into_iter().map(names::escaped).collect(),
+            names: others.iter().map(|&index| names::escaped(name(index))).collect(),
         });
-        for (&index, name) in others.iter().zip(&names) {
-            let read_as =
-                if encoding.is_empty() { format!("read as `{name}`") } else { format!("read as {encoding}: `{name}`") };
-            self.report(problems, index, ProblemCode::NameEncoding, read_as);
+        for (&index, read) in others.iter().zip(&names) {
+            if read.as_bytes() != name(index) {
+                let read_as = if encoding.is_empty() {
+                    format!("read as `{read}`")
+                } else {
+                    format!("read as {encoding}: `{read}`")
+                };
+                self.report(problems, index, ProblemCode::NameEncoding, read_as);
+            }
         }
         others.into_iter().zip(names).collect()
     }

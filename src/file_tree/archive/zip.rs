@@ -54,6 +54,7 @@ const AES: u16 = 99;
 const FLAG_ENCRYPTED: u16 = 1;
 const FLAG_DESCRIPTOR: u16 = 1 << 3;
 const FLAG_STRONG: u16 = 1 << 6;
+const FLAG_UTF8: u16 = 1 << 11;
 const FLAG_MASKED: u16 = 1 << 13;
 
 struct Directory {
@@ -264,6 +265,7 @@ fn read_entry(header: &[u8; CENTRAL_BYTES], name: Vec<u8>, extra: &[u8], shift: 
         let of_this = !head.is_empty() && head[0] == 1 && u32_at(head, 1) == place.name_crc;
         id == 0x7075 && of_this && !name.is_empty() && std::str::from_utf8(name).is_ok()
     });
+    let utf8 = unicode.is_some() || place.flags & FLAG_UTF8 != 0;
     let name = unicode.map_or(name, |(_, field)| field[5..].to_vec());
 
     const TYPE: u32 = 0o170_000;
@@ -281,7 +283,7 @@ fn read_entry(header: &[u8; CENTRAL_BYTES], name: Vec<u8>, extra: &[u8], shift: 
     } else if !matches!(place.method, STORED | DEFLATED) {
         fault = fault.or(Some(ProblemCode::Method));
     }
-    Member { name, kind, size: place.size, position, place: Place::Zip(place), fault }
+    Member { name, utf8, kind, size: place.size, position, place: Place::Zip(place), fault }
 }
 
 /// The extra fields with their ids, as far as they make sense.
