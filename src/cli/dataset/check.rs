@@ -1,9 +1,11 @@
 //! `image-feature check`: is a data set fit for training?
 
+mod audit;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use super::{Compat, audit};
+use super::Compat;
 use crate::cli::Outcome;
 use crate::{DeviceRequest, Result};
 

@@ -1,6 +1,5 @@
 //! `image-feature check`, `convert` and `split`: data sets.
 
-mod audit;
 pub mod check;
 mod compat;
 pub mod convert;

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::check::CheckArgs;
-use super::{count, create_target, look_at_images};
+use super::super::{count, create_target, default_threads, look_at_images, place_of};
+use super::CheckArgs;
 use crate::cli::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use crate::cli::predict::engine::Engine;
 use crate::cli::terminal::{Progress, Stdout, note};
@@ -30,7 +30,7 @@ pub fn run(args: CheckArgs) -> Result<Outcome> {
     delete_unfinished_on_interrupt();
     let tree = file_tree::open(&args.dataset)?;
     let dataset = Dataset::read(tree.as_ref());
-    let threads = args.threads.map_or_else(super::default_threads, NonZeroUsize::get);
+    let threads = args.threads.map_or_else(default_threads, NonZeroUsize::get);
     let (facts, features) = match &args.model {
         None => (look_at_images(tree.as_ref(), &dataset, threads, args.quiet), Vec::new()),
         Some(model) => look_with_model(tree.as_ref(), &dataset, model, args.device, threads, args.quiet)?,
@@ -144,7 +144,7 @@ fn look_with_model(
     };
     let _ = survey(tree, dataset.images(), threads, &DecodeLimits::default(), prepare, |index, found, input| {
         progress.advance();
-        let place = super::place_of(dataset, index);
+        let place = place_of(dataset, index);
         facts[place] = Some(found);
         waiting.extend(input.map(|input| (place, input)));
         if waiting.len() >= BATCH {
@@ -164,7 +164,7 @@ fn thumbnails(tree: &dyn FileTree, dataset: &Dataset, audit: &Audit, threads: us
     let mut thumbnails = Thumbnails::new();
     let small = |_: &ImageFacts, image: Option<RgbImage>| image.and_then(|image| thumbnail(&image).ok());
     let _ = survey(tree, &indices, threads, &DecodeLimits::default(), small, |index, _, picture| {
-        thumbnails.extend(picture.map(|picture| (super::place_of(dataset, index), picture)));
+        thumbnails.extend(picture.map(|picture| (place_of(dataset, index), picture)));
         ControlFlow::Continue(())
     });
     thumbnails
