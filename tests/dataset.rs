@@ -296,7 +296,7 @@ fn each_planted_fault_is_found_and_nothing_else() {
 }
 
 /// The codes that no generated list can plant: they need archives, other options, or a model.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 9] = [
     "archive-problem",
     "archive-oddity",
     "list-unreadable",
@@ -305,6 +305,7 @@ const ELSEWHERE: [&str; 8] = [
     "similar-features",
     "likely-mislabel",
     "outlier",
+    "model-blind",
 ];
 
 #[test]
@@ -417,6 +418,13 @@ fn a_model_doubts_labels_and_strangers() {
             .iter()
             .any(|finding| finding.image.as_deref() == Some("images/t4_1.ppm"))
     );
+    // a model that takes all images for about the same is told as one, and not asked
+    for feature in features.iter_mut().flatten() {
+        feature[61] += 5.0;
+    }
+    let found = audit(&dataset, &Evidence { features: &features, ..Evidence::default() }, &AuditOptions::default());
+    assert_eq!(found.findings.of(Code::ModelBlind).len(), 1);
+    assert!(found.findings.of(Code::LikelyMislabel).is_empty() && found.findings.of(Code::SimilarFeatures).is_empty());
 }
 
 /// What PaddleX's check looks at: every row is a path, one space and a whole number, and the file is there.

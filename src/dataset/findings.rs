@@ -121,6 +121,7 @@ codes! {
     SimilarFeatures "M001" "similar-features" Hint "The model takes two images for the same" "Keep one, if they are copies";
     LikelyMislabel "M002" "likely-mislabel" Warning "An image looks like those of another class" "Look at its label";
     Outlier "M003" "outlier" Hint "An image looks like no other" "See whether it belongs here";
+    ModelBlind "M004" "model-blind" Warning "The model hardly tells the images apart" "Take one that is trained on images of this kind: of copies, labels and outliers it was not asked";
 }
 
 impl Code {

@@ -16,6 +16,8 @@ const LEAST_CLASSMATES: usize = 3;
 const MOST_COMPARED: usize = 20_000;
 /// An outlier's cosine to its nearest neighbour lies so many deviations below the median of all.
 const OUTLIER_DEVIATIONS: f32 = 5.0;
+/// A model for which any two images have this mean cosine knows nothing about them: it is hardly trained, or of other things.
+const BLIND_COSINE: f32 = 0.9;
 /// Images compared at a time with each of the others.
 const BLOCK: usize = 16;
 
@@ -40,6 +42,12 @@ pub(super) fn judge(
     let images: Vec<usize> = (0..features.len()).filter(|&image| features[image].is_some()).collect();
     let units: Vec<Vec<f32>> =
         images.iter().map(|&image| unit(features[image].as_deref().unwrap_or_default())).collect();
+    let likeness = mean_cosine(&units);
+    if likeness >= BLIND_COSINE {
+        let reason = format!("the mean cosine of two images is {likeness:.3}");
+        findings.add(Code::ModelBlind, |code| Finding::new(code, reason));
+        return;
+    }
     let neighbours = find_neighbours(uses, &images, &units, &group);
 
     let mut classes: HashMap<(bool, i64), usize> = HashMap::new();
@@ -134,6 +142,21 @@ fn usual_and_least(closeness: Vec<f32>) -> (f32, f32) {
 fn median(mut values: Vec<f32>) -> f32 {
     values.sort_by(f32::total_cmp);
     values[values.len() / 2]
+}
+
+/// The mean cosine of all pairs of different vectors of length 1; 0 where there is no pair.
+fn mean_cosine(units: &[Vec<f32>]) -> f32 {
+    let (Some(first), count) = (units.first(), units.len() as f64) else { return 0.0 };
+    if units.len() < 2 {
+        return 0.0;
+    }
+    let mut sum = vec![0.0f64; first.len()];
+    for unit in units {
+        sum.iter_mut().zip(unit).for_each(|(sum, &value)| *sum += f64::from(value));
+    }
+    // the square of the sum has each pair twice, and each vector with itself
+    let square: f64 = sum.iter().map(|value| value * value).sum();
+    ((square - count) / (count * (count - 1.0))) as f32
 }
 
 fn unit(feature: &[f32]) -> Vec<f32> {
