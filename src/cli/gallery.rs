@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -13,9 +12,9 @@ use super::contact_sheet::{Picture, contact_sheet};
 use super::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use super::predict::engine::Engine;
 use super::predict::inputs::{Inputs, Origin};
-use super::predict::{default_threads, embed_all, preparation};
+use super::predict::{embed_all, preparation};
 use super::terminal::{Progress, Stdout, complain, note};
-use super::{Outcome, open_model};
+use super::{Outcome, default_threads, open_model, thread_count};
 use crate::error::Context;
 use crate::gallery::{Entry, Filter, Gallery, Metric, Search, Storage, json_lines, npy, paddlex};
 use crate::{DeviceRequest, Error, ErrorKind, Result};
@@ -48,8 +47,8 @@ pub struct ModelArgs {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub batch_size: u16,
     /// Threads for decoding and for the network on the CPU [default: one for each core]
-    #[arg(long, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = thread_count())]
+    pub threads: Option<u16>,
     /// Tell nothing but results and errors
     #[arg(long, short)]
     pub quiet: bool,
@@ -190,7 +189,7 @@ pub fn embed(
     take: &mut dyn FnMut(Origin, Vec<f32>) -> Result<()>,
 ) -> Result<Outcome> {
     let model = open_model(args.model.as_deref())?;
-    let threads = args.threads.map_or_else(default_threads, NonZeroUsize::get);
+    let threads = args.threads.map_or_else(default_threads, usize::from);
     let engine = Engine::open(&model, args.device, threads)?;
     if !args.quiet {
         note(&engine.summary);

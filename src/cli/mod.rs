@@ -15,6 +15,7 @@ mod output_file;
 mod predict;
 mod serve;
 mod terminal;
+mod threads;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +25,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{Error, ErrorKind, Result};
 use terminal::complain;
+use threads::{default_threads, thread_count};
 
 const INPUT_AT_FAULT: u8 = 1;
 const WRONG_USAGE: u8 = 2;

@@ -53,6 +53,16 @@ fn a_clean_set_passes_and_a_spoilt_one_fails() {
     assert!(bad.stderr.contains("--fix DIR|ZIP"), "{bad:?}");
 }
 
+/// What a training batch or a machine cannot be is refused: so many threads would have the system end the program.
+#[test]
+fn numbers_out_of_range_are_wrong_usage() {
+    let folder = spoilt();
+    for (option, value) in [("--threads", "100000"), ("--threads", "0"), ("--batch-size", "0")] {
+        let refused = run(["check", &path(&folder, "set"), option, value]);
+        assert!(refused.code == Some(2) && refused.stderr.contains(option), "{refused:?}");
+    }
+}
+
 #[test]
 fn the_report_is_json_and_one_html_file() {
     let folder = spoilt();
@@ -90,6 +100,7 @@ fn the_mended_copy_passes_as_folder_and_zip() {
     );
     let refused = run(["check", &path(&folder, "set"), "--fix", &path(&folder, "set")]);
     assert!(refused.code == Some(2) && refused.stderr.contains("not empty"), "never in place: {refused:?}");
+    assert!(refused.stdout.is_empty(), "said before the work is done: {refused:?}");
 }
 
 #[test]

@@ -2,11 +2,10 @@
 
 mod audit;
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::Compat;
-use crate::cli::Outcome;
+use crate::cli::{Outcome, thread_count};
 use crate::{DeviceRequest, Result};
 
 /// Check a data set of image retrieval
@@ -50,11 +49,11 @@ pub struct CheckArgs {
     #[arg(long, default_value = "auto", requires = "model")]
     pub device: DeviceRequest,
     /// Images of a training batch
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    pub batch_size: usize,
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..))]
+    pub batch_size: u16,
     /// Threads for decoding [default: one for each core]
-    #[arg(long, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = thread_count())]
+    pub threads: Option<u16>,
     /// Tell nothing but the result
     #[arg(long, short)]
     pub quiet: bool,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::split::{Shares, tell_lists};
-use super::{Compat, create_target};
+use super::{Compat, Copy};
 use crate::cli::Outcome;
 use crate::cli::output_file::delete_unfinished_on_interrupt;
 use crate::dataset::{SourceForm, SplitOptions, convert};
@@ -64,8 +64,9 @@ fn run_ours(args: ConvertArgs) -> Result<Outcome> {
     let tree = file_tree::open(&args.dataset)?;
     let options =
         SplitOptions { percent: args.shares.percent([50.0, 30.0, 20.0])?, seed: args.seed, ..SplitOptions::default() };
+    let copy = Copy::open(&target)?;
     let new = convert(tree.as_ref(), form, &options).context(|| args.dataset.display().to_string())?;
-    create_target(tree.as_ref(), &new, &target, args.json)?;
+    copy.write(tree.as_ref(), &new, args.json)?;
     tell_lists(&new, &target, args.json)?;
     Ok(Outcome::Good)
 }

@@ -5,7 +5,6 @@ mod compat;
 pub mod convert;
 pub mod split;
 
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -22,11 +21,6 @@ pub enum Compat {
     Paddlex,
     /// PaddleX 3.0-beta
     PaddlexBeta,
-}
-
-/// As many as the machine runs at once.
-fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// `1 image`, `2 images`.
@@ -59,20 +53,37 @@ fn look_at_images(tree: &dyn FileTree, dataset: &Dataset, threads: usize, quiet:
     facts
 }
 
-/// Writes a data set into a new folder, or a zip where the name says so.
-fn create_target(tree: &dyn FileTree, new: &NewDataset, target: &Path, quiet: bool) -> Result<()> {
-    let mut progress = Progress::new(Some(new.images.len() as u64), quiet);
-    let mut step = || {
-        progress.advance();
-        ControlFlow::Continue(())
-    };
-    if target.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) {
-        let mut zip = ZipTarget::new(OutputFile::create(target)?);
-        new.write(tree, &mut zip, &mut step)?;
-        zip.finish()?.commit()?;
-    } else {
-        new.write(tree, &mut FolderTarget::new(target)?, &mut step)?;
+/// A copy of a data set to be made: a folder, or a `.zip`. It is opened before the work begins, so that what is in its way
+/// is known at once.
+enum Copy {
+    Folder(FolderTarget),
+    Zip(OutputFile),
+}
+
+impl Copy {
+    fn open(target: &Path) -> Result<Copy> {
+        if target.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) {
+            Ok(Copy::Zip(OutputFile::create(target)?))
+        } else {
+            Ok(Copy::Folder(FolderTarget::new(target)?))
+        }
     }
-    progress.finish();
-    Ok(())
+
+    fn write(self, tree: &dyn FileTree, new: &NewDataset, quiet: bool) -> Result<()> {
+        let mut progress = Progress::new(Some(new.images.len() as u64), quiet);
+        let mut step = || {
+            progress.advance();
+            ControlFlow::Continue(())
+        };
+        match self {
+            Copy::Folder(mut folder) => new.write(tree, &mut folder, &mut step)?,
+            Copy::Zip(file) => {
+                let mut zip = ZipTarget::new(file);
+                new.write(tree, &mut zip, &mut step)?;
+                zip.finish()?.commit()?;
+            }
+        }
+        progress.finish();
+        Ok(())
+    }
 }

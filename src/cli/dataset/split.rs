@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Compat, create_target, default_threads, look_at_images};
-use crate::cli::Outcome;
+use super::{Compat, Copy, look_at_images};
 use crate::cli::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use crate::cli::terminal::Stdout;
+use crate::cli::{Outcome, default_threads};
 use crate::dataset::compat::Percent;
 use crate::dataset::{Dataset, NewDataset, SplitBy, SplitOptions, Subset, split};
 use crate::error::Context;
@@ -123,15 +123,16 @@ fn run_ours(args: SplitArgs) -> Result<Outcome> {
         ..SplitOptions::default()
     };
     let name = || args.dataset.display().to_string();
+    let copy = args.output.as_deref().map(Copy::open).transpose()?;
     // what is wrong with the lists is said before the images are opened
     let mut new = split(&dataset, &[], &options).context(name)?;
     if !args.ignore_copies {
         let facts = look_at_images(tree.as_ref(), &dataset, default_threads(), args.json);
         new = split(&dataset, &facts, &options).context(name)?;
     }
-    match &args.output {
-        Some(target) => {
-            create_target(tree.as_ref(), &new, target, args.json)?;
+    match args.output.as_deref().zip(copy) {
+        Some((target, copy)) => {
+            copy.write(tree.as_ref(), &new, args.json)?;
             tell_lists(&new, target, args.json)?;
         }
         None => {

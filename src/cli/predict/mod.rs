@@ -6,7 +6,6 @@ pub(super) mod inputs;
 mod pipeline;
 mod save;
 
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
@@ -14,7 +13,7 @@ use std::sync::mpsc::sync_channel;
 use super::format::{numpy, python};
 use super::output_file::delete_unfinished_on_interrupt;
 use super::terminal::{Progress, Stdout, complain, note};
-use super::{Outcome, open_model};
+use super::{Outcome, default_threads, open_model, thread_count};
 use crate::{DeviceRequest, Error, ErrorKind, Model, Result, Roi};
 use engine::Engine;
 use inputs::{Content, Inputs, Origin};
@@ -60,8 +59,8 @@ pub struct PredictArgs {
     #[arg(long, value_name = "X,Y,W,H", value_parser = parse_roi)]
     roi: Option<Roi>,
     /// Threads for decoding and for the network on the CPU [default: one for each core]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = thread_count())]
+    threads: Option<u16>,
     /// Print one JSON object a line: {"input_path", "page_index", "feature"}, or {"input_path", "error", "kind"}
     #[arg(long)]
     json: bool,
@@ -81,7 +80,7 @@ fn parse_roi(text: &str) -> Result<Roi> {
 }
 
 pub fn run(args: PredictArgs) -> Result<Outcome> {
-    let threads = args.threads.map_or_else(default_threads, NonZeroUsize::get);
+    let threads = args.threads.map_or_else(default_threads, usize::from);
     delete_unfinished_on_interrupt();
     let inputs = Inputs::find(&args.inputs)?;
     let mut report = Report::new(&args, &inputs);
@@ -126,11 +125,6 @@ pub(super) fn preparation(model: &Model, roi: Option<Roi>, threads: usize, batch
         group: batch_size * (2 * threads).div_ceil(batch_size),
         threads,
     }
-}
-
-/// As many as the machine runs at once.
-pub(super) fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// Takes the feature of each image, or why it has none; breaks where no more are wanted.

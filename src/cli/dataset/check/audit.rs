@@ -1,18 +1,17 @@
 //! The check of `image-feature check`: every fault at once, with its place and what to do.
 
 use std::io::IsTerminal;
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::super::{count, create_target, default_threads, look_at_images, place_of};
+use super::super::{Copy, count, look_at_images, place_of};
 use super::CheckArgs;
 use crate::cli::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use crate::cli::predict::engine::Engine;
 use crate::cli::terminal::{Progress, Stdout, note};
-use crate::cli::{Outcome, open_model};
+use crate::cli::{Outcome, default_threads, open_model};
 use crate::dataset::{
-    Audit, AuditOptions, Dataset, Evidence, ImageFacts, Severity, Thumbnails, audit, fix, report, report_html,
+    Audit, AuditOptions, Dataset, Evidence, Fixed, ImageFacts, Severity, Thumbnails, audit, fix, report, report_html,
     shown_images, survey, thumbnail,
 };
 use crate::error::Context;
@@ -30,12 +29,13 @@ pub fn run(args: CheckArgs) -> Result<Outcome> {
     delete_unfinished_on_interrupt();
     let tree = file_tree::open(&args.dataset)?;
     let dataset = Dataset::read(tree.as_ref());
-    let threads = args.threads.map_or_else(default_threads, NonZeroUsize::get);
+    let copy = args.fix.as_deref().map(Copy::open).transpose()?;
+    let threads = args.threads.map_or_else(default_threads, usize::from);
     let (facts, features) = match &args.model {
         None => (look_at_images(tree.as_ref(), &dataset, threads, args.quiet), Vec::new()),
         Some(model) => look_with_model(tree.as_ref(), &dataset, model, args.device, threads, args.quiet)?,
     };
-    let options = AuditOptions { batch_size: args.batch_size, ..AuditOptions::default() };
+    let options = AuditOptions { batch_size: args.batch_size.into(), ..AuditOptions::default() };
     let evidence = Evidence { facts: &facts, features: &features, problems: &tree.problems() };
     let audit = audit(&dataset, &evidence, &options);
 
@@ -69,8 +69,10 @@ pub fn run(args: CheckArgs) -> Result<Outcome> {
     for page in &pages {
         note(&format!("report: {}", page.display()));
     }
-    if let Some(target) = &args.fix {
-        write_fixed(tree.as_ref(), &dataset, &facts, target, args.quiet)?;
+    if let Some((target, copy)) = args.fix.as_deref().zip(copy) {
+        let fixed = fix(&dataset, &facts);
+        copy.write(tree.as_ref(), &fixed.dataset, args.quiet)?;
+        tell_fixed(&fixed, target);
     } else if !audit.findings.is_empty() && pages.is_empty() && !args.json && !args.quiet {
         note("next: --html FILE shows all findings with pictures, --fix DIR|ZIP writes a copy with the lists mended");
     }
@@ -84,15 +86,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     file.commit()
 }
 
-fn write_fixed(
-    tree: &dyn FileTree,
-    dataset: &Dataset,
-    facts: &[Option<ImageFacts>],
-    target: &Path,
-    quiet: bool,
-) -> Result<()> {
-    let fixed = fix(dataset, facts);
-    create_target(tree, &fixed.dataset, target, quiet)?;
+fn tell_fixed(fixed: &Fixed, target: &Path) {
     let aside = match fixed.set_aside {
         0 => String::new(),
         rows => format!(", {} set aside (see set_aside.tsv)", count(rows as u64, "row")),
@@ -102,7 +96,6 @@ fn write_fixed(
         images => format!(", {} renamed", count(images as u64, "image")),
     };
     note(&format!("mended copy: {} with {}{aside}{renamed}", target.display(), count(fixed.kept as u64, "row")));
-    Ok(())
 }
 
 /// What a model makes of each image.
