@@ -36,9 +36,19 @@ pub use source::{ReadAt, Seekable};
 /// [`Archive::from_source`].
 #[cfg(all(feature = "dataset", any(unix, windows)))]
 pub fn open(path: &std::path::Path) -> Result<Box<dyn FileTree>> {
+    let decoder = name_decoder(None)?;
+    open_with(path, &ArchiveOptions { decode_names: Some(&*decoder) })
+}
+
+/// As [`open`], with a say in how an archive is read.
+///
+/// # Errors
+/// As [`open`].
+#[cfg(all(feature = "dataset", any(unix, windows)))]
+pub fn open_with(path: &std::path::Path, options: &ArchiveOptions) -> Result<Box<dyn FileTree>> {
     use crate::error::Context;
     let metadata = std::fs::metadata(path).context(|| path.display().to_string())?;
-    Ok(if metadata.is_dir() { Box::new(Folder::open(path)?) } else { Box::new(Archive::open(path)?) })
+    Ok(if metadata.is_dir() { Box::new(Folder::open(path)?) } else { Box::new(Archive::open_with(path, options)?) })
 }
 
 /// What lies in a tree at one path.

@@ -197,3 +197,17 @@ pub fn name_decoder(label: &str) -> Result<Box<NameDecoder>> {
         Some(DecodedNames { encoding: decoder.encoding(), names: decoded.collect::<Option<_>>()? })
     }))
 }
+
+/// Reads names as UTF-8 where all of them are, else in the first of these encodings in which all of them make sense.
+///
+/// # Errors
+/// As [`name_decoder`].
+pub fn guessing_name_decoder(labels: &[String]) -> Result<Box<NameDecoder>> {
+    let decoders = labels.iter().map(|label| name_decoder(label)).collect::<Result<Vec<_>>>()?;
+    Ok(Box::new(move |names| {
+        if names.iter().all(|name| std::str::from_utf8(name).is_ok()) {
+            return None;
+        }
+        decoders.iter().find_map(|decode| decode(names))
+    }))
+}

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 use web_sys::{Blob, ImageData};
 
-use super::{BlobFolder, BlobSource, name_decoder, to_js};
+use super::{BlobFolder, BlobSource, guessing_name_decoder, name_decoder, to_js};
 use crate::dataset::compat::{
     CONVERTED, DIVIDED, Exception, Flavor, PASSED, Percent, Place, ShiTuRec, Stop, result_json,
 };
@@ -50,11 +50,21 @@ struct Lists {
 
 #[wasm_bindgen]
 impl DatasetFiles {
-    /// Opens an archive. `encoding` is that of names which are not UTF-8, as a browser calls it.
+    /// Opens an archive. `encoding` is that of names which are not UTF-8, as a browser calls it; without it, it is the first
+    /// of the `guesses` that can be.
     #[wasm_bindgen(js_name = fromArchive)]
-    pub fn from_archive(name: String, blob: Blob, encoding: Option<String>) -> Result<DatasetFiles, JsValue> {
-        let decoder = encoding.as_deref().map(name_decoder).transpose().map_err(to_js)?;
-        let options = ArchiveOptions { decode_names: decoder.as_deref() };
+    pub fn from_archive(
+        name: String,
+        blob: Blob,
+        encoding: Option<String>,
+        guesses: Vec<String>,
+    ) -> Result<DatasetFiles, JsValue> {
+        let decoder = match &encoding {
+            Some(label) => name_decoder(label),
+            None => guessing_name_decoder(&guesses),
+        };
+        let decoder = decoder.map_err(to_js)?;
+        let options = ArchiveOptions { decode_names: Some(&*decoder) };
         let archive = Archive::with_options(name.clone(), BlobSource::new(blob), &options).map_err(to_js)?;
         let is_stream = archive.format() == ArchiveFormat::TarGz;
         Ok(DatasetFiles::new(name, Arc::new(archive), is_stream))

@@ -24,7 +24,7 @@ use wasm_bindgen::prelude::*;
 use crate::Error;
 
 #[cfg(feature = "dataset")]
-pub use blobs::{BlobFolder, BlobSource, name_decoder};
+pub use blobs::{BlobFolder, BlobSource, guessing_name_decoder, name_decoder};
 
 #[wasm_bindgen(start)]
 fn start() {

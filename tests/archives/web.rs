@@ -1,7 +1,7 @@
 //! Files of the browser.
 
 use image_feature::file_tree::{Archive, ArchiveOptions, EntryKind, FileTree};
-use image_feature::web::{BlobFolder, BlobSource, name_decoder};
+use image_feature::web::{BlobFolder, BlobSource, guessing_name_decoder, name_decoder};
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 use web_sys::Blob;
@@ -71,4 +71,15 @@ fn old_names_are_decoded_by_the_browser() {
     assert_eq!(archive.entries()[0].path, "苹果.jpg");
     assert!(archive.problems()[0].message().contains("read as gbk"), "{}", archive.problems()[0]);
     assert!(name_decoder("klingon").is_err());
+
+    // what no text in EUC-KR can be is in the next one
+    let guesses = ["euc-kr", "shift_jis"].map(String::from);
+    let decoder = guessing_name_decoder(&guesses).unwrap();
+    let options = ArchiveOptions { decode_names: Some(&*decoder) };
+    let bytes = zip(&[Zipped::new(b"\x89\xe6\x91\x9c.jpg", b"x", false)]);
+    let archive = Archive::with_options("x", BlobSource::new(blob(&bytes)), &options).unwrap();
+    assert_eq!(archive.entries()[0].path, "画像.jpg");
+    let bytes = zip(&[Zipped::new("画像.jpg", b"x", false)]);
+    let archive = Archive::with_options("x", BlobSource::new(blob(&bytes)), &options).unwrap();
+    assert!(archive.entries()[0].path == "画像.jpg" && archive.problems().is_empty());
 }

@@ -397,6 +397,20 @@ onPage("in the page: a folder is dropped, and one is picked", {}, async (page) =
   await shows.text(page.locator("dataset-report"), /Passed/, /\bshop\b/);
 });
 
+onPage("in the page: names in an old encoding are guessed, and can be told", {}, async (page) => {
+  const apple = Buffer.from([0xc6, 0xbb, 0xb9, 0xfb]); // GBK
+  const files = small().map(([path, bytes]) =>
+    path.endsWith(".txt") ? [path, Buffer.from(bytes.toString().replaceAll("images/", "images/苹果"))] : [Buffer.concat([Buffer.from("images/"), apple, Buffer.from(path.slice(7))]), bytes],
+  );
+  await chooseArchive(page, archive("shop.zip", files));
+  await inState(page, "done");
+  await shows.text(page.locator("dataset-report"), /Passed/, /144/);
+  await page.getByText("Names are misspelt").click();
+  await page.getByLabel("They are in").selectOption("koi8-r");
+  await page.getByRole("button", { name: "Open again" }).click();
+  await shows.text(page.locator("dataset-report"), /A listed file does not exist/);
+});
+
 onPage("in the page: the keyboard is enough, and focus is never lost", {}, async (page) => {
   await page.getByRole("tab", { name: "Images" }).focus();
   await page.keyboard.press("ArrowRight");

@@ -61,6 +61,8 @@ fn numbers_out_of_range_are_wrong_usage() {
         let refused = run(["check", &path(&folder, "set"), option, value]);
         assert!(refused.code == Some(2) && refused.stderr.contains(option), "{refused:?}");
     }
+    let refused = run(["check", &path(&folder, "set"), "--name-encoding", "klingon"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("no encoding `klingon`; there are gbk"), "{refused:?}");
 }
 
 #[test]

@@ -22,6 +22,18 @@ import { counted } from "./units.js";
 
 const ARCHIVES = ".zip,.tar,.tgz,.gz,application/zip,application/x-tar,application/gzip";
 
+/** Encodings that names in an archive may have. */
+const NAME_ENCODINGS = {
+  gbk: "GBK: simplified Chinese",
+  big5: "Big5: traditional Chinese",
+  shift_jis: "Shift_JIS: Japanese",
+  "euc-kr": "EUC-KR: Korean",
+  ibm866: "IBM866: Cyrillic, of Windows",
+  "windows-1251": "Windows-1251: Cyrillic",
+  "koi8-r": "KOI8-R: Cyrillic",
+  "windows-1252": "Windows-1252: Western European",
+};
+
 /** What to do about an error, by its kind. */
 const ADVICE = {
   decode: "Copy or pack the archive again.",
@@ -42,6 +54,8 @@ class DatasetView extends Component {
   #view = { state: "empty" };
   /** @type {Dataset | undefined} */
   #dataset;
+  /** @type {File | undefined} */
+  #archive;
   #stop = new AbortController();
   #bar = new ProgressBar();
   #said = h("p", { role: "status", className: "visually-hidden" });
@@ -52,22 +66,29 @@ class DatasetView extends Component {
     fill(this, this.#said, this.#content);
     takeDrops(this, (transfer) => {
       const items = [...transfer.items].filter(({ kind }) => kind === "file");
-      this.#open(items.length === 1 ? items[0] : items);
+      const [item] = items;
+      // a file can be opened again, a dropped item cannot
+      const file = items.length === 1 && item.webkitGetAsEntry()?.isFile ? item.getAsFile() : null;
+      this.#open(file ?? (items.length === 1 ? item : items));
     });
     this.#render();
   }
 
-  /** @param {DatasetInput} input */
-  async #open(input) {
+  /**
+   * @param {DatasetInput} input
+   * @param {string} [encoding] of names in an archive
+   */
+  async #open(input, encoding) {
     this.#stop.abort();
     this.#dataset?.dispose();
     this.#dataset = undefined;
+    this.#archive = input instanceof File ? input : undefined;
     const { signal } = (this.#stop = new AbortController());
     this.#show({ state: "working", name: "", what: "Opening" });
     this.#bar.update("Opening", 0);
     try {
       // what was dropped must be taken before anything is waited for
-      const dataset = await Dataset.open(input, { signal });
+      const dataset = await Dataset.open(input, { encoding, signal });
       if (signal.aborted) return dataset.dispose();
       this.#dataset = dataset;
       await this.#check(dataset, signal, "");
@@ -250,6 +271,7 @@ class DatasetView extends Component {
       ),
       this.#splitForm(),
       this.#convertForm(),
+      this.#archive && this.#encodingForm(this.#archive),
       this.#paddlex(),
     );
   }
@@ -274,6 +296,13 @@ class DatasetView extends Component {
         return `Converted: ${listed(sizes)}.`;
       });
     return form("Convert from another form", "What it does not divide itself is divided by these percentages.", "Convert and save (.zip)", convert, from.element, ...shares.elements);
+  }
+
+  /** @param {File} archive */
+  #encodingForm(archive) {
+    const encoding = choice("name-encoding", "They are in", NAME_ENCODINGS);
+    const reopen = () => this.#open(archive, encoding.input.value);
+    return form("Names are misspelt", "Old programs pack names without saying in which encoding. The archive is opened again.", "Open again", reopen, encoding.element);
   }
 
   /** What PaddleX would say. */

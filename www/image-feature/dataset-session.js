@@ -20,6 +20,21 @@ const PART_BYTES = 8 * 2 ** 20;
 
 const THUMBNAIL = { type: "image/jpeg", quality: 0.72 };
 
+/** What Windows packs names in, by language. */
+const OLD_ENCODINGS = { zh: "gbk", "zh-tw": "big5", "zh-hk": "big5", "zh-hant": "big5", ja: "shift_jis", ko: "euc-kr", ru: "ibm866", uk: "ibm866" };
+
+/**
+ * The encodings that names in an archive may have which does not say so, the likeliest first.
+ *
+ * @param {readonly string[]} languages of the user, the preferred one first
+ */
+export function likelyEncodings(languages) {
+  const known = /** @type {Record<string, string>} */ (OLD_ENCODINGS);
+  const theirs = languages.map((language) => language.toLowerCase()).map((language) => known[language] ?? known[language.split("-")[0]]);
+  // most users of PaddleX are Chinese
+  return [...new Set([...theirs.filter((encoding) => encoding !== undefined), "gbk", "shift_jis", "big5", "euc-kr"])];
+}
+
 /** What a worker answers about a data set. */
 export function createDatasetHandlers() {
   /** @type {DatasetFiles | undefined} */
@@ -32,7 +47,7 @@ export function createDatasetHandlers() {
     async openDataset(/** @type {OpenDatasetRequest} */ { name, source, encoding, wasm, compiled }, /** @type {Call} */ { signal, onProgress }) {
       const { DatasetFiles } = await startDatasetCore({ signal, progress: new RelayedProgress(onProgress), folder: wasm, compiled });
       throwIfAborted(signal);
-      opened = "archive" in source ? DatasetFiles.fromArchive(name, source.archive, encoding) : DatasetFiles.fromFolder(name, source.paths, source.blobs);
+      opened = "archive" in source ? DatasetFiles.fromArchive(name, source.archive, encoding, likelyEncodings(navigator.languages)) : DatasetFiles.fromFolder(name, source.paths, source.blobs);
       return { value: { isStream: opened.isStream } };
     },
 

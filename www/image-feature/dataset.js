@@ -16,7 +16,7 @@ import { requireSimd } from "./loader.js";
  * @typedef {object} OpenDatasetOptions
  * @property {string} [name] what it is called in reports and messages
  * @property {string} [encoding] of names in an archive that are not UTF-8, such as `gbk`, `shift_jis`, `koi8-r`; without it
- *   what is beyond ASCII is written as `%` and two digits
+ *   it is guessed by the user's languages, and a finding says how they were read
  * @property {number} [workers] workers that look at images at the same time; by default 4, and no more than the machine
  *   has cores
  * @property {AbortSignal} [signal]

@@ -4,7 +4,7 @@ mod audit;
 
 use std::path::PathBuf;
 
-use super::Compat;
+use super::{Compat, DatasetArgs};
 use crate::cli::{Outcome, thread_count};
 use crate::{DeviceRequest, Result};
 
@@ -24,9 +24,8 @@ Examples:
 With --compat, DIR gets what PaddleX's check_dataset leaves: check_dataset_result.json, and in check_dataset/ the \
 samples with their label drawn (demo_img/) and histogram.png. The exit code is 1 where PaddleX refuses the data set.")]
 pub struct CheckArgs {
-    /// The data set: a folder or archive with images/, train.txt, gallery.txt and query.txt in it, at any depth
-    #[arg(value_name = "DATASET")]
-    pub dataset: PathBuf,
+    #[command(flatten)]
+    dataset: DatasetArgs,
     /// Give PaddleX's verdict to the letter
     #[arg(long, value_enum, value_name = "RELEASE")]
     pub compat: Option<Compat>,
@@ -64,7 +63,7 @@ pub fn run(args: CheckArgs) -> Result<Outcome> {
         None => audit::run(args),
         Some(compat) => {
             args.refuse_for_compat()?;
-            super::compat::check(&args.dataset, compat, args.output.as_deref(), args.json)
+            super::compat::check(&args.dataset.path, compat, args.output.as_deref(), args.json)
         }
     }
 }

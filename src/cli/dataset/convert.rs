@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::split::{Shares, tell_lists};
-use super::{Compat, Copy};
+use super::{Compat, Copy, DatasetArgs};
 use crate::cli::Outcome;
 use crate::cli::output_file::delete_unfinished_on_interrupt;
 use crate::dataset::{SourceForm, SplitOptions, convert};
 use crate::error::Context;
-use crate::{Error, Result, file_tree};
+use crate::{Error, Result};
 
 /// Convert a data set to images/ with train.txt, gallery.txt and query.txt
 #[derive(clap::Args)]
@@ -18,9 +18,8 @@ Examples:
   image-feature convert labelled/ --from labelme --compat paddlex --output shop.zip
   image-feature convert labelled/ --from labelme --compat paddlex --in-place")]
 pub struct ConvertArgs {
-    /// The data set: a folder or an archive
-    #[arg(value_name = "DATASET")]
-    dataset: PathBuf,
+    #[command(flatten)]
+    dataset: DatasetArgs,
     /// The form it has now: labelme, folders (one for each class) or csv (path, label and perhaps split)
     #[arg(long, value_name = "FORM")]
     from: Option<String>,
@@ -47,7 +46,7 @@ pub fn run(args: ConvertArgs) -> Result<Outcome> {
     match args.compat {
         None => run_ours(args),
         Some(compat) => {
-            super::compat::convert(&args.dataset, compat, args.from.as_deref(), args.output.as_deref(), args.json)
+            super::compat::convert(&args.dataset.path, compat, args.from.as_deref(), args.output.as_deref(), args.json)
         }
     }
 }
@@ -61,11 +60,11 @@ fn run_ours(args: ConvertArgs) -> Result<Outcome> {
         .ok_or_else(|| Error::usage("say with --from what form the data set has: labelme, folders or csv"))?
         .parse()?;
     let target = args.output.ok_or_else(|| Error::usage("give --output DIR|ZIP: a converted data set is a copy"))?;
-    let tree = file_tree::open(&args.dataset)?;
+    let tree = args.dataset.open()?;
     let options =
         SplitOptions { percent: args.shares.percent([50.0, 30.0, 20.0])?, seed: args.seed, ..SplitOptions::default() };
     let copy = Copy::open(&target)?;
-    let new = convert(tree.as_ref(), form, &options).context(|| args.dataset.display().to_string())?;
+    let new = convert(tree.as_ref(), form, &options).context(|| args.dataset.name())?;
     copy.write(tree.as_ref(), &new, args.json)?;
     tell_lists(&new, &target, args.json)?;
     Ok(Outcome::Good)

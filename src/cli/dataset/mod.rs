@@ -6,13 +6,36 @@ pub mod convert;
 pub mod split;
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::output_file::OutputFile;
 use super::terminal::Progress;
 use crate::dataset::{Dataset, FolderTarget, ImageFacts, NewDataset, ZipTarget, survey};
-use crate::file_tree::FileTree;
+use crate::file_tree::{self, FileTree};
 use crate::{DecodeLimits, Result};
+
+/// The data set of a command.
+#[derive(clap::Args)]
+struct DatasetArgs {
+    /// A folder or archive with images/, train.txt, gallery.txt and query.txt in it, at any depth
+    #[arg(value_name = "DATASET")]
+    path: PathBuf,
+    /// The encoding of names in an archive that are not UTF-8: gbk, big5, shift_jis, euc-kr, windows-1251, ibm866, …
+    /// [default: what they look like]
+    #[arg(long, value_name = "NAME")]
+    name_encoding: Option<String>,
+}
+
+impl DatasetArgs {
+    fn open(&self) -> Result<Box<dyn FileTree>> {
+        let decoder = file_tree::name_decoder(self.name_encoding.as_deref())?;
+        file_tree::open_with(&self.path, &file_tree::ArchiveOptions { decode_names: Some(&*decoder) })
+    }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
 
 /// Whose behaviour a command reproduces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Compat, Copy, look_at_images};
+use super::{Compat, Copy, DatasetArgs, look_at_images};
 use crate::cli::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use crate::cli::terminal::Stdout;
 use crate::cli::{Outcome, default_threads};
 use crate::dataset::compat::Percent;
 use crate::dataset::{Dataset, NewDataset, SplitBy, SplitOptions, Subset, split};
 use crate::error::Context;
-use crate::{Error, Result, file_tree};
+use crate::{Error, Result};
 
 /// Divide a data set's images anew into train.txt, gallery.txt and query.txt
 #[derive(clap::Args)]
@@ -23,9 +23,8 @@ Examples:
   image-feature split shop/ --train 70 --gallery 20 --query 10 --compat paddlex --output divided/
   image-feature split shop/ --train 70 --gallery 20 --query 10 --compat paddlex --in-place")]
 pub struct SplitArgs {
-    /// The data set: a folder or an archive
-    #[arg(value_name = "DATASET")]
-    dataset: PathBuf,
+    #[command(flatten)]
+    dataset: DatasetArgs,
     #[command(flatten)]
     shares: Shares,
     /// Another seed gives another division, the same seed the same one
@@ -99,7 +98,7 @@ pub fn run(args: SplitArgs) -> Result<Outcome> {
         Some(compat) => {
             let Shares { train, gallery, query } = args.shares;
             let percents = [train, gallery, query];
-            super::compat::split(&args.dataset, compat, percents, args.seed, args.output.as_deref(), args.json)
+            super::compat::split(&args.dataset.path, compat, percents, args.seed, args.output.as_deref(), args.json)
         }
     }
 }
@@ -107,10 +106,10 @@ pub fn run(args: SplitArgs) -> Result<Outcome> {
 /// Divides into a copy, or writes the lists in place and keeps the old ones.
 fn run_ours(args: SplitArgs) -> Result<Outcome> {
     delete_unfinished_on_interrupt();
-    if args.in_place && !args.dataset.is_dir() {
+    if args.in_place && !args.dataset.path.is_dir() {
         return Err(Error::usage("--in-place needs a folder: give --output DIR|ZIP for an archive"));
     }
-    let tree = file_tree::open(&args.dataset)?;
+    let tree = args.dataset.open()?;
     let dataset = Dataset::read(tree.as_ref());
     let options = SplitOptions {
         percent: args.shares.percent(SplitOptions::default().percent)?,
@@ -122,7 +121,7 @@ fn run_ours(args: SplitArgs) -> Result<Outcome> {
         allow_absent: args.allow_absent,
         ..SplitOptions::default()
     };
-    let name = || args.dataset.display().to_string();
+    let name = || args.dataset.name();
     let copy = args.output.as_deref().map(Copy::open).transpose()?;
     // what is wrong with the lists is said before the images are opened
     let mut new = split(&dataset, &[], &options).context(name)?;
@@ -137,7 +136,7 @@ fn run_ours(args: SplitArgs) -> Result<Outcome> {
         }
         None => {
             let new = split_in_place(&dataset, new);
-            let root = args.dataset.join(dataset.root());
+            let root = args.dataset.path.join(dataset.root());
             replace_lists(&root, &new).context(|| root.display().to_string())?;
             tell_lists(&new, &root, args.json)?;
         }

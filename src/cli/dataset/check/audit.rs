@@ -15,7 +15,7 @@ use crate::dataset::{
     shown_images, survey, thumbnail,
 };
 use crate::error::Context;
-use crate::file_tree::{self, FileTree};
+use crate::file_tree::FileTree;
 use crate::{DecodeLimits, DeviceRequest, Error, ErrorKind, Preprocess, Result, RgbImage};
 
 /// Findings of each code in an HTML file: a browser is to open it at once.
@@ -27,7 +27,7 @@ const BATCH: usize = 16;
 
 pub fn run(args: CheckArgs) -> Result<Outcome> {
     delete_unfinished_on_interrupt();
-    let tree = file_tree::open(&args.dataset)?;
+    let tree = args.dataset.open()?;
     let dataset = Dataset::read(tree.as_ref());
     let copy = args.fix.as_deref().map(Copy::open).transpose()?;
     let threads = args.threads.map_or_else(default_threads, usize::from);
@@ -42,9 +42,9 @@ pub fn run(args: CheckArgs) -> Result<Outcome> {
     let pages: Vec<PathBuf> =
         args.html.iter().cloned().chain(args.output.iter().map(|folder| folder.join("report.html"))).collect();
     // reports are passed on: where the data set lies on this machine is nobody's business
-    let name = match args.dataset.file_name() {
+    let name = match args.dataset.path.file_name() {
         Some(name) => name.to_string_lossy().into_owned(),
-        None => args.dataset.display().to_string(),
+        None => args.dataset.name(),
     };
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder).context(|| folder.display().to_string())?;
