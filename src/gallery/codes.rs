@@ -3,6 +3,7 @@
 use half::f16;
 
 use super::metric::{Metric, Storage, length};
+use crate::engine::cpu::scan::pages;
 
 /// The vectors as a search reads them.
 pub(super) struct Codes {
@@ -67,12 +68,12 @@ impl Codes {
         let words = self.words();
         match &mut self.values {
             Values::F32 => {}
-            Values::F16(values) => values.reserve_exact(count * self.dimension),
+            Values::F16(values) => pages::reserve(values, count * self.dimension),
             Values::I8(values, scales) => {
-                values.reserve_exact(count * self.dimension);
-                scales.reserve_exact(count);
+                pages::reserve(values, count * self.dimension);
+                scales.reserve(count);
             }
-            Values::Bits(bits) => bits.reserve_exact(count * words),
+            Values::Bits(bits) => pages::reserve(bits, count * words),
         }
     }
 

@@ -8,6 +8,7 @@ use super::codes::Values;
 use super::metric::Storage;
 use super::{Entry, Gallery, Metric};
 #[cfg(not(target_arch = "wasm32"))]
+use crate::engine::cpu::scan::pages;
 use crate::error::Context;
 use crate::{Error, Result};
 
@@ -282,7 +283,7 @@ impl Gallery {
         self.rows.reserve(count);
         self.serials.reserve_exact(count);
         if self.codes.keeps_vectors() {
-            self.vectors.reserve_exact(count * self.dimension);
+            pages::reserve(&mut self.vectors, count * self.dimension);
         }
         self.codes.reserve(count);
     }

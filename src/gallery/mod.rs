@@ -52,7 +52,7 @@ pub use self::metric::{Metric, Storage};
 pub(crate) use self::pieces::in_pieces;
 use self::search::Workspace;
 pub use self::search::{Duplicate, EntryFilter, Hit, Search};
-use crate::engine::cpu::scan::Scanner;
+use crate::engine::cpu::scan::{Scanner, pages};
 use crate::{Error, Result};
 
 /// Values of a vector, at most: differing bits are counted in 16 bits.
@@ -188,7 +188,10 @@ impl Gallery {
         if self.len() + entries.len() > u32::MAX as usize {
             return Err(Error::limit(format!("a gallery holds at most {} vectors", u32::MAX)));
         }
-        let mut prepared = Vec::with_capacity(if self.codes.keeps_vectors() { vectors.len() } else { 0 });
+        let mut prepared = Vec::new();
+        if self.codes.keeps_vectors() {
+            pages::reserve(&mut prepared, vectors.len());
+        }
         for (row, (entry, vector)) in (self.len() as u32..).zip(entries.iter().zip(vectors.chunks_exact(dimension))) {
             let taken = match self.prepared(vector) {
                 Err(error) => Err(error),
@@ -211,6 +214,7 @@ impl Gallery {
                 }
             }
         }
+        self.codes.reserve(entries.len());
         let source = if self.codes.keeps_vectors() { &prepared } else { vectors };
         for vector in source.chunks_exact(dimension) {
             self.codes.push(vector);
@@ -221,6 +225,7 @@ impl Gallery {
         if self.vectors.capacity() == 0 {
             self.vectors = prepared;
         } else {
+            pages::reserve(&mut self.vectors, prepared.len());
             self.vectors.extend_from_slice(&prepared);
         }
         Ok(())

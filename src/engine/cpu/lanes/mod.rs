@@ -89,9 +89,4 @@ pub(super) trait Stored: Lanes {
     unsafe fn load_i8(from: *const i8) -> Self;
     /// The sum of the values.
     unsafe fn sum(self) -> f32;
-    /// Asks for what will be read soon, where there is an instruction for that. The address may be any.
-    #[inline(always)]
-    fn prefetch<T>(address: *const T) {
-        let _ = address;
-    }
 }

@@ -1,6 +1,7 @@
 //! Vectors against the rows of a matrix: what searching a gallery is made of. Safe to call from any room.
 
 mod kernels;
+pub(crate) mod pages;
 #[cfg(test)]
 mod tests;
 

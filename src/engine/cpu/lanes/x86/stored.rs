@@ -16,11 +16,6 @@ impl Stored for Avx512 {
     unsafe fn sum(self) -> f32 {
         unsafe { _mm512_reduce_add_ps(self.0) }
     }
-    #[inline(always)]
-    fn prefetch<T>(address: *const T) {
-        // SAFETY: a prefetch of any address is none's fault
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
-    }
 }
 
 impl Stored for Avx2 {
@@ -39,10 +34,5 @@ impl Stored for Avx2 {
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
         }
-    }
-    #[inline(always)]
-    fn prefetch<T>(address: *const T) {
-        // SAFETY: a prefetch of any address is none's fault
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
     }
 }
