@@ -5,13 +5,21 @@ use std::fmt::Write;
 use crate::dataset::thumbnail;
 use crate::{DecodeLimits, decode};
 
-/// An image and what is said of it.
+/// An image, small, and what is said of it.
 pub struct Picture {
-    pub caption: String,
-    /// The image file's bytes, where they are to be had.
-    pub image: Option<Vec<u8>>,
-    /// Whether it is what was looked for; `None` where that is not known.
-    pub right: Option<bool>,
+    caption: String,
+    /// A data URI.
+    image: Option<String>,
+    right: Option<bool>,
+}
+
+impl Picture {
+    /// A picture of an image file's bytes, where they are to be had. `right` is whether it is what was looked for, where that is
+    /// known.
+    pub fn new(caption: String, image: Option<&[u8]>, right: Option<bool>) -> Self {
+        let image = image.and_then(|bytes| decode(bytes, &DecodeLimits::default()).ok());
+        Picture { caption, image: image.and_then(|image| thumbnail(&image).ok()), right }
+    }
 }
 
 /// A page with a row for each query: itself, and what is near it.
@@ -44,8 +52,7 @@ const STYLE: &str = "body{font:14px system-ui,sans-serif;margin:1rem}section{dis
     {border-color:#2a2}.wrong img{border-color:#c33}figcaption{overflow-wrap:anywhere;font-size:12px}";
 
 fn figure(page: &mut String, picture: &Picture, class: &str) {
-    let image = picture.image.as_ref().and_then(|bytes| decode(bytes, &DecodeLimits::default()).ok());
-    let image = match image.and_then(|image| thumbnail(&image).ok()) {
+    let image = match &picture.image {
         Some(uri) => format!("<img alt=\"\" src=\"{uri}\">"),
         None => "<div class=\"none\"></div>".into(),
     };
@@ -65,7 +72,7 @@ mod tests {
 
     #[test]
     fn names_are_no_markup() {
-        let picture = |caption: &str| Picture { caption: caption.into(), image: None, right: None };
+        let picture = |caption: &str| Picture::new(caption.into(), None, None);
         let page = contact_sheet("<script>\"x\"", &[(picture("<img src=x onerror='1'>"), vec![picture("a&b")])]);
         assert!(!page.contains("<script>") && !page.contains("<img src=x"), "{page}");
         assert!(page.contains("&lt;img src=x onerror=&#39;1&#39;&gt;") && page.contains("a&amp;b"));

@@ -1,13 +1,14 @@
 //! `image-feature evaluate`: how well a model retrieves on a data set.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::contact_sheet::{Picture, contact_sheet};
-use super::gallery::{ModelArgs, embed};
+use super::gallery::{Embedder, ModelArgs};
 use super::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use super::predict::inputs::{FILE_BYTES, Inputs, Origin};
 use super::terminal::{Stdout, note};
@@ -15,7 +16,7 @@ use super::{Outcome, open_model};
 use crate::dataset::{Dataset, Row, Subset};
 use crate::error::Context;
 use crate::file_tree::{self, FileTree};
-use crate::gallery::{Entry, Gallery, Metric, Storage};
+use crate::gallery::{Entry, Gallery, Metric, ModelId, Storage};
 use crate::metrics::{Labelled, Options, Report, evaluate};
 use crate::{Error, Model, Result};
 
@@ -97,10 +98,9 @@ pub fn run(args: EvaluateArgs) -> Result<Outcome> {
         std::fs::create_dir_all(folder).context(|| folder.display().to_string())?;
         OutputFile::write(&folder.join("evaluate_result.json"), report.evaluate_result().as_bytes())?;
         OutputFile::write(&folder.join("report.json"), format!("{json:#}\n").as_bytes())?;
-        let picture = |(row, entry, label): (&Row, usize, i64), say: String, right| Picture {
-            caption: format!("{say} {label} {}", row.path),
-            image: tree.read(entry, FILE_BYTES).ok(),
-            right,
+        let picture = |(row, entry, label): (&Row, usize, i64), say: String, right| {
+            let image = tree.read(entry, FILE_BYTES).ok();
+            Picture::new(format!("{say} {label} {}", row.path), image.as_deref(), right)
         };
         let rows: Vec<_> = report
             .worst
@@ -173,7 +173,8 @@ fn features(
     let mut entries: Vec<usize> = entries.collect();
     entries.sort_unstable();
     entries.dedup();
-    let mut cache = if args.no_cache { None } else { Cache::open(&open_model(args.model.model.as_deref())?) };
+    let model = open_model(args.model.model.as_deref())?;
+    let mut cache = if args.no_cache { None } else { Cache::open(&model) };
     let (mut features, mut hashes, mut missing) = (HashMap::new(), HashMap::new(), Vec::new());
     for &entry in &entries {
         if let Some(cache) = &cache {
@@ -196,13 +197,14 @@ fn features(
         let path = &tree.entries()[entry].path;
         (Origin { input_path: path.clone(), relative: path.into() }, entry)
     });
-    let outcome = embed(Inputs::of_entries(tree, origins), &args.model, &mut |origin, feature| {
+    let embedder = Embedder::of(model, &args.model)?;
+    let outcome = embedder.run(Inputs::of_entries(tree, origins), &mut |origin, feature| {
         let entry = by_path[origin.input_path.as_str()];
         if let Some(cache) = &mut cache {
             cache.keep(&hashes[&entry], &feature)?;
         }
         features.insert(entry, feature);
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     if let Some(Err(error)) = cache.map(|cache| cache.save()) {
         note(&format!("note: the features are not kept for the next time: {error}"));
@@ -225,16 +227,8 @@ impl Cache {
     fn open(model: &Model) -> Option<Self> {
         let home = std::env::var_os("XDG_CACHE_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         let home = home.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
-        let mut hasher = blake3::Hasher::new();
-        // what features depend on beside the tensors: another program may compute others
-        let calibration = model.calibration.is_some();
-        let about = format!("{} {:?} {calibration}", env!("CARGO_PKG_VERSION"), model.description);
-        hasher.update(about.as_bytes());
-        for (name, tensor) in model.tensors.iter() {
-            hasher.update(name.as_bytes());
-            hasher.update(bytemuck::cast_slice(&tensor.values));
-        }
-        let name = format!("{}.safetensors", hasher.finalize().to_hex());
+        // another program may compute other features of the same model
+        let name = format!("{}-{}.safetensors", env!("CARGO_PKG_VERSION"), ModelId::of(model).hash);
         let path = home.join("image-feature/features").join(name);
         let features = if path.exists() {
             Gallery::open(&path).map_err(|error| note(&format!("note: the features kept are not used: {error}"))).ok()

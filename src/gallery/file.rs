@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::codes::Values;
 use super::metric::Storage;
-use super::{Entry, Gallery, Metric};
+use super::{Entry, Gallery, Metric, ModelId};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::engine::cpu::scan::pages;
 use crate::error::Context;
@@ -26,6 +26,7 @@ struct Header {
     dimension: usize,
     metric: Metric,
     storage: Storage,
+    model: Option<ModelId>,
     count: usize,
     /// Bytes of the entries.
     entries: usize,
@@ -34,11 +35,14 @@ struct Header {
 impl Header {
     fn description(&self) -> String {
         let Header { dimension, metric, storage, count, .. } = self;
-        json!({
+        let mut description = json!({
             "version": VERSION, "dimension": dimension, "metric": metric.to_string(), "storage": storage.to_string(),
             "count": count,
-        })
-        .to_string()
+        });
+        if let Some(ModelId { name, hash }) = &self.model {
+            description["model"] = json!({ "name": name, "hash": hash });
+        }
+        description.to_string()
     }
 
     /// Bytes of a vector.
@@ -89,10 +93,21 @@ impl Header {
         let entries = header.get("entries").and_then(|entries| entries["shape"][0].as_u64());
         let entries = entries.and_then(|bytes| usize::try_from(bytes).ok());
         let entries = entries.ok_or_else(|| damaged("it has no tensor `entries`"))?;
+        let model = match &stated["model"] {
+            Value::Null => None,
+            model => {
+                let text = |key: &str| {
+                    let text = model[key].as_str().map(String::from);
+                    text.ok_or_else(|| damaged(format!("its description has no text `model.{key}`")))
+                };
+                Some(ModelId { name: text("name")?, hash: text("hash")? })
+            }
+        };
         let header_says = Header {
             dimension: number("dimension")?,
             metric: name("metric").parse().map_err(|error: Error| damaged(error.to_string()))?,
             storage: name("storage").parse().map_err(|error: Error| damaged(error.to_string()))?,
+            model,
             count: number("count")?,
             entries,
         };
@@ -124,6 +139,7 @@ impl Gallery {
             dimension: self.dimension,
             metric: self.metric,
             storage: self.storage,
+            model: self.model.clone(),
             count: self.len(),
             entries: entries.len(),
         };
@@ -140,6 +156,11 @@ impl Gallery {
         tensors.insert("__metadata__".into(), json!({ DESCRIPTION: description, CHECKSUM: checksum }));
         let mut head = Value::Object(tensors).to_string().into_bytes();
         head.resize(head.len().next_multiple_of(8), b' ');
+        if head.len() as u64 > HEADER_BYTES {
+            return Err(Error::limit(format!(
+                "the model's name is too long for a gallery file: at most {HEADER_BYTES} bytes"
+            )));
+        }
         out.write_all(&(head.len() as u64).to_le_bytes())?;
         out.write_all(&head)?;
         out.write_all(&entries)?;
@@ -213,6 +234,7 @@ impl Gallery {
         }
         let mut gallery = Gallery::new(header.dimension, header.metric, header.storage)
             .map_err(|error| damaged(error.to_string()))?;
+        gallery.model = header.model.clone();
         let mut entries = entries.into_iter();
         let mut values = Vec::new();
         for first in (0..header.count).step_by(AT_ONCE) {
@@ -263,6 +285,21 @@ impl Gallery {
             Self::read(&mut std::io::BufReader::new(file), len)
         };
         read().context(|| path.display().to_string())
+    }
+
+    /// Changes the gallery of a file: reads it, lets `change` work on it, and saves it. Others who change the same file this way,
+    /// in this program or another, wait for their turn, so that none undoes what another did. Where `change` fails, the file
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`save`](Self::save), and those of `change`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn change<T>(path: &std::path::Path, change: impl FnOnce(&mut Gallery) -> Result<T>) -> Result<T> {
+        let _turn = super::turn::Turn::take(path)?;
+        let mut gallery = Self::open(path)?;
+        let changed = change(&mut gallery)?;
+        gallery.save(path)?;
+        Ok(changed)
     }
 
     /// Saves the gallery: written beside the file under another name, brought to the disk, and then put in its place. Whatever

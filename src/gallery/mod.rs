@@ -36,8 +36,11 @@ mod exchange;
 mod file;
 mod filter;
 mod metric;
+mod model_id;
 mod pieces;
 mod search;
+#[cfg(not(target_arch = "wasm32"))]
+mod turn;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -49,9 +52,12 @@ pub use self::entry::Entry;
 pub use self::exchange::{faiss, json_lines, npy, paddlex};
 pub use self::filter::Filter;
 pub use self::metric::{Metric, Storage};
+pub use self::model_id::ModelId;
 pub(crate) use self::pieces::in_pieces;
 use self::search::Workspace;
 pub use self::search::{Duplicate, EntryFilter, Hit, Search};
+#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+pub(crate) use self::turn::Turn;
 use crate::engine::cpu::scan::{Scanner, pages};
 use crate::{Error, Result};
 
@@ -65,6 +71,7 @@ pub struct Gallery {
     dimension: usize,
     metric: Metric,
     storage: Storage,
+    model: Option<ModelId>,
     /// By row, as everything below.
     entries: Vec<Entry>,
     /// In which order they were added.
@@ -104,6 +111,7 @@ impl Gallery {
             dimension,
             metric,
             storage,
+            model: None,
             entries: Vec::new(),
             serials: Vec::new(),
             next_serial: 0,
@@ -128,6 +136,16 @@ impl Gallery {
     /// What a search reads.
     pub fn storage(&self) -> Storage {
         self.storage
+    }
+
+    /// Which model made its vectors, where that is known.
+    pub fn model(&self) -> Option<&ModelId> {
+        self.model.as_ref()
+    }
+
+    /// Notes which model made its vectors; the file keeps it.
+    pub fn set_model(&mut self, model: Option<ModelId>) {
+        self.model = model;
     }
 
     /// Number of vectors.

@@ -168,4 +168,10 @@ impl Model {
     pub fn to_safetensors(&self, dtype: Dtype) -> Result<Vec<u8>> {
         safetensors::write(self, dtype)
     }
+
+    /// What its features depend on beside its tensors, as a text that stays the same.
+    #[cfg(feature = "gallery")]
+    pub(crate) fn essence(&self) -> String {
+        safetensors::essence(self)
+    }
 }

@@ -159,6 +159,13 @@ impl Description {
     }
 }
 
+/// What a model's features depend on beside its tensors, as JSON: network, form, preprocessing, and whether it computes in 8 bits.
+#[cfg(feature = "gallery")]
+pub(super) fn essence(model: &Model) -> String {
+    let Description { network, form, preprocess, .. } = Description::of(model);
+    serde_json::json!([network, form, preprocess, model.calibration.is_some()]).to_string()
+}
+
 /// What follows the name of a tensor of whole numbers in that of its scales.
 const SCALE: &str = "_scale";
 /// What follows the name of a layer in that of the scales of its input.

@@ -11,9 +11,13 @@ mod cases;
 
 mod audit;
 mod dataset;
+mod evaluate;
+mod gallery;
 mod model;
+mod photos;
 mod predict;
 mod predict_errors;
 mod program;
 mod serve;
+mod serve_api;
 mod usage;

@@ -70,6 +70,17 @@ impl Run {
         }
     }
 
+    /// Asserts that the input was at fault, and that each complaint contains one of `parts`, in this order.
+    #[track_caller]
+    pub fn fails_all(&self, parts: &[&str]) {
+        assert_eq!(self.code, Some(1), "{self:?}");
+        let lines: Vec<&str> = self.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(lines.len(), parts.len(), "{self:?}");
+        for (line, part) in lines.iter().zip(parts) {
+            assert!(line.contains(part), "no `{part}` in: {line}");
+        }
+    }
+
     /// Asserts that the arguments were not understood, and that the complaint contains this.
     #[track_caller]
     pub fn fails_with_usage(&self, part: &str) {

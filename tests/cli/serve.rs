@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use super::program::{finish, program, run, text};
 
-struct Server {
-    child: Child,
-    address: SocketAddr,
+/// The program as a server.
+pub struct Server {
+    pub child: Child,
+    pub address: SocketAddr,
 }
 
 impl Server {
-    fn start(arguments: &[&str], current_folder: &Path) -> Self {
+    pub fn start(arguments: &[&str], current_folder: &Path) -> Self {
         let mut child = program()
             .arg("serve")
             .args(arguments)
@@ -35,17 +36,22 @@ impl Server {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         write!(stream, "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n").unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("an end of the headers");
-        let head = String::from_utf8(answer[..end].to_vec()).unwrap().to_lowercase();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head, answer[end + 4..].to_vec())
+        read_answer(&mut stream)
     }
 
-    fn get(&self, target: &str) -> (u16, String, Vec<u8>) {
+    pub fn get(&self, target: &str) -> (u16, String, Vec<u8>) {
         self.request("GET", target, "")
     }
+}
+
+/// Reads an answer to its end: the status, the headers in lower case and the body.
+pub fn read_answer(stream: &mut TcpStream) -> (u16, String, Vec<u8>) {
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("an end of the headers");
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap().to_lowercase();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head, answer[end + 4..].to_vec())
 }
 
 impl Drop for Server {

@@ -3,7 +3,7 @@
 mod archive;
 pub(super) mod engine;
 pub(super) mod inputs;
-mod pipeline;
+pub(super) mod pipeline;
 mod save;
 
 use std::ops::ControlFlow;
