@@ -33,8 +33,15 @@ step_lint() {
     || cargo clippy --target "$WASM_TARGET" --lib --no-default-features --features threads,dataset -- --deny warnings
 }
 
-# The program and its tests in one profile, so that Burn is compiled once.
-step_rust() { cargo test --release; }
+# The program and its tests in one profile, so that Burn is compiled once. Beside it a PostgreSQL, where that can be had.
+step_rust() {
+  if need_postgres; then
+    "$CACHE/postgres/bin/python" tests/cli/with_postgres.py cargo test --release
+  else
+    say "no PostgreSQL could be installed: the tests of galleries in one are skipped"
+    cargo test --release
+  fi
+}
 
 step_wasm() {
   local kind heavy=0

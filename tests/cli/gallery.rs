@@ -196,7 +196,10 @@ fn another_model_is_refused() {
     with(&other, "search", &[]).good();
     // what came from elsewhere has no model: its dimension must do
     run(["gallery", "export", text(&bench.path("g.safetensors")), "--output", text(&bench.path("g.jsonl"))]).good();
-    run(["gallery", "import", text(&bench.path("g.jsonl")), "--output", text(&bench.path("g.safetensors"))]).good();
+    let import = ["gallery", "import", text(&bench.path("g.jsonl")), "--output", text(&bench.path("g.safetensors"))]
+        .map(String::from);
+    run(&import).fails(2, &["g.safetensors: is there already; --force replaces it"]);
+    run(import.iter().map(String::as_str).chain(["--force"])).good();
     with(&narrow, "search", &[]).fails(2, &["vectors of 16 values, the gallery's have 24"]);
     assert_eq!(with(&bench.model, "search", &[]).good().lines().count(), 5);
 }
@@ -209,7 +212,7 @@ fn galleries_go_out_and_come_back() {
     for output in ["out.jsonl", "out.npy", "out"] {
         let (there, back) = (bench.path(output), bench.path("back.safetensors"));
         run(["gallery", "export", text(&file), "--output", text(&there)]).good();
-        run(["gallery", "import", text(&there), "--output", text(&back), "--metric", "cosine"]).good();
+        run(["gallery", "import", text(&there), "--output", text(&back), "--metric", "cosine", "--force"]).good();
         let back = Gallery::open(&back).unwrap();
         let vectors = |gallery: &Gallery| -> Vec<Vec<f32>> { gallery.iter().map(|(_, v)| v.into_owned()).collect() };
         assert_eq!(vectors(&back), vectors(&original), "{output}");
@@ -272,10 +275,11 @@ fn vectors_that_are_none_are_refused() {
     ] {
         let input = bench.path(name);
         write(&input, &bytes);
-        run(["gallery", "import", text(&input), "--output", text(&file)]).fails(code, &parts);
+        run(["gallery", "import", text(&input), "--output", text(&file), "--force"]).fails(code, &parts);
         assert_eq!(std::fs::read(&file).unwrap(), before, "{name}");
     }
-    run(["gallery", "import", text(&bench.path("nosuch.jsonl")), "--output", text(&file)]).fails(1, &["nosuch.jsonl"]);
+    run(["gallery", "import", text(&bench.path("nosuch.jsonl")), "--output", text(&file), "--force"])
+        .fails(1, &["nosuch.jsonl"]);
 }
 
 #[test]
@@ -307,7 +311,16 @@ fn a_damaged_file_is_told_and_left_alone() {
     }
     assert!(!bench.path("out.jsonl").exists());
     bench.run("search", &["nosuch.safetensors", "photos/4.ppm"]).fails(1, &["nosuch.safetensors"]);
-    bench.run("build", &["photos", "--output", "nosuch/g.safetensors"]).fails(1, &["nosuch/g.safetensors"]);
+    // what cannot be written is told before anything is computed
+    for (output, code, part) in [
+        ("nosuch/g.safetensors", 1, "no such folder"),
+        ("photos", 2, "is a folder"),
+        ("g.safetensors", 2, "is there already; --force replaces it"),
+    ] {
+        let run = bench.run("build", &["photos", "--output", output]);
+        run.fails(code, &[output, part]);
+        assert!(!run.stderr.contains("dimensions"), "{run:?}");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod evaluate;
 mod gallery;
 mod model;
 mod photos;
+mod postgres;
 mod predict;
 mod predict_errors;
 mod program;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::save;
+use super::{check_output, save};
 use crate::cli::Outcome;
 use crate::cli::output_file::OutputFile;
 use crate::cli::terminal::note;
@@ -17,6 +17,7 @@ use crate::{Error, Result};
 /// Write a gallery for others
 #[derive(clap::Args)]
 pub struct ExportArgs {
+    /// The gallery's file
     gallery: PathBuf,
     /// A .jsonl file; a .npy file, with the entries in a .jsonl beside it; else a folder for PaddleX's index
     #[arg(long, short, value_name = "PATH")]
@@ -39,6 +40,9 @@ pub struct ImportArgs {
     /// What a search reads: f32, f16, i8 or bit
     #[arg(long, default_value_t = Storage::F32)]
     storage: Storage,
+    /// Replace the file if it is there already
+    #[arg(long)]
+    force: bool,
 }
 
 fn suffix(path: &Path) -> String {
@@ -73,6 +77,7 @@ pub fn export(args: &ExportArgs) -> Result<Outcome> {
 }
 
 pub fn import(args: &ImportArgs) -> Result<Outcome> {
+    check_output(&args.output, args.force)?;
     let read = |path: &Path| std::fs::read(path).context(|| path.display().to_string());
     let metric = args.metric.unwrap_or_default();
     let gallery = if args.input.is_dir() {

@@ -2,6 +2,7 @@
 
 mod embedder;
 mod exchange;
+mod postgres;
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 pub use self::embedder::{Embedder, ModelArgs};
 use self::exchange::{ExportArgs, ImportArgs};
+use self::postgres::{Database, PullArgs, PushArgs, Remote};
 use super::Outcome;
 use super::contact_sheet::{Picture, contact_sheet};
 use super::output_file::{OutputFile, delete_unfinished_on_interrupt};
@@ -34,6 +36,8 @@ pub enum GalleryCommand {
     Info(InfoArgs),
     Export(ExportArgs),
     Import(ImportArgs),
+    Push(PushArgs),
+    Pull(PullArgs),
 }
 
 /// Make a gallery of images
@@ -57,6 +61,9 @@ pub struct BuildArgs {
     /// What a search reads: f32, f16, i8 or bit
     #[arg(long, default_value_t = Storage::F32)]
     storage: Storage,
+    /// Replace the file if it is there already
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     model: ModelArgs,
 }
@@ -64,6 +71,7 @@ pub struct BuildArgs {
 /// Add images to a gallery
 #[derive(clap::Args)]
 pub struct AddArgs {
+    /// The gallery's file
     gallery: PathBuf,
     /// As for `gallery build`
     #[arg(required = true, value_name = "INPUT")]
@@ -78,6 +86,7 @@ pub struct AddArgs {
 /// Take images out of a gallery, all of them or none
 #[derive(clap::Args)]
 pub struct RemoveArgs {
+    /// The gallery's file
     gallery: PathBuf,
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
@@ -86,6 +95,7 @@ pub struct RemoveArgs {
 /// Find the images of a gallery that are nearest to others
 #[derive(clap::Args)]
 pub struct SearchArgs {
+    /// The gallery's file; with --postgres its table, or SCHEMA.TABLE
     gallery: PathBuf,
     /// Images, folders or archives to search with
     #[arg(required = true, value_name = "QUERY")]
@@ -111,6 +121,12 @@ pub struct SearchArgs {
     /// Take another model than the one that made the gallery, where both are known to give the same vectors
     #[arg(long)]
     any_model: bool,
+    /// Search a table of this database: postgresql://USER@HOST/DATABASE; the password may be in PGPASSWORD instead
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    /// Have the database look at every row, not at its index
+    #[arg(long, requires = "postgres")]
+    exact: bool,
     #[command(flatten)]
     model: ModelArgs,
 }
@@ -118,6 +134,7 @@ pub struct SearchArgs {
 /// Tell what a gallery holds
 #[derive(clap::Args)]
 pub struct InfoArgs {
+    /// The gallery's file
     gallery: PathBuf,
     /// Print it as a JSON object
     #[arg(long)]
@@ -145,6 +162,8 @@ pub fn run(command: GalleryCommand) -> Result<Outcome> {
         GalleryCommand::Info(args) => info(&args),
         GalleryCommand::Export(args) => exchange::export(&args),
         GalleryCommand::Import(args) => exchange::import(&args),
+        GalleryCommand::Push(args) => postgres::push(&args),
+        GalleryCommand::Pull(args) => postgres::pull(&args),
     }
 }
 
@@ -207,6 +226,21 @@ fn check_model(gallery: &Gallery, embedder: &Embedder, any_model: bool) -> Resul
     }
 }
 
+/// Refuses a file that cannot be written, or that is there and must not be replaced: before the work is done in vain.
+fn check_output(path: &Path, force: bool) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let output = path.display();
+    if path.is_dir() || path.file_name().is_none() {
+        Err(Error::usage(format!("{output}: is a folder; give the file to write")))
+    } else if !folder.is_dir() {
+        Err(Error::new(ErrorKind::Io, format!("{output}: there is no such folder; make it first")))
+    } else if path.exists() && !force {
+        Err(Error::usage(format!("{output}: is there already; --force replaces it")))
+    } else {
+        Ok(())
+    }
+}
+
 /// Saves a gallery when nobody else is about to change that file.
 fn save(gallery: &Gallery, path: &Path) -> Result<()> {
     let _turn = Turn::take(path)?;
@@ -244,6 +278,7 @@ fn read_list(list: &Path) -> Result<(Inputs, HashMap<String, String>)> {
 fn build(args: &BuildArgs) -> Result<Outcome> {
     // what cannot be is said before a model is read
     Gallery::new(1, args.metric, args.storage)?;
+    check_output(&args.output, args.force)?;
     let embedder = Embedder::open(&args.model)?;
     let mut gallery = Gallery::new(embedder.dimension(), args.metric, args.storage)?;
     gallery.set_model(Some(embedder.model.clone()));
@@ -300,20 +335,44 @@ fn remove(args: &RemoveArgs) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
+/// What is searched.
+enum Searched {
+    File(Gallery),
+    Table(Box<Remote>),
+}
+
 fn search(args: &SearchArgs) -> Result<Outcome> {
-    let gallery = Gallery::open(&args.gallery)?;
+    let SearchArgs { k, threshold, .. } = *args;
+    let searched = match &args.postgres {
+        None => Searched::File(Gallery::open(&args.gallery)?),
+        Some(url) => {
+            let (database, table) = (Database::connect(url)?, args.gallery.to_string_lossy());
+            Searched::Table(Box::new(Remote::open(database, &table, k, &args.label, &args.fields, args.exact)?))
+        }
+    };
+    if let Some(page) = &args.html {
+        check_output(page, true)?;
+    }
     let filter = args.label.iter().fold(Filter::new(), |filter, label| filter.label(label));
     let filter = args.fields.iter().fold(filter, |filter, (key, value)| filter.field(key, value.clone()));
     let accept = |entry: &Entry| filter.matches(entry);
-    let search =
-        Search { k: args.k, threshold: args.threshold, filter: if filter.is_empty() { None } else { Some(&accept) } };
+    let search = Search { k, threshold, filter: if filter.is_empty() { None } else { Some(&accept) } };
     let embedder = Embedder::open(&args.model)?;
-    check_model(&gallery, &embedder, args.any_model).context(|| args.gallery.display().to_string())?;
+    let gallery = match &searched {
+        Searched::File(gallery) => gallery,
+        Searched::Table(table) => &table.gallery,
+    };
+    check_model(gallery, &embedder, args.any_model).context(|| args.gallery.display().to_string())?;
     let mut shown = Shown::new(args.json, args.html.is_some());
-    let outcome = embedder.run(Inputs::find(&args.queries)?, &mut |origin, feature| {
-        let hits = gallery.search(&feature, search)?;
-        let hits: Vec<(&Entry, f32)> = hits.iter().map(|hit| (hit.entry, hit.score)).collect();
-        shown.add(&origin, &hits)
+    let outcome = embedder.run(Inputs::find(&args.queries)?, &mut |origin, feature| match &searched {
+        Searched::File(gallery) => {
+            let hits = gallery.search(&feature, search)?;
+            shown.add(&origin, &hits.iter().map(|hit| (hit.entry, hit.score)).collect::<Vec<_>>())
+        }
+        Searched::Table(table) => {
+            let hits = table.search(&feature, search)?;
+            shown.add(&origin, &hits.iter().map(|(entry, score)| (entry, *score)).collect::<Vec<_>>())
+        }
     })?;
     shown.finish(args.html.as_deref())?;
     Ok(outcome)
