@@ -44,6 +44,7 @@
 //! - `cuda`: NVIDIA GPUs; compiled only on request.
 //! - `dataset`: data sets of images, from folders and archives.
 //! - `gallery`: vectors kept, searched, saved and exchanged, and how well they retrieve; part of `cli`.
+//! - `postgres`: galleries in PostgreSQL, for the program; part of `cli`.
 //! - `cli` (default): the program `image-feature`.
 //!
 //! Without any of the devices, decoding, preprocessing and model files remain.

@@ -337,14 +337,14 @@ fn remove(args: &RemoveArgs) -> Result<Outcome> {
 
 /// What is searched.
 enum Searched {
-    File(Gallery),
+    File(Box<Gallery>),
     Table(Box<Remote>),
 }
 
 fn search(args: &SearchArgs) -> Result<Outcome> {
     let SearchArgs { k, threshold, .. } = *args;
     let searched = match &args.postgres {
-        None => Searched::File(Gallery::open(&args.gallery)?),
+        None => Searched::File(Box::new(Gallery::open(&args.gallery)?)),
         Some(url) => {
             let (database, table) = (Database::connect(url)?, args.gallery.to_string_lossy());
             Searched::Table(Box::new(Remote::open(database, &table, k, &args.label, &args.fields, args.exact)?))

@@ -150,6 +150,13 @@ impl Database {
                 Ok(client)
             }
         });
+        let client = client.map_err(|error| match error.message() {
+            untrusted if untrusted.contains("invalid peer certificate") => {
+                let advice = "SSL_CERT_FILE names certificates to trust, sslmode=disable in the URL goes without";
+                Error::new(error.kind(), format!("{error}; {advice}")).with_source(error)
+            }
+            _ => error,
+        });
         let client = client.context(|| "--postgres".into())?;
         let mut database = Database { runtime, client, pgvector: None };
         database.find_pgvector()?;
