@@ -197,6 +197,7 @@ need_test_tools() {
   need_browser
   have shellcheck || apt_install shellcheck
   need_rustfmt_and_clippy
+  need_postgres || say "no PostgreSQL could be installed: the tests of galleries in one will be skipped"
 }
 
 need_rustfmt_and_clippy() {

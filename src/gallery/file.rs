@@ -291,6 +291,13 @@ impl Gallery {
     /// in this program or another, wait for their turn, so that none undoes what another did. Where `change` fails, the file
     /// stays as it is.
     ///
+    /// ```no_run,ignore-wasm32
+    /// use image_feature::gallery::Gallery;
+    ///
+    /// Gallery::change("photos.safetensors".as_ref(), |gallery| gallery.remove("tea/1.jpg"))?;
+    /// # Ok::<(), image_feature::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`open`](Self::open) and [`save`](Self::save), and those of `change`.
     #[cfg(not(target_arch = "wasm32"))]

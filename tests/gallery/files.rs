@@ -1,8 +1,10 @@
 //! Our own file: what is saved comes back, damage is told, and what was there before is never lost.
 
-use image_feature::ErrorKind;
-use image_feature::gallery::{Entry, Gallery, Metric, Storage};
+use image_feature::gallery::{Entry, Gallery, Metric, ModelId, Storage};
+use image_feature::weights::Tensor;
+use image_feature::{Dtype, ErrorKind, Model};
 
+use super::common::small_model;
 use super::model::numbers;
 
 fn gallery(metric: Metric, storage: Storage, dimension: usize, count: usize) -> Gallery {
@@ -34,11 +36,13 @@ fn what_is_saved_comes_back() {
             let mut original = gallery(metric, storage, dimension, count);
             if count > 2 {
                 original.remove("é 1").unwrap();
+                original.set_model(Some(ModelId { name: "a \"model\"\n".into(), hash: "0af".into() }));
             }
             let bytes = original.to_bytes().unwrap();
             let read = Gallery::from_bytes(&bytes).unwrap();
             assert_eq!((read.metric(), read.storage(), read.dimension()), (metric, storage, dimension));
             assert_eq!(content(&read), content(&original));
+            assert_eq!(read.model(), original.model());
             assert_eq!(read.to_bytes().unwrap(), bytes);
             // others read it as what it is
             let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -51,7 +55,8 @@ fn what_is_saved_comes_back() {
 #[test]
 fn every_truncation_and_every_flipped_bit_is_noticed() {
     for (metric, storage) in [(Metric::Cosine, Storage::F16), (Metric::Hamming, Storage::Bit)] {
-        let original = gallery(metric, storage, 5, 3);
+        let mut original = gallery(metric, storage, 5, 3);
+        original.set_model(Some(ModelId { name: "m".into(), hash: "0af".into() }));
         let bytes = original.to_bytes().unwrap();
         for len in 0..bytes.len() {
             let error = Gallery::from_bytes(&bytes[..len]).unwrap_err();
@@ -103,6 +108,9 @@ fn promises_take_no_memory() {
         let error = with(from, to);
         assert!(matches!(error.kind(), ErrorKind::Gallery | ErrorKind::Unsupported), "{from}: {error}");
     }
+    let mut named = gallery(Metric::L2, Storage::F32, 5, 3);
+    named.set_model(Some(ModelId { name: "x".repeat(70_000), hash: String::new() }));
+    assert_eq!(named.to_bytes().unwrap_err().kind(), ErrorKind::Limit, "what could not be read is not written");
     let mut huge = bytes.clone();
     huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
     assert_eq!(Gallery::from_bytes(&huge).unwrap_err().kind(), ErrorKind::Gallery);
@@ -156,4 +164,47 @@ fn a_kill_while_saving_leaves_a_whole_file() {
         let read = Gallery::open(&path).unwrap();
         assert!((400..407).contains(&read.len()));
     }
+}
+
+#[test]
+fn a_change_that_fails_changes_nothing() {
+    let folder = temp_dir::TempDir::new().unwrap();
+    let path = folder.path().join("g.safetensors");
+    gallery(Metric::Cosine, Storage::F32, 8, 10).save(&path).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let failed = Gallery::change(&path, |gallery| {
+        gallery.remove("é 1")?;
+        gallery.remove("nosuch")
+    });
+    assert_eq!(failed.unwrap_err().kind(), ErrorKind::Usage);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    let removed = Gallery::change(&path, |gallery| gallery.remove("é 1")).unwrap();
+    assert_eq!(removed.id, "é 1");
+    assert_eq!(Gallery::open(&path).unwrap().len(), 9);
+    let absent = Gallery::change(&folder.path().join("absent"), |_| Ok(()));
+    assert_eq!(absent.unwrap_err().kind(), ErrorKind::Io);
+    #[cfg(unix)]
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a lock is left");
+}
+
+/// The same numbers are the same model, whatever it is called; any other number makes another.
+#[test]
+fn a_model_is_known_by_what_it_computes() {
+    let model = small_model(24);
+    let id = ModelId::of(&model);
+    assert_eq!((id.name.as_str(), id.hash.len()), ("small", 64));
+    let bytes = model.to_safetensors(Dtype::F32).unwrap();
+    assert_eq!(ModelId::of(&Model::from_bytes("copy", &bytes).unwrap()), id);
+    let half = model.to_safetensors(Dtype::F16).unwrap();
+    assert!(!ModelId::of(&Model::from_bytes("half", &half).unwrap()).is_same(&id));
+    let mut renamed = model.clone();
+    renamed.description.name = "other".into();
+    assert!(ModelId::of(&renamed).is_same(&id) && ModelId::of(&renamed) != id);
+    let mut prepared = model.clone();
+    prepared.description.preprocess.normalize.mean[0] += 0.01;
+    assert!(!ModelId::of(&prepared).is_same(&id));
+    let (name, tensor) = model.tensors.iter().last().map(|(name, tensor)| (name.to_string(), tensor.clone())).unwrap();
+    let mut trained = model.clone();
+    trained.tensors.insert(name, Tensor { values: tensor.values.iter().map(|value| value + 0.1).collect(), ..tensor });
+    assert!(!ModelId::of(&trained).is_same(&id));
 }
