@@ -12,7 +12,7 @@ fn help_and_version_are_no_errors() {
 
 #[test]
 fn wrong_usage_is_code_2() {
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 17] = [
         (&[], "Usage:"),
         (&["predcit"], "unrecognized subcommand"),
         (&["predict"], "<INPUT>"),
@@ -26,6 +26,10 @@ fn wrong_usage_is_code_2() {
         (&["predict", "a.png", "--format", "npy"], "--save"),
         (&["model", "convert", "m"], "--output"),
         (&["serve", "--port", "70000"], "--port"),
+        (&["serve", "--model", "m"], "--api"),
+        (&["serve", "--api", "--max-requests", "0"], "--max-requests"),
+        (&["gallery", "push", "g.safetensors"], "--postgres"),
+        (&["gallery", "search", "g.safetensors", "a.png", "--exact"], "--postgres"),
     ];
     let mut failures = Vec::new();
     for (arguments, expected) in cases {

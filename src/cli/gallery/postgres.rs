@@ -195,8 +195,7 @@ impl Database {
             }
         };
         let taken = all();
-        self.run("ROLLBACK")?;
-        taken
+        taken.and(self.run("ROLLBACK"))
     }
 
     /// What a table's comment says of it; `None` where there is no such table.
