@@ -1,6 +1,6 @@
 //! `serve --api`: PaddleX's retrieval service.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -310,9 +310,12 @@ fn what_was_begun_is_answered_when_it_is_stopped() {
     let mut server = bench.serve(&[]);
     let body = json!({ "imageLabelPairs": pairs(0..20) }).to_string();
     let mut stream = TcpStream::connect(server.address).unwrap();
-    stream.write_all(head("/shitu-index-build", body.len()).as_bytes()).unwrap();
+    let head = head("/shitu-index-build", body.len()).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut goes_on = [0; 25];
+    stream.read_exact(&mut goes_on).unwrap(); // it has been let in
+    assert_eq!(&goes_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(&body.as_bytes()[..1000]).unwrap();
-    std::thread::sleep(Duration::from_millis(200)); // it has been let in
     std::process::Command::new("kill").args(["-TERM", &server.child.id().to_string()]).status().unwrap();
     std::thread::sleep(Duration::from_millis(3000)); // longer than files would be waited for
     stream.write_all(&body.as_bytes()[1000..]).unwrap();
