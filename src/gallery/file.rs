@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use super::codes::Values;
 use super::metric::Storage;
 use super::{Entry, Gallery, Metric};
-#[cfg(not(target_arch = "wasm32"))]
 use crate::engine::cpu::scan::pages;
+#[cfg(not(target_arch = "wasm32"))]
 use crate::error::Context;
 use crate::{Error, Result};
 
