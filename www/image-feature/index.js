@@ -44,6 +44,8 @@ export { ImageFeatureError } from "./errors.js";
 /** @typedef {import("./gallery.js").GalleryPair} GalleryPair */
 /** @typedef {import("./gallery.js").GalleryQuery} GalleryQuery */
 /** @typedef {import("./gallery.js").GalleryVote} GalleryVote */
+/** @typedef {import("./gallery.js").Feature} Feature */
+/** @typedef {import("./gallery.js").GalleryChange} GalleryChange */
 /** @typedef {import("./gallery.js").GalleryDtype} GalleryDtype */
 /** @typedef {import("./gallery.js").Metric} Metric */
 /** @typedef {import("./gallery.js").NewGalleryEntry} NewGalleryEntry */
