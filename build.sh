@@ -26,7 +26,7 @@ usage: ./build.sh COMMAND
   bench cpu [PART...]   times the CPU engine against its peers; parts: ${CPU_BENCH_PARTS[*]}
   bench browser         times the package against ONNX Runtime Web in headless Chromium, on the CPU and WebGPU
   bench dataset         times the check of a data set against one in Python, with Pillow, and in a browser
-  bench gallery [COUNT...] times galleries of so many vectors against FAISS and against reading memory
+  bench gallery [COUNT...] times galleries of so many vectors against FAISS, reading memory, and in a browser its peers there
   npm                   makes the npm package in $PACKAGE_DIR
   tools                 installs what building and testing need, and nothing else
   clean                 removes what was built here; $CACHE keeps the tools

@@ -50,7 +50,9 @@ bench_gallery() {
   need_rust
   need_node_modules
   need_python
+  need_wasm_in_browser gallery
   node benches/gallery.mjs "$@"
+  CHROMIUM="$(find_browser)" node benches/gallery-browser.mjs "$@"
 }
 
 # need_wasm_in_browser KIND...: these artefacts, and a browser to run them.

@@ -26,11 +26,14 @@ step_format() {
 }
 
 step_lint() {
+  local features
   cargo clippy --release --all-targets -- --deny warnings
   need_wasm_toolchain
   # what only browsers see; a toolchain built here has no clippy
-  [ "$WASM_PATH" != "$PATH" ] \
-    || cargo clippy --target "$WASM_TARGET" --lib --no-default-features --features threads,dataset -- --deny warnings
+  [ "$WASM_PATH" = "$PATH" ] || return 0
+  for features in threads,dataset gallery; do
+    cargo clippy --target "$WASM_TARGET" --lib --no-default-features --features "$features" -- --deny warnings
+  done
 }
 
 # The program and its tests in one profile, so that Burn is compiled once. Beside it a PostgreSQL, where that can be had.
@@ -50,6 +53,7 @@ step_wasm() {
   for kind in cpu cpu-relaxed cpu-threads cpu-threads-relaxed; do check_wasm_size "$kind" 700000 || heavy=1; done
   check_wasm_size gpu 2500000 || heavy=1
   check_wasm_size dataset 660000 || heavy=1
+  check_wasm_size gallery 250000 || heavy=1
   [ "$heavy" = 0 ]
 }
 

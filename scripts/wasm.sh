@@ -7,11 +7,12 @@
 #   cpu-threads-relaxed  with both
 #   gpu                  the network on WebGPU
 #   dataset              data sets alone: the others are on the way of every first result, and would be a quarter heavier
+#   gallery              galleries alone, for the same reason
 
 TARGET_DIR="${CARGO_TARGET_DIR:-target}"
-ALL_WASM_KINDS=(cpu cpu-relaxed cpu-threads cpu-threads-relaxed gpu dataset)
+ALL_WASM_KINDS=(cpu cpu-relaxed cpu-threads cpu-threads-relaxed gpu dataset gallery)
 # those that can be built here: need_wasm_tools adds the rest
-WASM_KINDS=(cpu cpu-relaxed gpu dataset)
+WASM_KINDS=(cpu cpu-relaxed gpu dataset gallery)
 
 # What wasm-bindgen needs to start threads in a memory that others have made. 2 GiB hold a model and the largest image
 # that is decoded; browsers reserve the addresses at once, and where one refuses, the loader takes one thread.
@@ -30,6 +31,7 @@ build_wasm() {
   case "$kind" in
     gpu) features=webgpu ;;
     dataset) features=dataset ;;
+    gallery) features=gallery ;;
     *-relaxed) target_features+=,+relaxed-simd ;;
   esac
   flags=

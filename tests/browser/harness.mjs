@@ -20,7 +20,7 @@ export const GOLDEN = join(SHARED, "golden");
 export const withoutGolden = existsSync(GOLDEN) ? false : `no golden data at ${GOLDEN}`;
 
 /** The WebAssembly artefacts. */
-export const CORES = ["cpu", "cpu-relaxed", "cpu-threads", "cpu-threads-relaxed", "gpu", "dataset"];
+export const CORES = ["cpu", "cpu-relaxed", "cpu-threads", "cpu-threads-relaxed", "gpu", "dataset", "gallery"];
 
 /** The tests of the real package need its WebAssembly; without it they fail rather than pass by not running. */
 export function requireWasm(cores = CORES) {

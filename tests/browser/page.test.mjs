@@ -72,7 +72,7 @@ onPage("an empty page says what to do, and that nothing leaves it", async (page,
   await shows.text(page.locator("body"), /Nothing leaves this page/, /Choose a model/, /Drop images here/);
   await eventually(
     () => page.getByRole("tab").allInnerTexts(),
-    (tabs) => assert.deepEqual(tabs, ["Images", "Data set", "Vectors", "Similarity"]),
+    (tabs) => assert.deepEqual(tabs, ["Images", "Gallery", "Data set", "Vectors", "Similarity"]),
   );
   await shoot("empty");
 });

@@ -23,7 +23,7 @@ before(async () => {
   const [archive] = readdirSync(project);
   write("package.json", JSON.stringify({ private: true, type: "module", dependencies: { "image-feature": `file:./${archive}` }, devDependencies: { vite: VITE } }));
   run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund"]);
-  write("main.js", 'import { Dataset, FeatureExtractor } from "image-feature";\nObject.assign(globalThis, { Dataset, FeatureExtractor });\n');
+  write("main.js", 'import { Dataset, FeatureExtractor, Gallery } from "image-feature";\nObject.assign(globalThis, { Dataset, FeatureExtractor, Gallery });\n');
   write("index.html", page("/main.js"));
   browser = await launch(SOFTWARE_WEBGPU);
 });
@@ -47,7 +47,7 @@ function page(script) {
 }
 
 /**
- * Opens a folder's page and compares a feature from it, in the worker and on the page's thread; and checks a data set.
+ * Opens a folder's page and compares a feature from it, in the worker and on the page's thread; checks a data set, and searches a gallery.
  *
  * @param {string} folder
  * @param {string} path
@@ -75,6 +75,16 @@ async function assertWorks(folder, path) {
     return codes.map(({ name }) => name);
   });
   assert.ok(found.includes("file-missing"), found.join());
+  const hits = await page.evaluate(async () => {
+    const gallery = new globalThis.Gallery({ dimension: 2 });
+    await gallery.addMany([{ id: "a", label: "tea" }, { id: "b" }], Float32Array.of(1, 0, 0, 1));
+    await gallery.save("shop");
+    const opened = await globalThis.Gallery.open("shop");
+    const hits = await opened.search([1, 0], { k: 1 });
+    for (const each of [gallery, opened]) each.dispose();
+    return hits;
+  });
+  assert.deepEqual(hits, [{ id: "a", label: "tea", score: 1 }]);
   assert.deepEqual(await close(), []);
   await site.close();
 }
@@ -84,13 +94,13 @@ test("the package holds what it needs, and no more", () => {
   const names = packed.files.map(({ path }) => path);
   const needed = ["LICENSE", "README.md", "index.js", "worker.js", "thread.js", "types/index.d.ts", ...CORES.map((core) => `wasm/${core}/image_feature_bg.wasm`)];
   assert.deepEqual(needed.filter((name) => !names.includes(name)), []);
-  assert.deepEqual(names.filter((name) => !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|wasm\/(cpu(-threads)?(-relaxed)?|gpu|dataset)\/image_feature[\w.]*)$/.test(name)), []);
+  assert.deepEqual(names.filter((name) => !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|wasm\/(cpu(-threads)?(-relaxed)?|gpu|dataset|gallery)\/image_feature[\w.]*)$/.test(name)), []);
 });
 
 test("its types are those of its API", () => {
   write(
     "types.ts",
-    `import { Dataset, FeatureExtractor, ImageFeatureError, type DatasetReport, type Embedding, type LoadOptions } from "image-feature";
+    `import { Dataset, FeatureExtractor, Gallery, ImageFeatureError, type DatasetReport, type Embedding, type Evaluation, type GalleryHit, type KeptGallery, type LoadOptions } from "image-feature";
      const options: LoadOptions = { device: "auto", onProgress: ({ fraction }) => fraction.toFixed() };
      export async function use(file: File): Promise<Float32Array> {
        const extractor = await FeatureExtractor.load(file, options);
@@ -113,6 +123,19 @@ test("its types are those of its API", () => {
        // @ts-expect-error no such form
        await dataset.convert({ from: "yolo" });
        return dataset.toZip();
+     }
+     export async function find(feature: Float32Array, names: string[]): Promise<GalleryHit[]> {
+       const gallery = new Gallery({ dimension: 512, metric: "cosine", dtype: "i8" });
+       await gallery.addMany(names.map((id) => ({ id, label: "tea", meta: { price: 2 } })), feature);
+       const hits: GalleryHit[] = await gallery.search(feature, { k: 5, filter: { label: ["tea"], meta: { price: { max: 3 } } } });
+       const report: Evaluation = await gallery.evaluate({ recallAt: [1] });
+       const kept: KeptGallery[] = await Gallery.list();
+       const file: File = await gallery.toFile();
+       const files: File[] = await gallery.toFile({ format: "paddlex" });
+       await gallery.update({ id: hits[0].id, label: null });
+       // @ts-expect-error no such metric
+       new Gallery({ dimension: 512, metric: "l1" });
+       return report.worst[kept.length + file.size + files.length].nearest;
      }`,
   );
   const options = ["--noEmit", "--strict", "--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler", "--lib", "es2022,dom", "--types", "", "types.ts"];
@@ -121,7 +144,7 @@ test("its types are those of its API", () => {
 
 test("as plain ES modules, without a bundler", { skip: withoutGolden, timeout: 180_000 }, async () => {
   // no import map: a page's policy may forbid inline scripts
-  write("plain.js", 'import { Dataset, FeatureExtractor } from "./node_modules/image-feature/index.js";\nObject.assign(globalThis, { Dataset, FeatureExtractor });\n');
+  write("plain.js", 'import { Dataset, FeatureExtractor, Gallery } from "./node_modules/image-feature/index.js";\nObject.assign(globalThis, { Dataset, FeatureExtractor, Gallery });\n');
   write("plain.html", page("/plain.js"));
   await assertWorks(project, "/plain.html");
 });

@@ -50,19 +50,45 @@ export function takeDrops(component, take) {
  * @returns {Promise<File[]>}
  */
 export async function droppedFiles(transfer) {
+  return (await droppedPaths(transfer)).map(({ file }) => file);
+}
+
+/**
+ * A file and where it lies: below the folder that was dropped or picked, or where there were several, in which of them.
+ *
+ * @typedef {{ path: string, file: File }} PathAndFile
+ */
+
+/**
+ * @param {DataTransfer} transfer
+ * @returns {Promise<PathAndFile[]>}
+ */
+export async function droppedPaths(transfer) {
   // entries can be read only during the event, so all are taken before the first wait
   const entries = [...transfer.items].filter(({ kind }) => kind === "file").map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
-  const files = await Promise.all(entries.map((entry) => (entry instanceof File ? [entry] : entry ? walk(entry) : [])));
-  return files.flat();
+  const alone = entries.length === 1;
+  const taken = entries.map((entry) => (entry instanceof File ? [{ path: entry.name, file: entry }] : entry ? walk(entry, alone && entry.isDirectory ? "" : entry.name) : []));
+  return (await Promise.all(taken)).flat();
+}
+
+/**
+ * @param {File[]} files as they were picked
+ * @returns {PathAndFile[]}
+ */
+export function pickedPaths(files) {
+  // the folder that was picked comes first in each path
+  return files.map((file) => ({ path: file.webkitRelativePath.slice(file.webkitRelativePath.indexOf("/") + 1) || file.name, file }));
 }
 
 /**
  * @param {FileSystemEntry} entry
- * @returns {Promise<File[]>}
+ * @param {string} path
+ * @returns {Promise<PathAndFile[]>}
  */
-async function walk(entry) {
+async function walk(entry, path) {
   if (entry.isFile) {
-    return [await new Promise((resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject))];
+    const file = await new Promise((/** @type {(file: File) => void} */ resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject));
+    return [{ path, file }];
   }
   const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
   const files = [];
@@ -70,6 +96,6 @@ async function walk(entry) {
     // a reader gives some hundred entries at a time, and none at the end
     const entries = await new Promise((/** @type {(entries: FileSystemEntry[]) => void} */ resolve, reject) => reader.readEntries(resolve, reject));
     if (entries.length === 0) return files;
-    for (const inner of entries) if (!inner.name.startsWith(".")) files.push(...(await walk(inner)));
+    for (const inner of entries) if (!inner.name.startsWith(".")) files.push(...(await walk(inner, path ? `${path}/${inner.name}` : inner.name)));
   }
 }

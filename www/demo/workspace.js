@@ -54,6 +54,17 @@ class Workspace extends EventTarget {
     return this.pictures.flatMap((picture) => (picture.feature ? [{ ...picture, feature: picture.feature }] : []));
   }
 
+  /**
+   * Vectors of images that are not among the page's own, from the model that is loaded.
+   *
+   * @param {Parameters<FeatureExtractor["embedMany"]>[0]} items
+   * @param {Parameters<FeatureExtractor["embedMany"]>[1]} options
+   */
+  embedMany(items, options) {
+    if (!this.#extractor) throw new ImageFeatureError("usage", "no model is loaded; choose one first");
+    return this.#extractor.embedMany(items, options);
+  }
+
   /** @param {File[]} files */
   async loadModel(files) {
     this.#loading.abort();

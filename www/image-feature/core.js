@@ -1,5 +1,5 @@
 /**
- * Starting the WebAssembly cores: for the CPU the fastest that this browser runs, for WebGPU and data sets the one there is.
+ * Starting the WebAssembly cores: for the CPU the fastest that this browser runs, for WebGPU, data sets and galleries the one there is.
  */
 
 import { GLUE } from "./cores.js";
@@ -15,6 +15,7 @@ const WASM = {
   "cpu-threads-relaxed": () => new URL("./wasm/cpu-threads-relaxed/image_feature_bg.wasm", import.meta.url),
   gpu: () => new URL("./wasm/gpu/image_feature_bg.wasm", import.meta.url),
   dataset: () => new URL("./wasm/dataset/image_feature_bg.wasm", import.meta.url),
+  gallery: () => new URL("./wasm/gallery/image_feature_bg.wasm", import.meta.url),
 };
 
 /**
@@ -109,6 +110,15 @@ export async function startGpuCore(options) {
 export async function startDatasetCore(options) {
   requireSimd();
   return (await start("dataset", GLUE.dataset, options)).core;
+}
+
+/**
+ * @param {StartOptions} options
+ * @returns {Promise<import("./cores.js").GalleryCore>}
+ */
+export async function startGalleryCore(options) {
+  requireSimd();
+  return (await start("gallery", GLUE.gallery, options)).core;
 }
 
 /**

@@ -5,6 +5,7 @@ import { compileAhead, wasmFolder } from "./core.js";
 import { toDatasetSource } from "./dataset-source.js";
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 import { requireSimd } from "./loader.js";
+import { Turns } from "./turns.js";
 
 /**
  * @typedef {import("./dataset-source.js").DatasetInput} DatasetInput
@@ -91,9 +92,7 @@ export class Dataset {
   #mostWorkers;
   /** Knows the lists and the facts. @type {DatasetWorker} */
   #main;
-  /** What is under way: calls wait for each other. @type {Promise<unknown>} */
-  #turn = Promise.resolve();
-  #disposed = new AbortController();
+  #turns = new Turns(disposed);
 
   /**
    * Use `Dataset.open`.
@@ -160,7 +159,7 @@ export class Dataset {
    */
   check({ compat, batchSize = 128, findings = DEFAULT_FINDINGS, thumbnails = true, signal, onProgress = () => {} } = {}) {
     if (compat !== undefined) return this.#paddlex("compatCheck", compat, {}, signal);
-    return this.#inTurn(signal, async (signal) => {
+    return this.#turns.run(signal, async (signal) => {
       for (const [name, value] of Object.entries({ batchSize, findings })) {
         if (!(Number.isInteger(value) && value >= 1 && value < 2 ** 32)) throw new ImageFeatureError("usage", `${name} must be a whole number from 1 on, got ${value}`);
       }
@@ -185,7 +184,7 @@ export class Dataset {
    * @returns {Promise<ListSizes & { kept: number, setAside: number, renamed: number }>} rows kept and set aside, images renamed
    */
   fix({ signal } = {}) {
-    return this.#inTurn(signal, (signal) => this.#main.request("fix", undefined, { signal }));
+    return this.#turns.run(signal, (signal) => this.#main.request("fix", undefined, { signal }));
   }
 
   /**
@@ -211,7 +210,7 @@ export class Dataset {
       // PaddleX's name for it, which it wants in this spelling
       return this.#paddlex("compatConvert", compat, { from: from?.toLowerCase() === "labelme" ? "LabelMe" : from }, signal);
     }
-    return this.#inTurn(signal, (signal) => this.#main.request("convert", { from: String(from), percent: toPercent(shares, [50, 30, 20]), seed: toSeed(seed) }, { signal }));
+    return this.#turns.run(signal, (signal) => this.#main.request("convert", { from: String(from), percent: toPercent(shares, [50, 30, 20]), seed: toSeed(seed) }, { signal }));
   }
 
   /**
@@ -238,7 +237,7 @@ export class Dataset {
       const percent = [shares.train, shares.gallery, shares.query];
       return this.#paddlex("compatSplit", compat, { percent, seed: toSeed(seed) }, signal);
     }
-    return this.#inTurn(signal, async (signal) => {
+    return this.#turns.run(signal, async (signal) => {
       if (by !== "image" && by !== "class") throw new ImageFeatureError("usage", `by must be "image" or "class", got "${by}"`);
       const request = { percent: toPercent(shares, [70, 20, 10]), seed: toSeed(seed), byClass: by === "class", allowAbsent };
       if (!ignoreCopies) {
@@ -260,7 +259,7 @@ export class Dataset {
    * @returns {Promise<string[]>}
    */
   paths({ signal } = {}) {
-    return this.#inTurn(signal, (signal) => this.#main.request("paths", undefined, { signal }));
+    return this.#turns.run(signal, (signal) => this.#main.request("paths", undefined, { signal }));
   }
 
   /**
@@ -271,7 +270,7 @@ export class Dataset {
    * @returns {Promise<Uint8Array<ArrayBuffer>>}
    */
   read(path, { signal } = {}) {
-    return this.#inTurn(signal, (signal) => this.#main.request("read", path, { signal }));
+    return this.#turns.run(signal, (signal) => this.#main.request("read", path, { signal }));
   }
 
   /**
@@ -281,7 +280,7 @@ export class Dataset {
    * @returns {Promise<Blob>}
    */
   toZip({ signal, onProgress = () => {} } = {}) {
-    return this.#inTurn(signal, (signal) => {
+    return this.#turns.run(signal, (signal) => {
       const relay = (/** @type {[loaded: number, total: number]} */ [loaded, total]) => onProgress({ stage: "pack", loaded, total, fraction: total ? loaded / total : 1 });
       return this.#main.request("zip", undefined, { signal, onProgress: relay });
     });
@@ -289,43 +288,13 @@ export class Dataset {
 
   /** Stops everything under way and gives the memory back. Calling it again does nothing. */
   dispose() {
-    this.#disposed.abort();
+    this.#turns.end();
     this.#main.close(disposed());
   }
 
   // without Symbol.dispose in the browser this is a method that nobody calls
   [Symbol.dispose]() {
     this.dispose();
-  }
-
-  /**
-   * Runs one call after the other.
-   *
-   * @template T
-   * @param {AbortSignal | undefined} signal
-   * @param {(signal: AbortSignal) => Promise<T>} run
-   * @returns {Promise<T>}
-   */
-  #inTurn(signal, run) {
-    const stop = new AbortController();
-    const abort = () => stop.abort(signal?.reason);
-    const end = () => stop.abort();
-    const result = this.#turn.then(async () => {
-      throwIfAborted(signal);
-      if (this.#disposed.signal.aborted) throw disposed();
-      signal?.addEventListener("abort", abort);
-      this.#disposed.signal.addEventListener("abort", end);
-      try {
-        return await run(stop.signal);
-      } catch (error) {
-        throw this.#disposed.signal.aborted ? disposed() : toError(error);
-      } finally {
-        signal?.removeEventListener("abort", abort);
-        this.#disposed.signal.removeEventListener("abort", end);
-      }
-    });
-    this.#turn = result.catch(() => {});
-    return result;
   }
 
   /**
@@ -336,7 +305,7 @@ export class Dataset {
    * @returns {Promise<CompatVerdict>}
    */
   #paddlex(method, compat, request, signal) {
-    return this.#inTurn(signal, async (signal) => {
+    return this.#turns.run(signal, async (signal) => {
       if (compat !== "paddlex" && compat !== "paddlex-beta") {
         throw new ImageFeatureError("usage", `unknown compat "${compat}"; known are paddlex and paddlex-beta`);
       }

@@ -1,12 +1,16 @@
 /**
- * Image feature vectors in the browser, and the data sets that networks for them are trained on.
+ * Image feature vectors in the browser, galleries of them, and the data sets that networks for them are trained on.
  *
  * ```js
- * import { Dataset, FeatureExtractor } from "image-feature";
+ * import { Dataset, FeatureExtractor, Gallery } from "image-feature";
  *
  * const extractor = await FeatureExtractor.load("models/PP-ShiTuV2_rec_infer.tar");
  * const { feature } = await extractor.embed(photo);   // Float32Array(512), a unit vector
  * extractor.dispose();
+ *
+ * const gallery = await Gallery.open("shop");          // kept by this browser
+ * const hits = await gallery.search(feature, { k: 5 });
+ * gallery.dispose();
  *
  * const dataset = await Dataset.open(zip);             // a File, a folder, what was dropped
  * const report = await dataset.check();                // everything that is wrong with it
@@ -18,6 +22,7 @@
 
 export { Dataset } from "./dataset.js";
 export { FeatureExtractor } from "./extractor.js";
+export { Gallery } from "./gallery.js";
 export { ImageFeatureError } from "./errors.js";
 
 /** @typedef {import("./errors.js").ErrorKind} ErrorKind */
@@ -29,6 +34,23 @@ export { ImageFeatureError } from "./errors.js";
 /** @typedef {import("./dataset.js").Running} Running */
 /** @typedef {import("./dataset.js").Shares} Shares */
 /** @typedef {import("./dataset-source.js").DatasetInput} DatasetInput */
+/** @typedef {import("./gallery.js").Evaluation} Evaluation */
+/** @typedef {import("./gallery.js").EvaluateOptions} EvaluateOptions */
+/** @typedef {import("./gallery.js").GalleryEntry} GalleryEntry */
+/** @typedef {import("./gallery.js").GalleryFileOptions} GalleryFileOptions */
+/** @typedef {import("./gallery.js").GalleryFilter} GalleryFilter */
+/** @typedef {import("./gallery.js").GalleryHit} GalleryHit */
+/** @typedef {import("./gallery.js").GalleryOptions} GalleryOptions */
+/** @typedef {import("./gallery.js").GalleryPair} GalleryPair */
+/** @typedef {import("./gallery.js").GalleryQuery} GalleryQuery */
+/** @typedef {import("./gallery.js").GalleryVote} GalleryVote */
+/** @typedef {import("./gallery.js").Feature} Feature */
+/** @typedef {import("./gallery.js").GalleryChange} GalleryChange */
+/** @typedef {import("./gallery.js").GalleryDtype} GalleryDtype */
+/** @typedef {import("./gallery.js").Metric} Metric */
+/** @typedef {import("./gallery.js").NewGalleryEntry} NewGalleryEntry */
+/** @typedef {import("./gallery.js").SearchOptions} SearchOptions */
+/** @typedef {import("./gallery-store.js").KeptGallery} KeptGallery */
 /** @typedef {import("./extractor.js").ModelSource} ModelSource */
 /** @typedef {import("./extractor.js").LoadOptions} LoadOptions */
 /** @typedef {import("./extractor.js").EmbedOptions} EmbedOptions */

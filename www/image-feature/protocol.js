@@ -36,7 +36,7 @@
  * @typedef {"cpu" | "cpu-relaxed"} SingleKind
  * @typedef {"cpu-threads" | "cpu-threads-relaxed"} ThreadsKind
  * @typedef {SingleKind | ThreadsKind} CpuKind
- * @typedef {CpuKind | "gpu" | "dataset"} Kind
+ * @typedef {CpuKind | "gpu" | "dataset" | "gallery"} Kind
  * @typedef {{ kind: Kind, module: WebAssembly.Module }} Compiled
  */
 

@@ -2,6 +2,7 @@
 
 import { serve } from "./bridge.js";
 import { createDatasetHandlers } from "./dataset-session.js";
+import { createGalleryHandlers } from "./gallery-session.js";
 import { createSession } from "./session.js";
 
-serve(/** @type {import("./bridge.js").Port} */ (/** @type {unknown} */ (globalThis)), { ...createSession().handlers, ...createDatasetHandlers() });
+serve(/** @type {import("./bridge.js").Port} */ (/** @type {unknown} */ (globalThis)), { ...createSession().handlers, ...createDatasetHandlers(), ...createGalleryHandlers() });

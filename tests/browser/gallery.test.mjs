@@ -1,0 +1,618 @@
+/** Galleries in the browser: through the package, with its WebAssembly, and in the page. */
+
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { ROOT, SHARED, TRAP_WASM, WWW, golden, goldenFeature, launch, openPage, requireWasm, serveDouble, withoutGolden } from "./harness.mjs";
+import { serveStatic } from "./static-server.mjs";
+
+const FILES = join(ROOT, "tests/gallery/files");
+const SCREENSHOTS = join(ROOT, "target/screenshots");
+
+let browser;
+let site;
+
+before(async () => {
+  requireWasm(["gallery"]);
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  browser = await launch();
+  site = await serveStatic({
+    mounts: [["/", WWW], ["/files/", FILES], ["/golden/", join(SHARED, "golden")]],
+    answers: { "/empty.html": (response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>") },
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  await site?.close();
+});
+
+/** In the browser: the package, and what the tests need with it. */
+async function setUp() {
+  const api = await import("/image-feature/index.js");
+  const { Gallery } = api;
+  const bytesOf = async (blob) => Array.from(new Uint8Array(await blob.arrayBuffer()), (byte) => String.fromCharCode(byte)).join("");
+  globalThis.kit = {
+    ...api,
+    bytesOf,
+    fetched: async (path) => new File([await (await fetch(path)).blob()], path.split("/").pop()),
+    /** What came of a promise: its value, or its error as plain fields. */
+    outcome: (promise) =>
+      promise.then(
+        (value) => ({ value }),
+        (error) => ({ kind: error.kind, message: error.message, ours: error instanceof api.ImageFeatureError }),
+      ),
+    /** Cups and teas in three dimensions. */
+    async shop(options) {
+      const gallery = new Gallery({ dimension: 3, ...options });
+      await gallery.add({ id: "tea-1", label: "tea", feature: [1, 0.1, 0], meta: { price: 2, shop: "north" } });
+      await gallery.add({ id: "tea-2", label: "tea", feature: Float32Array.of(0.9, 0, 0.1), meta: { price: 3, shop: "south" } });
+      await gallery.addMany([{ id: "cup-1", label: "cup" }, { id: "nameless" }], Float32Array.of(0, 0.2, 1, 0, 1, 0.2));
+      return gallery;
+    },
+    /** Numbers that are the same in each run. */
+    random(count, seed = 1) {
+      let state = seed;
+      return Float32Array.from({ length: count }, () => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 8) / 2 ** 24 - 0.5);
+    },
+  };
+}
+
+/**
+ * @param {string} name
+ * @param {{ skip?: string | false }} settings
+ * @param {(page: import("playwright-core").Page) => Promise<void>} body
+ */
+function inBrowser(name, { skip = false }, body) {
+  test(name, { timeout: 180_000, skip }, async () => {
+    const { page, close } = await openPage(browser, `${site.url}/empty.html`);
+    page.setDefaultTimeout(120_000);
+    await page.evaluate(setUp);
+    await body(page);
+    assert.deepEqual(await close(), []);
+  });
+}
+
+const inShop = (page, body, argument) => page.evaluate(`(async (argument) => { const gallery = await kit.shop(); const answer = await (${body})(gallery, argument); gallery.dispose(); return answer; })(${JSON.stringify(argument ?? null)})`);
+
+inBrowser("vectors are added, found, changed and taken out", {}, async (page) => {
+  const answer = await inShop(page, async (gallery) => {
+    const first = await gallery.search([1, 0, 0], { k: 2 });
+    const facts = { size: gallery.size, dimension: gallery.dimension, metric: gallery.metric, dtype: gallery.dtype };
+    const many = await gallery.searchMany([[1, 0, 0], [0, 0, 1]], { k: 1 });
+    const joined = await gallery.searchMany(Float32Array.of(1, 0, 0, 0, 0, 1), { k: 1 });
+    const filtered = {
+      label: (await gallery.search([1, 0, 0], { filter: { label: "cup" } })).map(({ id }) => id),
+      labels: (await gallery.search([1, 0, 0], { filter: { label: ["cup", "tea"] } })).map(({ id }) => id),
+      meta: (await gallery.search([1, 0, 0], { filter: { meta: { shop: "south" } } })).map(({ id }) => id),
+      range: (await gallery.search([1, 0, 0], { filter: { meta: { price: { max: 2.5 } } } })).map(({ id }) => id),
+    };
+    const near = (await gallery.search([1, 0, 0], { threshold: 0.9 })).map(({ id }) => id);
+    const recognized = [await gallery.recognize([1, 0, 0], { k: 3, threshold: 0.9 }), await gallery.recognize([-1, 0, 0], { k: 3, threshold: 0.9 })].map((hits) => hits.length);
+    const votes = await gallery.classify([1, 0, 0], { k: 3 });
+    const pairs = (await gallery.duplicates({ threshold: 0.9 })).map(({ first, second, score }) => [first.id, second.id, score > 0.9]);
+    await gallery.update({ id: "tea-1", label: "coffee" });
+    await gallery.update({ id: "tea-2", label: null, meta: { price: 9 }, feature: [0, 0, 1] });
+    const changed = [await gallery.get("tea-1"), await gallery.get("tea-2"), await gallery.get("gone")];
+    const labels = await gallery.labels();
+    await gallery.remove("tea-1");
+    const left = (await gallery.entries()).map(({ id }) => id);
+    const page = (await gallery.entries({ first: 1, count: 1 })).map(({ id }) => id);
+    const vector = [...(await gallery.vector("tea-2"))];
+    return { first, facts, many, joined, filtered, near, recognized, votes, pairs, changed, labels, left, page, vector, size: gallery.size };
+  });
+  const { first, facts, many, joined, filtered, near, recognized, votes, pairs, changed, labels, left, page: some, vector, size } = answer;
+  assert.deepEqual(first.map(({ id }) => id), ["tea-1", "tea-2"]);
+  assert.deepEqual({ ...first[0], score: 0 }, { id: "tea-1", label: "tea", meta: { price: 2, shop: "north" }, score: 0 });
+  assert.ok(Math.abs(first[0].score - 1 / Math.hypot(1, 0.1)) < 1e-6, `${first[0].score}`);
+  assert.deepEqual(facts, { size: 4, dimension: 3, metric: "cosine", dtype: "f32" });
+  assert.deepEqual(many.map(([{ id }]) => id), ["tea-1", "cup-1"]);
+  assert.deepEqual(joined, many);
+  assert.deepEqual(filtered, { label: ["cup-1"], labels: ["tea-1", "tea-2", "cup-1"], meta: ["tea-2"], range: ["tea-1"] });
+  assert.deepEqual(near, ["tea-1", "tea-2"]);
+  assert.deepEqual(recognized, [3, 0]);
+  assert.deepEqual(votes.map(({ label, count }) => [label, count]), [["tea", 2], ["cup", 1]]);
+  assert.deepEqual(pairs, [["tea-1", "tea-2", true]]);
+  assert.deepEqual(changed, [{ id: "tea-1", label: "coffee", meta: { price: 2, shop: "north" } }, { id: "tea-2", meta: { price: 9 } }, undefined]);
+  assert.deepEqual(labels, [{ label: null, count: 2 }, { label: "coffee", count: 1 }, { label: "cup", count: 1 }]);
+  assert.deepEqual([left, some, vector, size], [["tea-2", "cup-1", "nameless"], ["cup-1"], [0, 0, 1], 3]);
+});
+
+inBrowser("what is wrong is said, and nothing is changed by it", {}, async (page) => {
+  const answer = await inShop(page, async (gallery) => {
+    const tell = async (promise) => {
+      const { kind, message, ours } = await kit.outcome(promise);
+      return `${ours ? kind : "foreign"}: ${message}`;
+    };
+    const wrong = {
+      dimension: await tell(gallery.add({ id: "x", feature: [1, 2] })),
+      among: await tell(gallery.addMany([{ id: "x", feature: [1, 2, 3] }, { id: "y", feature: [1, 2] }])),
+      values: await tell(gallery.addMany([{ id: "x" }, { id: "y" }], new Float32Array(5))),
+      nan: await tell(gallery.add({ id: "x", feature: [1, NaN, 2] })),
+      infinity: await tell(gallery.search([1, Infinity, 2])),
+      zeros: await tell(gallery.add({ id: "x", feature: [0, 0, 0] })),
+      twice: await tell(gallery.addMany([{ id: "x", feature: [1, 2, 3] }, { id: "x", feature: [1, 2, 3] }])),
+      there: await tell(gallery.add({ id: "tea-1", feature: [1, 2, 3] })),
+      id: await tell(gallery.add({ id: 7, feature: [1, 2, 3] })),
+      label: await tell(gallery.add({ id: "x", label: 7, feature: [1, 2, 3] })),
+      feature: await tell(gallery.add({ id: "x" })),
+      meta: await tell(gallery.add({ id: "x", meta: { big: 1n }, feature: [1, 2, 3] })),
+      "meta of another kind": await tell(gallery.add({ id: "x", meta: [1], feature: [1, 2, 3] })),
+      "half a character": await tell(gallery.add({ id: "\ud800", feature: [1, 2, 3] })),
+      gone: await tell(gallery.remove(["tea-1", "gone"])),
+      update: await tell(gallery.update({ id: "gone", label: "x" })),
+      query: await tell(gallery.searchMany([[1, 2, 3], [1, 2]])),
+      k: await tell(gallery.search([1, 2, 3], { k: -1 })),
+      threshold: await tell(gallery.search([1, 2, 3], { threshold: NaN })),
+      filter: await tell(gallery.search([1, 2, 3], { filter: { colour: "red" } })),
+      duplicates: await tell(gallery.duplicates({})),
+      format: await tell(gallery.toFile({ format: "csv" })),
+      hamming: await tell(new kit.Gallery({ dimension: 3, metric: "hamming" }).search([1, 2, 3])),
+    };
+    const made = (options) => {
+      try {
+        new kit.Gallery(options);
+      } catch ({ kind, message }) {
+        return `${kind}: ${message}`;
+      }
+    };
+    Object.assign(wrong, { zero: made({ dimension: 0 }), metric: made({ dimension: 3, metric: "l1" }), dtype: made({ dimension: 3, dtype: "f64" }) });
+    return { wrong, size: gallery.size, ids: (await gallery.entries()).map(({ id }) => id) };
+  });
+  const patterns = {
+    dimension: /`x`: a vector of 2 values; the gallery's have 3/, among: /`y`: a vector of 2 values/, values: /5 values/, nan: /`x`: value 1 .* NaN/,
+    infinity: /vector 0: value 1 .* inf/, zeros: /zeros/, twice: /`x`.*already/, there: /`tea-1`.*already/, id: /an id must be a text, got 7/, label: /`x`: the label/,
+    feature: /`x`: a feature is/, meta: /JSON/, "meta of another kind": /not a list of entries/, "half a character": /not a list of entries/, gone: /no id `gone`/,
+    update: /no id `gone`/, query: /feature 1: a vector of 2/, k: /k must be a whole number/, threshold: /threshold must be a number/, filter: /no `colour`/,
+    duplicates: /threshold/, format: /unknown format "csv"/, hamming: /needs storage bit/, zero: /dimension/, metric: /unknown metric "l1"/, dtype: /unknown dtype "f64"/,
+  };
+  for (const [name, pattern] of Object.entries(patterns)) {
+    assert.match(answer.wrong[name] ?? "nothing", /^usage: /, name);
+    assert.match(answer.wrong[name], pattern, name);
+  }
+  assert.deepEqual([answer.size, answer.ids], [4, ["tea-1", "tea-2", "cup-1", "nameless"]]);
+});
+
+inBrowser("files made natively give the same hits with the same scores, and are written again byte by byte", {}, async (page) => {
+  const { queries, k, ...cases } = JSON.parse(readFileSync(join(FILES, "hits.json"), "utf8"));
+  assert.deepEqual(Object.keys(cases).sort(), ["cosine-f32", "hamming-bit", "ip-f16", "l2-i8"]);
+  for (const [name, expected] of Object.entries(cases)) {
+    const found = await page.evaluate(
+      async ({ name, queries, k }) => {
+        const gallery = await kit.Gallery.fromFile(await kit.fetched(`/files/${name}.safetensors`));
+        const many = await gallery.searchMany(Float32Array.from(queries), { k });
+        const each = [];
+        for (let at = 0; at < queries.length; at += gallery.dimension) each.push(await gallery.search(queries.slice(at, at + gallery.dimension), { k }));
+        const file = await gallery.toFile({ name });
+        gallery.dispose();
+        const brief = (all) => all.map((hits) => hits.map(({ id, score }) => [id, score]));
+        return { many: brief(many), each: brief(each), bytes: await kit.bytesOf(file), called: file.name, facts: `${gallery.metric}-${gallery.dtype} ${gallery.size}` };
+      },
+      { name, queries, k },
+    );
+    const exact = expected.map((hits) => hits.map(([id, score]) => [id, Math.fround(score)]));
+    assert.deepEqual(found.many, exact, name);
+    assert.deepEqual(found.each, exact, name);
+    assert.equal(found.facts, `${name} 60`);
+    assert.equal(found.called, `${name}.safetensors`);
+    assert.ok(Buffer.from(found.bytes, "latin1").equals(readFileSync(join(FILES, `${name}.safetensors`))), `${name}: written again`);
+  }
+});
+
+inBrowser("damaged files are refused, whichever byte is wrong", {}, async (page) => {
+  const failures = await page.evaluate(async () => {
+    const whole = new Uint8Array(await (await kit.fetched("/files/cosine-f32.safetensors")).arrayBuffer());
+    const failures = [];
+    const refuse = async (what, bytes) => {
+      const { value, kind, ours, message } = await kit.outcome(kit.Gallery.fromFile(new File([bytes], "shop.safetensors")));
+      value?.dispose();
+      if (!ours || !["gallery", "unsupported"].includes(kind) || !message.startsWith("shop.safetensors: ")) failures.push(`${what}: ${kind} ${message}`);
+    };
+    for (const length of [0, 1, 8, 20, 600, whole.length - 1]) await refuse(`${length} bytes`, whole.slice(0, length));
+    await refuse("a byte more", new Uint8Array([...whole, 0]));
+    await refuse("text", new TextEncoder().encode("hello, this is no gallery at all"));
+    await refuse("a header without end", Uint8Array.from([255, 255, 255, 255, 255, 255, 255, 127, 123]));
+    for (let at = 3; at < whole.length; at += 397) {
+      const damaged = whole.slice();
+      damaged[at] ^= 0x55;
+      await refuse(`byte ${at}`, damaged);
+    }
+    return failures;
+  });
+  assert.deepEqual(failures, []);
+});
+
+inBrowser("PaddleX's index folders give the hits of the goldens, and are written as PaddleX does", { skip: withoutGolden }, async (page) => {
+  const index = JSON.parse(readFileSync(golden("index/index.json"), "utf8"));
+  for (const name of ["IP_Flat", "IP_HNSW32", "L2_Flat"]) {
+    const cases = index[name]["search_thr0.5_top3"];
+    const own = cases.slice(0, 7).map(({ query }) => query);
+    const features = cases.map(({ query }) => (own.includes(query) ? null : query === "rgba_300x200.png" ? undefined : [...goldenFeature(query)]));
+    for (const dtype of ["f32", "f16", "i8"]) {
+      const { found, metric, size, files } = await page.evaluate(
+        async ({ name, dtype, features }) => {
+          const folder = ["vector.index", "id_map.yaml"].map((file) => `/golden/index/${name}/${file}`);
+          const gallery = await kit.Gallery.fromFile(await Promise.all(folder.map(kit.fetched)), { dtype });
+          const vectors = await Promise.all((await gallery.entries()).map(({ id }) => gallery.vector(id)));
+          const found = [];
+          for (const [at, feature] of features.entries()) found.push(feature === undefined ? undefined : await gallery.search(feature ?? vectors[at], { k: 3 }));
+          const files = await gallery.toFile({ format: "paddlex" });
+          gallery.dispose();
+          return { found, metric: gallery.metric, size: gallery.size, files: await Promise.all(files.map(async (file) => [file.name, await kit.bytesOf(file)])) };
+        },
+        { name, dtype, features },
+      );
+      assert.deepEqual([metric, size], [name.startsWith("L2") ? "l2" : "ip", 7]);
+      let compared = 0;
+      cases.forEach(({ query, label, score }, at) => {
+        if (!found[at]) return;
+        compared++;
+        // PaddleX refuses a best score below the threshold, for L2 too
+        if (label === null) return assert.ok(found[at][0].score < 0.5, `${name}, ${query}`);
+        assert.deepEqual(found[at].map((hit) => hit.label), label, `${name} ${dtype}, ${query}`);
+        found[at].forEach((hit, rank) => assert.ok(Math.abs(hit.score - score[rank]) < 1e-6, `${name} ${dtype}, ${query}: ${hit.score} for ${score[rank]}`));
+      });
+      assert.ok(compared >= 7, `${compared} queries`);
+      if (name === "IP_HNSW32") continue;
+      for (const [file, bytes] of files) assert.ok(Buffer.from(bytes, "latin1").equals(readFileSync(golden(`index/${name}/${file}`))), `${name}/${file}`);
+    }
+  }
+  const told = await page.evaluate(async () => {
+    const [vectors, labels] = await Promise.all(["vector.index", "id_map.yaml"].map((file) => kit.fetched(`/golden/index/IP_IVF/${file}`)));
+    return [await kit.outcome(kit.Gallery.fromFile([vectors, labels])), await kit.outcome(kit.Gallery.fromFile(vectors)), await kit.outcome(kit.Gallery.fromFile([labels, labels]))].map(({ kind, message }) => `${kind}: ${message}`);
+  });
+  assert.match(told[0], /^gallery: .*7 ids for 0 vectors/);
+  assert.match(told[1], /^usage: .*id_map\.yaml/);
+  assert.match(told[2], /^usage: .*not 2 files/);
+});
+
+inBrowser("JSON lines and .npy come back as they went", {}, async (page) => {
+  const answer = await inShop(page, async (gallery) => {
+    const brief = async (gallery) => {
+      const entries = await gallery.entries();
+      const vectors = await Promise.all(entries.map(async ({ id }) => [...(await gallery.vector(id))]));
+      gallery.dispose();
+      return { entries, vectors };
+    };
+    const lines = await gallery.toFile({ format: "jsonl", name: "shop" });
+    const npy = await gallery.toFile({ format: "npy", name: "shop" });
+    const [matrix] = npy;
+    const text = new File(["tea\ntea\ncup\n\n"], "shop.txt");
+    const predicted = new File(['{"input_path": "a.png", "feature": [1, 2]}\n\n{"input_path": "b.png", "error": "x"}\n'], "predicted.jsonl");
+    const results = {
+      lines: await brief(await kit.Gallery.fromFile(lines)),
+      npy: await brief(await kit.Gallery.fromFile(npy)),
+      labelled: await brief(await kit.Gallery.fromFile(matrix, { labels: ["a", "b", "c", "d"] })),
+      text: await brief(await kit.Gallery.fromFile([matrix, text], { dtype: "i8", metric: "l2" })),
+      bare: await brief(await kit.Gallery.fromFile(matrix)),
+      predicted: await brief(await kit.Gallery.fromFile(predicted, { metric: "ip" })),
+    };
+    const told = [
+      await kit.outcome(kit.Gallery.fromFile(matrix, { labels: ["a"] })),
+      await kit.outcome(kit.Gallery.fromFile(new File(['{"id": "a", "feature": [1, 2]}\n{"id": "b", "feature": [1]}'], "x.jsonl"))),
+      await kit.outcome(kit.Gallery.fromFile(new File(['{"id": "a"}'], "x.jsonl"))),
+      await kit.outcome(kit.Gallery.fromFile([matrix, new File(["{"], "shop.jsonl")])),
+      await kit.outcome(kit.Gallery.fromFile(new File([await matrix.slice(0, 100).arrayBuffer()], "shop.npy"))),
+      await kit.outcome(kit.Gallery.fromFile(7)),
+    ].map(({ kind, message }) => `${kind}: ${message}`);
+    return { own: await brief(gallery), results, told, names: [lines.name, ...npy.map(({ name }) => name)] };
+  });
+  const { own, results, told, names } = answer;
+  assert.deepEqual(names, ["shop.jsonl", "shop.npy", "shop.jsonl"]);
+  assert.deepEqual(results.lines, own);
+  assert.deepEqual(results.npy, own);
+  assert.deepEqual(results.labelled, { entries: ["a", "b", "c", "d"].map((label, at) => ({ id: `${at}`, label })), vectors: own.vectors });
+  assert.deepEqual(results.text.entries.map(({ label }) => label), ["tea", "tea", "cup", ""]);
+  assert.deepEqual(results.bare.entries, [0, 1, 2, 3].map((at) => ({ id: `${at}` })));
+  assert.deepEqual(results.predicted, { entries: [{ id: "a.png" }], vectors: [[1, 2]] });
+  const patterns = [/^gallery: .*1 entries for 4 vectors/, /^usage: .*line 2: .*a vector of 1 values/, /^gallery: .*no vectors/, /^gallery: line 1 of the entries/, /^gallery: .*damaged/, /^usage: /];
+  patterns.forEach((pattern, at) => assert.match(told[at], pattern));
+});
+
+inBrowser("the metrics are PaddleClas's", { skip: withoutGolden }, async (page) => {
+  // Python writes NaN, which JSON has not
+  const { cases } = JSON.parse(readFileSync(golden("metrics/metrics.json"), "utf8").replaceAll("NaN", "null"));
+  const names = Object.keys(cases);
+  assert.ok(names.length >= 12, `${names.length} cases`);
+  const reports = await page.evaluate(async (cases) => {
+    const bytes = await (await fetch("/golden/metrics/metrics_inputs.safetensors")).arrayBuffer();
+    const head = Number(new DataView(bytes).getBigUint64(0, true));
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, head)));
+    const tensor = (name) => {
+      const { dtype, shape, data_offsets: [from, to] } = header[name];
+      const data = bytes.slice(8 + head + from, 8 + head + to);
+      return { values: dtype === "F32" ? new Float32Array(data) : Array.from(new BigInt64Array(data), String), shape };
+    };
+    const reports = {};
+    for (const [name, { options }] of Object.entries(cases)) {
+      const [images, imageLabels, asked, askedLabels] = ["gallery_feat", "gallery_label", "query_feat", "query_label"].map((part) => tensor(`${name}/${part}`));
+      const dimension = images.shape[1];
+      // kept as they are: evaluation makes them of length 1 itself
+      const gallery = new kit.Gallery({ dimension, metric: "ip" });
+      await gallery.addMany(imageLabels.values.map((label, at) => ({ id: `${at}`, label })), images.values);
+      const queries = askedLabels.values.map((label, at) => ({ label, feature: asked.values.subarray(at * dimension, (at + 1) * dimension) }));
+      reports[name] = await kit.outcome(gallery.evaluate({ queries, block: options.block ?? 64 }));
+      gallery.dispose();
+    }
+    return reports;
+  }, cases);
+  for (const [name, { log, error }] of Object.entries(cases)) {
+    const { value, message } = reports[name];
+    if (error) {
+      assert.match(message, /recall@5 needs a gallery of at least 5/, name);
+      continue;
+    }
+    assert.equal(message, undefined, name);
+    const number = (value) => (value === null ? "nan" : value.toFixed(5));
+    const { recall, mAP } = value.scores;
+    assert.equal(`[Eval][Epoch 0][Avg]recall1: ${number(recall[1])}, recall5: ${number(recall[5])}, mAP: ${number(mAP)}`, log, name);
+    assert.ok(JSON.parse(value.evaluateResult).done_flag, name);
+  }
+});
+
+inBrowser("an evaluation without queries asks each image for the others", {}, async (page) => {
+  const { report, outside, told } = await inShop(page, async (gallery) => {
+    await gallery.add({ id: "cup-2", label: "cup", feature: [1, 0.05, 0] });
+    const report = await gallery.evaluate({ recallAt: [1, 3], nearest: 2 });
+    const queries = [{ feature: [1, 0.1, 0], label: "cup", id: "cup-2" }, { feature: [1, 0, 0], label: "spoon" }];
+    const outside = await gallery.evaluate({ queries, recallAt: [1] });
+    const told = [await kit.outcome(gallery.evaluate({ queries: [] })), await kit.outcome(gallery.evaluate({ recallAt: [99] })), await kit.outcome(gallery.evaluate({ queries: [{ feature: [1, 2, 3] }] }))];
+    return { report, outside, told: told.map(({ kind, message }) => `${kind}: ${message}`) };
+  });
+  assert.deepEqual([report.queries, report.images, report.withoutMatch], [4, 5, 0]);
+  // the second cup lies among the teas, and is the nearest of both
+  assert.deepEqual(report.scores.recall, { 1: 0, 3: 0.5 });
+  assert.deepEqual(report.classes.map(({ label, queries, images, recall1 }) => [label, queries, images, recall1]), [["tea", 2, 2, 0], ["cup", 2, 2, 0]]);
+  assert.deepEqual(report.confusions.map(({ label, takenFor, count }) => [label, takenFor, count]).sort(), [["cup", "tea", 1], ["cup", null, 1], ["tea", "cup", 2]].sort());
+  assert.deepEqual([report.worst[0].entry.id, report.worst[0].label, report.worst[0].first, report.worst[0].nearest.length], ["cup-1", "cup", 4, 2]);
+  assert.ok(report.worst.every(({ entry, nearest }) => nearest.every(({ id }) => id !== entry.id)), "none is its own answer");
+  assert.deepEqual([outside.queries, outside.withoutMatch, outside.overall.recall[1]], [2, 1, 0]);
+  assert.ok(outside.worst.every(({ entry, nearest }) => entry === undefined && nearest.every(({ id }) => id !== "cup-2")), "the query's own image is left out");
+  assert.match(told[0], /^usage: .*no queries/);
+  assert.match(told[1], /^usage: recall@99 needs/);
+  assert.match(told[2], /^usage: the label of a query/);
+});
+
+inBrowser("smaller storage finds what f32 finds, and the page's thread stays free", {}, async (page) => {
+  const answer = await page.evaluate(async () => {
+    const [count, dimension, k] = [4000, 128, 10];
+    const vectors = kit.random(count * dimension);
+    const queries = kit.random(20 * dimension, 99);
+    const entries = Array.from({ length: count }, (_, at) => ({ id: `${at}`, label: `${at % 7}` }));
+    const found = {};
+    let longest = 0;
+    let last = performance.now();
+    const timer = setInterval(() => ([longest, last] = [Math.max(longest, performance.now() - last), performance.now()]), 5);
+    for (const dtype of ["f32", "f16", "i8", "bit"]) {
+      const gallery = new kit.Gallery({ dimension, dtype });
+      await gallery.addMany(entries, vectors);
+      found[dtype] = (await gallery.searchMany(queries, { k })).map((hits) => hits.map(({ id, score }) => `${id} ${score}`));
+      gallery.dispose();
+    }
+    clearInterval(timer);
+    return { found, kept: vectors.length, longest };
+  });
+  const { f32, f16, i8, bit } = answer.found;
+  assert.deepEqual(f16, f32);
+  assert.deepEqual(i8, f32);
+  const same = bit.flat().filter((hit, at) => hit === f32.flat()[at]).length;
+  assert.ok(same >= 0.99 * f32.flat().length, `${same} of ${f32.flat().length}`);
+  assert.equal(answer.kept, 4000 * 128, "the caller's vectors stay");
+  console.log(`# the page's thread was busy for ${answer.longest.toFixed(0)} ms at most`);
+});
+
+inBrowser("calls stop when they are told to, and end with dispose", {}, async (page) => {
+  const answer = await inShop(page, async (gallery) => {
+    const tell = async (promise) => {
+      const { kind, value } = await kit.outcome(promise);
+      return kind ?? (value === undefined ? "done" : "answered");
+    };
+    const before = await tell(gallery.search([1, 0, 0], { signal: AbortSignal.abort() }));
+    const stop = new AbortController();
+    const many = tell(gallery.searchMany(kit.random(3 * 50_000), { signal: stop.signal }));
+    const waiting = tell(gallery.search([1, 0, 0]));
+    setTimeout(() => stop.abort(), 1);
+    const during = [await many, await waiting];
+    const running = tell(gallery.search([1, 0, 0]));
+    gallery.dispose();
+    return { before, during, ended: [await running, await tell(gallery.search([1, 0, 0])), await tell(gallery.save("x"))] };
+  });
+  assert.deepEqual(answer, { before: "cancelled", during: ["cancelled", "answered"], ended: ["usage", "usage", "usage"] });
+});
+
+/** Without the browser's file system its database does. */
+const STORES = {
+  "the file system": async () => {},
+  "the database": (page) =>
+    page.addInitScript(() => {
+      delete StorageManager.prototype.getDirectory;
+    }),
+};
+
+for (const [store, prepare] of Object.entries(STORES)) {
+  inBrowser(`galleries are kept in ${store}, listed, replaced, deleted, and survive a reload`, {}, async (page) => {
+    await prepare(page);
+    const reload = async () => {
+      await page.reload();
+      await page.evaluate(setUp);
+    };
+    await reload();
+    const names = ["shop", "Läden/№ 1.*? <b>", "..", "con"];
+    await page.evaluate(async (names) => {
+      const gallery = await kit.shop({ dtype: "i8" });
+      for (const name of names) await gallery.save(name);
+      gallery.dispose();
+    }, names);
+    await reload();
+    const kept = await page.evaluate(async () => (await kit.Gallery.list()).map(({ saved, ...rest }) => ({ ...rest, recent: Math.abs(Date.now() - saved) < 60_000 })));
+    const facts = { count: 4, dimension: 3, metric: "cosine", dtype: "i8", recent: true };
+    assert.deepEqual(kept.map(({ bytes, ...rest }) => rest), [...names].sort().map((name) => ({ name, ...facts })));
+    assert.ok(kept.every(({ bytes }) => bytes > 400), JSON.stringify(kept));
+    const found = await page.evaluate(async () => {
+      const gallery = await kit.Gallery.open("shop");
+      const before = (await gallery.search([1, 0, 0], { k: 1 }))[0];
+      await gallery.remove("tea-1");
+      await gallery.save("shop");
+      gallery.dispose();
+      return { before, size: gallery.size };
+    });
+    assert.deepEqual([found.before.id, found.before.meta, found.size], ["tea-1", { price: 2, shop: "north" }, 3]);
+    await reload();
+    const after = await page.evaluate(async (names) => {
+      const gallery = await kit.Gallery.open("shop");
+      const ids = (await gallery.entries()).map(({ id }) => id);
+      gallery.dispose();
+      const deleted = [];
+      for (const name of [...names, "gone"]) deleted.push(await kit.Gallery.delete(name));
+      const told = [];
+      for (const call of [() => kit.Gallery.open("shop"), () => kit.Gallery.open(""), () => kit.Gallery.open(7), () => kit.Gallery.delete("x".repeat(300)), () => kit.Gallery.open("\ud800")]) told.push(await kit.outcome(call()));
+      return { ids, deleted, left: await kit.Gallery.list(), told };
+    }, names);
+    assert.deepEqual(after.ids, ["tea-2", "cup-1", "nameless"]);
+    assert.deepEqual(after.deleted, [true, true, true, true, false]);
+    assert.deepEqual(after.left, []);
+    assert.ok(after.told.every(({ kind, ours }) => kind === "usage" && ours), JSON.stringify(after.told));
+    assert.match(after.told[0].message, /no gallery `shop` is kept here/);
+  });
+
+  inBrowser(`a full disk leaves what was kept in ${store} as it was`, {}, async (page) => {
+    await prepare(page);
+    await page.reload();
+    await page.evaluate(setUp);
+    const devtools = await page.context().newCDPSession(page);
+    const quota = (quotaSize) => devtools.send("Storage.overrideQuotaForOrigin", { origin: new URL(page.url()).origin, ...(quotaSize && { quotaSize }) });
+    await quota(3e6);
+    await page.evaluate(async () => {
+      const gallery = await kit.shop();
+      await gallery.save("shop");
+      const large = new kit.Gallery({ dimension: 512 });
+      const count = 4000;
+      await large.addMany(Array.from({ length: count }, (_, at) => ({ id: `${at}` })), kit.random(512 * count));
+      globalThis.large = large;
+    });
+    const told = await page.evaluate(async () => {
+      const told = [await kit.outcome(large.save("shop")), await kit.outcome(large.save("new"))];
+      const gallery = await kit.Gallery.open("shop");
+      const hits = await gallery.search([1, 0, 0], { k: 1 });
+      gallery.dispose();
+      return { told, hits, kept: (await kit.Gallery.list()).map(({ name, count }) => [name, count]) };
+    });
+    for (const { kind, message, ours } of told.told) {
+      assert.deepEqual([kind, ours], ["limit", true], message);
+      assert.match(message, /could not be saved: it takes 8\.\d MB.*storage in the browser is full.*as it was/);
+    }
+    assert.deepEqual(told.hits.map(({ id }) => id), ["tea-1"]);
+    assert.deepEqual(told.kept, [["shop", 4]]);
+    // browsers look at the room that a database has from time to time only
+    if (store === "the database") return;
+    await quota();
+    assert.deepEqual(await page.evaluate(async () => (await large.save("shop"), (await kit.Gallery.list()).map(({ name, count }) => [name, count]))), [["shop", 4000]]);
+  });
+}
+
+inBrowser("a kept gallery that is damaged is listed, and opening it says why", {}, async (page) => {
+  const { kept, told } = await page.evaluate(async () => {
+    const gallery = await kit.shop();
+    await gallery.save("good");
+    gallery.dispose();
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("image-feature-galleries");
+    const put = async (name, bytes) => {
+      const writer = await (await folder.getFileHandle(name, { create: true })).createWritable();
+      await writer.write(bytes);
+      await writer.close();
+    };
+    const good = await (await folder.getFileHandle("good.safetensors")).getFile();
+    await put("torn.safetensors", good.slice(0, good.size - 5));
+    await put("text.safetensors", "hello");
+    await put("begun.safetensors", "");
+    const told = [];
+    for (const name of ["torn", "text", "begun"]) told.push(await kit.outcome(kit.Gallery.open(name)));
+    return { kept: (await kit.Gallery.list()).map(({ name, count }) => [name, count]), told: told.map(({ kind, message }) => `${kind}: ${message}`) };
+  });
+  assert.deepEqual(kept, [["good", 4], ["text", null], ["torn", 4]]);
+  assert.match(told[0], /^gallery: torn: the gallery file is damaged/);
+  assert.match(told[1], /^gallery: text: /);
+  assert.match(told[2], /^usage: no gallery `begun`/);
+});
+
+inBrowser("tabs wait for each other, and a tab that is closed while it saves loses nothing", {}, async (page) => {
+  await page.evaluate(async () => {
+    const gallery = await kit.shop();
+    await gallery.save("shop");
+    // another tab that is at work on the name
+    const held = new Promise((resolve) => (globalThis.letGo = resolve));
+    navigator.locks.request("image-feature gallery shop", () => held);
+    globalThis.order = [];
+    globalThis.saving = gallery.save("shop").then(() => order.push("saved"));
+  });
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  await other.evaluate(setUp);
+  const opening = other.evaluate(async () => {
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 300);
+    const impatient = await kit.outcome(kit.Gallery.open("shop", { signal: stop.signal }));
+    const gallery = await kit.Gallery.open("shop");
+    gallery.dispose();
+    return { impatient: impatient.kind, size: gallery.size };
+  });
+  await page.waitForTimeout(700);
+  await page.evaluate(() => (order.push("let go"), letGo()));
+  assert.deepEqual(await opening, { impatient: "cancelled", size: 4 });
+  assert.deepEqual(await page.evaluate(async () => (await saving, order)), ["let go", "saved"]);
+  // closed in the middle of a save, at several moments of it
+  for (const wait of [0, 20, 60, 150]) {
+    const doomed = await page.context().newPage();
+    await doomed.goto(page.url());
+    await doomed.evaluate(setUp);
+    await doomed.evaluate(async () => {
+      globalThis.large = new kit.Gallery({ dimension: 512 });
+      const count = 10_000;
+      await large.addMany(Array.from({ length: count }, (_, at) => ({ id: `${at}` })), kit.random(512 * count));
+    });
+    await doomed.evaluate((wait) => (void large.save("shop"), new Promise((resolve) => setTimeout(resolve, wait))), wait);
+    await doomed.close();
+    const size = await other.evaluate(async () => {
+      const gallery = await kit.Gallery.open("shop");
+      gallery.dispose();
+      return gallery.size;
+    });
+    assert.ok(size === 4 || size === 10_000, `${size} vectors after ${wait} ms`);
+    await other.evaluate(async () => {
+      const gallery = await kit.shop();
+      await gallery.save("shop");
+      gallery.dispose();
+    });
+  }
+  await other.close();
+});
+
+test("a WebAssembly that stops, and one that is missing, say so", { timeout: 60_000 }, async () => {
+  const double = await serveDouble({
+    "/image-feature/wasm/gallery/image_feature.js": (response) =>
+      response.writeHead(200, { "content-type": "text/javascript" }).end(`
+        let exports;
+        export default async ({ module_or_path }) => ({ exports } = await WebAssembly.instantiate(module_or_path));
+        export class GalleryVectors {
+          info() { return JSON.stringify({ dimension: 3, metric: "cosine", storage: "f32", count: 0, simd: "simd128" }); }
+          search() { exports.trap(); }
+        }`),
+    "/gone/gallery/image_feature_bg.wasm": (response) => response.writeHead(404).end(),
+    "/full/gallery/image_feature_bg.wasm": (response) => response.writeHead(200).end(TRAP_WASM),
+  });
+  const { page, close } = await openPage(browser, `${double.url}/`);
+  const told = await page.evaluate(async () => {
+    const { Gallery } = await import("/image-feature/index.js");
+    const tell = (promise) => promise.then(() => "fine", ({ kind, message }) => `${kind}: ${message}`);
+    const gallery = new Gallery({ dimension: 3, wasm: "/full/" });
+    const missing = new Gallery({ dimension: 3, wasm: "/gone/" });
+    return [await tell(gallery.search([1, 2, 3])), await tell(gallery.search([1, 2, 3])), await tell(missing.search([1, 2, 3]))];
+  });
+  assert.match(told[0], /^internal: the WebAssembly core stopped/);
+  assert.match(told[1], /^internal: the WebAssembly core stopped/);
+  assert.match(told[2], /^io: .*404/);
+  assert.deepEqual(await close(/404/), []);
+  await double.close();
+});

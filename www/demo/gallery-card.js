@@ -1,0 +1,53 @@
+/** Images of a gallery as they are shown. */
+
+import { h } from "./component.js";
+
+/** @typedef {import("../image-feature/index.js").GalleryEntry} GalleryEntry */
+
+/** Data URIs of pictures, and nothing else that a file may say a picture is. */
+const PICTURE = /^data:image\/(webp|jpeg|png|gif);base64,[a-z0-9+/=]+$/i;
+
+/**
+ * The small picture that an entry brings along; without one, the ending of its name.
+ *
+ * @param {GalleryEntry} entry
+ */
+export function entryPicture({ id, meta }) {
+  const { thumbnail } = meta ?? {};
+  if (typeof thumbnail === "string" && PICTURE.test(thumbnail)) return frame(h("img", { src: thumbnail, alt: "", decoding: "async" }));
+  return frame(h("span", { className: "ending" }, /\.(\w{1,5})$/.exec(id)?.[1].toUpperCase() ?? "–"));
+}
+
+/** @param {Node} inside */
+export function frame(inside) {
+  return h("span", { className: "gallery-picture" }, inside);
+}
+
+/**
+ * An entry as a card; with `on`, one that can be pressed.
+ *
+ * @param {GalleryEntry} entry
+ * @param {{ score?: string, mark?: "right" | "wrong", on?: () => void, title?: string }} [options]
+ */
+export function entryCard(entry, { score, mark, on, title = entry.id } = {}) {
+  const words = h(
+    "span",
+    { className: "gallery-words" },
+    score !== undefined && h("span", { className: "gallery-score" }, score),
+    h("span", { className: "gallery-label" }, entry.label ?? h("span", { className: "muted" }, "no label")),
+    h("span", { className: "gallery-id muted" }, entry.id),
+  );
+  const properties = { className: "gallery-card", title, "data-mark": mark };
+  if (!on) return h("div", properties, entryPicture(entry), words);
+  return h("button", { type: "button", ...properties, "aria-label": `Search with ${entry.id}`, on: { click: on } }, entryPicture(entry), words);
+}
+
+/**
+ * A score with as many digits as tell scores apart.
+ *
+ * @param {number} score
+ * @param {import("../image-feature/index.js").Metric} metric
+ */
+export function scoreText(score, metric) {
+  return metric === "hamming" ? String(score) : score.toFixed(4);
+}

@@ -1,0 +1,312 @@
+/**
+ * The gallery that the page works on, and how it is made: of images, with the workspace's model. It knows nothing of the page;
+ * elements listen.
+ *
+ * Events: `state` (what is being done), `progress`, `gallery` (another one, or none), `content` (vectors came or went), `kept` (what the
+ * browser keeps), `failed` (`detail` is why no gallery was made).
+ */
+
+import { Gallery, ImageFeatureError } from "../image-feature/index.js";
+import { smallPicture } from "./gallery-pictures.js";
+import { workspace } from "./workspace.js";
+
+/**
+ * @typedef {import("./gallery-pictures.js").Source} Source
+ * @typedef {import("../image-feature/index.js").KeptGallery} KeptGallery
+ * @typedef {import("../image-feature/index.js").GalleryQuery} GalleryQuery
+ *
+ * @typedef {{ name: string, error: ImageFeatureError }} Failure an image of which no vector could be made
+ *
+ * @typedef {{ what: "nothing" } | { what: "opening", name: string } | { what: "building", name: string, total: number, done: number }
+ *   | { what: "waiting", name: string, total: number } | { what: "open", name: string } | { what: "stopped", name: string, total: number, done: number }} State
+ */
+
+/** Vectors that are handed to the gallery together. */
+const BATCH = 32;
+
+class GalleryRoom extends EventTarget {
+  /** @type {State} */
+  state = { what: "nothing" };
+  /** @type {Gallery | undefined} */
+  gallery;
+  /** Under which name it is kept, and whether it is kept as it is now. */
+  saved = { name: "", current: false };
+  /** Images that are to be asked for, from a `query.txt`. @type {Source[]} */
+  queries = [];
+  /** @type {Failure[]} */
+  failures = [];
+  /** Images that are still to be added. @type {Source[]} */
+  #waiting = [];
+  #working = new AbortController();
+  #building = Promise.resolve();
+  /** Vectors of queries: the same files are not computed twice. @type {WeakMap<File, Float32Array>} */
+  #vectors = new WeakMap();
+  /** The model that those are of. */
+  #model = workspace.model;
+  /** The gallery that was last told of. @type {Gallery | undefined} */
+  #told;
+
+  constructor() {
+    super();
+    workspace.addEventListener("model", () => {
+      if (workspace.model.state === "ready" && this.state.what === "waiting") this.#build(this.state.name);
+    });
+  }
+
+  /**
+   * Adds images, to a new gallery where there is none; once there is a model.
+   *
+   * @param {string} name
+   * @param {Source[]} images
+   * @param {Source[]} queries
+   */
+  async add(name, images, queries) {
+    if (this.state.what === "building" || this.state.what === "opening") {
+      throw new ImageFeatureError("usage", "images are being added; wait until they are in, or cancel that");
+    }
+    await this.#building;
+    // what was stopped comes first
+    if (this.state.what === "open" || this.state.what === "nothing") [this.#waiting, this.failures] = [[], []];
+    if (queries.length > 0) this.queries = queries;
+    this.#waiting = [...this.#waiting, ...images];
+    if (workspace.model.state === "ready") return this.#build(name);
+    this.#show({ what: "waiting", name, total: this.#waiting.length });
+  }
+
+  /** Goes on where it was stopped, once what was under way then is in. */
+  async resume() {
+    await this.#building;
+    if (this.state.what === "stopped") return this.#build(this.state.name);
+  }
+
+  /** Stops what is being done. What is in the gallery stays there. */
+  cancel() {
+    const { state } = this;
+    this.#working.abort();
+    if (state.what === "building") return this.#show({ ...state, what: "stopped" });
+    if (state.what === "waiting" && this.gallery) return this.#show({ what: "open", name: state.name });
+    this.close();
+  }
+
+  /**
+   * Opens what this browser keeps under a name.
+   *
+   * @param {string} name
+   */
+  openKept(name) {
+    return this.#open(name, (signal) => Gallery.open(name, { signal }), { name, current: true });
+  }
+
+  /**
+   * Opens a file, or files that belong together.
+   *
+   * @param {File[]} files
+   */
+  openFiles(files) {
+    const name = files[0].name.replace(/\.[^.]+$/, "");
+    return this.#open(name, (signal) => Gallery.fromFile(files.length === 1 ? files[0] : files, { signal }), { name, current: false });
+  }
+
+  /** Lets go of the gallery. */
+  close() {
+    this.#working.abort();
+    this.gallery?.dispose();
+    this.gallery = undefined;
+    this.queries = [];
+    this.failures = [];
+    this.#waiting = [];
+    this.saved = { name: "", current: false };
+    this.#show({ what: "nothing" });
+  }
+
+  /** @param {string} name */
+  async save(name) {
+    await this.gallery?.save(name);
+    this.saved = { name, current: true };
+    this.#emit("kept");
+    this.#emit("state");
+  }
+
+  /** @param {string} name */
+  async deleteKept(name) {
+    await Gallery.delete(name);
+    if (this.saved.name === name) this.saved = { name, current: false };
+    this.#emit("kept");
+    this.#emit("state");
+  }
+
+  /** @param {string[]} ids */
+  async remove(ids) {
+    await this.gallery?.remove(ids);
+    this.#changed();
+  }
+
+  /**
+   * The vectors of images to ask with, of the model that is loaded.
+   *
+   * @param {Source[]} sources
+   * @param {{ signal?: AbortSignal, onProgress?: (done: number) => void }} [options]
+   * @returns {Promise<(Float32Array | ImageFeatureError)[]>}
+   */
+  async vectorsOf(sources, { signal, onProgress = () => {} } = {}) {
+    if (this.#model !== workspace.model) [this.#model, this.#vectors] = [workspace.model, new WeakMap()];
+    const known = this.#vectors;
+    const missing = sources.filter(({ file }) => !known.has(file));
+    /** @type {Map<File, ImageFeatureError>} */
+    const failed = new Map();
+    let done = sources.length - missing.length;
+    onProgress(done);
+    let at = 0;
+    if (missing.length > 0) {
+      for await (const { feature, error } of workspace.embedMany(missing.map(({ file }) => file), { signal })) {
+        const { file } = missing[at++];
+        if (error) failed.set(file, error);
+        else known.set(file, feature);
+        onProgress(++done);
+      }
+    }
+    return sources.map(({ file }) => known.get(file) ?? failed.get(file) ?? new ImageFeatureError("internal", "no vector"));
+  }
+
+  /** @param {string} name */
+  #build(name) {
+    return (this.#building = this.#addWaiting(name));
+  }
+
+  /** @param {string} name */
+  async #addWaiting(name) {
+    const { signal } = this.#begin();
+    const images = this.#waiting;
+    const total = images.length;
+    let done = 0;
+    const progress = () => {
+      this.state = { what: "building", name, total, done };
+      this.#emit("progress");
+    };
+    this.#show({ what: "building", name, total, done });
+    /** @type {{ source: Source, feature: Float32Array, thumbnail: Promise<string | undefined> }[]} */
+    let batch = [];
+    /** Whether this gallery is still the one that is shown. */
+    const isCurrent = () => this.#working.signal === signal && (this.state.what === "building" || this.state.what === "stopped");
+    const flush = async () => {
+      const some = batch;
+      batch = [];
+      if (some.length === 0 || !isCurrent()) return;
+      const gallery = (this.gallery ??= new Gallery({ dimension: some[0].feature.length }));
+      const pictures = await Promise.all(some.map(({ thumbnail }) => thumbnail));
+      const entries = some.map(({ source: { id, label }, feature }, at) => ({ id, label, feature, meta: pictures[at] === undefined ? undefined : { thumbnail: pictures[at] } }));
+      if (!isCurrent()) return;
+      // without the signal: an abort while they are on their way would leave it open whether they are in
+      await gallery.addMany(entries).catch((error) => this.#addEach(gallery, entries, error));
+      this.#changed();
+    };
+    try {
+      // a generator, so that a small picture is made only when its image's turn has come
+      const thumbnails = /** @type {Promise<string | undefined>[]} */ ([]);
+      const take = function* () {
+        for (const { id, file } of images) {
+          thumbnails.push(smallPicture(file));
+          yield { source: file, name: id };
+        }
+      };
+      for await (const { feature, error } of workspace.embedMany(take(), { signal })) {
+        const source = images[done++];
+        const thumbnail = /** @type {Promise<string | undefined>} */ (thumbnails.shift());
+        if (error) this.failures.push({ name: source.id, error });
+        else batch.push({ source, feature, thumbnail });
+        if (batch.length >= BATCH) await flush();
+        this.#waiting = images.slice(done - batch.length);
+        progress();
+      }
+      await flush();
+      if (!isCurrent()) return;
+      this.#waiting = [];
+      if (!this.gallery) throw this.failures[0]?.error ?? new ImageFeatureError("usage", "there is no image among these files");
+      this.#show({ what: "open", name });
+    } catch (error) {
+      // what has vectors is not lost, wherever it was stopped
+      await flush().catch(() => {});
+      if (!isCurrent()) return;
+      this.#waiting = images.slice(done);
+      if (signal.aborted) return this.gallery ? this.#show({ what: "stopped", name, total, done }) : this.close();
+      if (!this.gallery) return this.#fail(error);
+      this.failures.push({ name: images[done]?.id ?? name, error: asError(error) });
+      this.#show({ what: "stopped", name, total, done });
+    }
+  }
+
+  /**
+   * Adds one by one what could not be added together.
+   *
+   * @param {Gallery} gallery
+   * @param {import("../image-feature/index.js").NewGalleryEntry[]} entries
+   * @param {unknown} error
+   */
+  async #addEach(gallery, entries, error) {
+    if (asError(error).kind !== "usage") throw error;
+    for (const entry of entries) await gallery.add(entry).catch((error) => this.failures.push({ name: entry.id, error: asError(error) }));
+  }
+
+  /**
+   * @param {string} name
+   * @param {(signal: AbortSignal) => Promise<Gallery>} open
+   * @param {{ name: string, current: boolean }} saved
+   */
+  async #open(name, open, saved) {
+    this.close();
+    const { signal } = this.#begin();
+    this.#show({ what: "opening", name });
+    try {
+      const gallery = await open(signal);
+      if (signal.aborted) return gallery.dispose();
+      this.gallery = gallery;
+      this.saved = saved;
+      this.#show({ what: "open", name });
+      this.#emit("content");
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error);
+    }
+  }
+
+  #begin() {
+    this.#working.abort();
+    return (this.#working = new AbortController());
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    this.close();
+    this.dispatchEvent(new CustomEvent("failed", { detail: asError(error) }));
+  }
+
+  #changed() {
+    this.saved = { ...this.saved, current: false };
+    this.#tell();
+    this.#emit("content");
+  }
+
+  #tell() {
+    if (this.gallery === this.#told) return;
+    this.#told = this.gallery;
+    this.#emit("gallery");
+  }
+
+  /** @param {State} state */
+  #show(state) {
+    this.state = state;
+    this.#tell();
+    this.#emit("state");
+  }
+
+  /** @param {string} type */
+  #emit(type) {
+    this.dispatchEvent(new CustomEvent(type));
+  }
+}
+
+/** @param {unknown} error */
+export function asError(error) {
+  return error instanceof ImageFeatureError ? error : new ImageFeatureError("internal", String(error), { cause: error });
+}
+
+export const room = new GalleryRoom();

@@ -1,0 +1,297 @@
+/**
+ * Galleries that the browser keeps for this site: in its own file system where it has one, else in its database.
+ *
+ * A gallery is replaced as a whole: what is written becomes the gallery when all of it is there, and until then, or where that
+ * fails, the one before stays. Tabs that work on the same name wait for each other.
+ */
+
+import { ImageFeatureError, cancelled, toError } from "./errors.js";
+
+/**
+ * A gallery that the browser keeps. What is said of a damaged one is `null`; opening it tells why.
+ *
+ * @typedef {object} KeptGallery
+ * @property {string} name
+ * @property {number} bytes
+ * @property {Date} saved
+ * @property {number | null} count vectors
+ * @property {number | null} dimension
+ * @property {import("./gallery.js").Metric | null} metric
+ * @property {import("./gallery.js").GalleryDtype | null} dtype
+ */
+
+/**
+ * @typedef {object} Store
+ * @property {() => Promise<{ name: string, file: Blob, saved: Date }[]>} list
+ * @property {(name: string) => Promise<Blob | undefined>} get
+ * @property {(name: string, file: Blob) => Promise<void>} put
+ * @property {(name: string) => Promise<boolean>} remove whether there was one
+ */
+
+const FOLDER = "image-feature-galleries";
+const ENDING = ".safetensors";
+const DATABASE = "image-feature";
+const OBJECTS = "galleries";
+/** What file systems take as a name, less the ending. */
+const MOST_NAME = 200;
+/** What is written at once. */
+const PART_BYTES = 4 * 2 ** 20;
+/** Headers of gallery files are some hundred bytes long. */
+const MOST_HEADER = 65536;
+
+/** @param {unknown} name */
+function checkName(name) {
+  if (typeof name !== "string" || name === "") throw new ImageFeatureError("usage", `a gallery is kept under a name, got ${JSON.stringify(name)}`);
+  let encoded;
+  try {
+    encoded = fileName(name);
+  } catch (error) {
+    throw new ImageFeatureError("usage", "the name of a gallery must be text that can be written: it holds half a character", { cause: error });
+  }
+  if (encoded.length > MOST_NAME) throw new ImageFeatureError("usage", `the name of a gallery is too long: \`${name.slice(0, 40)}…\``);
+  return name;
+}
+
+/** Any text as the name of a file. @param {string} name */
+const fileName = (name) => encodeURIComponent(name).replaceAll(".", "%2E").replaceAll("*", "%2A");
+
+/**
+ * The galleries kept, by name.
+ *
+ * @returns {Promise<KeptGallery[]>}
+ */
+export async function listKept() {
+  const found = await storing(async (store) => store.list(), "the galleries kept could not be listed");
+  const kept = await Promise.all(found.map(async ({ name, file, saved }) => ({ name, bytes: file.size, saved, ...(await describe(file)) })));
+  return kept.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/**
+ * Calls `use` with a gallery's file, which stays as it is meanwhile.
+ *
+ * @template T
+ * @param {string} name
+ * @param {AbortSignal | undefined} signal
+ * @param {(file: Blob) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export async function withKept(name, signal, use) {
+  checkName(name);
+  return locked(name, "shared", signal, async () => {
+    const file = await storing((store) => store.get(name), `${name}: the gallery could not be read`);
+    if (!file) throw new ImageFeatureError("usage", `no gallery \`${name}\` is kept here`);
+    return use(file);
+  });
+}
+
+/**
+ * Keeps a file under a name, in place of the one before.
+ *
+ * @param {string} name
+ * @param {Blob} file
+ * @param {AbortSignal} [signal] while it waits for its turn
+ */
+export async function keep(name, file, signal) {
+  checkName(name);
+  return locked(name, "exclusive", signal, () => storing((store) => store.put(name, file), `${name}: the gallery could not be saved`, file.size));
+}
+
+/**
+ * Deletes a gallery; whether there was one.
+ *
+ * @param {string} name
+ * @param {AbortSignal} [signal] while it waits for its turn
+ */
+export async function forget(name, signal) {
+  checkName(name);
+  return locked(name, "exclusive", signal, () => storing((store) => store.remove(name), `${name}: the gallery could not be deleted`));
+}
+
+/**
+ * @template T
+ * @param {string} name
+ * @param {"shared" | "exclusive"} mode
+ * @param {AbortSignal | undefined} signal
+ * @param {() => Promise<T>} run
+ * @returns {Promise<T>}
+ */
+async function locked(name, mode, signal, run) {
+  // pages that are not secure have none, and no file system either: their database has transactions
+  if (!navigator.locks) return run();
+  /** @type {unknown} */
+  let failed;
+  try {
+    return await navigator.locks.request(`image-feature gallery ${name}`, { mode, signal }, () => run().catch((error) => ((failed = error), Promise.reject(error))));
+  } catch (error) {
+    if (failed === undefined && signal?.aborted) throw cancelled(signal);
+    throw error;
+  }
+}
+
+/**
+ * @template T
+ * @param {(store: Store) => Promise<T>} run
+ * @param {string} what could not be done where it fails
+ * @param {number} [bytes] that are to be written
+ * @returns {Promise<T>}
+ */
+async function storing(run, what, bytes) {
+  try {
+    return await run(await openStore());
+  } catch (error) {
+    if (!isFull(error)) throw toError(error, "io", what);
+    // how much is free browsers do not say: they round it, so that sites cannot tell visitors apart by it
+    const takes = bytes === undefined ? "" : `it takes ${(bytes / 1e6).toFixed(1)} MB, and `;
+    throw new ImageFeatureError("limit", `${what}: ${takes}this site's storage in the browser is full. Delete galleries, or save it as a file; what was kept before is as it was`, { cause: error });
+  }
+}
+
+/** @param {unknown} error */
+function isFull(error) {
+  return error instanceof Error && error.name === "QuotaExceededError";
+}
+
+/** @returns {Promise<Store>} */
+async function openStore() {
+  // TypeScript takes the latest browsers for all there are
+  const { storage, FileSystemFileHandle } = /** @type {{ storage?: Partial<StorageManager>, FileSystemFileHandle?: { prototype: Partial<FileSystemFileHandle> } }} */ ({ storage: navigator.storage, FileSystemFileHandle: globalThis.FileSystemFileHandle });
+  if (storage?.getDirectory && FileSystemFileHandle?.prototype.createWritable) {
+    try {
+      return filesIn(await navigator.storage.getDirectory());
+    } catch (error) {
+      if (isFull(error)) throw error;
+      // private windows of some browsers have the function and no folder
+      console.debug("image-feature: no file system of the browser's", error);
+    }
+  }
+  return database();
+}
+
+/**
+ * In the browser's file system. What is written goes into a file beside, which takes the other's place when it is closed.
+ *
+ * @param {FileSystemDirectoryHandle} root
+ * @returns {Store}
+ */
+function filesIn(root) {
+  const folder = () => root.getDirectoryHandle(FOLDER, { create: true });
+  const path = (/** @type {string} */ name) => fileName(name) + ENDING;
+  /** A file that has been begun and never finished is empty, which no gallery is. */
+  const existing = async (/** @type {string} */ name) => {
+    const handle = await (await folder()).getFileHandle(path(name)).catch(noneIfMissing);
+    const file = await handle?.getFile();
+    return file?.size ? file : undefined;
+  };
+  return {
+    async list() {
+      const found = [];
+      // not in TypeScript's library yet
+      const all = /** @type {FileSystemDirectoryHandle & { values: () => AsyncIterable<FileSystemHandle> }} */ (await folder());
+      for await (const handle of all.values()) {
+        if (handle.kind !== "file" || !handle.name.endsWith(ENDING)) continue;
+        const file = await /** @type {FileSystemFileHandle} */ (handle).getFile().catch(noneIfMissing);
+        if (file?.size) found.push({ name: decodeURIComponent(handle.name.slice(0, -ENDING.length)), file, saved: new Date(file.lastModified) });
+      }
+      return found;
+    },
+    get: existing,
+    async put(name, file) {
+      const isNew = !(await existing(name));
+      const inside = await folder();
+      try {
+        const writer = await (await inside.getFileHandle(path(name), { create: true })).createWritable();
+        try {
+          // part by part: of a whole Blob for which there is no room some browsers say that it cannot be read
+          for (let at = 0; at < file.size; at += PART_BYTES) await writer.write(await file.slice(at, at + PART_BYTES).arrayBuffer());
+          await writer.close();
+        } catch (error) {
+          await writer.abort().catch(() => {});
+          throw error;
+        }
+      } catch (error) {
+        if (isNew) await inside.removeEntry(path(name)).catch(() => {});
+        throw error;
+      }
+    },
+    async remove(name) {
+      const wasThere = Boolean(await existing(name));
+      await (await folder()).removeEntry(path(name)).catch(noneIfMissing);
+      return wasThere;
+    },
+  };
+}
+
+/** @param {unknown} error @returns {undefined} */
+function noneIfMissing(error) {
+  if (error instanceof Error && error.name === "NotFoundError") return undefined;
+  throw error;
+}
+
+/**
+ * In the browser's database, whose transactions are done as a whole or not at all.
+ *
+ * @returns {Promise<Store>}
+ */
+async function database() {
+  const opening = indexedDB.open(DATABASE, 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore(OBJECTS);
+  const opened = await done(opening);
+  /**
+   * @template T
+   * @param {IDBTransactionMode} mode
+   * @param {(objects: IDBObjectStore) => IDBRequest<T>} ask
+   * @returns {Promise<T>}
+   */
+  const within = (mode, ask) =>
+    new Promise((resolve, reject) => {
+      const transaction = opened.transaction(OBJECTS, mode, { durability: "strict" });
+      const request = ask(transaction.objectStore(OBJECTS));
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = () => reject(transaction.error ?? request.error);
+    });
+  const closing = (/** @type {Promise<any>} */ work) => work.finally(() => opened.close());
+  const get = (/** @type {string} */ name) => within("readonly", (objects) => objects.get(name));
+  return {
+    list: () =>
+      closing(
+        (async () => {
+          const names = await within("readonly", (objects) => objects.getAllKeys());
+          const found = await Promise.all(names.map(async (name) => ({ name: String(name), ...(await get(String(name))) })));
+          return found.filter(({ file }) => file);
+        })(),
+      ),
+    get: (name) => closing(get(name).then((found) => found?.file)),
+    put: (name, file) => closing(within("readwrite", (objects) => objects.put({ file, saved: new Date() }, name)).then(() => {})),
+    remove: (name) => closing(get(name).then((found) => within("readwrite", (objects) => objects.delete(name)).then(() => found !== undefined))),
+  };
+}
+
+/**
+ * @template T
+ * @param {IDBRequest<T>} request
+ * @returns {Promise<T>}
+ */
+function done(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/**
+ * What a gallery file says of itself.
+ *
+ * @param {Blob} file
+ * @returns {Promise<Pick<KeptGallery, "count" | "dimension" | "metric" | "dtype">>}
+ */
+async function describe(file) {
+  try {
+    const length = Number(new DataView(await file.slice(0, 8).arrayBuffer()).getBigUint64(0, true));
+    if (length > MOST_HEADER) throw new Error("no header");
+    const header = JSON.parse(await file.slice(8, 8 + length).text());
+    const { count, dimension, metric, storage } = JSON.parse(header.__metadata__.image_feature_gallery);
+    return { count, dimension, metric, dtype: storage };
+  } catch {
+    return { count: null, dimension: null, metric: null, dtype: null };
+  }
+}
