@@ -44,6 +44,7 @@
 //! - `cuda`: NVIDIA GPUs; compiled only on request.
 //! - `dataset`: data sets of images, from folders and archives.
 //! - `gallery`: vectors kept, searched, saved and exchanged, and how well they retrieve; part of `cli`.
+//! - `train`: training, on Burn's backends.
 //! - `cli` (default): the program `image-feature`.
 //!
 //! Without any of the devices, decoding, preprocessing and model files remain.
@@ -72,7 +73,11 @@ pub mod metrics;
 pub mod model;
 #[cfg(all(feature = "gallery", not(target_arch = "wasm32")))]
 mod output_file;
+#[cfg(feature = "dataset")]
+mod random;
 mod tensors;
+#[cfg(all(feature = "train", not(target_arch = "wasm32")))]
+pub mod train;
 #[cfg(all(target_arch = "wasm32", any(feature = "cpu", feature = "burn", feature = "dataset")))]
 #[doc(hidden)]
 pub mod web;
