@@ -1,9 +1,8 @@
 //! Images read, decoded and changed on threads of their own, a few batches ahead of the network.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Scope;
 
 use super::augment::Augmentation;
@@ -87,53 +86,91 @@ pub(super) struct Loader<'a> {
 
 /// Batches in order. Dropped early, the threads that make them end.
 pub(super) struct Batches<'s> {
-    incoming: Receiver<(usize, Result<Batch>)>,
-    early: HashMap<usize, Result<Batch>>,
-    next: usize,
+    shared: &'s Shared,
     count: usize,
-    stop: &'s AtomicBool,
+}
+
+/// What the threads of one epoch share.
+#[derive(Default)]
+pub(super) struct Shared {
+    progress: Mutex<Progress>,
+    changed: Condvar,
+    /// Also in the progress; here it is looked at between images.
+    stop: AtomicBool,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// The next batch that a thread begins.
+    begun: usize,
+    /// The next batch that is wanted.
+    wanted: usize,
+    ready: HashMap<usize, Result<Batch>>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a change.
+    fn wait<'a>(&self, progress: MutexGuard<'a, Progress>) -> MutexGuard<'a, Progress> {
+        self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
 }
 
 impl Iterator for Batches<'_> {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Result<Batch>> {
-        if self.next == self.count {
+        let mut progress = self.shared.lock();
+        if progress.wanted == self.count {
             return None;
         }
         let batch = loop {
-            if let Some(batch) = self.early.remove(&self.next) {
+            let wanted = progress.wanted;
+            if let Some(batch) = progress.ready.remove(&wanted) {
                 break batch;
             }
-            match self.incoming.recv() {
-                Ok((number, batch)) => drop(self.early.insert(number, batch)),
-                Err(_) => break Err(Error::internal("a thread that reads images ended early")),
+            if self.shared.stopped() {
+                break Err(Error::internal("a thread that reads images ended early"));
             }
+            progress = self.shared.wait(progress);
         };
-        self.next += 1;
+        progress.wanted += 1;
+        self.shared.changed.notify_all();
         Some(batch)
     }
 }
 
 impl Drop for Batches<'_> {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        let _progress = self.shared.lock();
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.changed.notify_all();
     }
 }
 
-/// What the threads of one epoch share.
-pub(super) struct Shared {
-    next: AtomicUsize,
-    stop: AtomicBool,
-}
+/// Stops all where a thread panics, instead of letting the others wait for what it was to make.
+struct StopOnPanic<'s>(&'s Shared);
 
-impl Shared {
-    pub fn new() -> Self {
-        Shared { next: AtomicUsize::new(0), stop: AtomicBool::new(false) }
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop.store(true, Ordering::Relaxed);
+            self.0.changed.notify_all();
+        }
     }
 }
 
-impl<'a> Loader<'a> {
+/// Batches that may wait, beside one for each thread.
+const AHEAD: usize = 2;
+
+impl Loader<'_> {
     /// Starts to make the batches of an epoch. At most as many are ahead as there are threads, and two.
     pub fn start<'s>(
         &'s self,
@@ -142,21 +179,26 @@ impl<'a> Loader<'a> {
         shared: &'s Shared,
         scope: &'s Scope<'s, '_>,
     ) -> Batches<'s> {
-        let (sender, incoming) = sync_channel(2);
         for _ in 0..self.threads.clamp(1, batches.len().max(1)) {
-            let sender = sender.clone();
-            scope.spawn(move || self.work(epoch, batches, shared, &sender));
+            scope.spawn(move || self.work(epoch, batches, shared));
         }
-        Batches { incoming, early: HashMap::new(), next: 0, count: batches.len(), stop: &shared.stop }
+        Batches { shared, count: batches.len() }
     }
 
-    fn work(&self, epoch: usize, batches: &[Vec<usize>], shared: &Shared, sender: &SyncSender<(usize, Result<Batch>)>) {
+    fn work(&self, epoch: usize, batches: &[Vec<usize>], shared: &Shared) {
+        let _stop = StopOnPanic(shared);
         loop {
-            let number = shared.next.fetch_add(1, Ordering::Relaxed);
-            let Some(images) = batches.get(number) else { return };
-            if shared.stop.load(Ordering::Relaxed) || sender.send((number, self.batch(epoch, number, images, shared))).is_err() {
-                return;
+            let mut progress = shared.lock();
+            while progress.begun >= progress.wanted + self.threads + AHEAD && !shared.stopped() {
+                progress = shared.wait(progress);
             }
+            let number = progress.begun;
+            let Some(images) = batches.get(number).filter(|_| !shared.stopped()) else { return };
+            progress.begun += 1;
+            drop(progress);
+            let batch = self.batch(epoch, number, images, shared);
+            shared.lock().ready.insert(number, batch);
+            shared.changed.notify_all();
         }
     }
 
@@ -165,10 +207,11 @@ impl<'a> Loader<'a> {
         let len = 3 * height * width;
         let mut values = vec![0.0; images.len() * len];
         for (place, (&image, values)) in images.iter().zip(values.chunks_exact_mut(len)).enumerate() {
-            if shared.stop.load(Ordering::Relaxed) {
+            if shared.stopped() {
                 return Err(Error::new(crate::ErrorKind::Cancelled, "stopped"));
             }
-            let mut random = SplitMix64::for_purpose(self.seed, "augmentation", &[epoch as u64, number as u64, place as u64]);
+            let mut random =
+                SplitMix64::for_purpose(self.seed, "augmentation", &[epoch as u64, number as u64, place as u64]);
             let mut load = |image: usize, random: &mut SplitMix64| {
                 self.images.with(image, |pixels| {
                     let changed = self.augmentation.apply(pixels, [height, width], random)?;
@@ -210,7 +253,12 @@ impl<'a> Loader<'a> {
 }
 
 /// An image of the network's size as its numbers.
-fn normalize(model: &ModelDescription, [height, width]: [usize; 2], image: &RgbImage, values: &mut [f32]) -> Result<()> {
+fn normalize(
+    model: &ModelDescription,
+    [height, width]: [usize; 2],
+    image: &RgbImage,
+    values: &mut [f32],
+) -> Result<()> {
     let preprocess = Preprocess { resize: Resize::Stretch { width, height }, ..model.preprocess };
     preprocess.apply_into(image, values)
 }

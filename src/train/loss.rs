@@ -69,7 +69,8 @@ impl TripletAngularMargin {
         let features = features.clone().div(length(features, 1));
         let cosines = features.clone().matmul(features.transpose());
         let far = |same: bool| {
-            let values = labels.iter().flat_map(|a| labels.iter().map(move |b| if (a == b) == same { FAR } else { 0.0 }));
+            let values =
+                labels.iter().flat_map(|a| labels.iter().map(move |b| if (a == b) == same { FAR } else { 0.0 }));
             let values: Vec<f32> = values.map(|value| value as f32).collect();
             Tensor::<2>::from_data(TensorData::new(values, [count, count]), &device)
         };

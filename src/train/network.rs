@@ -114,7 +114,10 @@ impl Learner {
         let [height, width] = self.model.input_size();
         let count = labels.len();
         if count == 0 || images.len() != count * 3 * height * width {
-            return Err(Error::usage(format!("{} values are no {count} images of {width}x{height} pixels", images.len())));
+            return Err(Error::usage(format!(
+                "{} values are no {count} images of {width}x{height} pixels",
+                images.len()
+            )));
         }
         if let Some(label) = labels.iter().find(|&&label| label >= self.classes) {
             return Err(Error::usage(format!("there is a label {label}, but the head has {} classes", self.classes)));
@@ -181,7 +184,10 @@ impl Learner {
         let mut tensors = Tensors::new();
         for (parameter, velocity) in self.parameters.iter().zip(&self.velocities) {
             if let Some(velocity) = velocity {
-                tensors.insert(&parameter.name, Values { shape: parameter.shape.clone(), values: values(velocity.clone())? });
+                tensors.insert(
+                    &parameter.name,
+                    Values { shape: parameter.shape.clone(), values: values(velocity.clone())? },
+                );
             }
         }
         Ok(tensors)
@@ -250,8 +256,7 @@ impl ModuleMapper for Step<'_> {
         let Some(rule) = Rule::of(parameter) else { return param };
         let Some(gradient) = param.val().grad_remove(self.gradients) else { return param };
         let (id, tensor, mapper) = param.consume();
-        let (value, moved) =
-            self.optimizer.step(rule, tensor.inner(), gradient, velocity.take(), self.learning_rate);
+        let (value, moved) = self.optimizer.step(rule, tensor.inner(), gradient, velocity.take(), self.learning_rate);
         *velocity = Some(moved);
         Param::from_mapped_value(id, Tensor::from_inner(value).require_grad(), mapper)
     }

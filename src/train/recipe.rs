@@ -118,10 +118,11 @@ impl Recipe {
         if let Some((what, _)) = at_least_one.iter().find(|(_, value)| *value == 0) {
             return Err(Error::usage(format!("the {what} is 0; at least 1 is needed")));
         }
-        let positive = |what: &str, value: f64, zero: bool| match value.is_finite() && (value > 0.0 || zero && value == 0.0) {
-            true => Ok(()),
-            false => Err(Error::usage(format!("the {what} is {value}; a positive number is needed"))),
-        };
+        let positive =
+            |what: &str, value: f64, zero: bool| match value.is_finite() && (value > 0.0 || zero && value == 0.0) {
+                true => Ok(()),
+                false => Err(Error::usage(format!("the {what} is {value}; a positive number is needed"))),
+            };
         positive("learning rate", self.learning_rate, false)?;
         positive("number of warm-up epochs", self.warmup_epochs, true)?;
         positive("weight decay", self.weight_decay, true)?;

@@ -20,6 +20,8 @@ pub use info::{ModelInfo, PreprocessInfo, TensorInfo};
 pub(crate) use limits::check_input;
 pub use loader::ModelLoader;
 pub use model::{Model, SkippedTensor};
+#[cfg(feature = "train")]
+pub(crate) use paddle::checkpoint;
 
 use crate::image::{Preprocess, Resize};
 use crate::model::vit::VitConfig;

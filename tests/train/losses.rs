@@ -90,11 +90,11 @@ fn batches_that_are_not_balanced_are_refused() {
 /// What keeps its distance costs the constant, and moves nothing.
 #[test]
 fn the_constant_of_the_triplet_loss_has_no_gradient() {
-    let features = Tensor::<2>::from_floats([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], &Device::flex().autodiff());
+    let features =
+        Tensor::<2>::from_floats([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], &Device::flex().autodiff());
     let features = features.require_grad();
     let loss = TripletAngularMargin::default().loss(features.clone(), &[0, 0, 1, 1]).unwrap();
     assert_eq!(value(&loss), 0.1);
-    let gradient: Vec<f32> =
-        features.grad(&loss.backward()).unwrap().into_data().try_to_vec().unwrap();
+    let gradient: Vec<f32> = features.grad(&loss.backward()).unwrap().into_data().try_to_vec().unwrap();
     assert_eq!(gradient, [0.0; 8]);
 }

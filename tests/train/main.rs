@@ -5,4 +5,5 @@
 mod common;
 mod losses;
 mod optimizer;
+mod runs;
 mod steps;

@@ -51,11 +51,8 @@ fn steps_equal_paddle() {
     let tensor = |values: &[f32]| Tensor::<1>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
     for (name, warm_up, decay) in RUNS {
         let optimizer = Momentum { momentum: 0.9, decay };
-        let rules = [
-            Rule { decays: true, rate: 1.0 },
-            Rule { decays: false, rate: 1.0 },
-            Rule { decays: true, rate: 1e-20 },
-        ];
+        let rules =
+            [Rule { decays: true, rate: 1.0 }, Rule { decays: false, rate: 1.0 }, Rule { decays: true, rate: 1e-20 }];
         let mut values = [tensor(&[1.0, -2.0, 3.0]), tensor(&[1.0, 1.0]), tensor(&[1.0, 1.0])];
         let mut velocities = [None, None, None];
         let schedule = schedule(&golden[name], warm_up);

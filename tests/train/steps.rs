@@ -119,7 +119,11 @@ fn running_statistics_are_biased() {
         let name = format!("backbone.stem.0.bn.{name}");
         let value = |tensors: &Tensors| f64::from(tensors.get(&name).unwrap().values[0]);
         let expected = 0.9 * value(&before) + 0.1 * batch;
-        assert!((value(&after) - expected).abs() < 1e-6 * expected.abs().max(1.0), "{name}: {} {expected}", value(&after));
+        assert!(
+            (value(&after) - expected).abs() < 1e-6 * expected.abs().max(1.0),
+            "{name}: {} {expected}",
+            value(&after)
+        );
     }
     // the last map has few values, where the two variances differ most
     assert!(outputs.len() < 3000);

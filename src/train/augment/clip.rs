@@ -38,7 +38,8 @@ fn part(width: usize, height: usize, random: &mut SplitMix64) -> Roi {
     let fits = (image_width / image_height / across.powi(2)).min(image_height / image_width / down.powi(2));
     let share = random.between(SHARE[0].min(fits), SHARE[1].min(fits));
     let side = (image_width * image_height * share).sqrt();
-    let [across, down] = [(across, width), (down, height)].map(|(part, whole)| ((side * part) as usize).clamp(1, whole));
+    let [across, down] =
+        [(across, width), (down, height)].map(|(part, whole)| ((side * part) as usize).clamp(1, whole));
     let x = random.below((width - across) as u64 + 1) as usize;
     let y = random.below((height - down) as u64 + 1) as usize;
     Roi { x, y, width: across, height: down }

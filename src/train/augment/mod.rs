@@ -35,7 +35,12 @@ impl Augmentation {
 
     /// The chain for one image, which is already of the input size (height, width) where the chain
     /// [begins with that](Self::begins_with_resize).
-    pub(super) fn apply(&self, image: &RgbImage, [height, width]: [usize; 2], random: &mut SplitMix64) -> Result<RgbImage> {
+    pub(super) fn apply(
+        &self,
+        image: &RgbImage,
+        [height, width]: [usize; 2],
+        random: &mut SplitMix64,
+    ) -> Result<RgbImage> {
         match self {
             Augmentation::Products(products) => products.apply(image, random)?.resize_bilinear(width, height),
             Augmentation::Clip => clip::apply(image, [height, width], random),

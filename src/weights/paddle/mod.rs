@@ -5,12 +5,18 @@
 //! export to the next, so a parameter is known by its place in the graph: both kinds of graph are lowered to the same
 //! [list of ops](op::Program), which [`graph`] compares with the network it should be.
 
+#[cfg(feature = "train")]
+pub(crate) mod checkpoint;
 mod graph;
 mod inference_yml;
+#[cfg(feature = "train")]
+mod internal_names;
 mod op;
 mod pdiparams;
 pub(super) mod pdparams;
 mod pickle;
+#[cfg(feature = "train")]
+mod pickle_writer;
 mod pir;
 mod program;
 mod yaml;
