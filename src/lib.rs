@@ -56,6 +56,8 @@
 #[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(all(feature = "train", not(target_arch = "wasm32")))]
+pub mod config;
 #[cfg(feature = "dataset")]
 pub mod dataset;
 mod device;

@@ -86,8 +86,7 @@ fn scalar_text(text: &str) -> String {
         || text == "=";
     let starts =
         starts && !(text.starts_with('-') && text.as_bytes().get(1).is_some_and(|byte| !byte.is_ascii_whitespace()));
-    let like_number = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
-        && text.chars().all(|c| c.is_ascii_digit() || "+-._eExXabcdefABCDEFo:".contains(c));
+    let like_number = text.parse::<f64>().is_ok() || text.starts_with("0x") || text.starts_with("0o");
     let control = text.chars().any(|c| c.is_control());
     if control {
         let escaped: String = text

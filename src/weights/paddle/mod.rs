@@ -21,6 +21,8 @@ mod pir;
 mod program;
 mod yaml;
 
+#[cfg(feature = "train")]
+pub(crate) use self::yaml::parse as parse_yaml;
 use super::files::File;
 use super::model::{Format, Model, Origin};
 use super::{Tensors, limits, named};
