@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::augment::Augmentation;
 use super::loss::{ArcMargin, TripletAngularMargin};
 use super::recipe::{Objective, Recipe, Sampling};
-use super::yaml;
 use crate::model::Network;
 use crate::model::vit::VitConfig;
+use crate::weights::dump_yaml;
 
 /// Where a run's files are.
 pub(super) struct Places<'a> {
@@ -20,7 +20,7 @@ pub(super) struct Places<'a> {
 
 /// The configuration as PaddleClas would write it.
 pub(super) fn yaml(recipe: &Recipe, places: &Places) -> String {
-    yaml::dump(&effective(recipe, places))
+    dump_yaml(&effective(recipe, places))
 }
 
 fn effective(recipe: &Recipe, places: &Places) -> Value {

@@ -19,7 +19,6 @@ mod run;
 mod sampler;
 mod samples;
 mod schedule;
-mod yaml;
 
 pub use augment::{Augmentation, Products};
 pub use network::{Batch, Learner, Losses};

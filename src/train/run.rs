@@ -222,8 +222,8 @@ impl<'a> Run<'a> {
             parameters,
             iterations_per_epoch: self.sampler.batches(),
             epochs_done: self.epochs_done,
-            // weights twice, velocities once; the best model's weights once more
-            disk_bytes: (saves as u64 * 3 + 1) * 4 * parameters as u64,
+            // weights three times, velocities once; the best model's weights once more
+            disk_bytes: (saves as u64 * 4 + 1) * 4 * parameters as u64,
             device: self.device.clone(),
         }
     }
@@ -341,6 +341,12 @@ impl<'a> Run<'a> {
                 let progress = Progress { epoch, metric };
                 folder.replace(prefix, &files(&self.learner, &self.schedule, iterations, prefix, progress)?)?;
                 log.line(&format!("Already save model in {absolute}/{prefix}/{prefix}"))?;
+                if folder.path().join(prefix).join("inference").exists() {
+                    log.line(&format!(
+                        "Export succeeded! The inference model exported has been saved in \"{absolute}/{prefix}/inference/inference\"."
+                    ))?;
+                }
+                log.line(&format!("Already save model info in {absolute}/{prefix}"))?;
                 watch(Event::Saved(folder.path().join(prefix)));
                 Ok::<_, Error>(())
             };

@@ -21,7 +21,7 @@ pub(crate) use limits::check_input;
 pub use loader::ModelLoader;
 pub use model::{Model, SkippedTensor};
 #[cfg(feature = "train")]
-pub(crate) use paddle::{checkpoint, parse_yaml};
+pub(crate) use paddle::{checkpoint, dump_yaml, parse_yaml};
 
 use crate::image::{Preprocess, Resize};
 use crate::model::vit::VitConfig;

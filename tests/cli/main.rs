@@ -16,4 +16,6 @@ mod predict;
 mod predict_errors;
 mod program;
 mod serve;
+#[cfg(feature = "train")]
+mod train;
 mod usage;

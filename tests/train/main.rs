@@ -5,5 +5,6 @@
 mod common;
 mod losses;
 mod optimizer;
+mod paddle;
 mod runs;
 mod steps;

@@ -26,7 +26,7 @@ fn picture(class: usize, seed: usize) -> Vec<u8> {
     file
 }
 
-fn dataset() -> Arc<dyn FileTree> {
+pub fn dataset() -> Arc<dyn FileTree> {
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     for (list, each) in [("train", 6), ("gallery", 2), ("query", 2)] {
         let mut lines = String::new();
@@ -44,7 +44,7 @@ fn dataset() -> Arc<dyn FileTree> {
     Arc::new(Memory::new("pictures", files))
 }
 
-fn recipe(epochs: usize) -> Recipe {
+pub fn recipe(epochs: usize) -> Recipe {
     let network = Network::LcNetV2(LcNetV2Config { scale: 0.25, input: [32, 32], embedding: 32 });
     let preprocess = Preprocess { resize: Resize::Stretch { width: 32, height: 32 }, ..Preprocess::default() };
     let model = ModelDescription { name: "PP-ShiTuV2_rec_x0.25".into(), network, preprocess };
@@ -73,6 +73,9 @@ fn a_run_learns_and_leaves_what_paddlex_leaves() {
         for extension in ["pdparams", "pdopt", "pdstates", "info.json", "safetensors"] {
             assert!(out.join(prefix).join(format!("{prefix}.{extension}")).is_file(), "{prefix}.{extension}");
         }
+    }
+    for file in ["inference.json", "inference.pdiparams", "inference.yml"] {
+        assert!(out.join("best_model/inference").join(file).is_file(), "{file}");
     }
     assert!(!out.join("epoch_1").exists());
     assert_eq!(
@@ -106,6 +109,7 @@ fn a_run_learns_and_leaves_what_paddlex_leaves() {
     let results: serde_json::Value = serde_json::from_str(&read(&out.join("train_results.json"))).unwrap();
     assert_eq!(results["done_flag"], true);
     assert_eq!(results["models"]["last_1"]["pdparams"], "epoch_6/epoch_6.pdparams");
+    assert_eq!(results["models"]["last_1"]["inference_config"], "epoch_6/inference/inference.yml");
     assert_eq!(results["models"]["last_4"], serde_json::json!({}));
     assert_eq!(results["models"]["best"]["score"], 1.0);
     assert_eq!(read(&out.join("train_curve.csv")).lines().count(), 7);

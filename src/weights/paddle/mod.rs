@@ -7,9 +7,11 @@
 
 #[cfg(feature = "train")]
 pub(crate) mod checkpoint;
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) mod export;
 mod graph;
 mod inference_yml;
-#[cfg(feature = "train")]
+#[cfg(not(target_arch = "wasm32"))]
 mod internal_names;
 mod op;
 mod pdiparams;
@@ -20,9 +22,13 @@ mod pickle_writer;
 mod pir;
 mod program;
 mod yaml;
+#[cfg(not(target_arch = "wasm32"))]
+mod yaml_writer;
 
 #[cfg(feature = "train")]
 pub(crate) use self::yaml::parse as parse_yaml;
+#[cfg(feature = "train")]
+pub(crate) use self::yaml_writer::dump as dump_yaml;
 use super::files::File;
 use super::model::{Format, Model, Origin};
 use super::{Tensors, limits, named};

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The value as a YAML document.
-pub(super) fn dump(value: &Value) -> String {
+pub(crate) fn dump(value: &Value) -> String {
     let mut out = String::new();
     block(value, 0, &mut out);
     out
