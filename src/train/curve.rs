@@ -27,9 +27,9 @@ pub(super) fn csv(rows: &[Row]) -> String {
         for (_, value) in &row.losses {
             let _ = write!(text, ",{value:.6}");
         }
-        for at in 0..SCORES.len() {
-            let _ = match row.scores {
-                Some(scores) => write!(text, ",{:.5}", scores[at]),
+        for score in row.scores.map_or([None; 3], |scores| scores.map(Some)) {
+            let _ = match score {
+                Some(score) => write!(text, ",{score:.5}"),
                 None => write!(text, ","),
             };
         }

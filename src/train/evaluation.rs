@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::loader::Images;
+use super::loader::{Images, Stretch};
 use super::samples::Samples;
 use crate::engine::{Plan, cpu};
 use crate::metrics::{Labelled, Options, Scores, evaluate};
+use crate::model::Network;
 use crate::weights::{Dtype, Model};
 use crate::{Error, Result};
 
@@ -26,17 +27,22 @@ impl Evaluation {
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the gallery is too small for recall@5, for which PaddleClas fails
     /// after the first epoch.
-    pub fn new(gallery: Samples, queries: Samples, size: [usize; 2], room: u64, threads: usize) -> Result<Self> {
+    pub fn new(gallery: Samples, queries: Samples, network: &Network, room: u64, threads: usize) -> Result<Self> {
         if gallery.len() < 5 {
             return Err(Error::usage(format!(
                 "recall@5 needs a gallery of at least 5 images; gallery.txt has {}",
                 gallery.len()
             )));
         }
+        // PaddleClas's configurations, which PaddleX's prediction does not follow for CLIP
+        let stretch = match network {
+            Network::LcNetV2(_) => Stretch::Bilinear,
+            Network::Vit(_) => Stretch::Bicubic,
+        };
         let share = room / (gallery.len() + queries.len()) as u64;
         let [gallery, queries] = [gallery, queries].map(|samples| {
             let room = share * samples.len() as u64;
-            Images::new(samples, size, true, room)
+            Images::new(samples, network.input_size(), stretch, room)
         });
         Ok(Evaluation { gallery, queries, threads })
     }

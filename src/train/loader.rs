@@ -25,12 +25,21 @@ pub(super) struct Images {
     room: AtomicU64,
     decoding: DecodeBudget,
     size: [usize; 2],
-    keeps: bool,
+    resize: Stretch,
+}
+
+/// How images are brought to the network's size before anything else is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stretch {
+    /// Not at all.
+    No,
+    Bilinear,
+    Bicubic,
 }
 
 impl Images {
-    /// Images of a list, brought to a height and width where `resized`. What is, is kept up to `room` bytes.
-    pub fn new(samples: Samples, size: [usize; 2], resized: bool, room: u64) -> Self {
+    /// Images of a list, stretched to a height and width. What is, is kept up to `room` bytes.
+    pub fn new(samples: Samples, size: [usize; 2], resize: Stretch, room: u64) -> Self {
         let limits = DecodeLimits::default();
         Images {
             kept: samples.images.iter().map(|_| OnceLock::new()).collect(),
@@ -38,7 +47,7 @@ impl Images {
             room: AtomicU64::new(room),
             decoding: DecodeBudget::new(limits.max_bytes),
             size,
-            keeps: resized,
+            resize,
         }
     }
 
@@ -52,7 +61,7 @@ impl Images {
             return use_it(kept);
         }
         let read = self.read(image).map_err(|error| error.context(self.samples.path(image).to_string()))?;
-        if !self.keeps {
+        if self.resize == Stretch::No {
             return use_it(&read);
         }
         let bytes = read.pixels().len() as u64;
@@ -67,7 +76,12 @@ impl Images {
         let bytes = self.samples.tree.read(self.samples.images[image].entry, FILE_BYTES)?;
         let _share = self.decoding.reserve_for(&probe(&bytes)?);
         let decoded = decode(&bytes, &DecodeLimits::default())?;
-        if self.keeps { decoded.resize_bilinear(self.size[1], self.size[0]) } else { Ok(decoded) }
+        let [height, width] = self.size;
+        match self.resize {
+            Stretch::No => Ok(decoded),
+            Stretch::Bilinear => decoded.resize_bilinear(width, height),
+            Stretch::Bicubic => decoded.resize_bicubic(width, height),
+        }
     }
 }
 

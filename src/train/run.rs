@@ -12,7 +12,7 @@ use super::curve::{self, Row};
 use super::evaluation::Evaluation;
 use super::folder::{Folder, files};
 use super::initial::initial;
-use super::loader::{Images, Loader, Shared};
+use super::loader::{Images, Loader, Shared, Stretch};
 use super::log::{Averages, Log, duration};
 use super::network::Learner;
 use super::recipe::Recipe;
@@ -151,9 +151,9 @@ impl<'a> Run<'a> {
         let schedule = Schedule::new(recipe.learning_rate, recipe.epochs, recipe.warmup_epochs, sampler.batches());
         let machine = std::thread::available_parallelism().map_or(1, usize::from);
         let size = recipe.model.input_size();
-        let begins_with_resize = recipe.augmentation.begins_with_resize();
-        let evaluation = Evaluation::new(gallery, queries, size, options.cache / 4, machine)?;
-        let images = Images::new(train, size, begins_with_resize, options.cache - options.cache / 4);
+        let evaluation = Evaluation::new(gallery, queries, &recipe.model.network, options.cache / 4, machine)?;
+        let stretch = if recipe.augmentation.begins_with_resize() { Stretch::Bilinear } else { Stretch::No };
+        let images = Images::new(train, size, stretch, options.cache - options.cache / 4);
         let (device, name) = open_device(options.device)?;
         let mut notes = dataset.notes().to_vec();
         if recipe.warmup_epochs > recipe.epochs as f64 {
@@ -557,23 +557,13 @@ impl Costs {
 
 fn open_device(request: DeviceRequest) -> Result<(Device, String)> {
     match request {
-        DeviceRequest::Auto | DeviceRequest::Cpu => cpu(),
+        DeviceRequest::Auto | DeviceRequest::Cpu => Ok((Device::flex(), "cpu".into())),
         named => {
             let opened = pollster::block_on(crate::device::OpenDevice::open(named))?;
             let adapter = opened.adapter.map_or(String::new(), |adapter| format!(" ({adapter})"));
             Ok((opened.device, format!("{}{adapter}", opened.kind)))
         }
     }
-}
-
-#[cfg(feature = "flex")]
-fn cpu() -> Result<(Device, String)> {
-    Ok((Device::flex(), "cpu".into()))
-}
-
-#[cfg(not(feature = "flex"))]
-fn cpu() -> Result<(Device, String)> {
-    Err(crate::device::not_compiled("training on the CPU", "flex"))
 }
 
 /// A checkpoint to go on from.

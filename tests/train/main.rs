@@ -1,5 +1,5 @@
 //! Training against PaddleClas (`golden/train`, made by `golden/scripts/golden_losses.py`), and whole runs on images made here.
-#![cfg(all(feature = "train", feature = "flex", not(target_arch = "wasm32")))]
+#![cfg(all(feature = "train", not(target_arch = "wasm32")))]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use image_feature::file_tree::{FileTree, Memory};
 use image_feature::model::lcnet_v2::LcNetV2Config;
+use image_feature::model::vit::VitConfig;
 use image_feature::model::{ModelDescription, Network};
 use image_feature::train::{Event, Recipe, Run, RunOptions, train};
 use image_feature::{DeviceRequest, Extractor, Model, Preprocess, Resize, RgbImage, decode};
@@ -144,6 +145,32 @@ fn a_resumed_run_gives_the_same_weights() {
             assert!(read(first.path()) == read(second.path()), "{resume}: {extension} differs");
         }
     }
+}
+
+/// The CLIP models' recipe: their sampling, augmentation and angles.
+#[test]
+fn a_transformer_is_trained_too() {
+    let folder = temp_dir::TempDir::new().unwrap();
+    let out = folder.path();
+    let sizes = VitConfig { input: [32, 32], patch: 8, width: 32, depth: 2, heads: 2, hidden: 64, ..VitConfig::base() };
+    let network = Network::Vit(VitConfig { projection: 24, embedding: 16, ..sizes });
+    let model = ModelDescription { name: "PP-ShiTuV2_rec_CLIP_vit_small".into(), network, ..recipe(1).model };
+    let recipe = Recipe { epochs: 2, batch_size: 16, warmup_epochs: 1.0, ..Recipe::new(model.clone(), 60) };
+    let mut last = Vec::new();
+    let summary = train(&dataset(), &recipe, &RunOptions::new(out), &mut |event| {
+        if let Event::Step(step) = event {
+            last = step.losses;
+        }
+    })
+    .unwrap();
+    assert!(summary.best.is_some());
+    assert_eq!(last.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["CELoss", "loss"]);
+    assert!(read(&out.join("config.yaml")).contains("name: ArcMargin"));
+    assert_eq!(Model::open(&out.join("latest/latest.safetensors")).unwrap().description, model);
+
+    // labels are the head's columns here
+    let error = Run::prepare(&dataset(), &Recipe { classes: 50, ..recipe }, &RunOptions::new(out)).err().unwrap();
+    assert!(error.to_string().contains("at least 51"), "{error}");
 }
 
 #[test]

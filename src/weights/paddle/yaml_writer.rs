@@ -80,37 +80,22 @@ fn float(value: f64) -> String {
 
 /// A text as it is where it is read back as that, else between quotes.
 fn scalar_text(text: &str) -> String {
-    const WORDS: [&str; 9] = ["null", "~", "true", "false", "yes", "no", "on", "off", ""];
-    let starts = text.starts_with(|c: char| "!&*-?#|>@`\"'%,[]{}:=<".contains(c)) && text.len() > 1
-        || text == "-"
-        || text == "=";
-    let starts =
-        starts && !(text.starts_with('-') && text.as_bytes().get(1).is_some_and(|byte| !byte.is_ascii_whitespace()));
-    let like_number = text.parse::<f64>().is_ok() || text.starts_with("0x") || text.starts_with("0o");
-    let control = text.chars().any(|c| c.is_control());
-    if control {
-        let escaped: String = text
-            .chars()
-            .map(|c| {
-                if c == '"' || c == '\\' {
-                    format!("\\{c}")
-                } else if c.is_control() {
-                    format!("\\u{:04X}", c as u32)
-                } else {
-                    c.into()
-                }
-            })
-            .collect();
-        return format!("\"{escaped}\"");
+    const WORDS: [&str; 8] = ["null", "~", "true", "false", "yes", "no", "on", "off"];
+    if text.chars().any(char::is_control) {
+        // JSON's texts are YAML's, too
+        return Value::from(text).to_string();
     }
-    let plain = !starts
-        && !like_number
-        && !WORDS.contains(&text.to_ascii_lowercase().as_str())
-        && !text.contains(": ")
-        && !text.contains(" #")
-        && !text.ends_with(':')
-        && text.trim() == text;
-    if plain { text.into() } else { format!("'{}'", text.replace('\'', "''")) }
+    let mut chars = text.chars();
+    let begins = match chars.next() {
+        None => false,
+        // these mean something where a blank follows
+        Some('-' | '?' | ':') => chars.next().is_some_and(|second| second != ' '),
+        Some(first) => !"!&*#|>@`\"'%,[]{}=<".contains(first),
+    };
+    let number = text.parse::<f64>().is_ok() || text.starts_with("0x") || text.starts_with("0o");
+    let word = WORDS.contains(&text.to_ascii_lowercase().as_str());
+    let inside = text.contains(": ") || text.contains(" #") || text.ends_with(':') || text.trim() != text;
+    if begins && !number && !word && !inside { text.into() } else { format!("'{}'", text.replace('\'', "''")) }
 }
 
 #[cfg(test)]
