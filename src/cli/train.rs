@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Outcome;
 use super::output_file::delete_unfinished_on_interrupt;
 use super::terminal::{Stdout, note};
+use super::{Outcome, thread_count};
 use crate::config::Config;
 use crate::dataset::{Dataset, Subset};
 use crate::error::Context;
@@ -83,8 +83,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DEVICE")]
     device: Option<DeviceRequest>,
     /// Threads that read images and change them
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    threads: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = thread_count())]
+    threads: Option<u16>,
     /// Decoded images kept in memory, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     cache: u64,
@@ -123,7 +123,7 @@ fn run_with(args: TrainArgs, mut config: Config) -> Result<Outcome> {
         resume: args.resume.clone().or(path(&config, "Train.resume_path")?),
         pretrained: args.pretrained.clone().or(pretrained(&config)?),
         device: args.device.unwrap_or(DeviceRequest::Cpu),
-        threads: args.threads.map(|threads| threads as usize),
+        threads: args.threads.map(usize::from),
         cache: args.cache.saturating_mul(1 << 20),
         ..RunOptions::new(&args.output)
     };
