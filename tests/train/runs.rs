@@ -20,7 +20,7 @@ fn picture(class: usize, seed: usize) -> Vec<u8> {
     for y in 0..SIDE {
         for x in 0..SIDE {
             let noise = (x * 7919 + y * 104_729 + seed * 1_299_709) % 41;
-            let stripe = (x * (1 + class % 3) + y * (class / 3) + seed) / 4 % 2 == 0;
+            let stripe = ((x * (1 + class % 3) + y * (class / 3) + seed) / 4).is_multiple_of(2);
             file.extend(colours[class].map(|value: usize| ((if stripe { value } else { 90 }) + noise).min(255) as u8));
         }
     }
