@@ -45,6 +45,7 @@
 //! - `dataset`: data sets of images, from folders and archives.
 //! - `gallery`: vectors kept, searched, saved and exchanged, and how well they retrieve; part of `cli`.
 //! - `postgres`: galleries in PostgreSQL, for the program; part of `cli`.
+//! - `train`: training, on Burn's backends.
 //! - `cli` (default): the program `image-feature`.
 //!
 //! Without any of the devices, decoding, preprocessing and model files remain.
@@ -56,6 +57,8 @@
 #[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(all(feature = "train", not(target_arch = "wasm32")))]
+pub mod config;
 #[cfg(feature = "dataset")]
 pub mod dataset;
 mod device;
@@ -73,7 +76,11 @@ pub mod metrics;
 pub mod model;
 #[cfg(all(feature = "gallery", not(target_arch = "wasm32")))]
 mod output_file;
+#[cfg(feature = "dataset")]
+mod random;
 mod tensors;
+#[cfg(all(feature = "train", not(target_arch = "wasm32")))]
+pub mod train;
 #[cfg(all(target_arch = "wasm32", any(feature = "cpu", feature = "burn", feature = "dataset")))]
 #[doc(hidden)]
 pub mod web;

@@ -95,7 +95,7 @@ mod burn_network {
     fn transformers_of_any_size_agree_with_burn() {
         for config in sizes() {
             let model = vit_model(&config);
-            let network = Vit::new(&config, &model.tensors, &Device::flex()).unwrap();
+            let network = Vit::new(&config, None, &model.tensors, &Device::flex()).unwrap();
             let input = pixels(2 * values_of_an_image(&config));
             let expected = normalized(&values(network.forward(images(&input, &config))), config.embedding);
             let executor = Executor::new(plan(&model), Options::default()).unwrap();
@@ -112,7 +112,7 @@ mod burn_network {
         let Some(golden) = golden(&format!("features/PP-ShiTuV2_rec_CLIP_vit_{name}_acts_chelsea.safetensors")) else {
             return;
         };
-        let network = Vit::new(config, &formula_vit(config), &Device::flex()).unwrap();
+        let network = Vit::new(config, None, &formula_vit(config), &Device::flex()).unwrap();
         let last = format!("blocks.{}", config.depth - 1);
         let stages = [
             ("patch_embed", "patch_embed"),
@@ -162,9 +162,9 @@ mod burn_network {
         let mut tensor = tensors.get(name).unwrap().clone();
         tensor.shape.swap(0, 1);
         tensors.insert(name, tensor);
-        let error = Vit::new(&config, &tensors, &Device::flex()).unwrap_err();
+        let error = Vit::new(&config, None, &tensors, &Device::flex()).unwrap_err();
         assert!(error.is_model() && error.to_string().contains(name), "{error}");
-        let error = Vit::new(&VitConfig { heads: 7, ..config }, &tensors, &Device::flex()).unwrap_err();
+        let error = Vit::new(&VitConfig { heads: 7, ..config }, None, &tensors, &Device::flex()).unwrap_err();
         assert!(error.to_string().contains("7 heads"), "{error}");
     }
 }

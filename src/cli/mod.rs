@@ -12,10 +12,14 @@ mod gallery;
 mod model;
 mod official;
 mod output_file;
+#[cfg(feature = "train")]
+mod paddlex;
 mod predict;
 mod serve;
 mod terminal;
 mod threads;
+#[cfg(feature = "train")]
+mod train;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,6 +56,8 @@ enum Command {
     #[command(subcommand)]
     Model(model::ModelCommand),
     Serve(serve::ServeArgs),
+    #[cfg(feature = "train")]
+    Train(Box<train::TrainArgs>),
 }
 
 /// How a command ended that could do its work.
@@ -65,6 +71,17 @@ enum Outcome {
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     keep_panic_messages();
+    #[cfg(feature = "train")]
+    {
+        let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+        if paddlex::is_meant(&arguments) {
+            return end(|| match paddlex::run(&arguments, &command) {
+                Ok(outcome) => Ok(outcome),
+                Err(paddlex::Stop::Error(error)) => Err(error),
+                Err(paddlex::Stop::Usage(error)) => error.exit(),
+            });
+        }
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -72,7 +89,12 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { WRONG_USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
-    let run = || match cli.command {
+    end(|| command(cli))
+}
+
+/// Does what a command asks for.
+fn command(cli: Cli) -> Result<Outcome> {
+    match cli.command {
         Command::Predict(args) => predict::run(args),
         Command::Check(args) => dataset::check::run(args),
         Command::Convert(args) => dataset::convert::run(args),
@@ -81,7 +103,13 @@ pub fn main() -> ExitCode {
         Command::Gallery(command) => gallery::run(command),
         Command::Model(command) => model::run(command),
         Command::Serve(args) => serve::run(args),
-    };
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(*args),
+    }
+}
+
+/// Runs to the end, and says what went wrong.
+fn end(run: impl FnOnce() -> Result<Outcome>) -> ExitCode {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(Outcome::Good)) => ExitCode::SUCCESS,
         Ok(Ok(Outcome::Failed(kind))) => exit_code(kind).into(),

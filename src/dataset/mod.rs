@@ -20,7 +20,6 @@ mod hex;
 mod lists;
 mod near;
 mod output;
-mod random;
 mod report;
 mod split;
 mod subset;

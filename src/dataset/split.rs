@@ -7,8 +7,8 @@ use super::facts::ImageFacts;
 use super::findings::Severity;
 use super::near::{Clusters, near_pairs};
 use super::output::{Namer, NewDataset};
-use super::random::SplitMix64;
 use super::subset::Subset;
+use crate::random::SplitMix64;
 use crate::{Error, Result};
 
 /// What is divided.

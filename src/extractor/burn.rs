@@ -27,7 +27,9 @@ impl BurnNetwork {
         let network = match &model.description.network {
             Network::LcNetV2(config) => LcNetV2::new(config, Form::Deploy, None, Norms::Folded, &tensors, &device)
                 .map(|network| Kind::LcNetV2(Box::new(network))),
-            Network::Vit(config) => Vit::new(config, &tensors, &device).map(|network| Kind::Vit(Box::new(network))),
+            Network::Vit(config) => {
+                Vit::new(config, None, &tensors, &device).map(|network| Kind::Vit(Box::new(network)))
+            }
         };
         Ok(BurnNetwork { network: network.context(|| model.description.name.clone())?, device })
     }

@@ -1,5 +1,7 @@
 //! Bytes to RGB pixels to network input, the way OpenCV and PaddleX do it.
 
+#[cfg(feature = "train")]
+mod bicubic;
 mod bmp;
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 mod budget;

@@ -67,6 +67,30 @@ impl Network {
         }
     }
 
+    /// The form that training computes in.
+    #[cfg(feature = "train")]
+    pub(crate) fn training_form(&self) -> Form {
+        match self {
+            Network::LcNetV2(_) => Form::Training,
+            Network::Vit(_) => Form::Deploy,
+        }
+    }
+
+    /// Whether a parameter of the training form is one that only the deploy form uses.
+    #[cfg(feature = "train")]
+    pub(crate) fn is_spare(&self, parameter: &Parameter) -> bool {
+        match self {
+            Network::LcNetV2(config) => {
+                let name = parameter.name.as_str();
+                let fused = [".dw_conv.weight", ".dw_conv.bias"].into_iter().find_map(|end| name.strip_suffix(end));
+                fused.is_some_and(|path| {
+                    config.blocks().iter().any(|block| block.path == path && !block.branches.is_empty())
+                })
+            }
+            Network::Vit(_) => false,
+        }
+    }
+
     /// The same network for images of another size.
     ///
     /// # Errors

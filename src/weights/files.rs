@@ -78,6 +78,11 @@ pub(super) fn candidates(names: &[&str]) -> Vec<Candidate> {
             None => {}
         }
     }
+    // a training run writes its weights in both forms, and only one of them says what is done to an image before
+    let stem = |index: usize| names[index].rsplit_once('.').map(|(stem, _)| stem);
+    let said: Vec<_> =
+        found.iter().filter(|found| matches!(found, Candidate::Safetensors(_))).map(|c| stem(c.main())).collect();
+    found.retain(|candidate| !matches!(candidate, Candidate::Pdparams(index) if said.contains(&stem(*index))));
     for parts in folders.values() {
         let all = |wanted: Part| parts.iter().filter(move |(part, _)| *part == wanted).map(|&(_, index)| index);
         let alone = [Part::Pir, Part::Program, Part::Params].into_iter().all(|part| all(part).count() <= 1);

@@ -16,8 +16,12 @@ mod safetensors;
 pub use crate::tensors::{Tensor, Tensors};
 pub use dtype::Dtype;
 pub use info::{ModelInfo, PreprocessInfo, TensorInfo};
+#[cfg(feature = "train")]
+pub(crate) use limits::check_input;
 pub use loader::ModelLoader;
 pub use model::{Model, SkippedTensor};
+#[cfg(feature = "train")]
+pub(crate) use paddle::{checkpoint, dump_yaml, parse_yaml};
 
 use crate::image::{Preprocess, Resize};
 use crate::model::vit::VitConfig;
@@ -34,6 +38,22 @@ fn published(description: &ModelDescription) -> &str {
         Network::LcNetV2(_) => PUBLISHED,
         Network::Vit(_) => &description.name,
     }
+}
+
+/// The published model of this name.
+///
+/// # Errors
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for another name.
+#[cfg(feature = "train")]
+pub(crate) fn published_description(name: &str) -> crate::Result<ModelDescription> {
+    let networks =
+        [Network::LcNetV2(Default::default()), Network::Vit(VitConfig::base()), Network::Vit(VitConfig::large())];
+    let mut known = networks.into_iter().map(default_description);
+    known.find(|description| description.name == name).ok_or_else(|| {
+        crate::Error::usage(format!(
+            "unknown model `{name}`; known are {PUBLISHED}, {PUBLISHED_VIT}_base and {PUBLISHED_VIT}_large"
+        ))
+    })
 }
 
 /// What a network is called and fed with where its file does not say.

@@ -174,4 +174,14 @@ impl Model {
     pub(crate) fn essence(&self) -> String {
         safetensors::essence(self)
     }
+
+    /// The model as Paddle's own inference files, by name: `inference.json`, `inference.pdiparams` and `inference.yml`, which
+    /// Paddle and PaddleX run. Branches are fused, the classification head is left out.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a vision transformer.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn to_paddle(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        super::paddle::export::export(self)
+    }
 }

@@ -21,4 +21,6 @@ mod predict_errors;
 mod program;
 mod serve;
 mod serve_api;
+#[cfg(feature = "train")]
+mod train;
 mod usage;

@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod convert;
+mod export;
 mod info;
 mod list;
 
@@ -15,6 +16,7 @@ use crate::Result;
 pub enum ModelCommand {
     Info(info::InfoArgs),
     Convert(convert::ConvertArgs),
+    Export(export::ExportArgs),
     List(list::ListArgs),
 }
 
@@ -22,6 +24,7 @@ pub fn run(command: ModelCommand) -> Result<Outcome> {
     match command {
         ModelCommand::Info(args) => info::run(args),
         ModelCommand::Convert(args) => convert::run(args),
+        ModelCommand::Export(args) => export::run(args),
         ModelCommand::List(args) => list::run(args),
     }?;
     Ok(Outcome::Good)

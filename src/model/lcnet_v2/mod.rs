@@ -10,5 +10,7 @@ pub(crate) use config::{DROPOUT, EPSILON};
 #[cfg(feature = "cpu")]
 pub(crate) use fuse::{NormFactors, fold_norm};
 pub use fuse::{deploy_form, fuse};
+#[cfg(feature = "train")]
+pub(crate) use network::KEEP;
 #[cfg(feature = "burn")]
 pub use network::{LcNetV2, Norms};

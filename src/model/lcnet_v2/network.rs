@@ -5,7 +5,7 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, Linear, PaddingConfig2d};
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::module::adaptive_avg_pool2d;
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::{BlockConfig, DROPOUT, EPSILON, Form, LcNetV2Config};
 use super::fuse::fold_norm;
@@ -13,13 +13,14 @@ use crate::Result;
 use crate::tensors::Tensors;
 
 /// Share of the backbone's output that dropout lets through.
-const KEEP: f64 = 1.0 - DROPOUT;
+pub(crate) const KEEP: f64 = 1.0 - DROPOUT;
 /// Burn's momentum is the weight of the new statistics; Paddle's 0.9 is the weight of the old ones.
 const MOMENTUM: f64 = 0.1;
 
 /// PPLCNetV2_base_ShiTu, BNNeck and, in training, the classification head.
 ///
-/// Built from named tensors ([`LcNetV2::new`]); the parameters keep PaddleClas's names, given at each field.
+/// Built from named tensors ([`LcNetV2::new`]); the parameters keep PaddleClas's names, given at each field. Fields are in
+/// the order of [`LcNetV2Config::parameters`], by which training knows what it visits.
 #[derive(Module, Debug)]
 pub struct LcNetV2 {
     /// `backbone.stem.0`
@@ -84,6 +85,24 @@ impl LcNetV2 {
     /// [`forward`](Self::forward) that shows each stage's output (`stem`, `stages.0.0`, …, `avg_pool`, `last_conv`,
     /// `backbone`) to `observe`, to find where a port departs.
     pub fn forward_observed(&self, images: Tensor<4>, mut observe: impl FnMut(&str, Tensor<4>)) -> Tensor<2> {
+        let x = self.embed(images, &mut observe).mul_scalar(KEEP);
+        observe("backbone", x.clone());
+        self.neck.forward(x.flatten::<2>(1, 3))
+    }
+
+    /// [`forward`](Self::forward) as training does it: on a device with autodiff, where BatchNorms take the statistics of the
+    /// batch and remember them.
+    ///
+    /// `kept`, `[n, embedding]`, is 1 where dropout lets the backbone's output through and 0 elsewhere. Paddle's mode
+    /// `downscale_in_infer` does not rescale what it keeps; [`forward`](Self::forward) scales by the share that is let through
+    /// instead. BatchNorm with fixed statistics follows, so leaving that factor out would change the feature.
+    pub fn forward_training(&self, images: Tensor<4>, kept: Tensor<2>) -> Tensor<2> {
+        let x = self.embed(images, &mut |_, _| {}).flatten::<2>(1, 3).mul(kept);
+        self.neck.forward(x)
+    }
+
+    /// The backbone without dropout: `[n, embedding, 1, 1]`.
+    fn embed(&self, images: Tensor<4>, observe: &mut dyn FnMut(&str, Tensor<4>)) -> Tensor<4> {
         let mut x = self.stem.forward(images);
         for block in &self.blocks {
             x = block.forward(x);
@@ -93,25 +112,12 @@ impl LcNetV2 {
         observe("avg_pool", x.clone());
         let x = self.last_conv.forward(x);
         observe("last_conv", x.clone());
-        let x = downscale_in_infer(x);
-        observe("backbone", x.clone());
-        self.neck.forward(x.flatten::<2>(1, 3))
+        x
     }
 
     /// Class scores of features, where the network has a head: `[n, embedding]` to `[n, classes]`.
     pub fn logits(&self, features: Tensor<2>) -> Option<Tensor<2>> {
         self.head.as_ref().map(|head| head.forward(features))
-    }
-}
-
-/// Paddle's dropout mode `downscale_in_infer`: training zeroes without rescaling, so inference scales by the share
-/// that was let through. BatchNorm with fixed statistics follows, so leaving the factor out changes the feature.
-fn downscale_in_infer(x: Tensor<4>) -> Tensor<4> {
-    if x.device().is_autodiff() {
-        let mask = Tensor::random(x.dims(), Distribution::Bernoulli(KEEP), &x.device());
-        x.mul(mask)
-    } else {
-        x.mul_scalar(KEEP)
     }
 }
 

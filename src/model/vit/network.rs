@@ -10,27 +10,30 @@ use super::config::{EPSILON, VitConfig};
 use crate::Result;
 use crate::tensors::Tensors;
 
-/// CLIP's vision transformer and the linear layer after it, without classification head.
+/// CLIP's vision transformer, the linear layer after it and, in training, the classification head.
 ///
-/// Built from named tensors ([`Vit::new`]); the parameters keep PaddleClas's names, given at each field.
+/// Built from named tensors ([`Vit::new`]); the parameters keep PaddleClas's names, given at each field. Fields are in the
+/// order of [`VitConfig::parameters`], by which training knows what it visits.
 #[derive(Module, Debug)]
 pub struct Vit {
-    /// `backbone.patch_embed.proj`
-    patches: Conv2d,
-    /// `backbone.cls_token`
-    class_token: Param<Tensor<3>>,
     /// `backbone.pos_embed`
     positions: Param<Tensor<3>>,
+    /// `backbone.cls_token`
+    class_token: Param<Tensor<3>>,
+    /// `backbone.proj`
+    projection: Linear,
+    /// `backbone.patch_embed.proj`
+    patches: Conv2d,
     /// `backbone.ln_pre`
     norm_before: LayerNorm,
     /// `backbone.blocks.{b}`
     blocks: Vec<Block>,
     /// `backbone.norm`
     norm_after: LayerNorm,
-    /// `backbone.proj`
-    projection: Linear,
     /// `neck.fc`
     neck: Linear,
+    /// `head`: a direction for each class, `[embedding, classes]`.
+    head: Option<Param<Tensor<2>>>,
     /// Whether the class token takes part in the mean.
     average_class_token: bool,
 }
@@ -41,7 +44,7 @@ impl Vit {
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where sizes do not fit together, or a tensor is missing or has another
     /// shape than `config` says.
-    pub fn new(config: &VitConfig, tensors: &Tensors, device: &Device) -> Result<Self> {
+    pub fn new(config: &VitConfig, classes: Option<usize>, tensors: &Tensors, device: &Device) -> Result<Self> {
         config.check()?;
         let build = Builder { tensors, device };
         let VitConfig { patch, width, hidden, .. } = *config;
@@ -76,8 +79,14 @@ impl Vit {
             norm_after: build.norm("backbone.norm", width)?,
             projection: Linear { weight: build.parameter("backbone.proj", [width, config.projection])?, bias: None },
             neck: build.linear("neck.fc", [config.projection, config.embedding])?,
+            head: classes.map(|classes| build.parameter("head.weight", [config.embedding, classes])).transpose()?,
             average_class_token: config.average_class_token,
         })
+    }
+
+    /// The head's direction of each class, `[embedding, classes]`, where the network has a head.
+    pub fn directions(&self) -> Option<Tensor<2>> {
+        self.head.as_ref().map(|head| head.val())
     }
 
     /// Features of a batch, un-normalised, as the exported graph returns them: `[n, 3, height, width]` to

@@ -5,16 +5,30 @@
 //! export to the next, so a parameter is known by its place in the graph: both kinds of graph are lowered to the same
 //! [list of ops](op::Program), which [`graph`] compares with the network it should be.
 
+#[cfg(feature = "train")]
+pub(crate) mod checkpoint;
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) mod export;
 mod graph;
 mod inference_yml;
+#[cfg(not(target_arch = "wasm32"))]
+mod internal_names;
 mod op;
 mod pdiparams;
 pub(super) mod pdparams;
 mod pickle;
+#[cfg(feature = "train")]
+mod pickle_writer;
 mod pir;
 mod program;
 mod yaml;
+#[cfg(not(target_arch = "wasm32"))]
+mod yaml_writer;
 
+#[cfg(feature = "train")]
+pub(crate) use self::yaml::parse as parse_yaml;
+#[cfg(feature = "train")]
+pub(crate) use self::yaml_writer::dump as dump_yaml;
 use super::files::File;
 use super::model::{Format, Model, Origin};
 use super::{Tensors, limits, named};

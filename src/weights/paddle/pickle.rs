@@ -1,4 +1,4 @@
-//! `.pdparams`: named arrays in a Python pickle, read by a machine that knows nothing else.
+//! `.pdparams` and its sisters: named arrays in a Python pickle, read by a machine that knows nothing else.
 //!
 //! A pickle is a program. Python's own reader lets it import and call anything; this one knows the few opcodes that a
 //! dictionary of NumPy arrays needs, and the four names that it imports. Nothing is called: a name stands for what it
@@ -23,7 +23,7 @@ enum Object<'a> {
     None,
     Bool(bool),
     Int(i64),
-    Float,
+    Float(f64),
     Text(&'a str),
     Bytes(Cow<'a, [u8]>),
     Tuple(Vec<Id>),
@@ -63,15 +63,31 @@ struct Array {
     bytes: Id,
 }
 
-/// The arrays of a pickled dictionary, by their keys, in its order. What else it holds is passed over: Paddle's last
-/// entry is a dictionary of internal names.
+/// What a pickled dictionary holds, by its keys, in its order.
+#[derive(Debug, Default)]
+pub(in crate::weights) struct Contents<'a> {
+    pub arrays: Vec<(&'a str, RawTensor<'a>)>,
+    /// Whole and other numbers.
+    #[cfg(feature = "train")]
+    pub numbers: Vec<(&'a str, f64)>,
+    /// Texts by name in dictionaries inside: Paddle's last entry gives each parameter the name it has inside of Paddle.
+    #[cfg(feature = "train")]
+    pub names: Vec<(&'a str, &'a str)>,
+}
+
+/// The arrays of a pickled dictionary, by their keys, in its order. What else it holds is passed over.
 pub(in crate::weights) fn read(bytes: &[u8]) -> Result<Vec<(&str, RawTensor<'_>)>> {
+    Ok(read_all(bytes)?.arrays)
+}
+
+/// All of a pickled dictionary that means anything here. A list of one dictionary, as `.pdopt` has it, is read as that.
+pub(in crate::weights) fn read_all(bytes: &[u8]) -> Result<Contents<'_>> {
     let mut machine = Machine { input: bytes, ..Machine::default() };
     let root = machine.run().map_err(|error| {
         let position = machine.position;
         error.context(format!("at byte {position} of the pickle"))
     })?;
-    machine.arrays(root)
+    machine.contents(root)
 }
 
 #[derive(Default)]
@@ -126,8 +142,8 @@ impl<'a> Machine<'a> {
                 }
                 // BINFLOAT
                 b'G' => {
-                    self.array::<8>()?;
-                    self.push(Object::Float);
+                    let value = f64::from_be_bytes(self.array()?);
+                    self.push(Object::Float(value));
                 }
                 // SHORT_BINUNICODE, BINUNICODE
                 0x8c => {
@@ -401,14 +417,18 @@ impl<'a> Machine<'a> {
             .ok_or_else(|| Error::model("an array's shape is not made of sizes"))
     }
 
-    fn arrays(mut self, root: Id) -> Result<Vec<(&'a str, RawTensor<'a>)>> {
+    fn contents(mut self, root: Id) -> Result<Contents<'a>> {
+        let root = match &self.objects[root] {
+            Object::List(items) if items.len() == 1 => items[0],
+            _ => root,
+        };
         let Object::Dict(entries) = std::mem::replace(&mut self.objects[root], Object::None) else {
             return Err(Error::model("the pickle holds no dictionary; a .pdparams holds one of arrays by name"));
         };
         if entries.len() > limits::TENSORS {
             return Err(Error::limit(format!("{} entries; at most {} are read", entries.len(), limits::TENSORS)));
         }
-        let mut arrays = Vec::with_capacity(entries.len());
+        let mut contents = Contents::default();
         for (key, value) in entries {
             let Object::Text(name) = self.objects[key] else {
                 return Err(Error::model("a key of the dictionary is not a name"));
@@ -419,21 +439,44 @@ impl<'a> Machine<'a> {
                 Object::Tuple(pair) if pair.len() == 2 => pair[1],
                 _ => value,
             };
-            // Anything else is a number or the like that others put beside the weights.
-            let Object::Array(array) = &mut self.objects[value] else { continue };
-            // Taken rather than copied: an array under two names is then missing under the second.
-            let array = array.take().ok_or_else(|| Error::model(format!("array `{name}` has no data of its own")))?;
-            let Object::Bytes(bytes) = &mut self.objects[array.bytes] else {
-                return Err(Error::internal("an array's data is not bytes"));
-            };
-            let bytes = match bytes {
-                Cow::Borrowed(bytes) => Cow::Borrowed(*bytes),
-                Cow::Owned(bytes) => Cow::Owned(std::mem::take(bytes)),
-            };
-            let tensor = RawTensor::new(array.shape, array.element, bytes);
-            arrays.push((name, tensor.map_err(|error| error.context(format!("tensor `{name}`")))?));
+            match &self.objects[value] {
+                Object::Array(_) => contents.arrays.push((name, self.take_array(name, value)?)),
+                #[cfg(feature = "train")]
+                Object::Int(number) => contents.numbers.push((name, *number as f64)),
+                #[cfg(feature = "train")]
+                Object::Float(number) => contents.numbers.push((name, *number)),
+                #[cfg(feature = "train")]
+                Object::Dict(entries) => contents.names.extend(self.texts(entries)),
+                // what others put beside the weights
+                _ => {}
+            }
         }
-        Ok(arrays)
+        Ok(contents)
+    }
+
+    /// An array, taken rather than copied: one under two names is missing under the second.
+    fn take_array(&mut self, name: &str, array: Id) -> Result<RawTensor<'a>> {
+        let Object::Array(array) = &mut self.objects[array] else {
+            return Err(Error::internal("an array that is none"));
+        };
+        let array = array.take().ok_or_else(|| Error::model(format!("array `{name}` has no data of its own")))?;
+        let Object::Bytes(bytes) = &mut self.objects[array.bytes] else {
+            return Err(Error::internal("an array's data is not bytes"));
+        };
+        let bytes = match bytes {
+            Cow::Borrowed(bytes) => Cow::Borrowed(*bytes),
+            Cow::Owned(bytes) => Cow::Owned(std::mem::take(bytes)),
+        };
+        let tensor = RawTensor::new(array.shape, array.element, bytes);
+        tensor.map_err(|error| error.context(format!("tensor `{name}`")))
+    }
+
+    #[cfg(feature = "train")]
+    fn texts(&self, entries: &[(Id, Id)]) -> impl Iterator<Item = (&'a str, &'a str)> {
+        entries.iter().filter_map(|&(key, value)| match (&self.objects[key], &self.objects[value]) {
+            (&Object::Text(key), &Object::Text(value)) => Some((key, value)),
+            _ => None,
+        })
     }
 }
 

@@ -21,7 +21,7 @@ const MAX_ALIASES: usize = 64;
 /// The value of a document: mappings as objects, sequences as arrays; `null` where there is none.
 ///
 /// An error names the line and is of kind `model`.
-pub(super) fn parse(bytes: &[u8]) -> Result<Value> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
         Error::model(format!("line {line}: not UTF-8"))

@@ -1,0 +1,267 @@
+//! A run's folder: checkpoints that are replaced whole, and the list of them.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::network::Learner;
+use super::schedule::Schedule;
+use crate::error::Context;
+use crate::model::Network;
+use crate::output_file::OutputFile;
+use crate::weights::Dtype;
+use crate::weights::checkpoint::{Progress, Rate, pdopt, pdparams, pdstates};
+use crate::{Error, Result};
+
+/// Checkpoints that the list of results has room for.
+const LISTED: usize = 5;
+
+/// The folder that a run leaves.
+pub(super) struct Folder {
+    path: PathBuf,
+    model: String,
+    /// Epochs with a checkpoint of their own and their scores, newest last.
+    saved: Vec<(usize, f64)>,
+    best: Option<f64>,
+}
+
+/// A checkpoint's files by name, in memory.
+pub(super) type Files = Vec<(String, Vec<u8>)>;
+
+impl Folder {
+    /// Opens or makes the folder. A checkpoint whose replacement was interrupted is put in its place again.
+    pub fn open(path: &Path, model: &str) -> Result<Self> {
+        fs::create_dir_all(path).context(|| format!("{}: the folder cannot be made", path.display()))?;
+        let folder = Folder { path: path.to_path_buf(), model: model.into(), saved: Vec::new(), best: None };
+        folder.recover()?;
+        Ok(folder)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn recover(&self) -> Result<()> {
+        let in_folder = || self.path.display().to_string();
+        for entry in fs::read_dir(&self.path).context(in_folder)? {
+            let entry = entry.context(in_folder)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(name) = name.strip_prefix('.') else { continue };
+            if let Some(prefix) = name.strip_suffix(OLD) {
+                let target = self.path.join(prefix);
+                match target.exists() {
+                    true => fs::remove_dir_all(entry.path()),
+                    false => fs::rename(entry.path(), target),
+                }
+                .context(in_folder)?;
+            } else if name.ends_with(NEW) {
+                fs::remove_dir_all(entry.path()).context(in_folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts files into the folder `prefix`, in place of what is there. At every moment the old ones or the new ones are on the
+    /// disk, whole; where the machine stops between the two, [`open`](Self::open) finds them.
+    pub fn replace(&self, prefix: &str, files: &Files) -> Result<()> {
+        let target = self.path.join(prefix);
+        let shown = || target.display().to_string();
+        let [new, old] = [NEW, OLD].map(|end| self.path.join(format!(".{prefix}{end}")));
+        for left in [&new, &old] {
+            if left.exists() {
+                fs::remove_dir_all(left).context(shown)?;
+            }
+        }
+        for (name, bytes) in files {
+            let path = new.join(name);
+            let write = || {
+                fs::create_dir_all(path.parent().unwrap_or(&new))?;
+                let mut file = File::create(&path)?;
+                file.write_all(bytes)?;
+                file.sync_all()
+            };
+            write().context(shown)?;
+        }
+        if target.exists() {
+            fs::rename(&target, &old).context(shown)?;
+        }
+        fs::rename(&new, &target).context(shown)?;
+        if old.exists() {
+            fs::remove_dir_all(&old).context(shown)?;
+        }
+        // where a folder can be brought to the disk, which not every system lets one ask for
+        if let Ok(folder) = File::open(&self.path) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    }
+
+    /// Writes a whole file.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let mut file = OutputFile::create(&self.path.join(name))?;
+        file.write_all(bytes).context(|| name.into())?;
+        file.commit()
+    }
+
+    /// What remains of an earlier run's list is not this one's.
+    pub fn begin(&self) -> Result<()> {
+        let path = self.path.join(RESULTS);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).context(|| path.display().to_string())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes an epoch's own checkpoint, and writes the list.
+    pub fn list_epoch(&mut self, epoch: usize, score: f64, done: bool) -> Result<()> {
+        self.saved.retain(|(other, _)| *other != epoch);
+        self.saved.push((epoch, score));
+        self.write_list(done)
+    }
+
+    /// Notes the best checkpoint, and writes the list.
+    pub fn list_best(&mut self, score: f64) -> Result<()> {
+        self.best = Some(score);
+        self.write_list(false)
+    }
+
+    fn write_list(&self, done: bool) -> Result<()> {
+        let entry = |prefix: &str, score: f64| -> Value {
+            let mut entry = Map::new();
+            entry.insert("score".into(), json!(score));
+            for extension in ["pdparams", "pdopt", "pdstates"] {
+                entry.insert(extension.into(), format!("{prefix}/{prefix}.{extension}").into());
+            }
+            for (key, file) in [
+                ("inference_config", "inference.yml"),
+                ("pdmodel", "inference.json"),
+                ("pdiparams", "inference.pdiparams"),
+            ] {
+                if self.path.join(prefix).join("inference").join(file).exists() {
+                    entry.insert(key.into(), format!("{prefix}/inference/{file}").into());
+                }
+            }
+            Value::Object(entry)
+        };
+        let mut models = Map::new();
+        let newest: Vec<_> = self.saved.iter().rev().collect();
+        for place in 0..LISTED {
+            let saved = newest.get(place).map(|(epoch, score)| entry(&format!("epoch_{epoch}"), *score));
+            models.insert(format!("last_{}", place + 1), saved.unwrap_or_else(|| json!({})));
+        }
+        models.insert("best".into(), self.best.map_or_else(|| json!({}), |score| entry("best_model", score)));
+        let list = json!({
+            "model_name": self.model, "label_dict": "", "train_log": "train.log", "visualdl_log": "",
+            "config": "config.yaml", "models": models, "done_flag": done,
+        });
+        self.write(RESULTS, list.to_string().as_bytes())
+    }
+}
+
+/// Ends of the names of folders that are about to take a checkpoint's place, and of those that had it.
+const NEW: &str = ".new";
+const OLD: &str = ".old";
+/// The list of what a run has made.
+const RESULTS: &str = "train_results.json";
+
+/// A learner's files as `prefix` has them.
+pub(super) fn files(
+    learner: &Learner,
+    schedule: &Schedule,
+    iterations: usize,
+    prefix: &str,
+    progress: Progress,
+) -> Result<Files> {
+    let model = learner.model()?;
+    if let Some((name, _)) =
+        model.tensors.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()))
+    {
+        return Err(Error::usage(format!(
+            "training has diverged: `{name}` is no longer finite. Nothing of it is saved; begin again with a lower \
+             learning rate or a longer warm-up"
+        )));
+    }
+    let rate = Rate { steps: iterations, warm_up: schedule.warm_up(), rate: schedule.at(iterations) };
+    let weights = pdparams(&model);
+    let info = json!({ "metric": progress.metric, "epoch": progress.epoch });
+    let mut files = vec![
+        (format!("{prefix}.pdopt"), pdopt(&model, &learner.velocities()?, rate)),
+        (format!("{prefix}.pdstates"), pdstates(progress)),
+        (format!("{prefix}.info.json"), info.to_string().into_bytes()),
+        (format!("{prefix}.safetensors"), model.to_safetensors(Dtype::F32)?),
+    ];
+    if matches!(model.description.network, Network::LcNetV2(_)) {
+        let exported = model.to_paddle()?;
+        files.extend(exported.into_iter().map(|(name, bytes)| (format!("inference/{name}"), bytes)));
+    }
+    if prefix == "best_model" {
+        files.push(("best_model/model.pdparams".into(), weights.clone()));
+    }
+    files.push((format!("{prefix}.pdparams"), weights));
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(path: &Path) -> String {
+        fs::read_to_string(path.join("latest/a")).unwrap()
+    }
+
+    /// Stops at every step of a replacement leave the old files or the new ones.
+    #[test]
+    fn a_stopped_replacement_leaves_a_whole_checkpoint() {
+        let files = |text: &str| vec![("a".to_string(), text.into()), ("b/c".to_string(), text.into())];
+        let fresh = || {
+            let out = temp_dir::TempDir::new().unwrap();
+            let folder = Folder::open(out.path(), "m").unwrap();
+            folder.replace("latest", &files("old")).unwrap();
+            (out, folder)
+        };
+        let stopped = |prepare: fn(&Path)| {
+            let (out, folder) = fresh();
+            prepare(out.path());
+            drop(folder);
+            let folder = Folder::open(out.path(), "m").unwrap();
+            let found = content(out.path());
+            assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1, "nothing else is left");
+            folder.replace("latest", &files("newer")).unwrap();
+            assert_eq!(content(out.path()), "newer");
+            found
+        };
+        let half = |out: &Path| {
+            fs::create_dir(out.join(".latest.new")).unwrap();
+            fs::write(out.join(".latest.new/a"), "ne").unwrap();
+        };
+        assert_eq!(stopped(half), "old");
+        assert_eq!(stopped(|out| fs::rename(out.join("latest"), out.join(".latest.old")).unwrap()), "old");
+        assert_eq!(
+            stopped(|out| {
+                fs::rename(out.join("latest"), out.join(".latest.old")).unwrap();
+                fs::create_dir(out.join("latest")).unwrap();
+                fs::write(out.join("latest/a"), "new").unwrap();
+            }),
+            "new"
+        );
+    }
+
+    #[test]
+    fn the_list_has_the_newest_five() {
+        let out = temp_dir::TempDir::new().unwrap();
+        let mut folder = Folder::open(out.path(), "m").unwrap();
+        folder.list_best(1.0).unwrap();
+        for epoch in 1..=7 {
+            folder.list_epoch(epoch, 0.5, epoch == 7).unwrap();
+        }
+        let list: Value = serde_json::from_slice(&fs::read(out.path().join(RESULTS)).unwrap()).unwrap();
+        assert_eq!(list["done_flag"], true);
+        assert_eq!(list["models"]["last_1"]["pdparams"], "epoch_7/epoch_7.pdparams");
+        assert_eq!(list["models"]["last_5"]["pdopt"], "epoch_3/epoch_3.pdopt");
+        assert_eq!(list["models"]["best"]["score"], 1.0);
+    }
+}

@@ -1,0 +1,60 @@
+//! Weights to begin with.
+
+use crate::model::lcnet_v2::Form;
+use crate::model::{Network, Parameter, Role};
+use crate::random::SplitMix64;
+use crate::tensors::{Tensor, Tensors};
+
+/// Standard deviation of the linear head and of the positions and linear layers of vision transformers.
+const HEAD: f64 = 0.001;
+const TRANSFORMER: f64 = 0.02;
+
+/// Random weights for a network and its head, distributed as PaddleClas's.
+pub(super) fn initial(network: &Network, classes: usize, seed: u64) -> Tensors {
+    let mut tensors = Tensors::new();
+    for parameter in network.parameters(Form::Training, Some(classes)) {
+        let mut random = SplitMix64::for_purpose(seed, &parameter.name, &[]);
+        let values = match distribution(network, &parameter) {
+            Distribution::Constant(value) => vec![value; parameter.len()],
+            Distribution::Normal(deviation) => {
+                (0..parameter.len()).map(|_| (deviation * random.normal()) as f32).collect()
+            }
+            Distribution::Truncated(deviation) => {
+                let within = |random: &mut SplitMix64| loop {
+                    let value = random.normal();
+                    if value.abs() <= 2.0 {
+                        return (deviation * value) as f32;
+                    }
+                };
+                (0..parameter.len()).map(|_| within(&mut random)).collect()
+            }
+        };
+        tensors.insert(parameter.name, Tensor { shape: parameter.shape, values });
+    }
+    tensors
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Distribution {
+    Constant(f32),
+    Normal(f64),
+    /// Within two standard deviations.
+    Truncated(f64),
+}
+
+fn distribution(network: &Network, parameter: &Parameter) -> Distribution {
+    let Parameter { name, shape, role } = parameter;
+    let is_transformer = matches!(network, Network::Vit(_));
+    match role {
+        Role::NormScale | Role::NormVariance => Distribution::Constant(1.0),
+        Role::NormShift | Role::NormMean | Role::ConvBias | Role::LinearBias => Distribution::Constant(0.0),
+        Role::Embedding => Distribution::Truncated(TRANSFORMER),
+        // both of Paddle's ways give this: a filter's inputs in its group, or all, where there is one group only
+        Role::ConvWeight => Distribution::Normal((2.0 / shape[1..].iter().product::<usize>() as f64).sqrt()),
+        Role::LinearWeight if !is_transformer => Distribution::Normal(HEAD),
+        Role::LinearWeight if name == "backbone.proj" => Distribution::Normal((shape[0] as f64).powf(-0.5)),
+        Role::LinearWeight if name.starts_with("backbone.") => Distribution::Truncated(TRANSFORMER),
+        // Xavier
+        Role::LinearWeight => Distribution::Normal((2.0 / (shape[0] + shape[1]) as f64).sqrt()),
+    }
+}

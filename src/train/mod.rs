@@ -1,0 +1,28 @@
+//! Training: a network's weights made from a data set's images (feature `train`), as PaddleX does it.
+//!
+//! [`train`] does a whole run. A [`Recipe`] says how; a [`Learner`] is the network on a device, which learns from one [`Batch`] after another; the losses
+//! are in [`loss`], the learning rate is a [`Schedule`], and [`Momentum`] moves the weights.
+
+mod augment;
+mod config;
+mod curve;
+mod evaluation;
+mod folder;
+mod initial;
+mod loader;
+mod log;
+pub mod loss;
+mod network;
+mod optimizer;
+mod recipe;
+mod run;
+mod sampler;
+mod samples;
+mod schedule;
+
+pub use augment::{Augmentation, Products};
+pub use network::{Batch, Learner, Losses};
+pub use optimizer::{Momentum, Rule};
+pub use recipe::{Objective, Recipe, Sampling};
+pub use run::{Begin, Event, Rehearsal, Run, RunOptions, StepDone, Summary, train};
+pub use schedule::Schedule;

@@ -1,0 +1,263 @@
+//! A network that learns.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+
+use super::loss::cross_entropy;
+use super::optimizer::{Momentum, Rule};
+use super::recipe::{Objective, Recipe};
+use crate::model::lcnet_v2::{Form, KEEP, LcNetV2, Norms};
+use crate::model::vit::Vit;
+use crate::model::{ModelDescription, Network, Parameter};
+use crate::random::SplitMix64;
+use crate::tensors::{Tensor as Values, Tensors};
+use crate::weights::Model;
+use crate::{Error, Result};
+
+/// Images as the network takes them, with their classes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// `[n, 3, height, width]`
+    pub images: Vec<f32>,
+    /// Columns of the head.
+    pub labels: Vec<usize>,
+}
+
+/// What a batch cost, by PaddleClas's names, the total last.
+pub type Losses = Vec<(&'static str, f32)>;
+
+/// A network on a device, with what its optimiser remembers of each parameter.
+pub struct Learner {
+    network: Kind,
+    /// The parameters in the order in which Burn visits them.
+    parameters: Vec<Parameter>,
+    /// Tensors of the state dict that the network does not have: PaddleClas keeps the fused convolutions there, unused.
+    spares: Tensors,
+    velocities: Vec<Option<Tensor<1>>>,
+    model: ModelDescription,
+    classes: usize,
+    objective: Objective,
+    optimizer: Momentum,
+    seed: u64,
+    device: Device,
+}
+
+enum Kind {
+    LcNetV2(Box<LcNetV2>),
+    Vit(Box<Vit>),
+}
+
+impl Learner {
+    /// Puts a network with these weights, those of [`Network::parameters`] in the training form and with the head, on a device.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape.
+    pub fn new(recipe: &Recipe, tensors: &Tensors, device: &Device) -> Result<Self> {
+        let device = device.clone().autodiff();
+        let classes = Some(recipe.classes);
+        let network = match &recipe.model.network {
+            Network::LcNetV2(config) => {
+                let network = LcNetV2::new(config, Form::Training, classes, Norms::Separate, tensors, &device)?;
+                Kind::LcNetV2(Box::new(network))
+            }
+            Network::Vit(config) => Kind::Vit(Box::new(Vit::new(config, classes, tensors, &device)?)),
+        };
+        let (mut parameters, mut spares) = (Vec::new(), Tensors::new());
+        for parameter in recipe.model.network.parameters(Form::Training, classes) {
+            if recipe.model.network.is_spare(&parameter) {
+                let tensor = tensors.expect(&parameter.name, &parameter.shape)?.clone();
+                spares.insert(parameter.name, tensor);
+            } else {
+                parameters.push(parameter);
+            }
+        }
+        let learner = Learner {
+            velocities: vec![None; parameters.len()],
+            network,
+            parameters,
+            spares,
+            model: recipe.model.clone(),
+            classes: recipe.classes,
+            objective: recipe.objective,
+            optimizer: Momentum { momentum: recipe.momentum, decay: recipe.weight_decay },
+            seed: recipe.seed,
+            device,
+        };
+        Ok(learner)
+    }
+
+    /// Learns from one batch. `iteration`, counted from the start of the run, decides what dropout zeroes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the batch is not made as the objective needs it, or of another
+    /// size than it says.
+    pub fn step(&mut self, batch: Batch, learning_rate: f64, iteration: u64) -> Result<Losses> {
+        let (total, losses) = self.losses(batch, iteration)?;
+        let mut gradients = total.backward();
+        let mut step = Step {
+            parameters: self.parameters.iter(),
+            velocities: self.velocities.iter_mut(),
+            optimizer: self.optimizer,
+            gradients: &mut gradients,
+            learning_rate,
+        };
+        match &mut self.network {
+            Kind::LcNetV2(network) => **network = network.as_ref().clone().map(&mut step),
+            Kind::Vit(network) => **network = network.as_ref().clone().map(&mut step),
+        }
+        Ok(losses)
+    }
+
+    /// The losses of a batch, the total as a tensor to go back from.
+    fn losses(&self, batch: Batch, iteration: u64) -> Result<(Tensor<1>, Losses)> {
+        let Batch { images, labels } = batch;
+        let [height, width] = self.model.input_size();
+        let count = labels.len();
+        if count == 0 || images.len() != count * 3 * height * width {
+            return Err(Error::usage(format!(
+                "{} values are no {count} images of {width}x{height} pixels",
+                images.len()
+            )));
+        }
+        if let Some(label) = labels.iter().find(|&&label| label >= self.classes) {
+            return Err(Error::usage(format!("there is a label {label}, but the head has {} classes", self.classes)));
+        }
+        let images = Tensor::<4>::from_data(TensorData::new(images, [count, 3, height, width]), &self.device);
+        let missing = || Error::internal("a network in training has a head");
+        Ok(match (&self.network, self.objective) {
+            (Kind::LcNetV2(network), Objective::Linear { smoothing, triplet }) => {
+                let features = network.forward_training(images, self.kept(count, iteration));
+                let logits = network.logits(features.clone()).ok_or_else(missing)?;
+                let classified = cross_entropy(logits, &labels, smoothing);
+                let apart = triplet.loss(features, &labels)?;
+                let total = classified.clone().add(apart.clone());
+                let losses = vec![
+                    ("CELoss", number(classified)),
+                    ("TripletAngularMarginLoss", number(apart)),
+                    ("loss", number(total.clone())),
+                ];
+                (total, losses)
+            }
+            (Kind::Vit(network), Objective::Angles(angles)) => {
+                let features = network.forward(images);
+                let directions = network.directions().ok_or_else(missing)?;
+                let total = cross_entropy(angles.logits(features, directions, &labels), &labels, 0.0);
+                let loss = number(total.clone());
+                (total, vec![("CELoss", loss), ("loss", loss)])
+            }
+            _ => return Err(Error::internal("network and objective do not belong together")),
+        })
+    }
+
+    /// What dropout lets through.
+    fn kept(&self, count: usize, iteration: u64) -> Tensor<2> {
+        let mut random = SplitMix64::for_purpose(self.seed, "dropout", &[iteration]);
+        let dimension = self.model.dimension();
+        let values: Vec<f32> = (0..count * dimension).map(|_| f32::from(u8::from(random.chance(KEEP)))).collect();
+        Tensor::from_data(TensorData::new(values, [count, dimension]), &self.device)
+    }
+
+    /// The weights as they are now, in the training form and with the head.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Device`](crate::ErrorKind::Device) where the device does not give them.
+    pub fn model(&self) -> Result<Model> {
+        let mut read = Read { parameters: self.parameters.iter(), tensors: Tensors::new(), failed: None };
+        // without autodiff, and with statistics that wait to be taken over
+        match &self.network {
+            Kind::LcNetV2(network) => network.valid().visit(&mut read),
+            Kind::Vit(network) => network.valid().visit(&mut read),
+        }
+        if let Some(error) = read.failed {
+            return Err(error);
+        }
+        let mut tensors = read.tensors;
+        self.spares.iter().for_each(|(name, tensor)| tensors.insert(name, tensor.clone()));
+        Model::new(self.model.clone(), self.model.network.training_form(), Some(self.classes), &tensors)
+    }
+
+    /// What the optimiser remembers: the velocity of each parameter that has one, by the parameter's name.
+    ///
+    /// # Errors
+    /// As [`model`](Self::model).
+    pub fn velocities(&self) -> Result<Tensors> {
+        let mut tensors = Tensors::new();
+        for (parameter, velocity) in self.parameters.iter().zip(&self.velocities) {
+            if let Some(velocity) = velocity {
+                tensors.insert(
+                    &parameter.name,
+                    Values { shape: parameter.shape.clone(), values: values(velocity.clone())? },
+                );
+            }
+        }
+        Ok(tensors)
+    }
+
+    /// Goes on with velocities that were kept. Parameters without one begin at rest.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where one has another shape than its parameter.
+    pub fn set_velocities(&mut self, velocities: &Tensors) -> Result<()> {
+        let device = self.device.clone().without_autodiff();
+        for (parameter, velocity) in self.parameters.iter().zip(&mut self.velocities) {
+            *velocity = match velocities.get(&parameter.name) {
+                None => None,
+                Some(_) => {
+                    let values = velocities.expect(&parameter.name, &parameter.shape)?.values.clone();
+                    Some(Tensor::from_data(TensorData::new(values, [parameter.len()]), &device))
+                }
+            };
+        }
+        Ok(())
+    }
+}
+
+/// A loss as a number; NaN where the device failed, which ends the run.
+fn number(loss: Tensor<1>) -> f32 {
+    loss.inner().try_into_scalar::<f32>().unwrap_or(f32::NAN)
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    let data = tensor.try_into_data().map_err(|error| Error::device(format!("the device failed: {error:?}")))?;
+    data.try_to_vec::<f32>().map_err(|error| Error::internal(format!("weights are no f32: {error:?}")))
+}
+
+/// Reads every parameter.
+struct Read<'a> {
+    parameters: std::slice::Iter<'a, Parameter>,
+    tensors: Tensors,
+    failed: Option<Error>,
+}
+
+impl ModuleVisitor for Read<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let parameter = self.parameters.next().expect("the network has the parameters of its config");
+        match values(param.val()) {
+            Ok(values) => self.tensors.insert(&parameter.name, Values { shape: parameter.shape.clone(), values }),
+            Err(error) => self.failed = Some(error),
+        }
+    }
+}
+
+/// Moves every parameter along its gradient.
+struct Step<'a> {
+    parameters: std::slice::Iter<'a, Parameter>,
+    velocities: std::slice::IterMut<'a, Option<Tensor<1>>>,
+    optimizer: Momentum,
+    gradients: &'a mut Gradients,
+    learning_rate: f64,
+}
+
+impl ModuleMapper for Step<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (Some(parameter), Some(velocity)) = (self.parameters.next(), self.velocities.next()) else {
+            unreachable!("the network has the parameters of its config")
+        };
+        let Some(rule) = Rule::of(parameter) else { return param };
+        let Some(gradient) = param.val().grad_remove(self.gradients) else { return param };
+        let (id, tensor, mapper) = param.consume();
+        let (value, moved) = self.optimizer.step(rule, tensor.inner(), gradient, velocity.take(), self.learning_rate);
+        *velocity = Some(moved);
+        Param::from_mapped_value(id, Tensor::from_inner(value).require_grad(), mapper)
+    }
+}

@@ -1,0 +1,146 @@
+//! What a run is made of, apart from the images.
+
+use super::augment::Augmentation;
+use super::loss::{ArcMargin, TripletAngularMargin};
+use crate::model::{ModelDescription, Network};
+use crate::{Error, Result};
+
+/// What a run is made of, apart from the images. The defaults of [`Recipe::new`] are PaddleX's.
+///
+/// ```
+/// use image_feature::train::Recipe;
+///
+/// let recipe = Recipe { epochs: 40, ..Recipe::published("PP-ShiTuV2_rec", 159)? };
+/// assert_eq!((recipe.batch_size, recipe.learning_rate), (128, 0.01));
+/// # Ok::<(), image_feature::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// Name, network with its width and input size, and preprocessing.
+    pub model: ModelDescription,
+    /// Classes of the head: at least as many as there are labels.
+    pub classes: usize,
+    pub epochs: usize,
+    pub batch_size: usize,
+    /// The highest learning rate.
+    pub learning_rate: f64,
+    /// Epochs until it is reached.
+    pub warmup_epochs: f64,
+    pub momentum: f64,
+    /// L2 decay of parameters.
+    pub weight_decay: f64,
+    pub objective: Objective,
+    pub sampling: Sampling,
+    pub augmentation: Augmentation,
+    /// Epochs from one evaluation to the next.
+    pub eval_interval: usize,
+    /// Epochs from one `epoch_N` to the next.
+    pub save_interval: usize,
+    /// Iterations from one line of the log to the next.
+    pub log_interval: usize,
+    /// The same seed, data and recipe on the same machine give the same weights.
+    pub seed: u64,
+}
+
+/// What is made small.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Objective {
+    /// Cross-entropy of a linear head, and a loss on the features themselves.
+    Linear { smoothing: f64, triplet: TripletAngularMargin },
+    /// Cross-entropy of angles.
+    Angles(ArcMargin),
+}
+
+/// Which images make a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sampling {
+    /// Classes drawn by their sizes, and this many images of each: PaddleClas's `PKSampler`. Labels are numbered anew.
+    PerClass(usize),
+    /// Every image once an epoch, in random order. Labels must be 0 to `classes` - 1.
+    Shuffled,
+}
+
+impl Recipe {
+    /// PaddleX's recipe for a network.
+    pub fn new(model: ModelDescription, classes: usize) -> Self {
+        let common = Recipe {
+            classes,
+            epochs: 20,
+            batch_size: 128,
+            learning_rate: 0.01,
+            warmup_epochs: 5.0,
+            momentum: 0.9,
+            weight_decay: 1e-5,
+            objective: Objective::Linear { smoothing: 0.1, triplet: TripletAngularMargin::default() },
+            sampling: Sampling::PerClass(4),
+            augmentation: Augmentation::products(model.input_size()),
+            eval_interval: 1,
+            save_interval: 1,
+            log_interval: 1,
+            seed: 0,
+            model,
+        };
+        match &common.model.network {
+            Network::LcNetV2(_) => common,
+            Network::Vit(_) => Recipe {
+                batch_size: 32,
+                learning_rate: 0.001,
+                weight_decay: 2e-5,
+                objective: Objective::Angles(ArcMargin::default()),
+                sampling: Sampling::Shuffled,
+                augmentation: Augmentation::Clip,
+                ..common
+            },
+        }
+    }
+
+    /// PaddleX's recipe for one of its models, by name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a name that is not one of them.
+    pub fn published(name: &str, classes: usize) -> Result<Self> {
+        Ok(Recipe::new(crate::weights::published_description(name)?, classes))
+    }
+
+    /// Says early what would fail late: sizes that do not fit together.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage), naming what to change.
+    pub fn check(&self) -> Result<()> {
+        let at_least_one = [
+            ("classes", self.classes),
+            ("epochs", self.epochs),
+            ("batch size", self.batch_size),
+            ("evaluation interval", self.eval_interval),
+            ("save interval", self.save_interval),
+            ("log interval", self.log_interval),
+        ];
+        if let Some((what, _)) = at_least_one.iter().find(|(_, value)| *value == 0) {
+            return Err(Error::usage(format!("the {what} is 0; at least 1 is needed")));
+        }
+        let positive =
+            |what: &str, value: f64, zero: bool| match value.is_finite() && (value > 0.0 || zero && value == 0.0) {
+                true => Ok(()),
+                false => Err(Error::usage(format!("the {what} is {value}; a positive number is needed"))),
+            };
+        positive("learning rate", self.learning_rate, false)?;
+        positive("number of warm-up epochs", self.warmup_epochs, true)?;
+        positive("weight decay", self.weight_decay, true)?;
+        if !(0.0..1.0).contains(&self.momentum) {
+            return Err(Error::usage(format!("the momentum is {}; it must be at least 0 and below 1", self.momentum)));
+        }
+        crate::weights::check_input(self.model.input_size())?;
+        if let Sampling::PerClass(each) = self.sampling
+            && (each == 0 || !self.batch_size.is_multiple_of(each))
+        {
+            return Err(Error::usage(format!(
+                "PKSampler configs error, sample_per_id({each}) must be a divisor of batch_size({})",
+                self.batch_size
+            )));
+        }
+        match (&self.model.network, self.objective) {
+            (Network::LcNetV2(_), Objective::Linear { .. }) | (Network::Vit(_), Objective::Angles(_)) => Ok(()),
+            _ => Err(Error::usage("LCNetV2 is trained with a linear head, a vision transformer with angles")),
+        }
+    }
+}

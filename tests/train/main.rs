@@ -1,0 +1,10 @@
+//! Training against PaddleClas (`golden/train`, made by `golden/scripts/golden_losses.py`), and whole runs on images made here.
+#![cfg(all(feature = "train", not(target_arch = "wasm32")))]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod losses;
+mod optimizer;
+mod paddle;
+mod runs;
+mod steps;
