@@ -45,7 +45,7 @@
 //! - `dataset`: data sets of images, from folders and archives.
 //! - `gallery`: vectors kept, searched, saved and exchanged, and how well they retrieve; part of `cli`.
 //! - `postgres`: galleries in PostgreSQL, for the program; part of `cli`.
-//! - `train`: training, on Burn's backends.
+//! - `train` (default): training, on Burn's backends.
 //! - `cli` (default): the program `image-feature`.
 //!
 //! Without any of the devices, decoding, preprocessing and model files remain.
