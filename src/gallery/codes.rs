@@ -10,7 +10,7 @@ pub(super) struct Codes {
     dimension: usize,
     metric: Metric,
     pub values: Values,
-    /// By row, how far the product with a query of length 1 can be from the true one; none for bits.
+    /// By row, how far the product with a query of length 1 can be from the true one; none where bits are all there is.
     pub slack: Vec<f32>,
     /// By row, what is added to the product where the metric is L2: half the squared length, negative.
     pub bias: Vec<f32>,
@@ -98,10 +98,10 @@ impl Codes {
                     whole
                 }));
             }
-            Values::Bits(bits) => {
-                bits.extend(Self::bits_of(vector));
-                return;
-            }
+            Values::Bits(bits) => bits.extend(Self::bits_of(vector)),
+        }
+        if !self.keeps_vectors() {
+            return;
         }
         let length = length(vector);
         // a sum of n products, each rounded as it is added, is off by less than n times half the last place; twice that
@@ -128,10 +128,10 @@ impl Codes {
                 swap_remove(values, row, self.dimension);
                 scales.swap_remove(row);
             }
-            Values::Bits(bits) => {
-                swap_remove(bits, row, words);
-                return;
-            }
+            Values::Bits(bits) => swap_remove(bits, row, words),
+        }
+        if !self.keeps_vectors() {
+            return;
         }
         self.slack.swap_remove(row);
         if self.metric == Metric::L2 {

@@ -22,6 +22,8 @@ const ANEW: usize = 256;
 const MAX_PAIRS: usize = 10_000_000;
 /// How far a threshold is lowered where what it is compared with is a rounded float: the final look takes it as it is.
 const LEEWAY: f64 = 1e-6;
+/// From so many queries on, one product with the vectors themselves takes less than as many searches by bits.
+const MANY_FOR_BITS: usize = 8;
 
 /// Which entries take part in a search. It is asked on several threads, and only for rows near enough.
 pub type EntryFilter<'f> = &'f (dyn Fn(&Entry) -> bool + Sync);
@@ -177,7 +179,8 @@ impl Gallery {
         if wanted.k == Some(0) || wanted.from >= self.len() {
             return vec![Vec::new(); queries.len() / self.dimension];
         }
-        if self.storage == Storage::Bit {
+        let few = queries.len() < MANY_FOR_BITS * self.dimension;
+        if self.storage == Storage::Bit && (few || !self.codes.keeps_vectors()) {
             return queries.chunks_exact(self.dimension).map(|query| self.nearest_by_bits(query, wanted)).collect();
         }
         queries.chunks(TOGETHER * self.dimension).flat_map(|queries| self.nearest_of_some(queries, wanted)).collect()
@@ -268,13 +271,15 @@ impl Gallery {
             let values = block.start * dimension..block.end * dimension;
             let scores = &mut scores[..block.len()];
             match &self.codes.values {
-                Values::F32 => self.scanner.dots_f32(queries.values, &self.vectors[values], scores),
+                // bits are searched another way, but for the last of many queries
+                Values::F32 | Values::Bits(_) => {
+                    self.scanner.dots_f32(queries.values, &self.vectors[values], scores);
+                }
                 Values::F16(codes) => self.scanner.dots_f16(queries.values, &codes[values], scores),
                 Values::I8(codes, scales) => {
                     self.scanner.dots_i8(queries.values, &codes[values], scores);
                     scores.iter_mut().zip(&scales[block.clone()]).for_each(|(score, scale)| *score *= scale);
                 }
-                Values::Bits(_) => return, // these are searched another way
             }
             // from here on the upper bounds
             let slack = &self.codes.slack[block.clone()];
@@ -308,14 +313,14 @@ impl Gallery {
         let Workspace { bests, floors, scores, wide } = workspace;
         let (dimension, columns) = (self.dimension, packed.columns());
         scores.resize(scores.len().max(BLOCK_OF_MANY * columns), 0.0);
-        if self.storage != Storage::F32 {
+        if matches!(self.storage, Storage::F16 | Storage::I8) {
             wide.resize(wide.len().max(BLOCK_OF_MANY * dimension), 0.0);
         }
         for start in rows.clone().step_by(BLOCK_OF_MANY) {
             let block = start..rows.end.min(start + BLOCK_OF_MANY);
             let values = block.start * dimension..block.end * dimension;
             let source = match &self.codes.values {
-                Values::F32 => &self.vectors[values],
+                Values::F32 | Values::Bits(_) => &self.vectors[values],
                 Values::F16(codes) => {
                     let wide = &mut wide[..values.len()];
                     self.scanner.widen_f16(&codes[values], wide);
@@ -326,7 +331,6 @@ impl Gallery {
                     self.scanner.widen_i8(&codes[values], wide);
                     &*wide
                 }
-                Values::Bits(_) => return, // these are searched another way
             };
             let scores = &mut scores[..block.len() * columns];
             self.scanner.products(packed, source, scores);
