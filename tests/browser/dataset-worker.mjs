@@ -16,7 +16,7 @@ const fetched = async (address) => (await fetch(address)).blob();
 function verdictOf(blob) {
   let files;
   try {
-    files = DatasetFiles.fromArchive("x", blob);
+    files = DatasetFiles.fromArchive("x", blob, undefined, []);
   } catch (error) {
     if (error instanceof WebAssembly.RuntimeError) throw error;
     return "refused";

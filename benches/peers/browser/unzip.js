@@ -18,7 +18,7 @@ async function ours(file) {
   const answer = await fetch("/image-feature/wasm/dataset/image_feature_bg.wasm");
   await init({ module_or_path: await WebAssembly.compile(await answer.arrayBuffer()) });
   return async () => {
-    const files = DatasetFiles.fromArchive(file.name, file);
+    const files = DatasetFiles.fromArchive(file.name, file, undefined, []);
     return files.paths().reduce((sum, path) => sum + files.read(path).length, 0);
   };
 }
