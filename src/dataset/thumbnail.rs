@@ -1,6 +1,8 @@
 //! Small pictures for reports.
 
 #[cfg(not(target_arch = "wasm32"))]
+use base64::{Engine, engine::general_purpose::STANDARD};
+#[cfg(not(target_arch = "wasm32"))]
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 
 use crate::RgbImage;
@@ -55,16 +57,7 @@ fn covered(at: usize, parts: usize, length: usize) -> (usize, usize) {
 
 #[cfg(not(target_arch = "wasm32"))]
 fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().chain([&0, &0]).take(3).fold(0u32, |bits, &byte| bits << 8 | u32::from(byte));
-        for place in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize] as char;
-            text.push(if place <= chunk.len() { digit } else { '=' });
-        }
-    }
-    text
+    STANDARD.encode(bytes)
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

@@ -28,7 +28,7 @@ const OLD_ENCODINGS = { zh: "gbk", "zh-tw": "big5", "zh-hk": "big5", "zh-hant": 
  *
  * @param {readonly string[]} languages of the user, the preferred one first
  */
-export function likelyEncodings(languages) {
+function likelyEncodings(languages) {
   const known = /** @type {Record<string, string>} */ (OLD_ENCODINGS);
   const theirs = languages.map((language) => language.toLowerCase()).map((language) => known[language] ?? known[language.split("-")[0]]);
   // most users of PaddleX are Chinese

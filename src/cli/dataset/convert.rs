@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::split::{Shares, tell_lists};
-use super::{Compat, Copy, DatasetArgs};
+use super::{Compat, CopyTarget, DatasetArgs};
 use crate::cli::Outcome;
 use crate::cli::output_file::delete_unfinished_on_interrupt;
 use crate::dataset::{SourceForm, SplitOptions, convert};
@@ -63,7 +63,7 @@ fn run_ours(args: ConvertArgs) -> Result<Outcome> {
     let tree = args.dataset.open()?;
     let options =
         SplitOptions { percent: args.shares.percent([50.0, 30.0, 20.0])?, seed: args.seed, ..SplitOptions::default() };
-    let copy = Copy::open(&target)?;
+    let copy = CopyTarget::open(&target)?;
     let new = convert(tree.as_ref(), form, &options).context(|| args.dataset.name())?;
     copy.write(tree.as_ref(), &new, args.json)?;
     tell_lists(&new, &target, args.json)?;

@@ -78,17 +78,17 @@ fn look_at_images(tree: &dyn FileTree, dataset: &Dataset, threads: usize, quiet:
 
 /// A copy of a data set to be made: a folder, or a `.zip`. It is opened before the work begins, so that what is in its way
 /// is known at once.
-enum Copy {
+enum CopyTarget {
     Folder(FolderTarget),
     Zip(OutputFile),
 }
 
-impl Copy {
-    fn open(target: &Path) -> Result<Copy> {
+impl CopyTarget {
+    fn open(target: &Path) -> Result<CopyTarget> {
         if target.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) {
-            Ok(Copy::Zip(OutputFile::create(target)?))
+            Ok(CopyTarget::Zip(OutputFile::create(target)?))
         } else {
-            Ok(Copy::Folder(FolderTarget::new(target)?))
+            Ok(CopyTarget::Folder(FolderTarget::new(target)?))
         }
     }
 
@@ -99,8 +99,8 @@ impl Copy {
             ControlFlow::Continue(())
         };
         match self {
-            Copy::Folder(mut folder) => new.write(tree, &mut folder, &mut step)?,
-            Copy::Zip(file) => {
+            CopyTarget::Folder(mut folder) => new.write(tree, &mut folder, &mut step)?,
+            CopyTarget::Zip(file) => {
                 let mut zip = ZipTarget::new(file);
                 new.write(tree, &mut zip, &mut step)?;
                 zip.finish()?.commit()?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Compat, Copy, DatasetArgs, look_at_images};
+use super::{Compat, CopyTarget, DatasetArgs, look_at_images};
 use crate::cli::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use crate::cli::terminal::Stdout;
 use crate::cli::{Outcome, default_threads};
@@ -122,7 +122,7 @@ fn run_ours(args: SplitArgs) -> Result<Outcome> {
         ..SplitOptions::default()
     };
     let name = || args.dataset.name();
-    let copy = args.output.as_deref().map(Copy::open).transpose()?;
+    let copy = args.output.as_deref().map(CopyTarget::open).transpose()?;
     // what is wrong with the lists is said before the images are opened
     let mut new = split(&dataset, &[], &options).context(name)?;
     if !args.ignore_copies {

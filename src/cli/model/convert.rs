@@ -1,13 +1,11 @@
 //! `image-feature model convert`: any model file to safetensors.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use super::calibrate::calibrate;
 use crate::cli::open_model;
 use crate::cli::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use crate::cli::terminal::{Stdout, note};
-use crate::error::Context;
 use crate::weights::Dtype;
 use crate::{Error, ErrorKind, Result};
 
@@ -54,9 +52,7 @@ pub fn run(args: ConvertArgs) -> Result<()> {
         model.calibration = Some(calibrate(&model, &args.calibrate)?);
     }
     let bytes = model.to_safetensors(args.dtype)?;
-    let mut file = OutputFile::create(&args.output)?;
-    file.write_all(&bytes).context(|| output.to_string())?;
-    file.commit()?;
+    OutputFile::write(&args.output, &bytes)?;
     if args.json {
         let written = serde_json::json!({ "output": args.output.to_string_lossy(), "bytes": bytes.len() });
         return Stdout::default().line(&written.to_string());

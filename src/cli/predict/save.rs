@@ -59,10 +59,7 @@ impl Saver {
                     create_folder(parent)?;
                 }
                 self.replaced += u64::from(target.exists());
-                let mut file = OutputFile::create(&target)?;
-                file.write_all(json(&origin.input_path, feature, Layout::Indented).as_bytes())
-                    .context(|| target.display().to_string())?;
-                file.commit()
+                OutputFile::write(&target, json(&origin.input_path, feature, Layout::Indented).as_bytes())
             }
             Files::Npy { matrix, list, rows } => {
                 matrix.row(feature)?;

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::super::{Copy, count, look_at_images, place_of};
+use super::super::{CopyTarget, count, look_at_images, place_of};
 use super::CheckArgs;
 use crate::cli::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use crate::cli::predict::engine::Engine;
@@ -29,7 +29,7 @@ pub fn run(args: CheckArgs) -> Result<Outcome> {
     delete_unfinished_on_interrupt();
     let tree = args.dataset.open()?;
     let dataset = Dataset::read(tree.as_ref());
-    let copy = args.fix.as_deref().map(Copy::open).transpose()?;
+    let copy = args.fix.as_deref().map(CopyTarget::open).transpose()?;
     let threads = args.threads.map_or_else(default_threads, usize::from);
     let (facts, features) = match &args.model {
         None => (look_at_images(tree.as_ref(), &dataset, threads, args.quiet), Vec::new()),
@@ -49,13 +49,13 @@ pub fn run(args: CheckArgs) -> Result<Outcome> {
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder).context(|| folder.display().to_string())?;
         let json = report(&name, &dataset, &audit, &facts, &Thumbnails::new(), usize::MAX);
-        write_file(&folder.join("report.json"), format!("{json:#}\n").as_bytes())?;
+        OutputFile::write(&folder.join("report.json"), format!("{json:#}\n").as_bytes())?;
     }
     if !pages.is_empty() {
         let thumbnails = thumbnails(tree.as_ref(), &dataset, &audit, threads);
         let html = report_html(&report(&name, &dataset, &audit, &facts, &thumbnails, MOST_IN_HTML));
         for page in &pages {
-            write_file(page, html.as_bytes())?;
+            OutputFile::write(page, html.as_bytes())?;
         }
     }
     let mut stdout = Stdout::default();
@@ -77,13 +77,6 @@ pub fn run(args: CheckArgs) -> Result<Outcome> {
         note("next: --html FILE shows all findings with pictures, --fix DIR|ZIP writes a copy with the lists mended");
     }
     Ok(if audit.passed() { Outcome::Good } else { Outcome::Failed(ErrorKind::Decode) })
-}
-
-fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::io::Write;
-    let mut file = OutputFile::create(path)?;
-    file.write_all(bytes).context(|| path.display().to_string())?;
-    file.commit()
 }
 
 fn tell_fixed(fixed: &Fixed, target: &Path) {
