@@ -1,8 +1,10 @@
-import { Dataset, ImageFeatureError } from "../image-feature/index.js";
+import { Dataset } from "../image-feature/index.js";
+import { asError } from "./as-error.js";
 import { Component, fill, h } from "./component.js";
 import "./dataset-report.js";
 import { fileButton } from "./file-button.js";
 import { takeDrops } from "./file-drop.js";
+import { problemCard } from "./problem-card.js";
 import { ProgressBar } from "./progress-bar.js";
 import { reportFile } from "./report-file.js";
 import { download } from "./results.js";
@@ -10,6 +12,7 @@ import { counted } from "./units.js";
 
 /**
  * @typedef {import("../image-feature/index.js").DatasetInput} DatasetInput
+ * @typedef {import("../image-feature/index.js").ImageFeatureError} ImageFeatureError
  * @typedef {import("../image-feature/index.js").DatasetReport} DatasetReport
  * @typedef {import("../image-feature/index.js").ProgressEvent} ProgressEvent
  *
@@ -344,8 +347,8 @@ function button(label, on, className = "button") {
  * @param {string} title
  * @param {ImageFeatureError} error
  */
-function problem(title, { kind, message }) {
-  return h("div", { className: "error", role: "alert", tabIndex: -1, "data-focus": true }, h("strong", {}, title), h("p", { className: "error-message" }, message), ADVICE[kind] && h("p", {}, ADVICE[kind]));
+function problem(title, error) {
+  return problemCard(title, error, ADVICE);
 }
 
 /**
@@ -403,11 +406,6 @@ function listed({ train, gallery, query }) {
 /** @param {string} name */
 function stem(name) {
   return name.replace(/\.(zip|tar|tgz|tar\.gz)$/i, "").replace(/[^\p{L}\p{N}._-]+/gu, "_") || "dataset";
-}
-
-/** @param {unknown} error */
-function asError(error) {
-  return error instanceof ImageFeatureError ? error : new ImageFeatureError("internal", String(error), { cause: error });
 }
 
 customElements.define("dataset-view", DatasetView);

@@ -1,7 +1,8 @@
+import { asError } from "./as-error.js";
 import { Component, fill, h } from "./component.js";
 import { entryCard, scoreText } from "./gallery-card.js";
 import { problem } from "./gallery-problem.js";
-import { asError, room } from "./gallery-room.js";
+import { room } from "./gallery-room.js";
 import { counted } from "./units.js";
 
 /**

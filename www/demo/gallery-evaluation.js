@@ -1,8 +1,9 @@
+import { asError } from "./as-error.js";
 import { Component, fill, h } from "./component.js";
 import { entryCard, entryPicture, frame, scoreText } from "./gallery-card.js";
 import { smallPicture } from "./gallery-pictures.js";
 import { problem } from "./gallery-problem.js";
-import { asError, room } from "./gallery-room.js";
+import { room } from "./gallery-room.js";
 import { ProgressBar } from "./progress-bar.js";
 import { download } from "./results.js";
 import { counted } from "./units.js";

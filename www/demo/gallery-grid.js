@@ -1,6 +1,7 @@
+import { asError } from "./as-error.js";
 import { Component, fill, h } from "./component.js";
 import { entryCard } from "./gallery-card.js";
-import { asError, room } from "./gallery-room.js";
+import { room } from "./gallery-room.js";
 
 /** @typedef {import("../image-feature/index.js").GalleryEntry} GalleryEntry */
 

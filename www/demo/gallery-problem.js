@@ -1,4 +1,4 @@
-import { h } from "./component.js";
+import { problemCard } from "./problem-card.js";
 
 /** What to do about an error, by its kind. */
 const ADVICE = {
@@ -20,6 +20,6 @@ const ADVICE = {
  * @param {string} title
  * @param {import("../image-feature/index.js").ImageFeatureError} error
  */
-export function problem(title, { kind, message }) {
-  return h("div", { className: "error", role: "alert", tabIndex: -1, "data-focus": true }, h("strong", {}, title), h("p", { className: "error-message" }, message), ADVICE[kind] && h("p", {}, ADVICE[kind]));
+export function problem(title, error) {
+  return problemCard(title, error, ADVICE);
 }

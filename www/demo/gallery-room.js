@@ -7,6 +7,7 @@
  */
 
 import { Gallery, ImageFeatureError } from "../image-feature/index.js";
+import { asError } from "./as-error.js";
 import { smallPicture } from "./gallery-pictures.js";
 import { workspace } from "./workspace.js";
 
@@ -302,11 +303,6 @@ class GalleryRoom extends EventTarget {
   #emit(type) {
     this.dispatchEvent(new CustomEvent(type));
   }
-}
-
-/** @param {unknown} error */
-export function asError(error) {
-  return error instanceof ImageFeatureError ? error : new ImageFeatureError("internal", String(error), { cause: error });
 }
 
 export const room = new GalleryRoom();

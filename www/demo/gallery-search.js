@@ -1,11 +1,12 @@
 import { ImageFeatureError } from "../image-feature/index.js";
+import { asError } from "./as-error.js";
 import { Component, fill, h } from "./component.js";
 import { fileButton } from "./file-button.js";
 import { entryCard, entryPicture, frame, scoreText } from "./gallery-card.js";
 import { galleryGrid } from "./gallery-grid.js";
 import { isImage } from "./gallery-pictures.js";
 import { problem } from "./gallery-problem.js";
-import { asError, room } from "./gallery-room.js";
+import { room } from "./gallery-room.js";
 import { counted } from "./units.js";
 
 /**

@@ -1,4 +1,5 @@
 import { Gallery, ImageFeatureError } from "../image-feature/index.js";
+import { asError } from "./as-error.js";
 import { Component, fill, h } from "./component.js";
 import { fileButton } from "./file-button.js";
 import { droppedPaths, isInOpenTab, isModelFile, pickedPaths, takeDrops } from "./file-drop.js";
@@ -6,7 +7,7 @@ import "./gallery-duplicates.js";
 import "./gallery-evaluation.js";
 import { isImage, sourcesAmong } from "./gallery-pictures.js";
 import { problem } from "./gallery-problem.js";
-import { asError, room } from "./gallery-room.js";
+import { room } from "./gallery-room.js";
 import { gallerySearch } from "./gallery-search.js";
 import { ProgressBar } from "./progress-bar.js";
 import { download } from "./results.js";

@@ -6,6 +6,7 @@
  */
 
 import { FeatureExtractor, ImageFeatureError } from "../image-feature/index.js";
+import { asError } from "./as-error.js";
 
 /**
  * @typedef {import("../image-feature/index.js").ProgressEvent} ProgressEvent
@@ -227,11 +228,6 @@ class Workspace extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/** @param {unknown} error */
-function asError(error) {
-  return error instanceof ImageFeatureError ? error : new ImageFeatureError("internal", String(error), { cause: error });
 }
 
 export const workspace = new Workspace();
