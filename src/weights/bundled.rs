@@ -6,13 +6,13 @@ use crate::Result;
 /// By what name it is asked for.
 pub const DEFAULT_MODEL: &str = "default";
 
-/// The file: `docs/model-card.md` says how it was made.
+/// The model card beside it says how it was made.
 static FILE: &[u8] = include_bytes!("../../www/image-feature/models/default.safetensors");
 
 impl Model {
     /// The small model that comes with the crate (feature `default-model`), for a start without a file and without a network:
-    /// an LCNetV2 of half the width in 8 bits, with features of length 512. The model card, `docs/model-card.md`, says what it
-    /// was trained on and how good it is.
+    /// an LCNetV2 of half the width in 8 bits, with features of length 512. The model card beside the
+    /// file, `www/image-feature/models/README.md`, says what it was trained on and how good it is.
     ///
     /// ```
     /// use image_feature::Model;
