@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 use super::network::Learner;
 use super::schedule::Schedule;
 use crate::error::Context;
-use crate::model::Network;
 use crate::output_file::OutputFile;
 use crate::weights::Dtype;
 use crate::weights::checkpoint::{Progress, Rate, pdopt, pdparams, pdstates};
@@ -194,10 +193,7 @@ pub(super) fn files(
         (format!("{prefix}.info.json"), info.to_string().into_bytes()),
         (format!("{prefix}.safetensors"), model.to_safetensors(Dtype::F32)?),
     ];
-    if matches!(model.description.network, Network::LcNetV2(_)) {
-        let exported = model.to_paddle()?;
-        files.extend(exported.into_iter().map(|(name, bytes)| (format!("inference/{name}"), bytes)));
-    }
+    files.extend(model.to_paddle()?.into_iter().map(|(name, bytes)| (format!("inference/{name}"), bytes)));
     if prefix == "best_model" {
         files.push(("best_model/model.pdparams".into(), weights.clone()));
     }

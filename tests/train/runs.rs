@@ -166,7 +166,12 @@ fn a_transformer_is_trained_too() {
     assert!(summary.best.is_some());
     assert_eq!(last.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["CELoss", "loss"]);
     assert!(read(&out.join("config.yaml")).contains("name: ArcMargin"));
-    assert_eq!(Model::open(&out.join("latest/latest.safetensors")).unwrap().description, model);
+    let latest = Model::open(&out.join("latest/latest.safetensors")).unwrap();
+    assert_eq!(latest.description, model);
+    let exported = Model::open(&out.join("latest/inference")).unwrap();
+    for (name, tensor) in exported.tensors.iter() {
+        assert_eq!(latest.tensors.get(name), Some(tensor), "{name}");
+    }
 
     // labels are the head's columns here
     let error = Run::prepare(&dataset(), &Recipe { classes: 50, ..recipe }, &RunOptions::new(out)).err().unwrap();
