@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::dataset::DatasetArgs;
 use super::output_file::delete_unfinished_on_interrupt;
 use super::terminal::{Stdout, note};
 use super::{Outcome, thread_count};
 use crate::config::Config;
 use crate::dataset::{Dataset, Subset};
 use crate::error::Context;
-use crate::file_tree::{self, FileTree};
+use crate::file_tree::FileTree;
 use crate::model::{ModelDescription, Network};
 use crate::train::{Begin, Event, Recipe, Run, RunOptions, StepDone, Summary};
 use crate::{DeviceRequest, Error, Resize, Result};
@@ -29,7 +30,8 @@ Examples:
   image-feature train products/ --output run/ --width 0.5 --size 112 --epochs 60 --batch-size 64
   image-feature train products/ --output run/ --resume run/")]
 pub struct TrainArgs {
-    dataset: PathBuf,
+    #[command(flatten)]
+    dataset: DatasetArgs,
     /// Folder for checkpoints, logs and curves
     #[arg(long, value_name = "DIR", default_value = "output")]
     output: PathBuf,
@@ -117,7 +119,7 @@ fn run_with(args: TrainArgs, mut config: Config) -> Result<Outcome> {
             note(&format!("warning: {warning}"));
         }
     }
-    let tree: Arc<dyn FileTree> = Arc::from(file_tree::open(&args.dataset)?);
+    let tree: Arc<dyn FileTree> = Arc::from(args.dataset.open()?);
     let recipe = recipe(&args, &config, tree.as_ref())?;
     let options = RunOptions {
         resume: args.resume.clone().or(path(&config, "Train.resume_path")?),

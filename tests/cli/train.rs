@@ -82,6 +82,42 @@ fn a_small_model_is_trained_resumed_evaluated_and_exported() {
 }
 
 #[test]
+fn names_in_old_encodings_are_decoded_as_asked() {
+    let folder = TempDir::new().unwrap();
+    let archive = folder.path().join("shop.tar");
+    let mut tar = tar::Builder::new(std::fs::File::create(&archive).unwrap());
+    let mut add = |name: &[u8], bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name);
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        tar.append(&header, bytes).unwrap();
+    };
+    let mut rows = String::new();
+    for (class, k) in (0..CLASSES).flat_map(|class| (0..4).map(move |k| (class, k))) {
+        // 茶 in GBK, which is something else in Shift JIS
+        let name = [b"images/\xb2\xe8", format!("{class}_{k}.png").as_bytes()].concat();
+        add(&name, &image(class, k));
+        rows += &format!("images/\u{8336}{class}_{k}.png {class}\n");
+    }
+    ["train.txt", "gallery.txt", "query.txt"].into_iter().for_each(|list| add(list.as_bytes(), rows.as_bytes()));
+    tar.finish().unwrap();
+
+    let out = folder.path().join("run");
+    let with = |encoding: &str, arguments: &[&str]| {
+        run([&[arguments[0], text(&archive), "--name-encoding", encoding][..], &arguments[1..]].concat())
+    };
+    let train = [&["train", "--output", text(&out), "--epochs", "1", "--quiet"][..], &SMALL[..8]].concat();
+    assert_eq!(with("shift_jis", &train).code, Some(1));
+    with("gbk", &train).good();
+    let evaluate = ["evaluate", "--model", text(&out), "--no-cache", "--quiet"];
+    assert_eq!(with("shift_jis", &evaluate).code, Some(1));
+    assert!(with("gbk", &evaluate).good().contains("recall@1"));
+    assert_eq!(with("klingon", &evaluate).code, Some(2));
+}
+
+#[test]
 fn paddlexs_command_line_is_carried_out() {
     let folder = TempDir::new().unwrap();
     let [dataset, out, config] = ["shop", "run", "PP-ShiTuV2_rec.yaml"].map(|name| folder.path().join(name));
