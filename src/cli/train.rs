@@ -202,15 +202,18 @@ fn path(config: &Config, key: &str) -> Result<Option<PathBuf>> {
     Ok(config.text(key)?.filter(|text| !text.is_empty()).map(PathBuf::from))
 }
 
+/// Whether this is an address on the network, from which PaddleX downloads.
+pub fn is_address(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
 /// The weights that the settings name. PaddleX downloads them; here the user does.
 fn pretrained(config: &Config) -> Result<Option<PathBuf>> {
     const KEY: &str = "Train.pretrain_weight_path";
     match config.text(KEY)? {
-        Some(address) if address.starts_with("http://") || address.starts_with("https://") => {
-            Err(Error::usage(format!(
-                "{KEY} is {address}: download it and set {KEY} to the file, or to nothing (`{KEY}=`) to begin at random"
-            )))
-        }
+        Some(address) if is_address(address) || address == "default" => Err(Error::usage(format!(
+            "{KEY} is {address}: download it and set {KEY} to the file, or to nothing (`{KEY}=`) to begin at random"
+        ))),
         _ => path(config, KEY),
     }
 }

@@ -14,6 +14,8 @@ mod dataset;
 mod evaluate;
 mod gallery;
 mod model;
+#[cfg(feature = "train")]
+mod paddlex;
 mod photos;
 mod postgres;
 mod predict;

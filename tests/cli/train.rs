@@ -10,7 +10,7 @@ use super::program::{run, text};
 const CLASSES: u8 = 4;
 
 /// A data set of four classes of four images.
-fn shop(folder: &Path) {
+pub fn shop(folder: &Path) {
     std::fs::create_dir_all(folder.join("images")).unwrap();
     let mut rows = String::new();
     for (class, k) in (0..CLASSES).flat_map(|class| (0..4).map(move |k| (class, k))) {
