@@ -90,7 +90,10 @@ pub struct TrainArgs {
     /// Decoded images kept in memory, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     cache: u64,
-    /// Check data, settings and memory, learn from two batches, say how long it will take, and write nothing
+    /// Begin also where the checkpoints seem not to fit on the disk
+    #[arg(long)]
+    ignore_disk: bool,
+    /// Check data, settings, memory and disk, learn from two batches, say how long it will take, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Show no progress
@@ -127,6 +130,7 @@ fn run_with(args: TrainArgs, mut config: Config) -> Result<Outcome> {
         device: args.device.unwrap_or(DeviceRequest::Cpu),
         threads: args.threads.map(usize::from),
         cache: args.cache.saturating_mul(1 << 20),
+        ignore_disk: args.ignore_disk,
         ..RunOptions::new(&args.output)
     };
     let run = Run::prepare(&tree, &recipe, &options)?;
@@ -223,7 +227,7 @@ fn introduction(recipe: &Recipe, begin: &Begin) -> String {
     let [height, width] = recipe.model.input_size();
     format!(
         "{}: {:.2} million parameters, {width}x{height} pixels, on {}; {train} images of {} classes, evaluated with {query} \
-         queries in a gallery of {gallery}; epochs {} to {} of {} batches; up to {:.0} MB of checkpoints",
+         queries in a gallery of {gallery}; epochs {} to {} of {} batches; up to {:.0} MB of checkpoints{}",
         recipe.model.name,
         begin.parameters as f64 / 1e6,
         begin.device,
@@ -232,6 +236,7 @@ fn introduction(recipe: &Recipe, begin: &Begin) -> String {
         recipe.epochs,
         begin.iterations_per_epoch,
         begin.disk_bytes as f64 / 1e6,
+        begin.disk_free.map_or(String::new(), |free| format!(", {:.0} MB are free", free as f64 / 1e6)),
     )
 }
 

@@ -6,6 +6,7 @@
 mod augment;
 mod config;
 mod curve;
+mod disk;
 mod evaluation;
 mod folder;
 mod initial;

@@ -9,6 +9,7 @@ use burn::tensor::Device;
 
 use super::config::{self, Places};
 use super::curve::{self, Row};
+use super::disk::Room;
 use super::evaluation::Evaluation;
 use super::folder::{Folder, files};
 use super::initial::initial;
@@ -45,6 +46,8 @@ pub struct RunOptions {
     pub threads: Option<usize>,
     /// Bytes of decoded images that may be kept in memory.
     pub cache: u64,
+    /// Begin also where the checkpoints do not fit on the disk, as far as can be told.
+    pub ignore_disk: bool,
 }
 
 impl RunOptions {
@@ -57,6 +60,7 @@ impl RunOptions {
             device: DeviceRequest::Cpu,
             threads: None,
             cache: 1 << 30,
+            ignore_disk: false,
         }
     }
 }
@@ -87,8 +91,10 @@ pub struct Begin {
     pub iterations_per_epoch: usize,
     /// Epochs that are done already.
     pub epochs_done: usize,
-    /// Bytes that the checkpoints of the whole run will take, as far as they are kept.
+    /// Bytes that the checkpoints still to come will take at most, beyond those of an earlier run that they replace.
     pub disk_bytes: u64,
+    /// Bytes that are free where they go; `None` where the system does not tell.
+    pub disk_free: Option<u64>,
     pub device: String,
 }
 
@@ -127,6 +133,7 @@ pub struct Run<'a> {
     evaluation: Evaluation,
     learner: Learner,
     epochs_done: usize,
+    room: Room,
     threads: usize,
     device: String,
     dataset: String,
@@ -138,8 +145,8 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// What would fail later: lists that are missing or faulty, classes and batch sizes that do not fit
-    /// ([`Usage`](crate::ErrorKind::Usage)), weights of another network ([`Model`](crate::ErrorKind::Model)), a device that
-    /// cannot be opened.
+    /// ([`Usage`](crate::ErrorKind::Usage)), weights of another network ([`Model`](crate::ErrorKind::Model)), too little room on
+    /// the disk ([`Io`](crate::ErrorKind::Io)), a device that cannot be opened.
     pub fn prepare(tree: &Arc<dyn FileTree>, recipe: &'a Recipe, options: &'a RunOptions) -> Result<Self> {
         recipe.check()?;
         let dataset = Dataset::read(tree.as_ref());
@@ -181,6 +188,10 @@ impl<'a> Run<'a> {
         } else if let Some(path) = &options.pretrained {
             notes.extend(take_over(path, recipe, &mut tensors)?);
         }
+        let room = Room::of(recipe, epochs_done, &options.output);
+        if !options.ignore_disk {
+            room.check(recipe, &options.output)?;
+        }
         let mut learner = Learner::new(recipe, &tensors, &device)?;
         if let Some(velocities) = velocities {
             learner.set_velocities(&velocities)?;
@@ -195,6 +206,7 @@ impl<'a> Run<'a> {
             evaluation,
             learner,
             epochs_done,
+            room,
             threads: options.threads.unwrap_or(machine.div_ceil(2)).max(1),
             device: name,
             dataset: tree.name().to_string(),
@@ -212,7 +224,6 @@ impl<'a> Run<'a> {
             .iter()
             .map(|parameter| parameter.len())
             .sum();
-        let saves = self.recipe.epochs / self.recipe.save_interval + 2;
         let mut labels = self.columns.clone();
         labels.sort_unstable();
         labels.dedup();
@@ -222,8 +233,8 @@ impl<'a> Run<'a> {
             parameters,
             iterations_per_epoch: self.sampler.batches(),
             epochs_done: self.epochs_done,
-            // weights three times, velocities once; the best model's weights once more
-            disk_bytes: (saves as u64 * 4 + 1) * 4 * parameters as u64,
+            disk_bytes: self.room.needed,
+            disk_free: self.room.free,
             device: self.device.clone(),
         }
     }

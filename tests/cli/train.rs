@@ -82,6 +82,30 @@ fn a_small_model_is_trained_resumed_evaluated_and_exported() {
 }
 
 #[test]
+fn checkpoints_that_cannot_fit_are_told_early() {
+    let folder = TempDir::new().unwrap();
+    let [dataset, out] = ["shop", "run"].map(|name| folder.path().join(name));
+    shop(&dataset);
+    let train = |more: &[&str]| {
+        let epochs = ["train", text(&dataset), "--output", text(&out), "--epochs", "1000000000", "--dry-run"];
+        run(epochs.iter().chain(&SMALL[..8]).chain(more))
+    };
+    let refused = train(&[]);
+    refused.fails(
+        1,
+        &["the checkpoints of this run take up to ", " MB are free there", "--save-interval", "--ignore-disk"],
+    );
+    assert!(!out.exists());
+    // as it says, and more, for what others write meanwhile
+    let interval: u64 =
+        refused.stderr.split("save only every ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let fits = train(&["--save-interval", &(2 * interval).to_string()]);
+    assert!(fits.stderr.contains(" MB are free"), "{fits:?}");
+    fits.good();
+    train(&["--ignore-disk"]).good();
+}
+
+#[test]
 fn names_in_old_encodings_are_decoded_as_asked() {
     let folder = TempDir::new().unwrap();
     let archive = folder.path().join("shop.tar");
