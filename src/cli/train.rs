@@ -81,9 +81,9 @@ pub struct TrainArgs {
     /// Another seed gives other weights, the same seed the same ones
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Where to compute: cpu, webgpu, cuda or cuda:N
-    #[arg(long, value_name = "DEVICE")]
-    device: Option<DeviceRequest>,
+    /// Where to compute: cpu, webgpu, cuda or cuda:N; cuda:0,1 has two GPUs share each step, with a batch each
+    #[arg(long, value_name = "DEVICE", value_parser = devices)]
+    device: Option<Devices>,
     /// Threads that read images and change them
     #[arg(long, value_name = "N", value_parser = thread_count())]
     threads: Option<u16>,
@@ -127,7 +127,7 @@ fn run_with(args: TrainArgs, mut config: Config) -> Result<Outcome> {
     let options = RunOptions {
         resume: args.resume.clone().or(path(&config, "Train.resume_path")?),
         pretrained: args.pretrained.clone().or(pretrained(&config)?),
-        device: args.device.unwrap_or(DeviceRequest::Cpu),
+        devices: args.device.clone().map_or(vec![DeviceRequest::Cpu], |devices| devices.0),
         threads: args.threads.map(usize::from),
         cache: args.cache.saturating_mul(1 << 20),
         ignore_disk: args.ignore_disk,
@@ -361,7 +361,7 @@ impl TrainArgs {
         args.output = path(config, "Global.output")?.unwrap_or(args.output);
         args.device = match config.text("Global.device")? {
             None => None,
-            Some(device) => Some(paddle_device(device)?),
+            Some(device) => Some(paddle_devices(device)?),
         };
         Ok(args)
     }
@@ -372,21 +372,55 @@ impl TrainArgs {
     }
 }
 
-/// A device as PaddleX calls it: `cpu`, `gpu`, `gpu:0`, `gpu:0,1`.
-pub fn paddle_device(text: &str) -> Result<DeviceRequest> {
-    let (kind, places) = text.split_once(':').unwrap_or((text, ""));
+/// Devices that share the steps of a run; at least one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Devices(Vec<DeviceRequest>);
+
+/// For `--device`: one of our names, or several GPUs as `cuda:0,1` or, as PaddleX says it, `gpu:0,1`.
+fn devices(text: &str) -> Result<Devices> {
+    match text.strip_prefix("cuda:").or_else(|| text.strip_prefix("gpu:")) {
+        Some(places) => gpus(places).ok_or_else(|| Error::usage(format!("`{text}`: expected numbers, as in cuda:0,1"))),
+        None => Ok(Devices(vec![text.parse()?])),
+    }
+}
+
+/// Devices as PaddleX calls them: `cpu`, `gpu`, `gpu:0`, `gpu:0,1`.
+pub fn paddle_devices(text: &str) -> Result<Devices> {
+    let (kind, places) = text.split_once(':').unwrap_or((text, "0"));
     match kind {
-        "cpu" => Ok(DeviceRequest::Cpu),
-        "gpu" => {
-            let first = places.split(',').next().unwrap_or_default().trim();
-            let first = if first.is_empty() { "0" } else { first };
-            if places.contains(',') {
-                note(&format!("warning: {text}: one GPU is used, the first"));
-            }
-            let index =
-                first.parse().map_err(|_| Error::usage(format!("Global.device is `{text}`; expected gpu:0 or cpu")))?;
-            Ok(DeviceRequest::Cuda(index))
-        }
+        "cpu" => Ok(Devices(vec![DeviceRequest::Cpu])),
+        "gpu" => gpus(places)
+            .ok_or_else(|| Error::usage(format!("Global.device is `{text}`; expected gpu:0, gpu:0,1 or cpu"))),
         _ => Err(Error::usage(format!("Global.device is `{text}`; cpu and gpu:N are known"))),
+    }
+}
+
+/// The device for what one does alone: PaddleX takes the first.
+pub fn paddle_device(text: &str) -> Result<DeviceRequest> {
+    let Devices(devices) = paddle_devices(text)?;
+    devices.first().copied().ok_or_else(|| Error::usage(format!("Global.device is `{text}`; no device is named")))
+}
+
+fn gpus(places: &str) -> Option<Devices> {
+    let indices = places.split(',').map(|place| Some(DeviceRequest::Cuda(place.trim().parse().ok()?)));
+    indices.collect::<Option<_>>().map(Devices)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_named_in_two_ways() {
+        let gpus = |indices: &[usize]| Devices(indices.iter().map(|&index| DeviceRequest::Cuda(index)).collect());
+        assert_eq!(devices("cuda:0,1").unwrap(), gpus(&[0, 1]));
+        assert_eq!(devices("gpu:2").unwrap(), gpus(&[2]));
+        assert_eq!(devices("cpu").unwrap(), Devices(vec![DeviceRequest::Cpu]));
+        assert_eq!(paddle_devices("gpu:0,1,2,3").unwrap(), gpus(&[0, 1, 2, 3]));
+        assert_eq!(paddle_devices("gpu").unwrap(), gpus(&[0]));
+        assert_eq!(paddle_device("gpu:1, 0").unwrap(), DeviceRequest::Cuda(1));
+        for wrong in ["cuda:", "cuda:0,", "cuda:0,x", "gpu:a", "tpu"] {
+            assert!(devices(wrong).is_err() && paddle_devices(wrong).is_err(), "{wrong}");
+        }
     }
 }

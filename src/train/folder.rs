@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::network::Learner;
 use super::schedule::Schedule;
+use super::team::Team;
 use crate::error::Context;
 use crate::output_file::OutputFile;
 use crate::weights::Dtype;
@@ -167,15 +167,15 @@ const OLD: &str = ".old";
 /// The list of what a run has made.
 const RESULTS: &str = "train_results.json";
 
-/// A learner's files as `prefix` has them.
+/// A team's files as `prefix` has them.
 pub(super) fn files(
-    learner: &Learner,
+    team: &Team,
     schedule: &Schedule,
     iterations: usize,
     prefix: &str,
     progress: Progress,
 ) -> Result<Files> {
-    let model = learner.model()?;
+    let model = team.model()?;
     if let Some((name, _)) =
         model.tensors.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()))
     {
@@ -188,7 +188,7 @@ pub(super) fn files(
     let weights = pdparams(&model);
     let info = json!({ "metric": progress.metric, "epoch": progress.epoch });
     let mut files = vec![
-        (format!("{prefix}.pdopt"), pdopt(&model, &learner.velocities()?, rate)),
+        (format!("{prefix}.pdopt"), pdopt(&model, &team.velocities()?, rate)),
         (format!("{prefix}.pdstates"), pdstates(progress)),
         (format!("{prefix}.info.json"), info.to_string().into_bytes()),
         (format!("{prefix}.safetensors"), model.to_safetensors(Dtype::F32)?),

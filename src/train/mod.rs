@@ -20,6 +20,7 @@ mod run;
 mod sampler;
 mod samples;
 mod schedule;
+mod team;
 
 pub use augment::{Augmentation, Products};
 pub use network::{Batch, Learner, Losses};

@@ -15,11 +15,11 @@ use super::folder::{Folder, files};
 use super::initial::initial;
 use super::loader::{Images, Loader, Shared, Stretch};
 use super::log::{Averages, Log, duration};
-use super::network::Learner;
 use super::recipe::Recipe;
 use super::sampler::Sampler;
 use super::samples::{Samples, columns};
 use super::schedule::Schedule;
+use super::team::Team;
 use crate::dataset::{Dataset, Subset};
 use crate::device::DeviceRequest;
 use crate::error::Context;
@@ -40,8 +40,8 @@ pub struct RunOptions {
     pub resume: Option<PathBuf>,
     /// Weights to begin with: a `.pdparams` or `.safetensors` of the same network. What does not fit is passed over.
     pub pretrained: Option<PathBuf>,
-    /// Where to compute.
-    pub device: DeviceRequest,
+    /// Where to compute: one device, or several that share each step. Each of them takes a batch of the recipe's size.
+    pub devices: Vec<DeviceRequest>,
     /// Threads that read and change images; by default half of what the machine runs at once.
     pub threads: Option<usize>,
     /// Bytes of decoded images that may be kept in memory.
@@ -57,7 +57,7 @@ impl RunOptions {
             output: output.into(),
             resume: None,
             pretrained: None,
-            device: DeviceRequest::Cpu,
+            devices: vec![DeviceRequest::Cpu],
             threads: None,
             cache: 1 << 30,
             ignore_disk: false,
@@ -131,7 +131,7 @@ pub struct Run<'a> {
     sampler: Sampler,
     schedule: Schedule,
     evaluation: Evaluation,
-    learner: Learner,
+    team: Team,
     epochs_done: usize,
     room: Room,
     threads: usize,
@@ -154,14 +154,14 @@ impl<'a> Run<'a> {
         let [train, gallery, queries] = [train, gallery, queries].map(|list| Samples::read(tree, &dataset, list));
         let (train, gallery, queries) = (train?, gallery?, queries?);
         let columns = columns(&train, recipe)?;
-        let sampler = Sampler::new(recipe.sampling, recipe.batch_size, &columns, recipe.seed);
+        let (devices, name) = open_devices(&options.devices)?;
+        let sampler = Sampler::new(recipe.sampling, recipe.batch_size, &columns, recipe.seed, devices.len());
         let schedule = Schedule::new(recipe.learning_rate, recipe.epochs, recipe.warmup_epochs, sampler.batches());
         let machine = std::thread::available_parallelism().map_or(1, usize::from);
         let size = recipe.model.input_size();
         let evaluation = Evaluation::new(gallery, queries, &recipe.model.network, options.cache / 4, machine)?;
         let stretch = if recipe.augmentation.begins_with_resize() { Stretch::Bilinear } else { Stretch::No };
         let images = Images::new(train, size, stretch, options.cache - options.cache / 4);
-        let (device, name) = open_device(options.device)?;
         let mut notes = dataset.notes().to_vec();
         if recipe.warmup_epochs > recipe.epochs as f64 {
             notes.push(format!(
@@ -192,9 +192,9 @@ impl<'a> Run<'a> {
         if !options.ignore_disk {
             room.check(recipe, &options.output)?;
         }
-        let mut learner = Learner::new(recipe, &tensors, &device)?;
+        let mut team = Team::new(recipe, &tensors, &devices)?;
         if let Some(velocities) = velocities {
-            learner.set_velocities(&velocities)?;
+            team.set_velocities(&velocities)?;
         }
         Ok(Run {
             recipe,
@@ -204,7 +204,7 @@ impl<'a> Run<'a> {
             sampler,
             schedule,
             evaluation,
-            learner,
+            team,
             epochs_done,
             room,
             threads: options.threads.unwrap_or(machine.div_ceil(2)).max(1),
@@ -256,11 +256,11 @@ impl<'a> Run<'a> {
         })?;
         for (number, batch) in batches.into_iter().enumerate() {
             let started = Instant::now();
-            losses = self.learner.step(batch, self.schedule.at(number), number as u64)?;
+            losses = self.team.step(batch, self.schedule.at(number), number as u64)?;
             seconds = started.elapsed().as_secs_f64();
         }
         let started = Instant::now();
-        let scores = self.evaluation.run(&self.learner.model()?)?;
+        let scores = self.evaluation.run(&self.team.model()?)?;
         let evaluation = started.elapsed().as_secs_f64();
         let epochs = (self.recipe.epochs - self.epochs_done) as f64;
         let whole = epochs * (seconds * self.sampler.batches() as f64 + evaluation / self.recipe.eval_interval as f64);
@@ -350,7 +350,7 @@ impl<'a> Run<'a> {
             };
             let mut save = |prefix: &str, metric: f64, folder: &Folder, log: &mut Log| {
                 let progress = Progress { epoch, metric };
-                folder.replace(prefix, &files(&self.learner, &self.schedule, iterations, prefix, progress)?)?;
+                folder.replace(prefix, &files(&self.team, &self.schedule, iterations, prefix, progress)?)?;
                 log.line(&format!("Already save model in {absolute}/{prefix}/{prefix}"))?;
                 if folder.path().join(prefix).join("inference").exists() {
                     log.line(&format!(
@@ -416,7 +416,7 @@ impl<'a> Run<'a> {
         log: &mut Log,
         watch: &mut dyn FnMut(Event),
     ) -> Result<(Averages, f64)> {
-        let Run { recipe, images, columns, sampler, schedule, learner, threads, .. } = self;
+        let Run { recipe, images, columns, sampler, schedule, team, threads, .. } = self;
         let count = sampler.batches();
         let batches = sampler.epoch(epoch);
         let loader = Loader {
@@ -443,7 +443,7 @@ impl<'a> Run<'a> {
                 let waited = started.elapsed().as_secs_f64();
                 let size = batch.labels.len();
                 let step = (epoch - 1) * count + iteration;
-                let losses = learner.step(batch, schedule.at(step), step as u64)?;
+                let losses = team.step(batch, schedule.at(step), step as u64)?;
                 if losses.iter().any(|(_, loss)| !loss.is_finite()) {
                     return Err(Error::usage(format!(
                         "training has diverged in epoch {epoch}, iteration {iteration}: the loss is no number. The \
@@ -498,7 +498,7 @@ impl<'a> Run<'a> {
     }
 
     fn evaluate(&self, epoch: usize, log: &mut Log) -> Result<Scores> {
-        let scores = self.evaluation.run(&self.learner.model()?)?;
+        let scores = self.evaluation.run(&self.team.model()?)?;
         let dimension = self.recipe.model.dimension();
         for (what, samples) in [("gallery", self.evaluation.gallery()), ("query", self.evaluation.queries())] {
             log.line(&format!("Build {what} done, all feat shape: [{}, {dimension}]", samples.len()))?;
@@ -564,6 +564,20 @@ impl Costs {
     fn images_per_second(&self) -> f64 {
         self.images / self.seconds
     }
+}
+
+/// The devices, and what they are called together.
+fn open_devices(requests: &[DeviceRequest]) -> Result<(Vec<Device>, String)> {
+    let named: Vec<_> = requests.iter().filter(|request| matches!(request, DeviceRequest::Cuda(_))).collect();
+    if let Some(twice) = named.iter().enumerate().find_map(|(place, one)| named[..place].contains(one).then_some(one)) {
+        return Err(Error::usage(format!("{twice} is named twice")));
+    }
+    if requests.is_empty() {
+        return Err(Error::usage("no device is named"));
+    }
+    let opened = requests.iter().map(|&request| open_device(request)).collect::<Result<Vec<_>>>()?;
+    let (devices, names): (Vec<Device>, Vec<String>) = opened.into_iter().unzip();
+    Ok((devices, names.join(" + ")))
 }
 
 fn open_device(request: DeviceRequest) -> Result<(Device, String)> {

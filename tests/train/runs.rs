@@ -147,6 +147,32 @@ fn a_resumed_run_gives_the_same_weights() {
     }
 }
 
+/// Two devices, here the CPU twice: they share the steps, and what they leave can be resumed.
+#[test]
+fn devices_share_the_steps_of_a_run() {
+    let (first, second) = (temp_dir::TempDir::new().unwrap(), temp_dir::TempDir::new().unwrap());
+    let recipe = Recipe { batch_size: 8, ..recipe(3) };
+    let two = |out: &Path| RunOptions { devices: vec![DeviceRequest::Cpu; 2], ..RunOptions::new(out) };
+    let options = two(first.path());
+    let run = Run::prepare(&dataset(), &recipe, &options).unwrap();
+    // 36 images, 8 for each
+    assert_eq!((run.begin().iterations_per_epoch, run.begin().device.as_str()), (3, "cpu + cpu"));
+    let summary = run.start(&mut |_| {}).unwrap();
+    assert!(summary.best.is_some_and(|(_, recall)| recall > 0.5), "{summary:?}");
+    let resume = Some(first.path().join("epoch_1"));
+    train(&dataset(), &recipe, &RunOptions { resume, ..two(second.path()) }, &mut |_| {}).unwrap();
+    let weights = |out: &Path| std::fs::read(out.join("latest/latest.pdparams")).unwrap();
+    assert!(weights(first.path()) == weights(second.path()));
+    let refused = |devices| {
+        let options = RunOptions { devices, ..RunOptions::new(second.path()) };
+        Run::prepare(&dataset(), &recipe, &options).err().unwrap().to_string()
+    };
+    assert!(refused(vec![]).contains("no device is named"));
+    assert!(refused(vec![DeviceRequest::Cuda(1); 2]).contains("cuda:1 is named twice"));
+    #[cfg(not(feature = "cuda"))]
+    assert!(refused(vec![DeviceRequest::Cuda(0), DeviceRequest::Cuda(1)]).contains("cuda is not in this build"));
+}
+
 /// The CLIP models' recipe: their sampling, augmentation and angles.
 #[test]
 fn a_transformer_is_trained_too() {
