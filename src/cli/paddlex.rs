@@ -43,7 +43,10 @@ pub fn run(arguments: &[OsString], command: &dyn Fn(Cli) -> Result<Outcome>) -> 
     let mode = config.text("Global.mode")?.unwrap_or("").to_string();
     let output = PathBuf::from(config.text("Global.output")?.unwrap_or("output"));
     let done = run_mode(&mode, &config, &output, command);
-    if let Err(error) = &done {
+    // Python's KeyboardInterrupt passes by what writes the failure down
+    if let Err(error) = &done
+        && error.kind() != ErrorKind::Cancelled
+    {
         leave_failure(&mode, &output, error);
     }
     Ok(done?)
@@ -204,7 +207,6 @@ fn leave_failure(mode: &str, output: &Path, error: &Error) {
     let class = match error.kind() {
         ErrorKind::Io => "FileNotFoundError",
         ErrorKind::Usage => "AssertionError",
-        ErrorKind::Cancelled => "KeyboardInterrupt",
         _ => "Exception",
     };
     let name = if mode.is_empty() { "unknown" } else { mode };

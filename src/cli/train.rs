@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::dataset::DatasetArgs;
-use super::output_file::delete_unfinished_on_interrupt;
+use super::output_file::delete_unfinished_unless;
 use super::terminal::{Stdout, note};
 use super::{Outcome, thread_count};
 use crate::config::Config;
@@ -116,7 +117,8 @@ pub fn read_config(path: &std::path::Path) -> Result<Config> {
 }
 
 fn run_with(args: TrainArgs, mut config: Config) -> Result<Outcome> {
-    delete_unfinished_on_interrupt();
+    let (stop, running) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    stop_on_interrupt(stop.clone(), running.clone());
     for option in &args.options {
         if let Some(warning) = config.set(option)? {
             note(&format!("warning: {warning}"));
@@ -131,6 +133,7 @@ fn run_with(args: TrainArgs, mut config: Config) -> Result<Outcome> {
         threads: args.threads.map(usize::from),
         cache: args.cache.saturating_mul(1 << 20),
         ignore_disk: args.ignore_disk,
+        stop,
         ..RunOptions::new(&args.output)
     };
     let run = Run::prepare(&tree, &recipe, &options)?;
@@ -141,10 +144,67 @@ fn run_with(args: TrainArgs, mut config: Config) -> Result<Outcome> {
         return rehearse(run);
     }
     let mut watcher = Watcher::new(&recipe, run.begin(), args.quiet);
-    let summary = run.start(&mut |event| watcher.take(event))?;
+    running.store(true, Ordering::Relaxed);
+    let mut kept = None;
+    let summary = run.start(&mut |event| {
+        if let Event::Stopped { kept: epoch, .. } = event {
+            kept = Some(epoch);
+        }
+        watcher.take(event);
+    });
     watcher.finish();
+    if let Some(kept) = kept {
+        let arguments: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        let command = go_on_command(&arguments, kept.map(|_| args.output.as_path()));
+        note(&match kept {
+            Some(epoch) => format!("{} has epoch {epoch}. To go on:", args.output.join("latest").display()),
+            None => "nothing of this run is saved yet. To begin again:".into(),
+        });
+        note(&format!("  {command}"));
+    }
+    let summary = summary?;
     Stdout::default().line(&outcome(&summary, &args.output))?;
     Ok(Outcome::Good)
+}
+
+/// The first Ctrl-C asks a run to end after its batch; the second, and any while nothing runs, ends the program.
+fn stop_on_interrupt(stop: Arc<AtomicBool>, running: Arc<AtomicBool>) {
+    delete_unfinished_unless(move || {
+        let stops = running.load(Ordering::Relaxed) && !stop.swap(true, Ordering::Relaxed);
+        if stops {
+            note("stopping after this batch; once more to stop at once");
+        }
+        stops
+    });
+}
+
+/// The command that goes on with a run that was begun with these arguments and has left a checkpoint in `output`.
+fn go_on_command(arguments: &[String], output: Option<&std::path::Path>) -> String {
+    let mut words = arguments.to_vec();
+    if let Some(output) = output {
+        if words.get(1).is_some_and(|command| command == "train") {
+            while let Some(place) = words.iter().position(|word| word == "--resume" || word.starts_with("--resume=")) {
+                let both = words[place] == "--resume" && place + 1 < words.len();
+                words.drain(place..=place + usize::from(both));
+            }
+            words.splice(2..2, ["--resume".into(), output.display().to_string()]);
+        } else {
+            // with the dot no name is taken for a number or for None
+            let output = std::path::Path::new(".").join(output);
+            words.extend(["-o".into(), format!("Train.resume_path={}", output.display())]);
+        }
+    }
+    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell reads it back.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
+    match word {
+        _ if !word.is_empty() && word.chars().all(plain) => word.into(),
+        _ if cfg!(windows) => format!("\"{word}\""),
+        _ => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }
 
 /// The recipe: what is asked for on the command line, else in the settings, else PaddleX's.
@@ -422,5 +482,21 @@ mod tests {
         for wrong in ["cuda:", "cuda:0,", "cuda:0,x", "gpu:a", "tpu"] {
             assert!(devices(wrong).is_err() && paddle_devices(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_command_that_goes_on_is_one_for_a_shell() {
+        let command = |words: &[&str], output: Option<&str>| {
+            let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+            go_on_command(&words, output.map(std::path::Path::new))
+        };
+        assert_eq!(
+            command(&["if", "train", "a b", "--resume", "old", "--resume=older", "--epochs", "9"], Some("it's")),
+            "if train --resume 'it'\\''s' 'a b' --epochs 9"
+        );
+        assert_eq!(command(&["if", "train", "--", "--odd"], Some("out")), "if train --resume out -- --odd");
+        assert_eq!(command(&["if", "train", "shop", "--resume", "old"], None), "if train shop --resume old");
+        let paddlex = ["if", "-c", "config.yaml", "-o", "Global.mode=train"];
+        assert_eq!(command(&paddlex, Some("out")), "if -c config.yaml -o Global.mode=train -o Train.resume_path=./out");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -29,7 +30,7 @@ use crate::model::lcnet_v2::Form;
 use crate::tensors::Tensors;
 use crate::weights::checkpoint::{Progress, read_pdopt, read_pdstates};
 use crate::weights::{Model, ModelLoader};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// How a run is to be done, apart from what is learnt.
 #[derive(Clone, Debug)]
@@ -48,6 +49,9 @@ pub struct RunOptions {
     pub cache: u64,
     /// Begin also where the checkpoints do not fit on the disk, as far as can be told.
     pub ignore_disk: bool,
+    /// Set to `true` from another thread, it ends the run before its next batch with
+    /// [`Cancelled`](crate::ErrorKind::Cancelled). What was saved remains, and can be resumed.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl RunOptions {
@@ -61,6 +65,7 @@ impl RunOptions {
             threads: None,
             cache: 1 << 30,
             ignore_disk: false,
+            stop: Arc::default(),
         }
     }
 }
@@ -79,6 +84,9 @@ pub enum Event {
     Evaluated { epoch: usize, scores: Scores, is_best: bool },
     /// A checkpoint was written into this folder.
     Saved(PathBuf),
+    /// The run was asked to stop, and does so in this epoch, which is lost. `kept` is the epoch of the last checkpoint `latest` that
+    /// this run has written, if it has.
+    Stopped { epoch: usize, kept: Option<usize> },
 }
 
 /// What a run is about to do.
@@ -260,7 +268,7 @@ impl<'a> Run<'a> {
             seconds = started.elapsed().as_secs_f64();
         }
         let started = Instant::now();
-        let scores = self.evaluation.run(&self.team.model()?)?;
+        let scores = self.evaluation.run(&self.team.model()?, &self.options.stop)?;
         let evaluation = started.elapsed().as_secs_f64();
         let epochs = (self.recipe.epochs - self.epochs_done) as f64;
         let whole = epochs * (seconds * self.sampler.batches() as f64 + evaluation / self.recipe.eval_interval as f64);
@@ -290,7 +298,8 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io) where a file cannot be written; [`Usage`](crate::ErrorKind::Usage) where training
-    /// diverges; where images for the evaluation cannot be read. Checkpoints written before remain.
+    /// diverges; [`Cancelled`](crate::ErrorKind::Cancelled) where [`RunOptions::stop`] says so; where images for the evaluation
+    /// cannot be read. Checkpoints written before remain.
     pub fn start(mut self, watch: &mut dyn FnMut(Event)) -> Result<Summary> {
         let recipe = self.recipe;
         let mut folder = Folder::open(&self.options.output, &recipe.model.name)?;
@@ -337,8 +346,14 @@ impl<'a> Run<'a> {
         }
         let unreadable = Mutex::new(HashMap::new());
         let mut metric = 0.0;
+        let mut kept = None;
         for epoch in self.epochs_done + 1..=recipe.epochs {
-            let (losses, speed) = self.epoch(epoch, &unreadable, &mut log, watch)?;
+            let (losses, speed) = match self.epoch(epoch, &unreadable, &mut log, watch) {
+                Err(error) if error.kind() == ErrorKind::Cancelled => {
+                    return Err(stopped(error, epoch, kept, &mut log, watch));
+                }
+                learnt => learnt?,
+            };
             log.line(&format!("[Train][Epoch {epoch}/{}][Avg]{}", recipe.epochs, losses.text()))?;
             let iterations = epoch * self.sampler.batches();
             let mut row = Row {
@@ -363,7 +378,12 @@ impl<'a> Run<'a> {
             };
             let mut evaluated = None;
             if epoch.is_multiple_of(recipe.eval_interval) {
-                let scores = self.evaluate(epoch, &mut log)?;
+                let scores = match self.evaluate(epoch, &mut log) {
+                    Err(error) if error.kind() == ErrorKind::Cancelled => {
+                        return Err(stopped(error, epoch, kept, &mut log, watch));
+                    }
+                    scores => scores?,
+                };
                 metric = f64::from(recall_at(&scores, 1));
                 row.scores = Some([metric, f64::from(recall_at(&scores, 5)), f64::from(scores.map)]);
                 // equally good is better: it has seen more. Not a number never is.
@@ -387,6 +407,7 @@ impl<'a> Run<'a> {
                 folder.list_epoch(epoch, metric, epoch == recipe.epochs)?;
             }
             save("latest", metric, &folder, &mut log)?;
+            kept = Some(epoch);
             if let Some(evaluated) = evaluated {
                 watch(evaluated);
             }
@@ -416,7 +437,8 @@ impl<'a> Run<'a> {
         log: &mut Log,
         watch: &mut dyn FnMut(Event),
     ) -> Result<(Averages, f64)> {
-        let Run { recipe, images, columns, sampler, schedule, team, threads, .. } = self;
+        let Run { recipe, images, columns, sampler, schedule, team, threads, options, .. } = self;
+        let stop = options.stop.as_ref();
         let count = sampler.batches();
         let batches = sampler.epoch(epoch);
         let loader = Loader {
@@ -437,6 +459,12 @@ impl<'a> Run<'a> {
             let mut incoming = loader.start(epoch, &batches, &shared, scope);
             let mut costs = Costs::default();
             for iteration in 0..count {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Error::new(
+                        ErrorKind::Cancelled,
+                        format!("interrupted in epoch {epoch}, after {iteration} of {count} batches"),
+                    ));
+                }
                 let started = Instant::now();
                 let Some(batch) = incoming.next() else { break };
                 let batch = batch?;
@@ -498,7 +526,7 @@ impl<'a> Run<'a> {
     }
 
     fn evaluate(&self, epoch: usize, log: &mut Log) -> Result<Scores> {
-        let scores = self.evaluation.run(&self.team.model()?)?;
+        let scores = self.evaluation.run(&self.team.model()?, &self.options.stop)?;
         let dimension = self.recipe.model.dimension();
         for (what, samples) in [("gallery", self.evaluation.gallery()), ("query", self.evaluation.queries())] {
             log.line(&format!("Build {what} done, all feat shape: [{}, {dimension}]", samples.len()))?;
@@ -513,6 +541,18 @@ impl<'a> Run<'a> {
         ))?;
         Ok(scores)
     }
+}
+
+/// Says in the log and to `watch` where a run stops, and gives the reason back.
+fn stopped(error: Error, epoch: usize, kept: Option<usize>, log: &mut Log, watch: &mut dyn FnMut(Event)) -> Error {
+    let left = match kept {
+        Some(kept) => format!("`latest` has epoch {kept}"),
+        None => "no checkpoint was written yet".into(),
+    };
+    // whoever stops a run because the disk is full is told all the same
+    let _ = log.warn(&format!("{error}; {left}"));
+    watch(Event::Stopped { epoch, kept });
+    error
 }
 
 /// The course of a run as numbers.

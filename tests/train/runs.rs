@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use image_feature::file_tree::{FileTree, Memory};
 use image_feature::model::lcnet_v2::LcNetV2Config;
 use image_feature::model::vit::VitConfig;
 use image_feature::model::{ModelDescription, Network};
 use image_feature::train::{Event, Recipe, Run, RunOptions, train};
-use image_feature::{DeviceRequest, Extractor, Model, Preprocess, Resize, RgbImage, decode};
+use image_feature::{DeviceRequest, ErrorKind, Extractor, Model, Preprocess, Resize, RgbImage, decode};
 
 const CLASSES: usize = 6;
 const SIDE: usize = 40;
@@ -237,6 +238,45 @@ fn what_would_fail_late_fails_early() {
     let few = Memory::new("few", [("train.txt", b"a.jpg 1\n".to_vec()), ("a.jpg", Vec::new())]);
     let error = Run::prepare(&(Arc::new(few) as _), &base, &RunOptions::new(&out)).err().unwrap();
     assert!(error.to_string().contains("gallery.txt is missing"), "{error}");
+}
+
+/// Stopped in the middle of an epoch, or of an evaluation, it goes on after the last whole epoch with the same weights.
+#[test]
+fn a_run_that_is_stopped_loses_its_epoch_alone() {
+    let (first, second) = (temp_dir::TempDir::new().unwrap(), temp_dir::TempDir::new().unwrap());
+    let recipe = recipe(3);
+    train(&dataset(), &recipe, &RunOptions::new(first.path()), &mut |_| {}).unwrap();
+    for last in [0, 2] {
+        let options = RunOptions::new(second.path());
+        let stop = options.stop.clone();
+        let mut stopped = None;
+        let error = train(&dataset(), &recipe, &options, &mut |event| match event {
+            Event::Step(step) if (step.epoch, step.iteration) == (2, last) => stop.store(true, Ordering::Relaxed),
+            Event::Stopped { epoch, kept } => stopped = Some((epoch, kept)),
+            Event::Step(step) => assert!((step.epoch, step.iteration) < (2, last)),
+            _ => {}
+        })
+        .unwrap_err();
+        assert_eq!((error.kind(), stopped), (ErrorKind::Cancelled, Some((2, Some(1)))), "{error}");
+        let what =
+            if last == 0 { "interrupted in epoch 2, after 1 of 3 batches" } else { "evaluation was interrupted" };
+        let log = read(&second.path().join("train.log"));
+        assert!(error.to_string().contains(what) && log.trim_end().ends_with("`latest` has epoch 1"), "{error}");
+        let options = RunOptions { resume: Some(second.path().into()), ..RunOptions::new(second.path()) };
+        train(&dataset(), &recipe, &options, &mut |_| {}).unwrap();
+        let weights = |out: &Path| std::fs::read(out.join("latest/latest.pdparams")).unwrap();
+        assert!(weights(first.path()) == weights(second.path()), "{last}");
+    }
+    // what another run has left is not this one's
+    let options = RunOptions::new(second.path());
+    options.stop.store(true, Ordering::Relaxed);
+    let mut stopped = None;
+    let error = train(&dataset(), &recipe, &options, &mut |event| {
+        if let Event::Stopped { epoch, kept } = event {
+            stopped = Some((epoch, kept));
+        }
+    });
+    assert!(error.is_err() && stopped == Some((1, None)), "{stopped:?}");
 }
 
 #[test]
