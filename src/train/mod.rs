@@ -21,6 +21,7 @@ mod sampler;
 mod samples;
 mod schedule;
 mod team;
+mod visual_dl;
 
 pub use augment::{Augmentation, Products};
 pub use network::{Batch, Learner, Losses};

@@ -21,6 +21,7 @@ use super::sampler::Sampler;
 use super::samples::{Samples, columns};
 use super::schedule::Schedule;
 use super::team::Team;
+use super::visual_dl::VisualDl;
 use crate::dataset::{Dataset, Subset};
 use crate::device::DeviceRequest;
 use crate::error::Context;
@@ -305,6 +306,7 @@ impl<'a> Run<'a> {
         let mut folder = Folder::open(&self.options.output, &recipe.model.name)?;
         let resumed = self.epochs_done > 0;
         let mut log = Log::open(&folder.path().join("train.log"), resumed)?;
+        let mut records = VisualDl::create(folder.path())?;
         let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let (resume, pretrained) = (shown(&self.options.resume), shown(&self.options.pretrained));
         let absolute = std::path::absolute(folder.path())?.display().to_string();
@@ -348,7 +350,7 @@ impl<'a> Run<'a> {
         let mut metric = 0.0;
         let mut kept = None;
         for epoch in self.epochs_done + 1..=recipe.epochs {
-            let (losses, speed) = match self.epoch(epoch, &unreadable, &mut log, watch) {
+            let (losses, speed) = match self.epoch(epoch, &unreadable, &mut log, &mut records, watch) {
                 Err(error) if error.kind() == ErrorKind::Cancelled => {
                     return Err(stopped(error, epoch, kept, &mut log, watch));
                 }
@@ -395,6 +397,7 @@ impl<'a> Run<'a> {
                     "[Eval][Epoch {epoch}][best metric: {:?}]",
                     summary.best.map_or(0.0, |(_, best)| best)
                 ))?;
+                records.scalars(epoch, [("eval_acc", metric)])?;
                 if is_best {
                     save("best_model", metric, &folder, &mut log)?;
                     folder.list_best(metric)?;
@@ -435,6 +438,7 @@ impl<'a> Run<'a> {
         epoch: usize,
         unreadable: &Mutex<HashMap<usize, String>>,
         log: &mut Log,
+        records: &mut VisualDl,
         watch: &mut dyn FnMut(Event),
     ) -> Result<(Averages, f64)> {
         let Run { recipe, images, columns, sampler, schedule, team, threads, options, .. } = self;
@@ -507,6 +511,10 @@ impl<'a> Run<'a> {
                         done.images_per_second,
                         duration(left),
                     ))?;
+                    let losses = done.losses.iter().map(|(name, loss)| (format!("train_{name}"), *loss));
+                    let rate = (format!("lr({})", schedule.name()), done.learning_rate);
+                    let numbers: Vec<_> = std::iter::once(rate).chain(losses).collect();
+                    records.scalars(step + 1, numbers.iter().map(|(name, value)| (name.as_str(), *value)))?;
                 }
                 watch(Event::Step(done));
                 let unreadable = unreadable.lock().unwrap_or_else(PoisonError::into_inner);

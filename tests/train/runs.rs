@@ -108,6 +108,9 @@ fn a_run_learns_and_leaves_what_paddlex_leaves() {
     ] {
         assert!(log.contains(part), "{part}");
     }
+    let names: Vec<String> =
+        std::fs::read_dir(out).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().any(|name| name.starts_with("vdlrecords.") && name.ends_with(".log")), "{names:?}");
     let results: serde_json::Value = serde_json::from_str(&read(&out.join("train_results.json"))).unwrap();
     assert_eq!(results["done_flag"], true);
     assert_eq!(results["models"]["last_1"]["pdparams"], "epoch_6/epoch_6.pdparams");
