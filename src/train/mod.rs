@@ -23,7 +23,7 @@ mod schedule;
 mod team;
 mod visual_dl;
 
-pub use augment::{Augmentation, Products};
+pub use augment::{Augmentation, Crops, Products};
 pub use network::{Batch, Learner, Losses};
 pub use optimizer::{Momentum, Rule};
 pub use recipe::{Objective, Recipe, Sampling};

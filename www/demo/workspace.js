@@ -14,9 +14,11 @@ import { asError } from "./as-error.js";
  * @typedef {"auto" | "webgpu" | "cpu"} DeviceChoice
  *
  * @typedef {{ state: "empty" }
- *   | { state: "loading", files: File[], progress?: ProgressEvent }
- *   | { state: "ready", files: File[], info: ExtractorInfo, milliseconds: number }
- *   | { state: "failed", files: File[], error: ImageFeatureError }} ModelState
+ *   | { state: "loading", files: ModelFiles, progress?: ProgressEvent }
+ *   | { state: "ready", files: ModelFiles, info: ExtractorInfo, milliseconds: number }
+ *   | { state: "failed", files: ModelFiles, error: ImageFeatureError }} ModelState
+ *
+ * @typedef {File[] | "default"} ModelFiles the user's, or the small model that comes with the page
  *
  * @typedef {object} Picture an image of the user's
  * @property {number} id
@@ -66,7 +68,7 @@ class Workspace extends EventTarget {
     return this.#extractor.embedMany(items, options);
   }
 
-  /** @param {File[]} files */
+  /** @param {ModelFiles} files */
   async loadModel(files) {
     this.#loading.abort();
     const { signal } = (this.#loading = new AbortController());
@@ -79,7 +81,7 @@ class Workspace extends EventTarget {
       this.#emit("progress");
     };
     try {
-      const source = files.length === 1 ? files[0] : files;
+      const source = files !== "default" && files.length === 1 ? files[0] : files;
       const extractor = await FeatureExtractor.load(source, { device: this.device, signal, onProgress });
       if (signal.aborted) return extractor.dispose();
       this.#extractor = extractor;

@@ -100,11 +100,11 @@ export class FeatureExtractor {
    * `device` where a device asked for by name cannot be used, `cancelled` after an abort, `unsupported` where the
    * browser cannot run it, `usage` for a wrong argument.
    *
-   * @param {ModelSource} source
+   * @param {ModelSource} [source] by default the small model that comes with the package
    * @param {LoadOptions} [options]
    * @returns {Promise<FeatureExtractor>}
    */
-  static async load(source, options = {}) {
+  static async load(source = "default", options = {}) {
     const { signal, onProgress, worker = true } = options;
     const extractor = new FeatureExtractor(toLoadRequest(source, options), worker);
     extractor.#info = await extractor.#main.start({ signal, onProgress });

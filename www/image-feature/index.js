@@ -4,7 +4,7 @@
  * ```js
  * import { Dataset, FeatureExtractor, Gallery } from "image-feature";
  *
- * const extractor = await FeatureExtractor.load("models/PP-ShiTuV2_rec_infer.tar");
+ * const extractor = await FeatureExtractor.load();     // the model in the box
  * const { feature } = await extractor.embed(photo);   // Float32Array(512), a unit vector
  * extractor.dispose();
  *

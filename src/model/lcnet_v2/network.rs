@@ -119,6 +119,11 @@ impl LcNetV2 {
     pub fn logits(&self, features: Tensor<2>) -> Option<Tensor<2>> {
         self.head.as_ref().map(|head| head.forward(features))
     }
+
+    /// The head's direction of each class, `[embedding, classes]`, where the network has a head: for losses of angles.
+    pub fn directions(&self) -> Option<Tensor<2>> {
+        self.head.as_ref().map(|head| head.weight.val())
+    }
 }
 
 /// Convolution, then BatchNorm where it is not folded into it, then ReLU where `activate`.
