@@ -6,6 +6,7 @@
 mod augment;
 mod config;
 mod curve;
+mod disk;
 mod evaluation;
 mod folder;
 mod initial;
@@ -19,6 +20,8 @@ mod run;
 mod sampler;
 mod samples;
 mod schedule;
+mod team;
+mod visual_dl;
 
 pub use augment::{Augmentation, Crops, Products};
 pub use network::{Batch, Learner, Losses};
