@@ -24,6 +24,7 @@ mod team;
 mod visual_dl;
 
 pub use augment::{Augmentation, Crops, Products};
+pub use initial::untrained;
 pub use network::{Batch, Learner, Losses};
 pub use optimizer::{Momentum, Rule};
 pub use recipe::{Objective, Recipe, Sampling};
