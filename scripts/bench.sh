@@ -3,7 +3,7 @@
 
 CPU_BENCH_PARTS=(native roofline browser)
 
-# run_benchmark cpu [PART...] | browser | gallery [COUNT...] | dataset | retrieval DATASET [--classes LIST] [MODEL...]
+# run_benchmark cpu [PART...] | browser | gallery [COUNT...] | dataset | retrieval DATASET [--classes LIST] [[NAME=]MODEL...]
 run_benchmark() {
   local benchmark="${1:-}"
   [ $# = 0 ] || shift
@@ -58,7 +58,7 @@ bench_gallery() {
 
 # Models beside features that need no training; the network that has learnt nothing is one of them.
 bench_retrieval() {
-  [ $# -gt 0 ] || fail "which data set? ./build.sh bench retrieval DATASET [--classes 0,5,20-30] [MODEL...]"
+  [ $# -gt 0 ] || fail "which data set? ./build.sh bench retrieval DATASET [--classes 0,5,20-30] [[NAME=]MODEL...]"
   need_rust
   cargo bench --quiet --bench retrieval --no-default-features --features train,default-model -- "$@"
 }

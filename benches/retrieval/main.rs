@@ -1,12 +1,12 @@
 //! `./build.sh bench retrieval`: how well models find images of the same class, beside what needs no training.
 //!
 //! ```sh
-//! cargo bench --bench retrieval -- DATASET [--classes 0,5,20-30] [MODEL…]
+//! cargo bench --bench retrieval -- DATASET [--classes 0,5,20-30] [[NAME=]MODEL…]
 //! ```
 //!
 //! DATASET has gallery.txt and query.txt, and every row of the table is computed from the same decoded images and judged by
 //! [`image_feature::metrics`]. MODEL is a model file or folder, or `default`, the model in the box, which is what is measured where
-//! none is given. Beside the first model stands the same network with random weights.
+//! none is given; `NAME=MODEL` calls it NAME in the table. Beside the first model stands the same network with random weights.
 
 mod pixels;
 
@@ -25,7 +25,7 @@ use rayon::prelude::*;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-const USAGE: &str = "usage: retrieval DATASET [--classes 0,5,20-30] [MODEL…]";
+const USAGE: &str = "usage: retrieval DATASET [--classes 0,5,20-30] [[NAME=]MODEL…]";
 /// Files of a data set are read up to this size.
 const MOST_BYTES: u64 = 1 << 30;
 /// Images that are held decoded at once.
@@ -55,11 +55,14 @@ fn run() -> Result<()> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--classes" => classes = Some(parse_classes(&words.next().ok_or(USAGE)?)?),
-            model => models.push(PathBuf::from(model)),
+            model => {
+                let (name, path) = model.split_once('=').unwrap_or((model, model));
+                models.push((name.to_string(), PathBuf::from(path)));
+            }
         }
     }
     if models.is_empty() {
-        models.push(DEFAULT_MODEL.into());
+        models.push((DEFAULT_MODEL.into(), DEFAULT_MODEL.into()));
     }
     let tree: Arc<dyn FileTree> = Arc::from(file_tree::open(Path::new(&dataset))?);
     let (gallery, queries) = (
@@ -68,13 +71,13 @@ fn run() -> Result<()> {
     );
     let mut describers = Vec::new();
     let mut first = None;
-    for path in &models {
+    for (name, path) in &models {
         let model = open(path)?;
-        describers.push(Describer::of(&path.display().to_string(), &model)?);
+        describers.push(Describer::of(name, &model)?);
         first.get_or_insert(model.description);
     }
     if let Some(description) = first {
-        let network = format!("the network of `{}`, random weights", models[0].display());
+        let network = format!("the network of `{}`, random weights", models[0].0);
         describers.push(Describer::untrained(&network, description)?);
     }
     let full = ModelDescription {
