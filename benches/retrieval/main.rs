@@ -11,6 +11,7 @@
 mod pixels;
 
 use std::error::Error;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -113,18 +114,18 @@ fn open(path: &Path) -> Result<Model> {
 }
 
 /// Class numbers and ranges of them, separated by commas.
-fn parse_classes(text: &str) -> Result<Vec<i64>> {
-    let mut classes = Vec::new();
-    for part in text.split(',') {
+fn parse_classes(text: &str) -> Result<Vec<RangeInclusive<i64>>> {
+    let classes = text.split(',').map(|part| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let number = |text: &str| {
             text.trim()
                 .parse::<u32>()
                 .map_err(|_| format!("--classes: `{part}` is no class number, and no range such as 20-30"))
         };
-        classes.extend(i64::from(number(first)?)..=i64::from(number(last)?));
-    }
-    Ok(classes)
+        let range = i64::from(number(first)?)..=i64::from(number(last)?);
+        if range.is_empty() { Err(format!("--classes: `{part}` ends before it begins").into()) } else { Ok(range) }
+    });
+    classes.collect()
 }
 
 type Describe = dyn Fn(&RgbImage) -> Result<Vec<f32>>;
@@ -157,7 +158,7 @@ struct Images {
 
 impl Images {
     /// Those of these classes, or all.
-    fn of(tree: &Arc<dyn FileTree>, list: Subset, classes: Option<&[i64]>) -> Result<Self> {
+    fn of(tree: &Arc<dyn FileTree>, list: Subset, classes: Option<&[RangeInclusive<i64>]>) -> Result<Self> {
         let dataset = Dataset::read(tree.as_ref());
         let (mut entries, mut labels) = (Vec::new(), Vec::new());
         for row in dataset.rows().iter().filter(|row| row.list == list) {
@@ -170,7 +171,7 @@ impl Images {
                 )
                 .into());
             };
-            if classes.is_none_or(|classes| classes.contains(&label)) {
+            if classes.is_none_or(|classes| classes.iter().any(|range| range.contains(&label))) {
                 entries.push(entry);
                 labels.push(label);
             }
