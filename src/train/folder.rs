@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use super::Schedule;
 use super::network::Learner;
-use super::schedule::Schedule;
 use crate::error::Context;
 use crate::model::Network;
 use crate::output_file::OutputFile;

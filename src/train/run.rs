@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
+use super::Schedule;
 use super::config::{self, Places};
 use super::curve::{self, Row};
 use super::evaluation::Evaluation;
@@ -18,7 +19,6 @@ use super::network::Learner;
 use super::recipe::Recipe;
 use super::sampler::Sampler;
 use super::samples::{Samples, columns};
-use super::schedule::Schedule;
 use crate::dataset::{Dataset, Subset};
 use crate::device::DeviceRequest;
 use crate::error::Context;

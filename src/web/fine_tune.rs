@@ -1,0 +1,117 @@
+//! A model's last layers, learning from the page's images.
+
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+
+use super::model_file::ModelFile;
+use super::{to_js, to_object};
+use crate::finetune::{self, Neck, Query, Samples, Tuning};
+use crate::{Error, Result};
+
+/// Fine-tuning under way.
+#[wasm_bindgen]
+pub struct FineTune {
+    tuning: finetune::FineTune,
+    classes: Vec<(String, usize)>,
+}
+
+/// What the caller may choose, and how it is chosen otherwise.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Options {
+    epochs: Option<usize>,
+    learning_rate: Option<f64>,
+    folds: usize,
+    seed: u64,
+}
+
+#[derive(Serialize)]
+struct Progress {
+    done: usize,
+    total: usize,
+    loss: f64,
+    evaluating: bool,
+}
+
+/// What was learnt, but for the numbers.
+#[derive(Serialize)]
+struct Outcome {
+    losses: Vec<f64>,
+    classes: Vec<(String, usize)>,
+    /// Of each image that was searched: its number, the nearest before and after, and whether that was right.
+    queries: Option<Vec<Query>>,
+}
+
+/// The numbers, and a JSON text of all else.
+#[wasm_bindgen(getter_with_clone)]
+pub struct Tuned {
+    pub neck: Vec<f32>,
+    pub outcome: JsValue,
+}
+
+#[wasm_bindgen]
+impl FineTune {
+    /// Takes the pooled vectors of all images, the views of each one after the other, with how many views there are of each and its
+    /// label. `options` is `{ epochs, learningRate, folds, seed }`.
+    pub fn begin(
+        model: &ModelFile,
+        pooled: &[f32],
+        views: &[u32],
+        labels: Vec<String>,
+        options: JsValue,
+    ) -> Result<FineTune, JsValue> {
+        let read = || {
+            let options: Options =
+                serde_wasm_bindgen::from_value(options).map_err(|error| Error::usage(error.to_string()))?;
+            let width = finetune::pooled_len(&model.model.description);
+            let mut samples = Samples::new(width);
+            let mut rest = pooled;
+            for (label, &views) in labels.iter().zip(views) {
+                let (some, more) = rest
+                    .split_at_checked(views as usize * width)
+                    .ok_or_else(|| Error::internal("there are fewer vectors than were announced"))?;
+                samples.add(label, some)?;
+                rest = more;
+            }
+            let usual = Tuning::new(&model.model);
+            let tuning = Tuning {
+                epochs: options.epochs.unwrap_or(usual.epochs),
+                learning_rate: options.learning_rate.unwrap_or(usual.learning_rate),
+                folds: options.folds,
+                seed: options.seed,
+                ..usual
+            };
+            let classes = samples.classes();
+            Ok(FineTune { tuning: finetune::FineTune::new(&model.model, samples, tuning)?, classes })
+        };
+        read().map_err(to_js)
+    }
+
+    /// Learns for one epoch: `{ done, total, loss, evaluating }`, or nothing where there is nothing left to do.
+    pub fn epoch(&mut self) -> Result<JsValue, JsValue> {
+        match self.tuning.epoch().map_err(to_js)? {
+            None => Ok(JsValue::UNDEFINED),
+            Some(finetune::Progress { done, total, loss, evaluating }) => {
+                to_object(&Progress { done, total, loss, evaluating })
+            }
+        }
+    }
+
+    /// What was learnt.
+    pub fn finish(self) -> Result<Tuned, JsValue> {
+        let tuned = self.tuning.finish().map_err(to_js)?;
+        let queries = tuned.evaluation.map(|evaluation| evaluation.queries);
+        let outcome = to_object(&Outcome { losses: tuned.losses, classes: self.classes, queries })?;
+        Ok(Tuned { neck: tuned.neck.to_values(), outcome })
+    }
+}
+
+#[wasm_bindgen]
+impl ModelFile {
+    /// This model with last layers that were tuned.
+    #[wasm_bindgen(js_name = withNeck)]
+    pub fn with_neck(&self, neck: &[f32], name: &str) -> Result<ModelFile, JsValue> {
+        let tuned = Neck::from_values(&self.model, neck).and_then(|neck| neck.put_into(&self.model, name));
+        Ok(ModelFile { model: tuned.map_err(to_js)? })
+    }
+}
