@@ -20,6 +20,7 @@ build_package() {
   mkdir -p "$PACKAGE_DIR/wasm"
   bundle_package "$PACKAGE_DIR"
   cp www/image-feature/package.json LICENSE "$PACKAGE_DIR/"
+  cp -r www/image-feature/models "$PACKAGE_DIR/"
   cp www/image-feature/README.md "$PACKAGE_DIR/" 2>/dev/null || cp README.md "$PACKAGE_DIR/"
   for kind in "${ALL_WASM_KINDS[@]}"; do cp -r "www/image-feature/wasm/$kind" "$PACKAGE_DIR/wasm/"; done
   npm run --silent build:types >&2 || fail "the types could not be made: look at tsc's messages above"

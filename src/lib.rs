@@ -19,7 +19,8 @@
 //!
 //! [`Model`] reads the official files as they are: exported inference models (`inference.json` or `inference.pdmodel`
 //! with `inference.pdiparams` and `inference.yml`), training checkpoints (`.pdparams`), our own safetensors, and archives
-//! of these. The official archive is `PP-ShiTuV2_rec_infer.tar`; the README says where it is.
+//! of these. The official archive is `PP-ShiTuV2_rec_infer.tar`; the README says where it is. With the feature `default-model`,
+//! `Model::bundled` is a small model that needs no file.
 //!
 //! # Which device does it use?
 //!

@@ -27,7 +27,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{Error, ErrorKind, Result};
+use crate::weights::DEFAULT_MODEL;
+use crate::{Error, ErrorKind, Model, Result};
 use terminal::complain;
 use threads::{default_threads, thread_count};
 
@@ -162,7 +163,11 @@ fn take_panic_message() -> String {
     PANIC.with_borrow_mut(Option::take).unwrap_or_else(|| "a thread panicked".into())
 }
 
-/// Reads a model; the path or name is as `--model` takes it.
-fn open_model(model: Option<&std::path::Path>) -> Result<crate::weights::Model, Error> {
-    crate::weights::Model::open(&official::locate(model)?)
+/// Reads a model; the path or name is as `--model` takes it, by default the one in the box.
+fn open_model(model: Option<&std::path::Path>) -> Result<Model, Error> {
+    match model {
+        None => Model::bundled(),
+        Some(name) if name.as_os_str() == DEFAULT_MODEL => Model::bundled(),
+        Some(model) => Model::open(&official::locate(model)?),
+    }
 }

@@ -55,29 +55,17 @@ fn cache() -> Option<PathBuf> {
 /// The file or folder that `--model` means: a path that exists, else an official name in PaddleX's cache.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] where no model is given, [`ErrorKind::Io`] where it is not there; both say where models are.
-pub fn locate(model: Option<&Path>) -> Result<PathBuf> {
-    let main = &OFFICIAL_MODELS[0];
-    let Some(model) = model else {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!(
-                "no model given: download {} and pass `--model {}_infer.tar`, or `--model {}` if PaddleX has fetched it",
-                main.url(),
-                main.name,
-                main.name
-            ),
-        ));
-    };
+/// [`ErrorKind::Io`] where it is not there, saying where models are.
+pub fn locate(model: &Path) -> Result<PathBuf> {
     if model.exists() {
         return Ok(model.to_path_buf());
     }
     let missing = |message: String| Err(Error::new(ErrorKind::Io, message).context(model.display().to_string()));
     let Some(official) = model.to_str().and_then(OfficialModel::find) else {
         return missing(format!(
-            "no such file or folder, and no official model's name (`image-feature model list` shows those); \
+            "no such file or folder, and no model's name (`image-feature model list` shows those); \
              give a model archive, folder, .pdparams or .safetensors, such as the one at {}",
-            main.url()
+            OFFICIAL_MODELS[0].url()
         ));
     };
     let Some(folder) = official.cached() else {

@@ -13,7 +13,8 @@ use crate::dataset::{Dataset, Subset};
 use crate::error::Context;
 use crate::file_tree::{self, FileTree};
 use crate::model::{ModelDescription, Network};
-use crate::train::{Begin, Event, Recipe, Run, RunOptions, StepDone, Summary};
+use crate::train::loss::{ArcMargin, TripletAngularMargin};
+use crate::train::{Augmentation, Begin, Crops, Event, Objective, Recipe, Run, RunOptions, StepDone, Summary};
 use crate::{DeviceRequest, Error, Resize, Result};
 
 /// Train a model on a data set's images, as PaddleX does
@@ -61,6 +62,21 @@ pub struct TrainArgs {
     /// Epochs until it is reached
     #[arg(long, value_name = "EPOCHS")]
     warmup: Option<f64>,
+    /// L2 decay of the weights
+    #[arg(long, value_name = "DECAY")]
+    weight_decay: Option<f64>,
+    /// How much the triplet loss counts beside cross-entropy (not for CLIP models)
+    #[arg(long, value_name = "WEIGHT")]
+    triplet_weight: Option<f64>,
+    /// Learn the angle to each class, widened by this margin in radians, in place of class scores and triplets
+    #[arg(long, value_name = "RADIANS", conflicts_with = "triplet_weight")]
+    arc_margin: Option<f64>,
+    /// By what the cosines of these angles are multiplied
+    #[arg(long, value_name = "SCALE", requires = "arc_margin")]
+    arc_scale: Option<f64>,
+    /// How images are changed at random; by default as PaddleX does it for the model
+    #[arg(long, value_enum, value_name = "CHAIN")]
+    augmentation: Option<Chain>,
     /// Classes of the head; by default as many as train.txt has
     #[arg(long, value_name = "N")]
     classes: Option<usize>,
@@ -96,6 +112,30 @@ pub struct TrainArgs {
     quiet: bool,
 }
 
+/// Chains of random changes.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Chain {
+    /// Mirror, shift and rotate: PaddleX's for PP-ShiTuV2_rec
+    Products,
+    /// Parts of at least 30 %, mirror, RandAugment, rotate: for small networks that learn from few images
+    Crops,
+    /// The same, stronger: PaddleX's for the CLIP models
+    Clip,
+    /// Images as they are
+    None,
+}
+
+impl Chain {
+    fn of(self, input: [usize; 2]) -> Augmentation {
+        match self {
+            Chain::Products => Augmentation::products(input),
+            Chain::Crops => Augmentation::Crops(Crops::mild(input)),
+            Chain::Clip => Augmentation::Crops(Crops::clip()),
+            Chain::None => Augmentation::None,
+        }
+    }
+}
+
 pub fn run(args: TrainArgs) -> Result<Outcome> {
     let config = match &args.config {
         None => Config::parse(b"{}")?,
@@ -110,7 +150,26 @@ pub fn read_config(path: &std::path::Path) -> Result<Config> {
     Config::parse(&bytes).context(|| path.display().to_string())
 }
 
+/// Keeps the memory that a step has freed for the next one. Else a third of the time goes into taking it from the system and
+/// giving it back: glibc maps each large tensor anew.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "the C library is told by a call")]
+fn keep_freed_memory() {
+    // SAFETY: these only set numbers inside the allocator.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_MAX, 0);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        libc::mallopt(libc::M_TOP_PAD, 256 << 20);
+        // arenas of other threads are too small for tensors
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn keep_freed_memory() {}
+
 fn run_with(args: TrainArgs, mut config: Config) -> Result<Outcome> {
+    keep_freed_memory();
     delete_unfinished_on_interrupt();
     for option in &args.options {
         if let Some(warning) = config.set(option)? {
@@ -159,7 +218,12 @@ fn recipe(args: &TrainArgs, config: &Config, tree: &dyn FileTree) -> Result<Reci
     let published = Recipe::published(name, classes)?;
     let model = resized(published.model.clone(), args)?;
     let base = Recipe::new(model, classes);
+    let input = base.model.input_size();
+    let objective = objective(args, base.objective)?;
     Ok(Recipe {
+        objective,
+        weight_decay: args.weight_decay.unwrap_or(base.weight_decay),
+        augmentation: args.augmentation.map_or(base.augmentation, |chain| chain.of(input)),
         epochs: args.epochs.or(config.count("Train.epochs_iters")?).unwrap_or(base.epochs),
         batch_size: args.batch_size.or(config.count("Train.batch_size")?).unwrap_or(base.batch_size),
         learning_rate: args.learning_rate.or(config.number("Train.learning_rate")?).unwrap_or(base.learning_rate),
@@ -170,6 +234,23 @@ fn recipe(args: &TrainArgs, config: &Config, tree: &dyn FileTree) -> Result<Reci
         seed: args.seed,
         ..base
     })
+}
+
+/// What is made small, as asked for.
+fn objective(args: &TrainArgs, usual: Objective) -> Result<Objective> {
+    if let Some(margin) = args.arc_margin {
+        let scale = args.arc_scale.unwrap_or(ArcMargin::default().scale);
+        return Ok(Objective::Angles(ArcMargin { margin, scale }));
+    }
+    match (usual, args.triplet_weight) {
+        (usual, None) => Ok(usual),
+        (Objective::Linear { smoothing, triplet }, Some(weight)) => {
+            Ok(Objective::Linear { smoothing, triplet: TripletAngularMargin { weight, ..triplet } })
+        }
+        (Objective::Angles(_), Some(_)) => {
+            Err(Error::usage("--triplet-weight: CLIP models are trained without a triplet loss"))
+        }
+    }
 }
 
 /// The model with the sizes asked for.

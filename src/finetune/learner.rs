@@ -78,8 +78,9 @@ impl Layers {
                 let HeadLoss { mut loss, mut by_features, by_head } =
                     linear_head(&features, dimension, &self.head, &batch.labels, smoothing);
                 let (apart, by_apart) = triplet.loss_and_gradient(&features, dimension, &batch.labels)?;
-                loss += apart;
-                by_features.iter_mut().zip(&by_apart).for_each(|(by, more)| *by += more);
+                loss += triplet.weight * apart;
+                let weight = triplet.weight as f32;
+                by_features.iter_mut().zip(&by_apart).for_each(|(by, more)| *by += weight * more);
                 (loss, by_features, by_head)
             }
             Objective::Angles(margin) => {
@@ -188,4 +189,75 @@ impl Optimizer {
 /// What dropout lets through.
 pub(super) fn kept(values: usize, random: &mut SplitMix64) -> Vec<f32> {
     (0..values).map(|_| f32::from(u8::from(random.chance(f64::from(KEEP))))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::losses::{ArcMargin, TripletAngularMargin};
+    use super::*;
+
+    const INPUT: usize = 7;
+    const FEATURES: usize = 5;
+    const CLASSES: usize = 3;
+    const EACH: usize = 2;
+
+    fn drawn(len: usize, random: &mut SplitMix64) -> Vec<f32> {
+        (0..len).map(|_| (random.unit() * 2.0 - 1.0) as f32).collect()
+    }
+
+    fn layers(norm: bool, random: &mut SplitMix64) -> Layers {
+        let positive = |values: Vec<f32>| values.into_iter().map(|value| value.abs() + 0.5).collect::<Vec<f32>>();
+        let norm = norm.then(|| Norm {
+            scale: positive(drawn(FEATURES, random)),
+            shift: drawn(FEATURES, random),
+            mean: drawn(FEATURES, random),
+            variance: positive(drawn(FEATURES, random)),
+        });
+        let weights = drawn(FEATURES * INPUT, random);
+        let neck = Neck { input: INPUT, weights, bias: drawn(FEATURES, random), norm };
+        Layers { neck, head: drawn(CLASSES * FEATURES, random) }
+    }
+
+    /// Every gradient is how the loss changes, where the weight does so a little.
+    #[test]
+    fn gradients_are_finite_differences() {
+        let linear = Objective::Linear {
+            smoothing: 0.1,
+            temperature: 8.0,
+            triplet: TripletAngularMargin { weight: 0.7, ..Default::default() },
+        };
+        for (objective, norm) in [(linear, true), (Objective::Angles(ArcMargin { margin: 0.2, scale: 4.0 }), false)] {
+            let mut random = SplitMix64::for_purpose(3, "finite differences", &[]);
+            let layers = layers(norm, &mut random);
+            let rows = CLASSES * EACH;
+            let batch = Batch {
+                pooled: drawn(rows * INPUT, &mut random),
+                labels: (0..rows).map(|row| row / EACH).collect(),
+                kept: kept(rows * FEATURES, &mut random),
+            };
+            let (_, gradients) = layers.gradients(&batch, objective).unwrap();
+            let kinds: [(&str, &[f32], fn(&mut Layers) -> &mut Vec<f32>); 4] = [
+                ("weights", &gradients.weights, |layers| &mut layers.neck.weights),
+                ("bias", &gradients.bias, |layers| &mut layers.neck.bias),
+                ("scale", &gradients.scale, |layers| &mut layers.neck.norm.as_mut().unwrap().scale),
+                ("head", &gradients.head, |layers| &mut layers.head),
+            ];
+            for (what, gradient, values) in kinds {
+                assert!(norm || what == "scale" || !gradient.is_empty());
+                for (at, &by) in gradient.iter().enumerate() {
+                    let loss = |step: f32| {
+                        let mut moved = layers.clone();
+                        values(&mut moved)[at] += step;
+                        moved.gradients(&batch, objective).unwrap().0
+                    };
+                    let step = 1e-3;
+                    let difference = (loss(step) - loss(-step)) / f64::from(2.0 * step);
+                    assert!(
+                        (difference - f64::from(by)).abs() < 2e-3,
+                        "{what} {at}: {by}, by differences {difference}"
+                    );
+                }
+            }
+        }
+    }
 }

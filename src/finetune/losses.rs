@@ -15,12 +15,14 @@ pub struct TripletAngularMargin {
     pub other: f64,
     /// How much these two bounds count.
     pub absolute_weight: f64,
+    /// How much the loss counts beside cross-entropy.
+    pub weight: f64,
 }
 
 impl Default for TripletAngularMargin {
     /// As PP-ShiTuV2_rec is trained.
     fn default() -> Self {
-        TripletAngularMargin { margin: 0.5, same: 0.8, other: 0.4, absolute_weight: 0.1 }
+        TripletAngularMargin { margin: 0.5, same: 0.8, other: 0.4, absolute_weight: 0.1, weight: 1.0 }
     }
 }
 

@@ -125,30 +125,6 @@ impl Neck {
         }
     }
 
-    /// All values, one after the other, as [`from_values`](Self::from_values) takes them.
-    pub fn to_values(&self) -> Vec<f32> {
-        self.named().into_iter().flat_map(|(_, values)| values).collect()
-    }
-
-    /// The last layers of a network of which [`to_values`](Self::to_values) gave all values.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where there are more or fewer.
-    pub fn from_values(model: &Model, values: &[f32]) -> Result<Self> {
-        let mut tensors = Tensors::new();
-        let mut rest = values;
-        for (name, own) in Neck::of(model)?.named() {
-            let Some((some, more)) = rest.split_at_checked(own.len()) else { return Err(other_network()) };
-            let shape = model.tensors.get(name).map(|tensor| tensor.shape.clone()).unwrap_or_default();
-            tensors.insert(name, Tensor { shape, values: some.to_vec() });
-            rest = more;
-        }
-        if !rest.is_empty() {
-            return Err(other_network());
-        }
-        Self::read(&model.description, &tensors)
-    }
-
     /// Length of a feature.
     pub fn dimension(&self) -> usize {
         self.bias.len()
@@ -181,10 +157,6 @@ impl Neck {
 
 /// Share of the values that dropout lets through, by which they are multiplied where there is none.
 pub(super) const KEEP: f32 = 1.0 - DROPOUT as f32;
-
-fn other_network() -> Error {
-    Error::usage("these are not the last layers of this network")
-}
 
 fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
     let rows = matrix.len() / columns;

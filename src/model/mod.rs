@@ -1,6 +1,8 @@
 //! The networks: what they are ([`ModelDescription`], free of any tensor library), and, with the feature `burn`,
 //! the networks themselves, written once on Burn for every device.
 
+#[cfg(all(feature = "train", not(target_arch = "wasm32")))]
+mod conv_norm;
 mod description;
 pub mod lcnet_v2;
 mod parameter;

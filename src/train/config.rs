@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::augment::Augmentation;
+use super::augment::{Augmentation, Crops};
 use super::loss::{ArcMargin, TripletAngularMargin};
 use super::recipe::{Objective, Recipe, Sampling};
 use crate::model::Network;
@@ -100,7 +100,7 @@ fn architecture(recipe: &Recipe) -> Value {
     let (backbone, stop, neck, head) = match (&recipe.model.network, recipe.objective) {
         (Network::Vit(config), objective) => {
             let size = if *config == VitConfig::large() { "large_patch14" } else { "base_patch16" };
-            let ArcMargin { margin, scale } = match objective {
+            let angles = match objective {
                 Objective::Angles(angles) => angles,
                 Objective::Linear { .. } => ArcMargin::default(),
             };
@@ -108,13 +108,10 @@ fn architecture(recipe: &Recipe) -> Value {
                 json!({ "name": format!("CLIP_vit_{size}_224"), "pretrained": false, "return_embed": true }),
                 json!({ "name": "flatten" }),
                 json!({ "class_num": dimension, "embedding_size": config.projection, "name": "FC" }),
-                json!({
-                    "class_num": recipe.classes, "embedding_size": dimension, "margin": margin, "name": "ArcMargin",
-                    "scale": scale,
-                }),
+                arc_margin(recipe, angles),
             )
         }
-        (Network::LcNetV2(config), _) => {
+        (Network::LcNetV2(config), objective) => {
             let mut backbone = json!({
                 "class_expand": dimension, "name": "PPLCNetV2_base_ShiTu", "pretrained": false, "use_ssld": true,
             });
@@ -129,16 +126,26 @@ fn architecture(recipe: &Recipe) -> Value {
                     "bias_attr": { "initializer": constant(0.0), "learning_rate": 1e-20 }, "name": "BNNeck",
                     "num_features": dimension, "weight_attr": { "initializer": constant(1.0) },
                 }),
-                json!({
-                    "bias_attr": false, "class_num": recipe.classes, "embedding_size": dimension, "name": "FC",
-                    "weight_attr": { "initializer": { "name": "Normal", "std": 0.001 } },
-                }),
+                match objective {
+                    Objective::Angles(angles) => arc_margin(recipe, angles),
+                    Objective::Linear { .. } => json!({
+                        "bias_attr": false, "class_num": recipe.classes, "embedding_size": dimension, "name": "FC",
+                        "weight_attr": { "initializer": { "name": "Normal", "std": 0.001 } },
+                    }),
+                },
             )
         }
     };
     json!({
         "Backbone": backbone, "BackboneStopLayer": stop, "Head": head, "Neck": neck, "infer_add_softmax": false,
         "infer_output_key": "features", "name": "RecModel",
+    })
+}
+
+fn arc_margin(recipe: &Recipe, ArcMargin { margin, scale }: ArcMargin) -> Value {
+    json!({
+        "class_num": recipe.classes, "embedding_size": recipe.model.dimension(), "margin": margin, "name": "ArcMargin",
+        "scale": scale,
     })
 }
 
@@ -156,14 +163,30 @@ fn augmentation(recipe: &Recipe, resize: &Value) -> Vec<Value> {
             }}),
             resize.clone(),
         ],
-        Augmentation::Clip => vec![
-            json!({ "RandCropImage": { "size": width } }),
-            json!({ "RandFlipImage": { "flip_code": 1 } }),
-            json!({ "TimmAutoAugment": {
-                "config_str": "rand-m7-mstd0.5-inc1", "img_size": width, "interpolation": "bicubic", "prob": 1.0,
-            }}),
-            json!({ "RandomRotation": { "degrees": 90, "interpolation": "bicubic", "prob": 0.3 } }),
-        ],
+        Augmentation::Crops(crops) => {
+            let first = crops.from.map(|side| {
+                let mut first = resize.clone();
+                first["ResizeImage"]["size"] = json!([side, side]);
+                first
+            });
+            // PaddleClas's share where none is named
+            let part = match crops.share {
+                share if share == Crops::clip().share => json!({ "size": width }),
+                share => json!({ "scale": share, "size": width }),
+            };
+            let chain = [
+                json!({ "RandCropImage": part }),
+                json!({ "RandFlipImage": { "flip_code": 1 } }),
+                json!({ "TimmAutoAugment": {
+                    "config_str": "rand-m7-mstd0.5-inc1", "img_size": width, "interpolation": "bicubic",
+                    "prob": crops.auto,
+                }}),
+                json!({ "RandomRotation": {
+                    "degrees": whole(crops.degrees), "interpolation": "bicubic", "prob": crops.rotation,
+                }}),
+            ];
+            first.into_iter().chain(chain).collect()
+        }
     }
 }
 
@@ -175,13 +198,13 @@ fn losses(objective: Objective) -> Value {
     match objective {
         Objective::Angles(_) => json!([{ "CELoss": { "weight": 1.0 } }]),
         Objective::Linear { smoothing, triplet } => {
-            let TripletAngularMargin { margin, same, other, absolute_weight } = triplet;
+            let TripletAngularMargin { margin, same, other, absolute_weight, weight } = triplet;
             json!([
                 { "CELoss": { "epsilon": smoothing, "weight": 1.0 } },
                 { "TripletAngularMarginLoss": {
                     "absolute_loss_weight": absolute_weight, "add_absolute": true, "an_value": other, "ap_value": same,
                     "feature_from": "features", "margin": margin, "normalize_feature": true, "reduction": "mean",
-                    "weight": 1.0,
+                    "weight": weight,
                 }},
             ])
         }

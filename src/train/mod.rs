@@ -20,7 +20,7 @@ mod sampler;
 mod samples;
 
 pub use crate::finetune::Schedule;
-pub use augment::{Augmentation, Products};
+pub use augment::{Augmentation, Crops, Products};
 pub use network::{Batch, Learner, Losses};
 pub use optimizer::{Momentum, Rule};
 pub use recipe::{Objective, Recipe, Sampling};

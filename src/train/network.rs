@@ -129,7 +129,7 @@ impl Learner {
                 let features = network.forward_training(images, self.kept(count, iteration));
                 let logits = network.logits(features.clone()).ok_or_else(missing)?;
                 let classified = cross_entropy(logits, &labels, smoothing);
-                let apart = triplet.loss(features, &labels)?;
+                let apart = triplet.loss(features, &labels)?.mul_scalar(triplet.weight);
                 let total = classified.clone().add(apart.clone());
                 let losses = vec![
                     ("CELoss", number(classified)),
@@ -138,9 +138,14 @@ impl Learner {
                 ];
                 (total, losses)
             }
-            (Kind::Vit(network), Objective::Angles(angles)) => {
-                let features = network.forward(images);
-                let directions = network.directions().ok_or_else(missing)?;
+            (network, Objective::Angles(angles)) => {
+                let (features, directions) = match network {
+                    Kind::Vit(network) => (network.forward(images), network.directions()),
+                    Kind::LcNetV2(network) => {
+                        (network.forward_training(images, self.kept(count, iteration)), network.directions())
+                    }
+                };
+                let directions = directions.ok_or_else(missing)?;
                 let total = cross_entropy(angles.logits(features, directions, &labels), &labels, 0.0);
                 let loss = number(total.clone());
                 (total, vec![("CELoss", loss), ("loss", loss)])

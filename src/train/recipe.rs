@@ -1,6 +1,6 @@
 //! What a run is made of, apart from the images.
 
-use super::augment::Augmentation;
+use super::augment::{Augmentation, Crops};
 use super::loss::{ArcMargin, TripletAngularMargin};
 use crate::model::{ModelDescription, Network};
 use crate::{Error, Result};
@@ -88,7 +88,7 @@ impl Recipe {
                 weight_decay: 2e-5,
                 objective: Objective::Angles(ArcMargin::default()),
                 sampling: Sampling::Shuffled,
-                augmentation: Augmentation::Clip,
+                augmentation: Augmentation::Crops(Crops::clip()),
                 ..common
             },
         }
@@ -129,6 +129,13 @@ impl Recipe {
         if !(0.0..1.0).contains(&self.momentum) {
             return Err(Error::usage(format!("the momentum is {}; it must be at least 0 and below 1", self.momentum)));
         }
+        match self.objective {
+            Objective::Linear { triplet, .. } => positive("weight of the triplet loss", triplet.weight, true)?,
+            Objective::Angles(ArcMargin { margin, scale }) => {
+                positive("scale of the angles", scale, false)?;
+                positive("margin of the angles", margin, true)?;
+            }
+        }
         crate::weights::check_input(self.model.input_size())?;
         if let Sampling::PerClass(each) = self.sampling
             && (each == 0 || !self.batch_size.is_multiple_of(each))
@@ -139,8 +146,8 @@ impl Recipe {
             )));
         }
         match (&self.model.network, self.objective) {
-            (Network::LcNetV2(_), Objective::Linear { .. }) | (Network::Vit(_), Objective::Angles(_)) => Ok(()),
-            _ => Err(Error::usage("LCNetV2 is trained with a linear head, a vision transformer with angles")),
+            (Network::LcNetV2(_), _) | (Network::Vit(_), Objective::Angles(_)) => Ok(()),
+            _ => Err(Error::usage("a vision transformer is trained with angles, not with a linear head")),
         }
     }
 }

@@ -152,8 +152,9 @@ impl<'a> Run<'a> {
         let machine = std::thread::available_parallelism().map_or(1, usize::from);
         let size = recipe.model.input_size();
         let evaluation = Evaluation::new(gallery, queries, &recipe.model.network, options.cache / 4, machine)?;
-        let stretch = if recipe.augmentation.begins_with_resize() { Stretch::Bilinear } else { Stretch::No };
-        let images = Images::new(train, size, stretch, options.cache - options.cache / 4);
+        let first = recipe.augmentation.first_size(size);
+        let stretch = if first.is_some() { Stretch::Bilinear } else { Stretch::No };
+        let images = Images::new(train, first.unwrap_or(size), stretch, options.cache - options.cache / 4);
         let (device, name) = open_device(options.device)?;
         let mut notes = dataset.notes().to_vec();
         if recipe.warmup_epochs > recipe.epochs as f64 {

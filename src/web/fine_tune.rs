@@ -5,7 +5,8 @@ use wasm_bindgen::prelude::*;
 
 use super::model_file::ModelFile;
 use super::{to_js, to_object};
-use crate::finetune::{self, Neck, Query, Samples, Tuning};
+use crate::finetune::{self, Samples, Tuning};
+use crate::weights::Dtype;
 use crate::{Error, Result};
 
 /// Fine-tuning under way.
@@ -33,19 +34,32 @@ struct Progress {
     evaluating: bool,
 }
 
-/// What was learnt, but for the numbers.
+/// What was learnt, but for the weights.
 #[derive(Serialize)]
 struct Outcome {
     losses: Vec<f64>,
-    classes: Vec<(String, usize)>,
-    /// Of each image that was searched: its number, the nearest before and after, and whether that was right.
-    queries: Option<Vec<Query>>,
+    classes: Vec<Class>,
+    evaluation: Option<Evaluation>,
 }
 
-/// The numbers, and a JSON text of all else.
+#[derive(Serialize)]
+struct Class {
+    label: String,
+    images: usize,
+}
+
+/// How well images are found that were not learnt from.
+#[derive(Serialize)]
+struct Evaluation {
+    queries: usize,
+    before: f64,
+    after: f64,
+}
+
+/// The model as a file, and all else that is told of it.
 #[wasm_bindgen(getter_with_clone)]
 pub struct Tuned {
-    pub neck: Vec<f32>,
+    pub safetensors: Vec<u8>,
     pub outcome: JsValue,
 }
 
@@ -97,21 +111,19 @@ impl FineTune {
         }
     }
 
-    /// What was learnt.
-    pub fn finish(self) -> Result<Tuned, JsValue> {
-        let tuned = self.tuning.finish().map_err(to_js)?;
-        let queries = tuned.evaluation.map(|evaluation| evaluation.queries);
-        let outcome = to_object(&Outcome { losses: tuned.losses, classes: self.classes, queries })?;
-        Ok(Tuned { neck: tuned.neck.to_values(), outcome })
-    }
-}
-
-#[wasm_bindgen]
-impl ModelFile {
-    /// This model with last layers that were tuned.
-    #[wasm_bindgen(js_name = withNeck)]
-    pub fn with_neck(&self, neck: &[f32], name: &str) -> Result<ModelFile, JsValue> {
-        let tuned = Neck::from_values(&self.model, neck).and_then(|neck| neck.put_into(&self.model, name));
-        Ok(ModelFile { model: tuned.map_err(to_js)? })
+    /// What was learnt, as the model with other last layers: of type i8 where the model is calibrated, else f32.
+    pub fn finish(self, model: &ModelFile, name: &str) -> Result<Tuned, JsValue> {
+        let finetune::Tuned { neck, losses, evaluation } = self.tuning.finish().map_err(to_js)?;
+        let evaluation = evaluation.and_then(|evaluation| {
+            let [before, after] = evaluation.recall_at_1()?;
+            Some(Evaluation { queries: evaluation.queries.len(), before, after })
+        });
+        let tuned = neck.put_into(&model.model, name).map_err(to_js)?;
+        let dtype = if tuned.calibration.is_some() { Dtype::I8 } else { Dtype::F32 };
+        let classes = self.classes.into_iter().map(|(label, images)| Class { label, images }).collect();
+        Ok(Tuned {
+            safetensors: tuned.to_safetensors(dtype).map_err(to_js)?,
+            outcome: to_object(&Outcome { losses, classes, evaluation })?,
+        })
     }
 }

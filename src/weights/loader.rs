@@ -73,7 +73,8 @@ impl ModelLoader {
     /// Looks into a folder, then into the places where PaddleX puts a model below one.
     #[cfg(not(target_arch = "wasm32"))]
     fn open_folder(&self, path: &Path) -> Result<Model> {
-        for below in ["", "inference", "best_model", "best_model/inference"] {
+        // a run that has not been evaluated yet has only its latest
+        for below in ["", "inference", "best_model", "best_model/inference", "latest"] {
             let folder = path.join(below);
             if !folder.is_dir() {
                 continue;

@@ -1,6 +1,8 @@
 //! Files to named tensors to a model, and back to our own safetensors. Every file is untrusted input.
 
 mod archive;
+#[cfg(feature = "default-model")]
+mod bundled;
 mod dtype;
 mod element;
 mod files;
@@ -14,6 +16,8 @@ mod paddle;
 mod safetensors;
 
 pub use crate::tensors::{Tensor, Tensors};
+#[cfg(feature = "default-model")]
+pub use bundled::DEFAULT_MODEL;
 pub use dtype::Dtype;
 pub use info::{ModelInfo, PreprocessInfo, TensorInfo};
 #[cfg(feature = "train")]

@@ -38,7 +38,7 @@ after(async () => {
  */
 function onPage(name, { skip = false, options = {} }, body) {
   test(name, { timeout: 300_000, skip }, async () => {
-    const { page, close } = await openPage(browser, `${site.url}/#data-set`, { viewport: { width: 1280, height: 900 }, ...options });
+    const { page, close } = await openPage(browser, `${site.url}/?model=none#data-set`, { viewport: { width: 1280, height: 900 }, ...options });
     page.setDefaultTimeout(120_000);
     await page.evaluate(async () => {
       globalThis.api = await import("/image-feature/index.js");
@@ -294,7 +294,7 @@ test("an image that stops the WebAssembly is one that cannot be read; the others
   const double = await serveDouble({
     "/image-feature/wasm/dataset/image_feature.js": (response) => response.writeHead(200, { "content-type": "text/javascript" }).end(glue),
   });
-  const { page, close } = await openPage(browser, `${double.url}/`);
+  const { page, close } = await openPage(browser, `${double.url}/?model=none`);
   const { facts, loaded } = await page.evaluate(async () => {
     const { Dataset } = await import("/image-feature/index.js");
     const dataset = await Dataset.open(new Blob(["x"]), { workers: 2 });

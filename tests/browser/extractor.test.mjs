@@ -1,11 +1,12 @@
 /** The npm package with its real WebAssembly, against the features that PaddleX computed. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { GOLDEN, MODEL_FILES, SOFTWARE_WEBGPU, WWW, eventually, goldenFeature, largestDifference, launch, openPage, requireWasm, tar, withoutGolden } from "./harness.mjs";
+import { GOLDEN, MODEL_FILES, PROGRAM, SOFTWARE_WEBGPU, WWW, eventually, goldenFeature, largestDifference, launch, openPage, requireWasm, tar, withoutGolden, withoutProgram } from "./harness.mjs";
 import { serveStatic } from "./static-server.mjs";
 
 /** Largest difference of a feature's element from PaddleX's. */
@@ -76,7 +77,7 @@ async function setUp() {
  * @param {(result: any) => void} check
  */
 function inBrowser(name, body, check) {
-  test(name, { timeout: 180_000, skip: withoutGolden }, async () => {
+  test(name, { timeout: 180_000, skip: withoutGolden, withoutProgram }, async () => {
     const { page, close } = await openPage(browser, `${site.url}/empty.html`);
     page.setDefaultTimeout(170_000);
     check(await page.evaluate(body, await page.evaluateHandle(setUp)));
@@ -92,8 +93,29 @@ function assertGolden(features, tolerance = TOLERANCE) {
   assert.deepEqual(wrong, []);
 }
 
+test("the model that comes with the package gives what the program gives with it", { timeout: 120_000, skip: withoutGolden || withoutProgram }, async () => {
+  const names = ["chelsea.png", "china.jpg"];
+  const { page, close } = await openPage(browser, `${site.url}/empty.html`);
+  const { info, features } = await page.evaluate(
+    async ({ api, names }) => {
+      const extractor = await api.FeatureExtractor.load();
+      return { info: extractor.info, features: await api.features(extractor, names) };
+    },
+    { api: await page.evaluateHandle(setUp), names },
+  );
+  assert.deepEqual([info.device, info.dtype, info.dimension], ["cpu", "i8", 512]);
+  for (const name of names) {
+    const printed = execFileSync(PROGRAM, ["predict", join(GOLDEN, "features/inputs", name), "--json", "--quiet"], { encoding: "utf8" });
+    const native = JSON.parse(printed).feature;
+    // sums of whole numbers are the same everywhere; what is not quantised may differ in the last bits
+    assert.ok(largestDifference(features[name], native) < 2e-3, `${name}: ${largestDifference(features[name], native)}`);
+    assert.ok(Math.abs(Math.hypot(...features[name]) - 1) < 1e-5);
+  }
+  assert.deepEqual(await close(), []);
+});
+
 for (const device of ["cpu", "webgpu"]) {
-  test(`${device}: each image has the feature PaddleX gives it`, { timeout: 180_000, skip: withoutGolden }, async (context) => {
+  test(`${device}: each image has the feature PaddleX gives it`, { timeout: 180_000, skip: withoutGolden, withoutProgram }, async (context) => {
     const { page, close } = await openPage(browser, `${site.url}/empty.html`);
     const { info, features, loaded, first, each } = await page.evaluate(
       async ({ api, device, images }) => {
@@ -130,7 +152,7 @@ for (const device of ["cpu", "webgpu"]) {
  * @param {RegExp} [expected] complaints
  */
 function hasGoldenFeatures(name, on, options, many, check, expected) {
-  test(name, { timeout: 300_000, skip: withoutGolden }, async () => {
+  test(name, { timeout: 300_000, skip: withoutGolden, withoutProgram }, async () => {
     const { page, close } = await openPage(browser, `${on().url}/empty.html`);
     const { info, features, workers } = await page.evaluate(
       async ({ api, options, many, images }) => {

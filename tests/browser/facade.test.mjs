@@ -162,7 +162,6 @@ inBrowser(
     const canvas = document.createElement("canvas");
     canvas.width = 0;
     return {
-      bundled: await outcome(FeatureExtractor.load("default")),
       named: await outcome(FeatureExtractor.load("PP-ShiTuV2_rec")),
       device: await outcome(load({}, { device: "cuda" })),
       dtype: await outcome(load({}, { dtype: "i4" })),
@@ -173,7 +172,7 @@ inBrowser(
       sha256: await outcome(load({}, { sha256: "abc" })),
       wrongSha256: await outcome(load({}, { sha256: "0".repeat(64) })),
       severalSha256: await outcome(FeatureExtractor.load([model(), model()], { sha256: "0".repeat(64) })),
-      nothing: await outcome(FeatureExtractor.load(undefined)),
+      nothing: await outcome(FeatureExtractor.load(null)),
       noFiles: await outcome(FeatureExtractor.load([])),
       address: await outcome(FeatureExtractor.load("http://")),
       wrongFile: await outcome(FeatureExtractor.load(image("hello", "notes.txt"), { device: "cpu" })),
@@ -190,7 +189,6 @@ inBrowser(
   (outcomes) => {
     const kinds = Object.fromEntries(Object.entries(outcomes).map(([name, { kind }]) => [name, kind]));
     assert.deepEqual(kinds, {
-      bundled: "unsupported",
       named: "unsupported",
       device: "usage",
       dtype: "usage",
@@ -215,7 +213,7 @@ inBrowser(
       notMany: "usage",
     });
     for (const [name, outcome] of Object.entries(outcomes)) assert.ok(outcome.ours, `${name} is an ImageFeatureError`);
-    assert.match(outcomes.bundled.message, /PP-ShiTuV2_rec_infer\.tar/);
+    assert.match(outcomes.named.message, /PP-ShiTuV2_rec_infer\.tar/);
     assert.match(outcomes.wrongFile.message, /notes\.txt/);
     assert.match(outcomes.missing.message, /404/);
   },

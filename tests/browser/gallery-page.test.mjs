@@ -64,7 +64,7 @@ const ALL = LABELS.length * EACH + 1;
  */
 function onPage(name, options, body) {
   test(name, { timeout: 300_000, skip }, async () => {
-    const { page, close } = await openPage(browser, `${site.url}/#gallery`, { viewport: { width: 1280, height: 900 }, ...options });
+    const { page, close } = await openPage(browser, `${site.url}/?model=none#gallery`, { viewport: { width: 1280, height: 900 }, ...options });
     page.setDefaultTimeout(120_000);
     // object URLs that nobody has let go of
     await page.addInitScript(() => {

@@ -115,11 +115,16 @@ export const shows = {
   address: (page, expected) => eventually(() => page.url(), (url) => assert.match(url, expected)),
 };
 
+/** The program. */
+export const PROGRAM = process.env.IMAGE_FEATURE_BIN ?? join(ROOT, "target/release/image-feature");
+
+/** The reason for skipping a test that needs the program, or `false`. */
+export const withoutProgram = existsSync(PROGRAM) ? false : `no program at ${PROGRAM}`;
+
 /** `image-feature serve`, where it was built, else a server like it. */
 export async function serveSite(folder = WWW) {
-  const program = process.env.IMAGE_FEATURE_BIN ?? join(ROOT, "target/release/image-feature");
-  if (!existsSync(program)) return serveStatic({ mounts: [["/", folder]] });
-  const server = spawn(program, ["serve", folder, "--port", "0"], { stdio: ["ignore", "ignore", "pipe"] });
+  if (withoutProgram) return serveStatic({ mounts: [["/", folder]] });
+  const server = spawn(PROGRAM, ["serve", folder, "--port", "0"], { stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise((resolve) => server.once("exit", resolve));
   const said = [];
   for await (const line of createInterface({ input: server.stderr })) {
@@ -128,7 +133,7 @@ export async function serveSite(folder = WWW) {
     if (!url) continue;
     return { url, close: () => (server.kill("SIGINT"), ended) };
   }
-  throw new Error(`${program} serve did not start: ${said.join("\n")}`);
+  throw new Error(`${PROGRAM} serve did not start: ${said.join("\n")}`);
 }
 
 /** One function, `trap`, that traps. */

@@ -34,11 +34,11 @@ after(async () => {
 /**
  * @param {string} name
  * @param {(page: import("playwright-core").Page, shoot: (name: string) => Promise<unknown>) => Promise<void>} body
- * @param {import("playwright-core").BrowserContextOptions} [options]
+ * @param {import("playwright-core").BrowserContextOptions & { address?: string }} [options]
  */
-function onPage(name, body, options) {
+function onPage(name, body, { address = "/?model=none", ...options } = {}) {
   test(name, { timeout: 180_000, skip: withoutGolden }, async () => {
-    const { page, close } = await openPage(browser, `${site.url}/`, { viewport: { width: 1280, height: 900 }, ...options });
+    const { page, close } = await openPage(browser, `${site.url}${address}`, { viewport: { width: 1280, height: 900 }, ...options });
     page.setDefaultTimeout(60_000);
     await body(page, (name) => page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) }));
     assert.deepEqual(await close(), []);
@@ -76,6 +76,24 @@ onPage("an empty page says what to do, and that nothing leaves it", async (page,
   );
   await shoot("empty");
 });
+
+onPage(
+  "a first visit needs no model: the one that comes with the page is there, and makes way for another",
+  async (page, shoot) => {
+    await ready(page);
+    await shows.text(page.locator("model-panel"), /comes with this page[\s\S]*Choose another model/);
+    await page.setInputFiles("input[name=images]", PHOTOS);
+    await waitForRows(page, "done", 4);
+    await shoot("first-visit");
+    await page.setInputFiles("input[name=model]", MODEL_FILES);
+    await shows.text(page.locator("model-panel"), /inference\.pdiparams/);
+    await ready(page);
+    await waitForRows(page, "done", 4);
+    const { bytes } = await saved(page, page.getByRole("button", { name: "Save the vector of chelsea.png as JSON" }));
+    assert.ok(largestDifference(JSON.parse(bytes.toString()).feature, goldenFeature("chelsea.png")) < 1e-4);
+  },
+  { address: "/" },
+);
 
 onPage("images, then a model: vectors, files of them, similarity", async (page, shoot) => {
   await page.setInputFiles("input[name=images]", PHOTOS);

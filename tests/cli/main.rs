@@ -11,6 +11,7 @@ mod cases;
 
 mod audit;
 mod dataset;
+mod default_model;
 mod evaluate;
 mod gallery;
 mod model;

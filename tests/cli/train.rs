@@ -82,6 +82,38 @@ fn a_small_model_is_trained_resumed_evaluated_and_exported() {
 }
 
 #[test]
+fn a_run_is_changed_by_augmentation_and_decay() {
+    let folder = TempDir::new().unwrap();
+    let dataset = folder.path().join("shop");
+    shop(&dataset);
+    let weights = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let mut arguments = vec!["train", text(&dataset), "--output", text(&out), "--epochs", "1", "--quiet"];
+        arguments.extend(SMALL);
+        arguments.extend(more);
+        run(arguments).good();
+        let config = std::fs::read_to_string(out.join("config.yaml")).unwrap();
+        (std::fs::read(out.join("latest/latest.pdparams")).unwrap(), config)
+    };
+    let (plain, config) = weights("plain", &[]);
+    assert!(config.contains("RandCropImageV2") && config.contains("coeff: 1.0e-05"), "{config}");
+    let (crops, config) = weights("crops", &["--augmentation", "crops"]);
+    // from images of 46x46, parts of at least 30 %
+    for expected in ["- 46\n", "- 0.3\n", "TimmAutoAugment", "degrees: 30"] {
+        assert!(config.contains(expected), "no `{expected}` in {config}");
+    }
+    let (decayed, config) = weights("decayed", &["--weight-decay", "0.01"]);
+    assert!(config.contains("coeff: 0.01"), "{config}");
+    let (classified, config) = weights("classified", &["--triplet-weight", "0"]);
+    assert!(config.contains("weight: 0.0"), "{config}");
+    assert!(plain != crops && plain != decayed && plain != classified);
+    assert!(plain == weights("again", &["--augmentation", "products", "--weight-decay", "1e-5"]).0);
+
+    let refused = run(["train", text(&dataset), "--weight-decay=-1"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("weight decay"), "{}", refused.stderr);
+}
+
+#[test]
 fn paddlexs_command_line_is_carried_out() {
     let folder = TempDir::new().unwrap();
     let [dataset, out, config] = ["shop", "run", "PP-ShiTuV2_rec.yaml"].map(|name| folder.path().join(name));

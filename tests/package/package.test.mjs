@@ -68,6 +68,12 @@ async function assertWorks(folder, path) {
     assert.ok(difference < 1e-4, `${JSON.stringify(options)}: ${difference}`);
     assert.equal(info.threads, options.threads ?? 1, `${JSON.stringify(options)}: ${info.reasons}`);
   }
+  const bundled = await page.evaluate(async () => {
+    const extractor = await globalThis.FeatureExtractor.load();
+    const { feature } = await extractor.embed([...document.querySelector("input").files].pop());
+    return { length: Math.hypot(...feature), dimension: extractor.info.dimension };
+  });
+  assert.ok(bundled.dimension === 512 && Math.abs(bundled.length - 1) < 1e-5, JSON.stringify(bundled));
   const found = await page.evaluate(async () => {
     const dataset = await globalThis.Dataset.open([["train.txt", new File(["images/a.png 0\n"], "train.txt")]]);
     const { codes } = await dataset.check();

@@ -2,6 +2,7 @@
 
 import "./dataset-view.js";
 import "./device-panel.js";
+import "./fine-tune-view.js";
 import "./gallery-view.js";
 import "./image-intake.js";
 import "./model-panel.js";
@@ -9,3 +10,7 @@ import "./similarity-view.js";
 import "./status-announcer.js";
 import "./tab-view.js";
 import "./vector-list.js";
+import { workspace } from "./workspace.js";
+
+// A first visit just works, and any other model can be chosen at once. `?model=none` is for those who bring their own.
+if (new URLSearchParams(location.search).get("model") !== "none") workspace.loadModel("default");

@@ -15,6 +15,8 @@ const STAGES = {
   upload: "Copying to the GPU",
   warmup: "First run",
   embed: "Working",
+  learn: "Learning",
+  evaluate: "Evaluating",
   check: "Working",
   pack: "Working",
 };
@@ -77,14 +79,19 @@ class ModelPanel extends Component {
       case "empty":
         return [
           h("p", {}, "Drop a PP-ShiTuV2_rec model here, or choose it."),
-          h("div", { className: "actions" }, this.#choose("Choose a model", "button primary")),
+          h("div", { className: "actions" }, this.#choose("Choose a model", "button primary"), useDefault()),
           this.#help(),
         ];
       case "loading":
         return [
           this.#files(model.files),
           this.#bar.element,
-          h("div", { className: "actions" }, h("button", { type: "button", className: "button", on: { click: () => workspace.cancelLoading() } }, "Cancel")),
+          h(
+            "div",
+            { className: "actions" },
+            h("button", { type: "button", className: "button", on: { click: () => workspace.cancelLoading() } }, "Cancel"),
+            this.#choose("Choose another model"),
+          ),
         ];
       case "failed":
         return [
@@ -95,7 +102,7 @@ class ModelPanel extends Component {
             h("p", { className: "error-message" }, model.error.message),
             h("p", {}, ADVICE[model.error.kind]),
           ),
-          h("div", { className: "actions" }, this.#choose("Choose another model", "button primary")),
+          h("div", { className: "actions" }, this.#choose("Choose another model", "button primary"), useDefault()),
           this.#help(),
         ];
       case "ready":
@@ -109,6 +116,7 @@ class ModelPanel extends Component {
           ),
           this.#files(model.files),
           h("div", { className: "actions" }, this.#choose("Choose another model")),
+          ...(model.files === "default" ? [this.#help()] : []),
         ];
     }
   }
@@ -121,8 +129,11 @@ class ModelPanel extends Component {
     return fileButton(label, { name: "model", className, on: (files) => workspace.loadModel(files) });
   }
 
-  /** @param {File[]} files */
+  /** @param {import("./workspace.js").ModelFiles} files */
   #files(files) {
+    if (files === "default") {
+      return h("p", { className: "muted" }, "A small model that comes with this page, for a first look. PP-ShiTuV2_rec knows far more.");
+    }
     const items = files.map(({ name, size }) => h("li", {}, h("span", { className: "file-name" }, name), h("span", { className: "muted" }, bytes(size))));
     return h("ul", { className: "files" }, ...items);
   }
@@ -131,7 +142,7 @@ class ModelPanel extends Component {
     return h(
       "details",
       {},
-      h("summary", {}, "Where do I get one?"),
+      h("summary", {}, "Where do I get PP-ShiTuV2_rec?"),
       h(
         "p",
         {},
@@ -150,6 +161,10 @@ class ModelPanel extends Component {
       ),
     );
   }
+}
+
+function useDefault() {
+  return h("button", { type: "button", className: "button", on: { click: () => workspace.loadModel("default") } }, "Use the small model");
 }
 
 /**

@@ -14,9 +14,11 @@ import { asError } from "./as-error.js";
  * @typedef {"auto" | "webgpu" | "cpu"} DeviceChoice
  *
  * @typedef {{ state: "empty" }
- *   | { state: "loading", files: File[], progress?: ProgressEvent }
- *   | { state: "ready", files: File[], info: ExtractorInfo, milliseconds: number }
- *   | { state: "failed", files: File[], error: ImageFeatureError }} ModelState
+ *   | { state: "loading", files: ModelFiles, progress?: ProgressEvent }
+ *   | { state: "ready", files: ModelFiles, info: ExtractorInfo, milliseconds: number }
+ *   | { state: "failed", files: ModelFiles, error: ImageFeatureError }} ModelState
+ *
+ * @typedef {File[] | "default"} ModelFiles the user's, or the small model that comes with the page
  *
  * @typedef {object} Picture an image of the user's
  * @property {number} id
@@ -66,7 +68,18 @@ class Workspace extends EventTarget {
     return this.#extractor.embedMany(items, options);
   }
 
-  /** @param {File[]} files */
+  /**
+   * Teaches the model that is loaded classes of the user's own; it stays as it is.
+   *
+   * @param {Parameters<FeatureExtractor["fineTune"]>[0]} samples
+   * @param {Parameters<FeatureExtractor["fineTune"]>[1]} options
+   */
+  async fineTune(samples, options) {
+    if (!this.#extractor) throw new ImageFeatureError("usage", "no model is loaded; choose one first");
+    return this.#extractor.fineTune(samples, options);
+  }
+
+  /** @param {ModelFiles} files */
   async loadModel(files) {
     this.#loading.abort();
     const { signal } = (this.#loading = new AbortController());
@@ -79,7 +92,7 @@ class Workspace extends EventTarget {
       this.#emit("progress");
     };
     try {
-      const source = files.length === 1 ? files[0] : files;
+      const source = files !== "default" && files.length === 1 ? files[0] : files;
       const extractor = await FeatureExtractor.load(source, { device: this.device, signal, onProgress });
       if (signal.aborted) return extractor.dispose();
       this.#extractor = extractor;

@@ -6,10 +6,11 @@ import { ImageFeatureError, cancelled, throwIfAborted } from "./errors.js";
 import { fetchChecked, readBody } from "./loader.js";
 
 /**
- * Where a model comes from: the address of an archive or a single file, a file, its bytes, or the loose files of an
- * exported model (`inference.json` or `inference.pdmodel`, `inference.pdiparams`, `inference.yml`).
+ * Where a model comes from: `"default"`, the small model that comes with the package; the address of an archive or a single
+ * file, a file, its bytes, or the loose files of an exported model (`inference.json` or `inference.pdmodel`,
+ * `inference.pdiparams`, `inference.yml`).
  *
- * @typedef {string | URL | Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | File[]} ModelSource
+ * @typedef {"default" | (string & {}) | URL | Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | File[]} ModelSource
  *
  * @typedef {{ name: string, blob: Blob } | { address: string }} ModelPart
  * @typedef {{ parts: ModelPart[], cache: "default" | "none", sha256?: string }} ModelRequest
@@ -19,8 +20,6 @@ import { fetchChecked, readBody } from "./loader.js";
 /** Larger files are refused before they are read: they would not fit into WebAssembly's memory. */
 const MAX_BYTES = 1.5 * 2 ** 30;
 
-const BUNDLED = new Set(["default", "PP-ShiTuV2_rec"]);
-
 const OFFICIAL =
   "https://paddle-model-ecology.bj.bcebos.com/paddlex/official_inference_model/paddle3.0b1_v2/PP-ShiTuV2_rec_infer.tar";
 
@@ -29,10 +28,12 @@ const OFFICIAL =
  * @returns {ModelPart[]}
  */
 export function toModelParts(source) {
-  if (typeof source === "string" && BUNDLED.has(source)) {
+  // in this very form bundlers find the file
+  if (source === "default") return [{ address: new URL("./models/default.safetensors", import.meta.url).href }];
+  if (source === "PP-ShiTuV2_rec") {
     throw new ImageFeatureError(
       "unsupported",
-      `the bundled model "${source}" is still to come: give the official archive, ${OFFICIAL}, as a file or from your own server`,
+      `${source} does not come with the package: give the official archive, ${OFFICIAL}, as a file or from your own server`,
     );
   }
   if (typeof source === "string" || source instanceof URL) {

@@ -15,7 +15,8 @@ use crate::{DeviceRequest, ErrorKind, Model, Result};
 /// What turns images into vectors.
 #[derive(clap::Args)]
 pub struct ModelArgs {
-    /// Model archive, folder, .pdparams or .safetensors, or an official name that PaddleX has downloaded
+    /// Model archive, folder, .pdparams or .safetensors, or a name: an official one that PaddleX has downloaded, or `default`,
+    /// the small model that comes with the program and is taken where none is given
     #[arg(long, short, value_name = "PATH|NAME")]
     pub model: Option<PathBuf>,
     /// What computes: auto, cpu, webgpu, cuda or cuda:N

@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind, Result};
 /// Write a model as one safetensors file
 #[derive(clap::Args)]
 pub struct ConvertArgs {
-    /// Model archive, folder, .pdparams or .safetensors, or an official name that PaddleX has downloaded
+    /// Model archive, folder, .pdparams or .safetensors, or a name as `image-feature model list` shows them
     #[arg(value_name = "PATH|NAME")]
     model: PathBuf,
     /// File to write
@@ -25,6 +25,9 @@ pub struct ConvertArgs {
     /// folders, patterns, archives; fifty photos like those the model will see are good, and more do no harm
     #[arg(long, value_name = "IMAGES", num_args = 1..)]
     calibrate: Vec<PathBuf>,
+    /// What the model is called from now on
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    name: Option<String>,
     /// Replace the file if it is there already
     #[arg(long)]
     force: bool,
@@ -50,6 +53,9 @@ pub fn run(args: ConvertArgs) -> Result<()> {
     let mut model = open_model(Some(&args.model))?;
     if !args.calibrate.is_empty() {
         model.calibration = Some(calibrate(&model, &args.calibrate)?);
+    }
+    if let Some(name) = args.name {
+        model.description.name = name;
     }
     let bytes = model.to_safetensors(args.dtype)?;
     OutputFile::write(&args.output, &bytes)?;

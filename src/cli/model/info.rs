@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// Show what a model file holds
 #[derive(clap::Args)]
 pub struct InfoArgs {
-    /// Model archive, folder, .pdparams or .safetensors, or an official name that PaddleX has downloaded
+    /// Model archive, folder, .pdparams or .safetensors, or a name as `image-feature model list` shows them
     #[arg(value_name = "PATH|NAME")]
     model: PathBuf,
     /// List each tensor with its shape and type

@@ -1,12 +1,14 @@
-//! `image-feature model list`: PaddleX's official models.
+//! `image-feature model list`: the models that have names.
 
 use serde_json::json;
 
-use crate::Result;
 use crate::cli::official::OFFICIAL_MODELS;
 use crate::cli::terminal::Stdout;
+use crate::weights::DEFAULT_MODEL;
+use crate::{Model, Result};
 
-/// List PaddleX's official models: where their archives are, and which PaddleX has downloaded
+/// List the models that have names: the one in the box, and PaddleX's official ones, with where their archives are and
+/// which PaddleX has downloaded
 #[derive(clap::Args)]
 pub struct ListArgs {
     /// Print a JSON array
@@ -15,8 +17,17 @@ pub struct ListArgs {
 }
 
 pub fn run(args: ListArgs) -> Result<()> {
+    let bundled = Model::bundled()?;
     let text = if args.json {
-        let models = OFFICIAL_MODELS.iter().map(|model| {
+        let description = bundled.description;
+        let ours = json!({
+            "name": DEFAULT_MODEL,
+            "network": description.name,
+            "dimension": description.dimension(),
+            "archive": null,
+            "cached": null,
+        });
+        let official = OFFICIAL_MODELS.iter().map(|model| {
             json!({
                 "name": model.name,
                 "network": model.network,
@@ -25,9 +36,14 @@ pub fn run(args: ListArgs) -> Result<()> {
                 "cached": model.cached().map(|folder| folder.to_string_lossy().into_owned()),
             })
         });
-        format!("{:#}", serde_json::Value::from_iter(models))
+        format!("{:#}", serde_json::Value::from_iter(std::iter::once(ours).chain(official)))
     } else {
-        let models = OFFICIAL_MODELS.iter().map(|model| {
+        let ours = format!(
+            "{DEFAULT_MODEL}\n  network    {}\n  dimension  {}\n  comes with the program",
+            bundled.description.name,
+            bundled.description.dimension()
+        );
+        let official = OFFICIAL_MODELS.iter().map(|model| {
             let cached = match model.cached() {
                 Some(folder) => folder.display().to_string(),
                 None => "no".into(),
@@ -40,7 +56,7 @@ pub fn run(args: ListArgs) -> Result<()> {
                 model.url(),
             )
         });
-        models.collect::<Vec<_>>().join("\n")
+        std::iter::once(ours).chain(official).collect::<Vec<_>>().join("\n")
     };
     Stdout::default().line(&text)
 }

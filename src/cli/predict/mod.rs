@@ -40,7 +40,8 @@ pub struct PredictArgs {
     /// or - for one image on stdin
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
-    /// Model archive, folder, .pdparams or .safetensors, or an official name that PaddleX has downloaded
+    /// Model archive, folder, .pdparams or .safetensors, or a name: an official one that PaddleX has downloaded, or `default`,
+    /// the small model that comes with the program and is taken where none is given
     #[arg(long, short, value_name = "PATH|NAME")]
     model: Option<PathBuf>,
     /// What computes: auto, cpu, webgpu, cuda or cuda:N

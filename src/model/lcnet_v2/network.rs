@@ -129,6 +129,11 @@ impl LcNetV2 {
     pub fn logits(&self, features: Tensor<2>) -> Option<Tensor<2>> {
         self.head.as_ref().map(|head| head.forward(features))
     }
+
+    /// The head's direction of each class, `[embedding, classes]`, where the network has a head: for losses of angles.
+    pub fn directions(&self) -> Option<Tensor<2>> {
+        self.head.as_ref().map(|head| head.weight.val())
+    }
 }
 
 /// Convolution, then BatchNorm where it is not folded into it, then ReLU where `activate`.
@@ -141,6 +146,9 @@ struct ConvNorm {
 
 impl ConvNorm {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        if let Some(y) = in_one(&x, std::slice::from_ref(self), self.activate) {
+            return y;
+        }
         let x = self.conv.forward(x);
         let x = match &self.norm {
             Some(norm) => norm.forward(x),
@@ -148,6 +156,19 @@ impl ConvNorm {
         };
         if self.activate { relu(x) } else { x }
     }
+}
+
+/// The sum of layers of the same input in one operation, where there is one: in training on the CPU.
+#[cfg(all(feature = "train", not(target_arch = "wasm32")))]
+fn in_one(x: &Tensor<4>, layers: &[ConvNorm], activate: bool) -> Option<Tensor<4>> {
+    let branches: Vec<_> =
+        layers.iter().map(|layer| Some((&layer.conv, layer.norm.as_ref()?))).collect::<Option<_>>()?;
+    crate::model::conv_norm::forward(x, &branches, activate)
+}
+
+#[cfg(not(all(feature = "train", not(target_arch = "wasm32"))))]
+fn in_one(_: &Tensor<4>, _: &[ConvNorm], _: bool) -> Option<Tensor<4>> {
+    None
 }
 
 /// `RepDepthwiseSeparable`.
@@ -166,13 +187,10 @@ struct Block {
 
 impl Block {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let x = self
-            .depthwise
-            .iter()
-            .map(|branch| branch.forward(input.clone()))
-            .reduce(Tensor::add)
-            .expect("a block has a depthwise convolution");
-        let mut x = relu(x);
+        let mut x = in_one(&input, &self.depthwise, true).unwrap_or_else(|| {
+            let branches = self.depthwise.iter().map(|branch| branch.forward(input.clone()));
+            relu(branches.reduce(Tensor::add).expect("a block has a depthwise convolution"))
+        });
         if let Some(squeeze) = &self.squeeze {
             x = squeeze.forward(x);
         }

@@ -1,10 +1,11 @@
 //! Images changed at random, so that what is learnt holds for more than the images themselves.
 
 mod auto;
-mod clip;
+mod crops;
 mod products;
 mod warp;
 
+pub use crops::Crops;
 pub use products::Products;
 
 use crate::Result;
@@ -16,8 +17,9 @@ use crate::random::SplitMix64;
 pub enum Augmentation {
     /// Resize, flip, shift, rotate: PaddleClas's chain for PP-ShiTuV2_rec.
     Products(Products),
-    /// A random part of the image, and two random operations of RandAugment: PaddleClas's chain for the CLIP models.
-    Clip,
+    /// A random part of the image, and two random operations of RandAugment: with [`Crops::clip`] PaddleClas's chain for the
+    /// CLIP models.
+    Crops(Crops),
     /// Resize alone.
     None,
 }
@@ -28,13 +30,15 @@ impl Augmentation {
         Augmentation::Products(Products::new(input))
     }
 
-    /// Whether the chain begins by stretching the image to the input size, so that it may be kept at that size.
-    pub(super) fn begins_with_resize(&self) -> bool {
-        !matches!(self, Augmentation::Clip)
+    /// The height and width to which the chain stretches an image before anything else, so that it may be kept at that size.
+    pub(super) fn first_size(&self, input: [usize; 2]) -> Option<[usize; 2]> {
+        match self {
+            Augmentation::Crops(crops) => crops.from.map(|side| [side; 2]),
+            Augmentation::Products(_) | Augmentation::None => Some(input),
+        }
     }
 
-    /// The chain for one image, which is already of the input size (height, width) where the chain
-    /// [begins with that](Self::begins_with_resize).
+    /// The chain for one image, which is already of the [first size](Self::first_size), where there is one, to the input's.
     pub(super) fn apply(
         &self,
         image: &RgbImage,
@@ -43,7 +47,7 @@ impl Augmentation {
     ) -> Result<RgbImage> {
         match self {
             Augmentation::Products(products) => products.apply(image, random)?.resize_bilinear(width, height),
-            Augmentation::Clip => clip::apply(image, [height, width], random),
+            Augmentation::Crops(crops) => crops.apply(image, [height, width], random),
             Augmentation::None => image.resize_bilinear(width, height),
         }
     }
@@ -76,8 +80,10 @@ mod tests {
     #[test]
     fn every_chain_gives_the_input_size_and_repeats_itself() {
         let size = [40, 32];
-        for chain in [Augmentation::products(size), Augmentation::Clip, Augmentation::None] {
-            let start = if chain.begins_with_resize() { image(32, 40) } else { image(91, 57) };
+        let crops = [Crops::clip(), Crops::mild(size)].map(Augmentation::Crops);
+        for chain in [Augmentation::products(size), crops[0], crops[1], Augmentation::None] {
+            let [height, width] = chain.first_size(size).unwrap_or([57, 91]);
+            let start = image(width, height);
             let mut different = 0;
             for seed in 0..60 {
                 let apply = |seed| chain.apply(&start, size, &mut SplitMix64::new(seed)).unwrap();

@@ -44,7 +44,8 @@ const DISCARD_TIME: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub struct ApiArgs {
-    /// Model archive, folder, .pdparams or .safetensors, or an official name that PaddleX has downloaded
+    /// Model archive, folder, .pdparams or .safetensors, or a name: an official one that PaddleX has downloaded, or `default`,
+    /// the small model that comes with the program and is taken where none is given
     #[arg(long, short, value_name = "PATH|NAME", requires = "api")]
     model: Option<PathBuf>,
     /// What computes: auto, cpu, webgpu, cuda or cuda:N
