@@ -121,22 +121,23 @@ fn the_same_seed_gives_the_same_weights_and_another_others() {
     assert_ne!(tune(1), tune(2));
 }
 
-/// One image of a class is enough to learn from, and cannot be searched.
+/// One image of a class is enough to learn from, and is never left out: nothing would be left to find it by.
 #[test]
-fn classes_of_one_image_are_learnt_from() {
+fn classes_of_one_image_are_learnt_from_and_not_searched_for() {
     let model = small_model(16);
     let extractor = Extractor::open(&model, DeviceRequest::Cpu).unwrap();
-    let mut samples = Samples::new(extractor.pooled_len());
-    for class in 0..2 {
-        samples.add(&class.to_string(), &extractor.pooled_views(&stripes(class, 0), 1).unwrap()).unwrap();
-    }
-    let tuning = Tuning { epochs: 2, folds: 2, ..Tuning::new(&model) };
-    let tuned = FineTune::new(&model, samples, tuning);
-    // with one of two images left out, there is one class
-    let evaluation = tuned.and_then(|tuning| tuning.run(|_| {}));
-    match evaluation {
-        Ok(tuned) => assert_eq!(tuned.evaluation.unwrap().recall_at_1(), None),
-        Err(error) => assert_eq!(error.kind(), ErrorKind::Usage, "{error}"),
+    for (first, second, searched) in [(1, 1, None), (1, 4, Some(4)), (2, 2, Some(4))] {
+        for folds in [2, 3, 10] {
+            let mut samples = Samples::new(extractor.pooled_len());
+            for (class, number) in (0..first).map(|number| (0, number)).chain((0..second).map(|number| (1, number))) {
+                let pooled = extractor.pooled_views(&stripes(class, number), 1).unwrap();
+                samples.add(&class.to_string(), &pooled).unwrap();
+            }
+            let tuning = Tuning { epochs: 2, folds, ..Tuning::new(&model) };
+            let tuned = FineTune::new(&model, samples, tuning).unwrap().run(|_| {}).unwrap();
+            let queries = tuned.evaluation.map(|evaluation| evaluation.queries.len());
+            assert_eq!(queries, searched, "{first} and {second} images in {folds} parts");
+        }
     }
 }
 

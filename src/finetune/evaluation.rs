@@ -56,7 +56,8 @@ impl Evaluation {
     }
 }
 
-/// The images in `count` parts, each with about the same share of every class.
+/// The images of which there are others of their class, in `count` parts of about the same share of each class. Every class
+/// keeps an image outside of each part: without a part there are as many classes to tell apart.
 pub(super) fn folds(samples: &Samples, count: usize, seed: u64) -> Vec<Vec<usize>> {
     let mut folds = vec![Vec::new(); count];
     if count == 0 {
@@ -66,6 +67,9 @@ pub(super) fn folds(samples: &Samples, count: usize, seed: u64) -> Vec<Vec<usize
     let mut next = 0;
     for class in 0..samples.class_count() {
         let mut images: Vec<usize> = (0..samples.len()).filter(|&image| samples.class(image) == class).collect();
+        if images.len() < 2 {
+            continue;
+        }
         random.shuffle(&mut images);
         for image in images {
             folds[next % count].push(image);

@@ -86,7 +86,7 @@ pub struct Tuned {
     pub neck: Neck,
     /// The mean loss of each epoch over all images.
     pub losses: Vec<f64>,
-    /// How well images are found, before and after, where [`Tuning::folds`] asked for it.
+    /// How well images are found, before and after, where [`Tuning::folds`] asked for it and a class has two images or more.
     pub evaluation: Option<Evaluation>,
 }
 

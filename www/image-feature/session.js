@@ -215,22 +215,22 @@ class Session {
    */
   async tune(core, { pooled, views, labels, name, options }, signal, onProgress) {
     const tuning = core.FineTune.begin(this.#model, pooled, views, labels, options);
-    let finished = false;
     try {
       for (let epoch; (epoch = tuning.epoch()); ) {
         onProgress(epoch);
         await messagesRead();
         throwIfAborted(signal);
       }
-      // takes it, whatever comes of it
-      finished = true;
-      const tuned = tuning.finish(this.#model, name);
-      const answer = { ...tuned.outcome, model: tuned.safetensors };
-      tuned.free();
-      return answer;
-    } finally {
-      if (!finished) tuning.free();
+    } catch (error) {
+      // after a trap it cannot be freed, and the error of trying would hide the trap
+      if (!isTrap(error)) tuning.free();
+      throw error;
     }
+    // takes it, whatever comes of it
+    const tuned = tuning.finish(this.#model, name);
+    const answer = { ...tuned.outcome, model: tuned.safetensors };
+    tuned.free();
+    return answer;
   }
 
   /**
