@@ -3,7 +3,7 @@ import { asError } from "./as-error.js";
 import { Component, fill, h } from "./component.js";
 import { fileButton } from "./file-button.js";
 import { droppedPaths, isModelFile, pickedPaths, takeDrops } from "./file-drop.js";
-import { isImage, sourcesAmong } from "./gallery-pictures.js";
+import { TRAINING_LIST, isImage, learningImages } from "./gallery-pictures.js";
 import { problem } from "./gallery-problem.js";
 import { ProgressBar } from "./progress-bar.js";
 import { download } from "./results.js";
@@ -64,7 +64,8 @@ class FineTuneView extends Component {
     try {
       const files = await coming;
       if (files.length > 0 && files.every(({ file }) => isModelFile(file))) return void workspace.loadModel(files.map(({ file }) => file));
-      await this.#add(folder === undefined ? files : files.map((one) => inFolder(one, folder)));
+      const listed = files.some(({ path }) => path === TRAINING_LIST);
+      await this.#add(folder === undefined || listed ? files : files.map((one) => inFolder(one, folder)));
     } catch (error) {
       this.#fail("What was dropped could not be read", error);
     }
@@ -74,12 +75,13 @@ class FineTuneView extends Component {
   async #add(files) {
     if (this.#working) return this.#fail("They are not added", new ImageFeatureError("usage", "it is learning; wait, or cancel that"));
     fill(this.#problems);
-    const { images } = await sourcesAmong(files);
+    const { images, missing } = await learningImages(files);
     const known = new Set(this.#samples.map(({ id }) => id));
     const labelled = images.flatMap(({ id, label, file }) => (label && !known.has(id) ? [{ id, label, file }] : []));
     if (labelled.length === 0) {
       return this.#fail("There is nothing to learn from", new ImageFeatureError("usage", "drop a folder for each class with its images in it, or one folder with all of these in it"));
     }
+    if (missing > 0) this.#fail("Not all are there", new ImageFeatureError("usage", `${counted(missing, "image")} of the list ${missing === 1 ? "was" : "were"} not dropped; the others are added`));
     this.#samples.push(...labelled);
     this.#result = undefined;
     this.#render();
@@ -149,7 +151,7 @@ class FineTuneView extends Component {
       h(
         "div",
         { className: "intake" },
-        h("div", { className: "intake-text" }, h("h1", {}, "Drop a folder of images for each class"), h("p", { className: "muted" }, "or one folder that holds them all. Five to ten images of each will do; the model's last layers learn to tell them apart.")),
+        h("div", { className: "intake-text" }, h("h1", {}, "Drop a folder of images for each class"), h("p", { className: "muted" }, "or one folder that holds them all, or a data set with a train.txt. Five to ten images of each will do; the model's last layers learn to tell them apart.")),
         h("div", { className: "actions" }, fileButton("Choose a folder", { name: "fine-tune-folder", folder: true, className: "button primary", on: (files) => this.#take(Promise.resolve(pickedPaths(files)), files[0].webkitRelativePath.split("/")[0]) })),
       ),
     );
