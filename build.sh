@@ -14,6 +14,8 @@ source scripts/package.sh
 source scripts/test.sh
 # shellcheck source=scripts/bench.sh
 source scripts/bench.sh
+# shellcheck source=scripts/model.sh
+source scripts/model.sh
 
 show_help() {
   cat <<END
@@ -27,6 +29,9 @@ usage: ./build.sh COMMAND
   bench browser         times the package against ONNX Runtime Web in headless Chromium, on the CPU and WebGPU
   bench dataset         times the check of a data set against one in Python, with Pillow, and in a browser
   bench gallery [COUNT...] times galleries of so many vectors against FAISS, reading memory, and in a browser its peers there
+  bench retrieval DATASET [--classes LIST] [MODEL...]
+                        tells how well models find images of the same class, beside colour histograms and the like
+  model DATASET [RUN]   trains the model in the box on DATASET and puts it in its place; with RUN, a run of \`train\`, that one
   npm                   makes the npm package in $PACKAGE_DIR
   tools                 installs what building and testing need, and nothing else
   clean                 removes what was built here; $CACHE keeps the tools
@@ -69,6 +74,7 @@ main() {
     bench)
       run_benchmark "$@"
       ;;
+    model) build_model "$@" ;;
     tools) need_test_tools ;;
     clean)
       cargo clean

@@ -3,7 +3,7 @@
 
 CPU_BENCH_PARTS=(native roofline browser)
 
-# run_benchmark cpu [PART...] | browser | gallery [COUNT...] | dataset
+# run_benchmark cpu [PART...] | browser | gallery [COUNT...] | dataset | retrieval DATASET [--classes LIST] [[NAME=]MODEL...]
 run_benchmark() {
   local benchmark="${1:-}"
   [ $# = 0 ] || shift
@@ -12,7 +12,8 @@ run_benchmark() {
     browser) bench_browser ;;
     dataset) bench_dataset ;;
     gallery) bench_gallery "$@" ;;
-    *) fail "no benchmark '$benchmark': there are cpu, browser, dataset and gallery" ;;
+    retrieval) bench_retrieval "$@" ;;
+    *) fail "no benchmark '$benchmark': there are cpu, browser, dataset, gallery and retrieval" ;;
   esac
 }
 
@@ -53,6 +54,13 @@ bench_gallery() {
   need_wasm_in_browser gallery
   node benches/gallery.mjs "$@"
   CHROMIUM="$(find_browser)" node benches/gallery-browser.mjs "$@"
+}
+
+# Models beside features that need no training; the network that has learnt nothing is one of them.
+bench_retrieval() {
+  [ $# -gt 0 ] || fail "which data set? ./build.sh bench retrieval DATASET [--classes 0,5,20-30] [[NAME=]MODEL...]"
+  need_rust
+  cargo bench --quiet --bench retrieval --no-default-features --features train,default-model -- "$@"
 }
 
 # need_wasm_in_browser KIND...: these artefacts, and a browser to run them.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::contact_sheet::{Picture, contact_sheet};
+use super::dataset::DatasetArgs;
 use super::gallery::{Embedder, ModelArgs};
 use super::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use super::predict::inputs::{FILE_BYTES, Inputs, Origin};
@@ -15,7 +16,7 @@ use super::terminal::{Stdout, note};
 use super::{Outcome, open_model};
 use crate::dataset::{Dataset, Row, Subset};
 use crate::error::Context;
-use crate::file_tree::{self, FileTree};
+use crate::file_tree::FileTree;
 use crate::gallery::{Entry, Gallery, Metric, ModelId, Storage};
 use crate::metrics::{Labelled, Options, Report, evaluate};
 use crate::{Error, Model, Result};
@@ -26,7 +27,8 @@ use crate::{Error, Model, Result};
 /// user's cache by the model and the images' content: a second run computes none.
 #[derive(clap::Args)]
 pub struct EvaluateArgs {
-    dataset: PathBuf,
+    #[command(flatten)]
+    dataset: DatasetArgs,
     /// Write evaluate_result.json as PaddleX does, report.json, and worst.html with the worst queries as pictures
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -48,7 +50,7 @@ pub struct EvaluateArgs {
 
 pub fn run(args: EvaluateArgs) -> Result<Outcome> {
     delete_unfinished_on_interrupt();
-    let tree: Arc<dyn FileTree> = Arc::from(file_tree::open(&args.dataset)?);
+    let tree: Arc<dyn FileTree> = Arc::from(args.dataset.open()?);
     let dataset = Dataset::read(tree.as_ref());
     let rows = |list: Subset| -> Result<Vec<(&Row, usize, i64)>> {
         let rows = dataset.rows().iter().filter(|row| row.list == list);
@@ -65,7 +67,7 @@ pub fn run(args: EvaluateArgs) -> Result<Outcome> {
             .collect();
         let rows = rows?;
         if rows.is_empty() {
-            return Err(Error::decode(format!("{} is missing or empty in {}", list.list(), args.dataset.display())));
+            return Err(Error::decode(format!("{} is missing or empty in {}", list.list(), args.dataset.name())));
         }
         Ok(rows)
     };

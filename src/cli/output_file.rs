@@ -6,7 +6,15 @@ pub use crate::output_file::OutputFile;
 
 /// On Ctrl-C (and SIGTERM) deletes what is unfinished and ends the program with code 130.
 pub fn delete_unfinished_on_interrupt() {
-    let installed = ctrlc::set_handler(|| {
+    delete_unfinished_unless(|| false);
+}
+
+/// The same, unless `stops` says that the program will end by itself.
+pub fn delete_unfinished_unless(stops: impl Fn() -> bool + Send + 'static) {
+    let installed = ctrlc::set_handler(move || {
+        if stops() {
+            return;
+        }
         crate::output_file::delete_unfinished(|| {
             let _ = writeln!(std::io::stderr(), "interrupted");
             std::process::exit(super::INTERRUPTED.into())

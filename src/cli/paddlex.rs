@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use serde_json::Value;
 
+use super::official::{OFFICIAL_MODELS, OfficialModel};
 use super::output_file::OutputFile;
 use super::terminal::note;
-use super::train::{TrainArgs, paddle_device, read_config};
+use super::train::{TrainArgs, is_address, paddle_device, read_config};
 use super::{Cli, Outcome};
 use crate::config::Config;
 use crate::{Error, ErrorKind, Result};
@@ -41,7 +43,10 @@ pub fn run(arguments: &[OsString], command: &dyn Fn(Cli) -> Result<Outcome>) -> 
     let mode = config.text("Global.mode")?.unwrap_or("").to_string();
     let output = PathBuf::from(config.text("Global.output")?.unwrap_or("output"));
     let done = run_mode(&mode, &config, &output, command);
-    if let Err(error) = &done {
+    // Python's KeyboardInterrupt passes by what writes the failure down
+    if let Err(error) = &done
+        && error.kind() != ErrorKind::Cancelled
+    {
         leave_failure(&mode, &output, error);
     }
     Ok(done?)
@@ -100,30 +105,92 @@ fn run_mode(mode: &str, config: &Config, output: &Path, command: &dyn Fn(Cli) ->
             arguments.extend(compat);
             ours(arguments)
         }
-        "train" => TrainArgs::of_config(config)?.run(config.clone()),
+        "train" => {
+            tell_what_is_passed_over(config, &TRAIN_KEYS);
+            TrainArgs::of_config(config)?.run(config.clone())
+        }
         "evaluate" => {
             let weights = text("Evaluate.weight_path")?.unwrap_or("output/best_model/best_model.pdparams").to_string();
             let arguments = ["evaluate", &dataset()?, "--model", &weights, "--output", &output, "--device", &device];
             ours(arguments.map(String::from).into())
         }
         "predict" => {
-            let model = text("Predict.model_dir")?.unwrap_or("PP-ShiTuV2_rec");
-            let input =
-                text("Predict.input")?.ok_or_else(|| Error::usage("Predict.input is missing: set it to an image"))?;
+            tell_what_is_passed_over(config, &PREDICT_KEYS);
+            let name = official(text("Global.model")?)?;
+            let model = text("Predict.model_dir")?.unwrap_or(name);
             let batch = config.count("Predict.batch_size")?.unwrap_or(1).to_string();
             let arguments =
-                ["predict", input, "--model", model, "--save", &output, "--batch-size", &batch, "--device", &device];
-            ours(arguments.map(String::from).into())
+                ["predict", "--model", model, "--save", &output, "--batch-size", &batch, "--device", &device];
+            let arguments = arguments.into_iter().map(String::from).chain(["--".into()]).chain(inputs(config)?);
+            ours(arguments.collect())
         }
         "export" => {
             let weights = text("Export.weight_path")?
                 .ok_or_else(|| Error::usage("Export.weight_path is missing: set it to a .pdparams"))?;
+            if is_address(weights) {
+                return Err(Error::usage(format!(
+                    "Export.weight_path is {weights}: download it and set Export.weight_path to the file"
+                )));
+            }
             let arguments = ["model", "export", weights, "--output", &output];
             ours(arguments.map(String::from).into())
         }
         _ => Err(Error::usage(format!(
             "Global.mode is `{mode}`; check_dataset, train, evaluate, export and predict are known"
         ))),
+    }
+}
+
+/// The model's name, where it is one of PaddleX's.
+fn official(name: Option<&str>) -> Result<&str> {
+    let known = || OFFICIAL_MODELS.map(|model| model.name).join(", ");
+    let name = name.ok_or_else(|| Error::usage(format!("Global.model is missing: set it to one of {}", known())))?;
+    OfficialModel::find(name)
+        .map(|model| model.name)
+        .ok_or_else(|| Error::usage(format!("Global.model is `{name}`; known are {}", known())))
+}
+
+/// What `Predict.input` names: one place or a list of them. PaddleX downloads addresses; here the user does.
+fn inputs(config: &Config) -> Result<Vec<String>> {
+    const KEY: &str = "Predict.input";
+    let wrong =
+        |value: &Value| Error::usage(format!("{KEY} is `{value}`; expected an image, a folder, or a list of these"));
+    let inputs: Vec<String> = match config.get(KEY) {
+        None => return Err(Error::usage(format!("{KEY} is missing: set it to an image or a folder of images"))),
+        Some(Value::String(input)) => vec![input.clone()],
+        Some(list @ Value::Array(items)) if !items.is_empty() => items
+            .iter()
+            .map(|item| item.as_str().map(String::from).ok_or_else(|| wrong(list)))
+            .collect::<Result<_>>()?,
+        Some(other) => return Err(wrong(other)),
+    };
+    match inputs.iter().find(|input| is_address(input)) {
+        Some(address) => Err(Error::usage(format!("{KEY} is {address}: download it and set {KEY} to the file"))),
+        None => Ok(inputs),
+    }
+}
+
+/// Settings that change nothing here, with the values that ask for nothing and what is done instead.
+type PassedOver = (&'static str, &'static [&'static str], &'static str);
+
+const TRAIN_KEYS: [PassedOver; 5] = [
+    ("Train.amp", &["OFF"], "weights and gradients are 32 bits wide"),
+    ("Train.basic_config_path", &[], "the recipe is PaddleX's own for the model"),
+    ("Train.dist_ips", &[], "one machine is used"),
+    ("Train.dy2st", &["false"], "there is no graph to be made of a Python program"),
+    ("Train.uniform_output_enabled", &["true"], "the folder is the one that PaddleX leaves by default"),
+];
+const PREDICT_KEYS: [PassedOver; 1] =
+    [("Predict.kernel_option.run_mode", &["paddle"], "Global.device alone says what computes")];
+
+fn tell_what_is_passed_over(config: &Config, keys: &[PassedOver]) {
+    for (key, nothing, instead) in keys {
+        if let Some(value) = config.get(key) {
+            let value = value.as_str().map_or_else(|| value.to_string(), String::from);
+            if !value.is_empty() && !nothing.contains(&value.as_str()) {
+                note(&format!("warning: {key} is {value}, which changes nothing: {instead}"));
+            }
+        }
     }
 }
 
@@ -140,7 +207,6 @@ fn leave_failure(mode: &str, output: &Path, error: &Error) {
     let class = match error.kind() {
         ErrorKind::Io => "FileNotFoundError",
         ErrorKind::Usage => "AssertionError",
-        ErrorKind::Cancelled => "KeyboardInterrupt",
         _ => "Exception",
     };
     let name = if mode.is_empty() { "unknown" } else { mode };

@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::output_file::delete_unfinished_on_interrupt;
+use super::dataset::DatasetArgs;
+use super::output_file::delete_unfinished_unless;
 use super::terminal::{Stdout, note};
 use super::{Outcome, thread_count};
 use crate::config::Config;
 use crate::dataset::{Dataset, Subset};
 use crate::error::Context;
-use crate::file_tree::{self, FileTree};
+use crate::file_tree::FileTree;
 use crate::model::{ModelDescription, Network};
 use crate::train::loss::{ArcMargin, TripletAngularMargin};
 use crate::train::{Augmentation, Begin, Crops, Event, Objective, Recipe, Run, RunOptions, StepDone, Summary};
@@ -30,7 +32,8 @@ Examples:
   image-feature train products/ --output run/ --width 0.5 --size 112 --epochs 60 --batch-size 64
   image-feature train products/ --output run/ --resume run/")]
 pub struct TrainArgs {
-    dataset: PathBuf,
+    #[command(flatten)]
+    dataset: DatasetArgs,
     /// Folder for checkpoints, logs and curves
     #[arg(long, value_name = "DIR", default_value = "output")]
     output: PathBuf,
@@ -95,16 +98,19 @@ pub struct TrainArgs {
     /// Another seed gives other weights, the same seed the same ones
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Where to compute: cpu, webgpu, cuda or cuda:N
-    #[arg(long, value_name = "DEVICE")]
-    device: Option<DeviceRequest>,
+    /// Where to compute: cpu, webgpu, cuda or cuda:N; cuda:0,1 has two GPUs share each step, with a batch each
+    #[arg(long, value_name = "DEVICE", value_parser = devices)]
+    device: Option<Devices>,
     /// Threads that read images and change them
     #[arg(long, value_name = "N", value_parser = thread_count())]
     threads: Option<u16>,
     /// Decoded images kept in memory, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     cache: u64,
-    /// Check data, settings and memory, learn from two batches, say how long it will take, and write nothing
+    /// Begin also where the checkpoints seem not to fit on the disk
+    #[arg(long)]
+    ignore_disk: bool,
+    /// Check data, settings, memory and disk, learn from two batches, say how long it will take, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Show no progress
@@ -170,20 +176,23 @@ fn keep_freed_memory() {}
 
 fn run_with(args: TrainArgs, mut config: Config) -> Result<Outcome> {
     keep_freed_memory();
-    delete_unfinished_on_interrupt();
+    let (stop, running) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    stop_on_interrupt(stop.clone(), running.clone());
     for option in &args.options {
         if let Some(warning) = config.set(option)? {
             note(&format!("warning: {warning}"));
         }
     }
-    let tree: Arc<dyn FileTree> = Arc::from(file_tree::open(&args.dataset)?);
+    let tree: Arc<dyn FileTree> = Arc::from(args.dataset.open()?);
     let recipe = recipe(&args, &config, tree.as_ref())?;
     let options = RunOptions {
         resume: args.resume.clone().or(path(&config, "Train.resume_path")?),
         pretrained: args.pretrained.clone().or(pretrained(&config)?),
-        device: args.device.unwrap_or(DeviceRequest::Cpu),
+        devices: args.device.clone().map_or(vec![DeviceRequest::Cpu], |devices| devices.0),
         threads: args.threads.map(usize::from),
         cache: args.cache.saturating_mul(1 << 20),
+        ignore_disk: args.ignore_disk,
+        stop,
         ..RunOptions::new(&args.output)
     };
     let run = Run::prepare(&tree, &recipe, &options)?;
@@ -194,10 +203,67 @@ fn run_with(args: TrainArgs, mut config: Config) -> Result<Outcome> {
         return rehearse(run);
     }
     let mut watcher = Watcher::new(&recipe, run.begin(), args.quiet);
-    let summary = run.start(&mut |event| watcher.take(event))?;
+    running.store(true, Ordering::Relaxed);
+    let mut kept = None;
+    let summary = run.start(&mut |event| {
+        if let Event::Stopped { kept: epoch, .. } = event {
+            kept = Some(epoch);
+        }
+        watcher.take(event);
+    });
     watcher.finish();
+    if let Some(kept) = kept {
+        let arguments: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        let command = go_on_command(&arguments, kept.map(|_| args.output.as_path()));
+        note(&match kept {
+            Some(epoch) => format!("{} has epoch {epoch}. To go on:", args.output.join("latest").display()),
+            None => "nothing of this run is saved yet. To begin again:".into(),
+        });
+        note(&format!("  {command}"));
+    }
+    let summary = summary?;
     Stdout::default().line(&outcome(&summary, &args.output))?;
     Ok(Outcome::Good)
+}
+
+/// The first Ctrl-C asks a run to end after its batch; the second, and any while nothing runs, ends the program.
+fn stop_on_interrupt(stop: Arc<AtomicBool>, running: Arc<AtomicBool>) {
+    delete_unfinished_unless(move || {
+        let stops = running.load(Ordering::Relaxed) && !stop.swap(true, Ordering::Relaxed);
+        if stops {
+            note("stopping after this batch; once more to stop at once");
+        }
+        stops
+    });
+}
+
+/// The command that goes on with a run that was begun with these arguments and has left a checkpoint in `output`.
+fn go_on_command(arguments: &[String], output: Option<&std::path::Path>) -> String {
+    let mut words = arguments.to_vec();
+    if let Some(output) = output {
+        if words.get(1).is_some_and(|command| command == "train") {
+            while let Some(place) = words.iter().position(|word| word == "--resume" || word.starts_with("--resume=")) {
+                let both = words[place] == "--resume" && place + 1 < words.len();
+                words.drain(place..=place + usize::from(both));
+            }
+            words.splice(2..2, ["--resume".into(), output.display().to_string()]);
+        } else {
+            // with the dot no name is taken for a number or for None
+            let output = std::path::Path::new(".").join(output);
+            words.extend(["-o".into(), format!("Train.resume_path={}", output.display())]);
+        }
+    }
+    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell reads it back.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
+    match word {
+        _ if !word.is_empty() && word.chars().all(plain) => word.into(),
+        _ if cfg!(windows) => format!("\"{word}\""),
+        _ => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }
 
 /// The recipe: what is asked for on the command line, else in the settings, else PaddleX's.
@@ -281,15 +347,18 @@ fn path(config: &Config, key: &str) -> Result<Option<PathBuf>> {
     Ok(config.text(key)?.filter(|text| !text.is_empty()).map(PathBuf::from))
 }
 
+/// Whether this is an address on the network, from which PaddleX downloads.
+pub fn is_address(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
 /// The weights that the settings name. PaddleX downloads them; here the user does.
 fn pretrained(config: &Config) -> Result<Option<PathBuf>> {
     const KEY: &str = "Train.pretrain_weight_path";
     match config.text(KEY)? {
-        Some(address) if address.starts_with("http://") || address.starts_with("https://") => {
-            Err(Error::usage(format!(
-                "{KEY} is {address}: download it and set {KEY} to the file, or to nothing (`{KEY}=`) to begin at random"
-            )))
-        }
+        Some(address) if is_address(address) || address == "default" => Err(Error::usage(format!(
+            "{KEY} is {address}: download it and set {KEY} to the file, or to nothing (`{KEY}=`) to begin at random"
+        ))),
         _ => path(config, KEY),
     }
 }
@@ -299,7 +368,7 @@ fn introduction(recipe: &Recipe, begin: &Begin) -> String {
     let [height, width] = recipe.model.input_size();
     format!(
         "{}: {:.2} million parameters, {width}x{height} pixels, on {}; {train} images of {} classes, evaluated with {query} \
-         queries in a gallery of {gallery}; epochs {} to {} of {} batches; up to {:.0} MB of checkpoints",
+         queries in a gallery of {gallery}; epochs {} to {} of {} batches; up to {:.0} MB of checkpoints{}",
         recipe.model.name,
         begin.parameters as f64 / 1e6,
         begin.device,
@@ -308,6 +377,7 @@ fn introduction(recipe: &Recipe, begin: &Begin) -> String {
         recipe.epochs,
         begin.iterations_per_epoch,
         begin.disk_bytes as f64 / 1e6,
+        begin.disk_free.map_or(String::new(), |free| format!(", {:.0} MB are free", free as f64 / 1e6)),
     )
 }
 
@@ -432,7 +502,7 @@ impl TrainArgs {
         args.output = path(config, "Global.output")?.unwrap_or(args.output);
         args.device = match config.text("Global.device")? {
             None => None,
-            Some(device) => Some(paddle_device(device)?),
+            Some(device) => Some(paddle_devices(device)?),
         };
         Ok(args)
     }
@@ -443,21 +513,71 @@ impl TrainArgs {
     }
 }
 
-/// A device as PaddleX calls it: `cpu`, `gpu`, `gpu:0`, `gpu:0,1`.
-pub fn paddle_device(text: &str) -> Result<DeviceRequest> {
-    let (kind, places) = text.split_once(':').unwrap_or((text, ""));
+/// Devices that share the steps of a run; at least one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Devices(Vec<DeviceRequest>);
+
+/// For `--device`: one of our names, or several GPUs as `cuda:0,1` or, as PaddleX says it, `gpu:0,1`.
+fn devices(text: &str) -> Result<Devices> {
+    match text.strip_prefix("cuda:").or_else(|| text.strip_prefix("gpu:")) {
+        Some(places) => gpus(places).ok_or_else(|| Error::usage(format!("`{text}`: expected numbers, as in cuda:0,1"))),
+        None => Ok(Devices(vec![text.parse()?])),
+    }
+}
+
+/// Devices as PaddleX calls them: `cpu`, `gpu`, `gpu:0`, `gpu:0,1`.
+pub fn paddle_devices(text: &str) -> Result<Devices> {
+    let (kind, places) = text.split_once(':').unwrap_or((text, "0"));
     match kind {
-        "cpu" => Ok(DeviceRequest::Cpu),
-        "gpu" => {
-            let first = places.split(',').next().unwrap_or_default().trim();
-            let first = if first.is_empty() { "0" } else { first };
-            if places.contains(',') {
-                note(&format!("warning: {text}: one GPU is used, the first"));
-            }
-            let index =
-                first.parse().map_err(|_| Error::usage(format!("Global.device is `{text}`; expected gpu:0 or cpu")))?;
-            Ok(DeviceRequest::Cuda(index))
-        }
+        "cpu" => Ok(Devices(vec![DeviceRequest::Cpu])),
+        "gpu" => gpus(places)
+            .ok_or_else(|| Error::usage(format!("Global.device is `{text}`; expected gpu:0, gpu:0,1 or cpu"))),
         _ => Err(Error::usage(format!("Global.device is `{text}`; cpu and gpu:N are known"))),
+    }
+}
+
+/// The device for what one does alone: PaddleX takes the first.
+pub fn paddle_device(text: &str) -> Result<DeviceRequest> {
+    let Devices(devices) = paddle_devices(text)?;
+    devices.first().copied().ok_or_else(|| Error::usage(format!("Global.device is `{text}`; no device is named")))
+}
+
+fn gpus(places: &str) -> Option<Devices> {
+    let indices = places.split(',').map(|place| Some(DeviceRequest::Cuda(place.trim().parse().ok()?)));
+    indices.collect::<Option<_>>().map(Devices)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_named_in_two_ways() {
+        let gpus = |indices: &[usize]| Devices(indices.iter().map(|&index| DeviceRequest::Cuda(index)).collect());
+        assert_eq!(devices("cuda:0,1").unwrap(), gpus(&[0, 1]));
+        assert_eq!(devices("gpu:2").unwrap(), gpus(&[2]));
+        assert_eq!(devices("cpu").unwrap(), Devices(vec![DeviceRequest::Cpu]));
+        assert_eq!(paddle_devices("gpu:0,1,2,3").unwrap(), gpus(&[0, 1, 2, 3]));
+        assert_eq!(paddle_devices("gpu").unwrap(), gpus(&[0]));
+        assert_eq!(paddle_device("gpu:1, 0").unwrap(), DeviceRequest::Cuda(1));
+        for wrong in ["cuda:", "cuda:0,", "cuda:0,x", "gpu:a", "tpu"] {
+            assert!(devices(wrong).is_err() && paddle_devices(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_command_that_goes_on_is_one_for_a_shell() {
+        let command = |words: &[&str], output: Option<&str>| {
+            let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+            go_on_command(&words, output.map(std::path::Path::new))
+        };
+        assert_eq!(
+            command(&["if", "train", "a b", "--resume", "old", "--resume=older", "--epochs", "9"], Some("it's")),
+            "if train --resume 'it'\\''s' 'a b' --epochs 9"
+        );
+        assert_eq!(command(&["if", "train", "--", "--odd"], Some("out")), "if train --resume out -- --odd");
+        assert_eq!(command(&["if", "train", "shop", "--resume", "old"], None), "if train shop --resume old");
+        let paddlex = ["if", "-c", "config.yaml", "-o", "Global.mode=train"];
+        assert_eq!(command(&paddlex, Some("out")), "if -c config.yaml -o Global.mode=train -o Train.resume_path=./out");
     }
 }

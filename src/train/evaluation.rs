@@ -1,6 +1,6 @@
 //! How well a network retrieves, while it is trained.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::loader::{Images, Stretch};
@@ -9,7 +9,7 @@ use crate::engine::{Plan, cpu};
 use crate::metrics::{Labelled, Options, Scores, evaluate};
 use crate::model::Network;
 use crate::weights::{Dtype, Model};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Images that are computed at once.
 const BATCH: usize = 16;
@@ -59,11 +59,13 @@ impl Evaluation {
     ///
     /// # Errors
     /// Where an image cannot be read: every one counts, and what is left would have other scores.
-    pub fn run(&self, model: &Model) -> Result<Scores> {
+    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) soon after `stop` has become true.
+    pub fn run(&self, model: &Model, stop: &AtomicBool) -> Result<Scores> {
         let plan = Plan::of_model(model, Some(Dtype::F32))?;
         let executor =
             cpu::Executor::new(plan, cpu::Options { threads: Some(self.threads), ..cpu::Options::default() })?;
-        let [gallery, queries] = [&self.gallery, &self.queries].map(|images| self.features(images, model, &executor));
+        let [gallery, queries] =
+            [&self.gallery, &self.queries].map(|images| self.features(images, model, &executor, stop));
         let (gallery, queries) = (gallery?, queries?);
         if gallery.iter().chain(&queries).any(|value| !value.is_finite()) {
             return Ok(Scores { recall: vec![(1, f32::NAN), (5, f32::NAN)], map: f32::NAN });
@@ -79,7 +81,13 @@ impl Evaluation {
     }
 
     /// The features of all images, not yet of length 1. Threads read images while others are computed.
-    fn features(&self, images: &Images, model: &Model, executor: &cpu::Executor) -> Result<Vec<f32>> {
+    fn features(
+        &self,
+        images: &Images,
+        model: &Model,
+        executor: &cpu::Executor,
+        stop: &AtomicBool,
+    ) -> Result<Vec<f32>> {
         let [height, width] = model.description.input_size();
         let (len, dimension) = (3 * height * width, model.description.dimension());
         let count = images.samples().len();
@@ -89,6 +97,9 @@ impl Evaluation {
             let start = next.fetch_add(BATCH, Ordering::Relaxed);
             if start >= count {
                 return Ok(());
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::new(ErrorKind::Cancelled, "the evaluation was interrupted"));
             }
             let end = count.min(start + BATCH);
             let mut input = vec![0.0; (end - start) * len];

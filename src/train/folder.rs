@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::Schedule;
-use super::network::Learner;
+use super::team::Team;
 use crate::error::Context;
-use crate::model::Network;
 use crate::output_file::OutputFile;
 use crate::weights::Dtype;
 use crate::weights::checkpoint::{Progress, Rate, pdopt, pdparams, pdstates};
@@ -168,15 +167,15 @@ const OLD: &str = ".old";
 /// The list of what a run has made.
 const RESULTS: &str = "train_results.json";
 
-/// A learner's files as `prefix` has them.
+/// A team's files as `prefix` has them.
 pub(super) fn files(
-    learner: &Learner,
+    team: &Team,
     schedule: &Schedule,
     iterations: usize,
     prefix: &str,
     progress: Progress,
 ) -> Result<Files> {
-    let model = learner.model()?;
+    let model = team.model()?;
     if let Some((name, _)) =
         model.tensors.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()))
     {
@@ -189,15 +188,12 @@ pub(super) fn files(
     let weights = pdparams(&model);
     let info = json!({ "metric": progress.metric, "epoch": progress.epoch });
     let mut files = vec![
-        (format!("{prefix}.pdopt"), pdopt(&model, &learner.velocities()?, rate)),
+        (format!("{prefix}.pdopt"), pdopt(&model, &team.velocities()?, rate)),
         (format!("{prefix}.pdstates"), pdstates(progress)),
         (format!("{prefix}.info.json"), info.to_string().into_bytes()),
         (format!("{prefix}.safetensors"), model.to_safetensors(Dtype::F32)?),
     ];
-    if matches!(model.description.network, Network::LcNetV2(_)) {
-        let exported = model.to_paddle()?;
-        files.extend(exported.into_iter().map(|(name, bytes)| (format!("inference/{name}"), bytes)));
-    }
+    files.extend(model.to_paddle()?.into_iter().map(|(name, bytes)| (format!("inference/{name}"), bytes)));
     if prefix == "best_model" {
         files.push(("best_model/model.pdparams".into(), weights.clone()));
     }

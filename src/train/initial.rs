@@ -1,37 +1,67 @@
 //! Weights to begin with.
 
 use crate::model::lcnet_v2::Form;
-use crate::model::{Network, Parameter, Role};
+use crate::model::{ModelDescription, Network, Parameter, Role};
 use crate::random::SplitMix64;
 use crate::tensors::{Tensor, Tensors};
+use crate::{Model, Result};
 
 /// Standard deviation of the linear head and of the positions and linear layers of vision transformers.
 const HEAD: f64 = 0.001;
 const TRANSFORMER: f64 = 0.02;
 
+/// A model that has learnt nothing: its weights are random, distributed as those that training begins with. What a trained one
+/// is worth shows beside it.
+///
+/// # Errors
+/// As [`Model::new`].
+///
+/// ```
+/// use image_feature::model::lcnet_v2::LcNetV2Config;
+/// use image_feature::model::{ModelDescription, Network};
+/// use image_feature::{Preprocess, train};
+///
+/// let network = Network::LcNetV2(LcNetV2Config { scale: 0.25, embedding: 32, ..Default::default() });
+/// let description = ModelDescription { name: "untrained".into(), network, preprocess: Preprocess::default() };
+/// assert_eq!(train::untrained(description, 0)?.description.dimension(), 32);
+/// # Ok::<(), image_feature::Error>(())
+/// ```
+pub fn untrained(description: ModelDescription, seed: u64) -> Result<Model> {
+    let form = description.network.training_form();
+    let mut tensors = Tensors::new();
+    for parameter in description.network.parameters(form, None) {
+        let tensor = value(&description.network, &parameter, seed);
+        tensors.insert(parameter.name, tensor);
+    }
+    Model::new(description, form, None, &tensors)
+}
+
 /// Random weights for a network and its head, distributed as PaddleClas's.
 pub(super) fn initial(network: &Network, classes: usize, seed: u64) -> Tensors {
     let mut tensors = Tensors::new();
     for parameter in network.parameters(Form::Training, Some(classes)) {
-        let mut random = SplitMix64::for_purpose(seed, &parameter.name, &[]);
-        let values = match distribution(network, &parameter) {
-            Distribution::Constant(value) => vec![value; parameter.len()],
-            Distribution::Normal(deviation) => {
-                (0..parameter.len()).map(|_| (deviation * random.normal()) as f32).collect()
-            }
-            Distribution::Truncated(deviation) => {
-                let within = |random: &mut SplitMix64| loop {
-                    let value = random.normal();
-                    if value.abs() <= 2.0 {
-                        return (deviation * value) as f32;
-                    }
-                };
-                (0..parameter.len()).map(|_| within(&mut random)).collect()
-            }
-        };
-        tensors.insert(parameter.name, Tensor { shape: parameter.shape, values });
+        let tensor = value(network, &parameter, seed);
+        tensors.insert(parameter.name, tensor);
     }
     tensors
+}
+
+fn value(network: &Network, parameter: &Parameter, seed: u64) -> Tensor {
+    let mut random = SplitMix64::for_purpose(seed, &parameter.name, &[]);
+    let values = match distribution(network, parameter) {
+        Distribution::Constant(value) => vec![value; parameter.len()],
+        Distribution::Normal(deviation) => (0..parameter.len()).map(|_| (deviation * random.normal()) as f32).collect(),
+        Distribution::Truncated(deviation) => {
+            let within = |random: &mut SplitMix64| loop {
+                let value = random.normal();
+                if value.abs() <= 2.0 {
+                    return (deviation * value) as f32;
+                }
+            };
+            (0..parameter.len()).map(|_| within(&mut random)).collect()
+        }
+    };
+    Tensor { shape: parameter.shape.clone(), values }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

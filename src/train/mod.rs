@@ -6,6 +6,7 @@
 mod augment;
 mod config;
 mod curve;
+mod disk;
 mod evaluation;
 mod folder;
 mod initial;
@@ -18,9 +19,12 @@ mod recipe;
 mod run;
 mod sampler;
 mod samples;
+mod team;
+mod visual_dl;
 
 pub use crate::finetune::Schedule;
 pub use augment::{Augmentation, Crops, Products};
+pub use initial::untrained;
 pub use network::{Batch, Learner, Losses};
 pub use optimizer::{Momentum, Rule};
 pub use recipe::{Objective, Recipe, Sampling};

@@ -92,24 +92,39 @@ impl Learner {
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the batch is not made as the objective needs it, or of another
     /// size than it says.
     pub fn step(&mut self, batch: Batch, learning_rate: f64, iteration: u64) -> Result<Losses> {
-        let (total, losses) = self.losses(batch, iteration)?;
-        let mut gradients = total.backward();
+        let (gradients, losses) = self.gradients(batch, iteration, 0)?;
+        self.apply(gradients, learning_rate);
+        Ok(losses)
+    }
+
+    /// How the losses of a batch change with each parameter. `place` tells devices apart that learn from parts of one batch.
+    pub(super) fn gradients(&self, batch: Batch, iteration: u64, place: u64) -> Result<(Flat, Losses)> {
+        let (total, losses) = self.losses(batch, iteration, place)?;
+        let mut collect = Collect { gradients: total.backward(), flat: Vec::with_capacity(self.parameters.len()) };
+        match &self.network {
+            Kind::LcNetV2(network) => network.visit(&mut collect),
+            Kind::Vit(network) => network.visit(&mut collect),
+        }
+        Ok((collect.flat, losses))
+    }
+
+    /// Moves the parameters along these gradients.
+    pub(super) fn apply(&mut self, gradients: Flat, learning_rate: f64) {
         let mut step = Step {
             parameters: self.parameters.iter(),
             velocities: self.velocities.iter_mut(),
+            gradients: gradients.into_iter(),
             optimizer: self.optimizer,
-            gradients: &mut gradients,
             learning_rate,
         };
         match &mut self.network {
             Kind::LcNetV2(network) => **network = network.as_ref().clone().map(&mut step),
             Kind::Vit(network) => **network = network.as_ref().clone().map(&mut step),
         }
-        Ok(losses)
     }
 
     /// The losses of a batch, the total as a tensor to go back from.
-    fn losses(&self, batch: Batch, iteration: u64) -> Result<(Tensor<1>, Losses)> {
+    fn losses(&self, batch: Batch, iteration: u64, place: u64) -> Result<(Tensor<1>, Losses)> {
         let Batch { images, labels } = batch;
         let [height, width] = self.model.input_size();
         let count = labels.len();
@@ -126,7 +141,7 @@ impl Learner {
         let missing = || Error::internal("a network in training has a head");
         Ok(match (&self.network, self.objective) {
             (Kind::LcNetV2(network), Objective::Linear { smoothing, triplet }) => {
-                let features = network.forward_training(images, self.kept(count, iteration));
+                let features = network.forward_training(images, self.kept(count, iteration, place));
                 let logits = network.logits(features.clone()).ok_or_else(missing)?;
                 let classified = cross_entropy(logits, &labels, smoothing);
                 let apart = triplet.loss(features, &labels)?.mul_scalar(triplet.weight);
@@ -142,7 +157,7 @@ impl Learner {
                 let (features, directions) = match network {
                     Kind::Vit(network) => (network.forward(images), network.directions()),
                     Kind::LcNetV2(network) => {
-                        (network.forward_training(images, self.kept(count, iteration)), network.directions())
+                        (network.forward_training(images, self.kept(count, iteration, place)), network.directions())
                     }
                 };
                 let directions = directions.ok_or_else(missing)?;
@@ -155,8 +170,9 @@ impl Learner {
     }
 
     /// What dropout lets through.
-    fn kept(&self, count: usize, iteration: u64) -> Tensor<2> {
-        let mut random = SplitMix64::for_purpose(self.seed, "dropout", &[iteration]);
+    fn kept(&self, count: usize, iteration: u64, place: u64) -> Tensor<2> {
+        let which = if place == 0 { &[iteration][..] } else { &[iteration, place] };
+        let mut random = SplitMix64::for_purpose(self.seed, "dropout", which);
         let dimension = self.model.dimension();
         let values: Vec<f32> = (0..count * dimension).map(|_| f32::from(u8::from(random.chance(KEEP)))).collect();
         Tensor::from_data(TensorData::new(values, [count, dimension]), &self.device)
@@ -244,23 +260,44 @@ impl ModuleVisitor for Read<'_> {
     }
 }
 
+/// A gradient for each parameter, as one row of numbers outside autodiff; `None` where nothing depends on it.
+pub(super) type Flat = Vec<Option<Tensor<1>>>;
+
+/// Takes every parameter's gradient.
+struct Collect {
+    gradients: Gradients,
+    flat: Flat,
+}
+
+impl ModuleVisitor for Collect {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let gradient = param.val().grad_remove(&mut self.gradients);
+        self.flat.push(gradient.map(|gradient| {
+            let len = gradient.shape().num_elements();
+            gradient.reshape([len])
+        }));
+    }
+}
+
 /// Moves every parameter along its gradient.
 struct Step<'a> {
     parameters: std::slice::Iter<'a, Parameter>,
     velocities: std::slice::IterMut<'a, Option<Tensor<1>>>,
+    gradients: std::vec::IntoIter<Option<Tensor<1>>>,
     optimizer: Momentum,
-    gradients: &'a mut Gradients,
     learning_rate: f64,
 }
 
 impl ModuleMapper for Step<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (Some(parameter), Some(velocity)) = (self.parameters.next(), self.velocities.next()) else {
+        let next = (self.parameters.next(), self.velocities.next(), self.gradients.next());
+        let (Some(parameter), Some(velocity), Some(gradient)) = next else {
             unreachable!("the network has the parameters of its config")
         };
         let Some(rule) = Rule::of(parameter) else { return param };
-        let Some(gradient) = param.val().grad_remove(self.gradients) else { return param };
+        let Some(gradient) = gradient else { return param };
         let (id, tensor, mapper) = param.consume();
+        let gradient = gradient.reshape(tensor.shape());
         let (value, moved) = self.optimizer.step(rule, tensor.inner(), gradient, velocity.take(), self.learning_rate);
         *velocity = Some(moved);
         Param::from_mapped_value(id, Tensor::from_inner(value).require_grad(), mapper)

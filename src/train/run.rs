@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -10,15 +11,17 @@ use burn::tensor::Device;
 use super::Schedule;
 use super::config::{self, Places};
 use super::curve::{self, Row};
+use super::disk::Room;
 use super::evaluation::Evaluation;
 use super::folder::{Folder, files};
 use super::initial::initial;
 use super::loader::{Images, Loader, Shared, Stretch};
 use super::log::{Averages, Log, duration};
-use super::network::Learner;
 use super::recipe::Recipe;
 use super::sampler::Sampler;
 use super::samples::{Samples, columns};
+use super::team::Team;
+use super::visual_dl::VisualDl;
 use crate::dataset::{Dataset, Subset};
 use crate::device::DeviceRequest;
 use crate::error::Context;
@@ -28,7 +31,7 @@ use crate::model::lcnet_v2::Form;
 use crate::tensors::Tensors;
 use crate::weights::checkpoint::{Progress, read_pdopt, read_pdstates};
 use crate::weights::{Model, ModelLoader};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// How a run is to be done, apart from what is learnt.
 #[derive(Clone, Debug)]
@@ -39,12 +42,17 @@ pub struct RunOptions {
     pub resume: Option<PathBuf>,
     /// Weights to begin with: a `.pdparams` or `.safetensors` of the same network. What does not fit is passed over.
     pub pretrained: Option<PathBuf>,
-    /// Where to compute.
-    pub device: DeviceRequest,
+    /// Where to compute: one device, or several that share each step. Each of them takes a batch of the recipe's size.
+    pub devices: Vec<DeviceRequest>,
     /// Threads that read and change images; by default half of what the machine runs at once.
     pub threads: Option<usize>,
     /// Bytes of decoded images that may be kept in memory.
     pub cache: u64,
+    /// Begin also where the checkpoints do not fit on the disk, as far as can be told.
+    pub ignore_disk: bool,
+    /// Set to `true` from another thread, it ends the run before its next batch with
+    /// [`Cancelled`](crate::ErrorKind::Cancelled). What was saved remains, and can be resumed.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl RunOptions {
@@ -54,9 +62,11 @@ impl RunOptions {
             output: output.into(),
             resume: None,
             pretrained: None,
-            device: DeviceRequest::Cpu,
+            devices: vec![DeviceRequest::Cpu],
             threads: None,
             cache: 1 << 30,
+            ignore_disk: false,
+            stop: Arc::default(),
         }
     }
 }
@@ -75,6 +85,9 @@ pub enum Event {
     Evaluated { epoch: usize, scores: Scores, is_best: bool },
     /// A checkpoint was written into this folder.
     Saved(PathBuf),
+    /// The run was asked to stop, and does so in this epoch, which is lost. `kept` is the epoch of the last checkpoint `latest` that
+    /// this run has written, if it has.
+    Stopped { epoch: usize, kept: Option<usize> },
 }
 
 /// What a run is about to do.
@@ -87,8 +100,10 @@ pub struct Begin {
     pub iterations_per_epoch: usize,
     /// Epochs that are done already.
     pub epochs_done: usize,
-    /// Bytes that the checkpoints of the whole run will take, as far as they are kept.
+    /// Bytes that the checkpoints still to come will take at most, beyond those of an earlier run that they replace.
     pub disk_bytes: u64,
+    /// Bytes that are free where they go; `None` where the system does not tell.
+    pub disk_free: Option<u64>,
     pub device: String,
 }
 
@@ -125,8 +140,9 @@ pub struct Run<'a> {
     sampler: Sampler,
     schedule: Schedule,
     evaluation: Evaluation,
-    learner: Learner,
+    team: Team,
     epochs_done: usize,
+    room: Room,
     threads: usize,
     device: String,
     dataset: String,
@@ -138,8 +154,8 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// What would fail later: lists that are missing or faulty, classes and batch sizes that do not fit
-    /// ([`Usage`](crate::ErrorKind::Usage)), weights of another network ([`Model`](crate::ErrorKind::Model)), a device that
-    /// cannot be opened.
+    /// ([`Usage`](crate::ErrorKind::Usage)), weights of another network ([`Model`](crate::ErrorKind::Model)), too little room on
+    /// the disk ([`Io`](crate::ErrorKind::Io)), a device that cannot be opened.
     pub fn prepare(tree: &Arc<dyn FileTree>, recipe: &'a Recipe, options: &'a RunOptions) -> Result<Self> {
         recipe.check()?;
         let dataset = Dataset::read(tree.as_ref());
@@ -147,7 +163,8 @@ impl<'a> Run<'a> {
         let [train, gallery, queries] = [train, gallery, queries].map(|list| Samples::read(tree, &dataset, list));
         let (train, gallery, queries) = (train?, gallery?, queries?);
         let columns = columns(&train, recipe)?;
-        let sampler = Sampler::new(recipe.sampling, recipe.batch_size, &columns, recipe.seed);
+        let (devices, name) = open_devices(&options.devices)?;
+        let sampler = Sampler::new(recipe.sampling, recipe.batch_size, &columns, recipe.seed, devices.len());
         let schedule = Schedule::new(recipe.learning_rate, recipe.epochs, recipe.warmup_epochs, sampler.batches());
         let machine = std::thread::available_parallelism().map_or(1, usize::from);
         let size = recipe.model.input_size();
@@ -155,7 +172,6 @@ impl<'a> Run<'a> {
         let first = recipe.augmentation.first_size(size);
         let stretch = if first.is_some() { Stretch::Bilinear } else { Stretch::No };
         let images = Images::new(train, first.unwrap_or(size), stretch, options.cache - options.cache / 4);
-        let (device, name) = open_device(options.device)?;
         let mut notes = dataset.notes().to_vec();
         if recipe.warmup_epochs > recipe.epochs as f64 {
             notes.push(format!(
@@ -182,9 +198,13 @@ impl<'a> Run<'a> {
         } else if let Some(path) = &options.pretrained {
             notes.extend(take_over(path, recipe, &mut tensors)?);
         }
-        let mut learner = Learner::new(recipe, &tensors, &device)?;
+        let room = Room::of(recipe, epochs_done, &options.output);
+        if !options.ignore_disk {
+            room.check(recipe, &options.output)?;
+        }
+        let mut team = Team::new(recipe, &tensors, &devices)?;
         if let Some(velocities) = velocities {
-            learner.set_velocities(&velocities)?;
+            team.set_velocities(&velocities)?;
         }
         Ok(Run {
             recipe,
@@ -194,8 +214,9 @@ impl<'a> Run<'a> {
             sampler,
             schedule,
             evaluation,
-            learner,
+            team,
             epochs_done,
+            room,
             threads: options.threads.unwrap_or(machine.div_ceil(2)).max(1),
             device: name,
             dataset: tree.name().to_string(),
@@ -213,7 +234,6 @@ impl<'a> Run<'a> {
             .iter()
             .map(|parameter| parameter.len())
             .sum();
-        let saves = self.recipe.epochs / self.recipe.save_interval + 2;
         let mut labels = self.columns.clone();
         labels.sort_unstable();
         labels.dedup();
@@ -223,8 +243,8 @@ impl<'a> Run<'a> {
             parameters,
             iterations_per_epoch: self.sampler.batches(),
             epochs_done: self.epochs_done,
-            // weights three times, velocities once; the best model's weights once more
-            disk_bytes: (saves as u64 * 4 + 1) * 4 * parameters as u64,
+            disk_bytes: self.room.needed,
+            disk_free: self.room.free,
             device: self.device.clone(),
         }
     }
@@ -246,11 +266,11 @@ impl<'a> Run<'a> {
         })?;
         for (number, batch) in batches.into_iter().enumerate() {
             let started = Instant::now();
-            losses = self.learner.step(batch, self.schedule.at(number), number as u64)?;
+            losses = self.team.step(batch, self.schedule.at(number), number as u64)?;
             seconds = started.elapsed().as_secs_f64();
         }
         let started = Instant::now();
-        let scores = self.evaluation.run(&self.learner.model()?)?;
+        let scores = self.evaluation.run(&self.team.model()?, &self.options.stop)?;
         let evaluation = started.elapsed().as_secs_f64();
         let epochs = (self.recipe.epochs - self.epochs_done) as f64;
         let whole = epochs * (seconds * self.sampler.batches() as f64 + evaluation / self.recipe.eval_interval as f64);
@@ -280,12 +300,14 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io) where a file cannot be written; [`Usage`](crate::ErrorKind::Usage) where training
-    /// diverges; where images for the evaluation cannot be read. Checkpoints written before remain.
+    /// diverges; [`Cancelled`](crate::ErrorKind::Cancelled) where [`RunOptions::stop`] says so; where images for the evaluation
+    /// cannot be read. Checkpoints written before remain.
     pub fn start(mut self, watch: &mut dyn FnMut(Event)) -> Result<Summary> {
         let recipe = self.recipe;
         let mut folder = Folder::open(&self.options.output, &recipe.model.name)?;
         let resumed = self.epochs_done > 0;
         let mut log = Log::open(&folder.path().join("train.log"), resumed)?;
+        let mut records = VisualDl::create(folder.path())?;
         let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let (resume, pretrained) = (shown(&self.options.resume), shown(&self.options.pretrained));
         let absolute = std::path::absolute(folder.path())?.display().to_string();
@@ -327,8 +349,14 @@ impl<'a> Run<'a> {
         }
         let unreadable = Mutex::new(HashMap::new());
         let mut metric = 0.0;
+        let mut kept = None;
         for epoch in self.epochs_done + 1..=recipe.epochs {
-            let (losses, speed) = self.epoch(epoch, &unreadable, &mut log, watch)?;
+            let (losses, speed) = match self.epoch(epoch, &unreadable, &mut log, &mut records, watch) {
+                Err(error) if error.kind() == ErrorKind::Cancelled => {
+                    return Err(stopped(error, epoch, kept, &mut log, watch));
+                }
+                learnt => learnt?,
+            };
             log.line(&format!("[Train][Epoch {epoch}/{}][Avg]{}", recipe.epochs, losses.text()))?;
             let iterations = epoch * self.sampler.batches();
             let mut row = Row {
@@ -340,7 +368,7 @@ impl<'a> Run<'a> {
             };
             let mut save = |prefix: &str, metric: f64, folder: &Folder, log: &mut Log| {
                 let progress = Progress { epoch, metric };
-                folder.replace(prefix, &files(&self.learner, &self.schedule, iterations, prefix, progress)?)?;
+                folder.replace(prefix, &files(&self.team, &self.schedule, iterations, prefix, progress)?)?;
                 log.line(&format!("Already save model in {absolute}/{prefix}/{prefix}"))?;
                 if folder.path().join(prefix).join("inference").exists() {
                     log.line(&format!(
@@ -353,7 +381,12 @@ impl<'a> Run<'a> {
             };
             let mut evaluated = None;
             if epoch.is_multiple_of(recipe.eval_interval) {
-                let scores = self.evaluate(epoch, &mut log)?;
+                let scores = match self.evaluate(epoch, &mut log) {
+                    Err(error) if error.kind() == ErrorKind::Cancelled => {
+                        return Err(stopped(error, epoch, kept, &mut log, watch));
+                    }
+                    scores => scores?,
+                };
                 metric = f64::from(recall_at(&scores, 1));
                 row.scores = Some([metric, f64::from(recall_at(&scores, 5)), f64::from(scores.map)]);
                 // equally good is better: it has seen more. Not a number never is.
@@ -365,6 +398,7 @@ impl<'a> Run<'a> {
                     "[Eval][Epoch {epoch}][best metric: {:?}]",
                     summary.best.map_or(0.0, |(_, best)| best)
                 ))?;
+                records.scalars(epoch, [("eval_acc", metric)])?;
                 if is_best {
                     save("best_model", metric, &folder, &mut log)?;
                     folder.list_best(metric)?;
@@ -377,6 +411,7 @@ impl<'a> Run<'a> {
                 folder.list_epoch(epoch, metric, epoch == recipe.epochs)?;
             }
             save("latest", metric, &folder, &mut log)?;
+            kept = Some(epoch);
             if let Some(evaluated) = evaluated {
                 watch(evaluated);
             }
@@ -404,9 +439,11 @@ impl<'a> Run<'a> {
         epoch: usize,
         unreadable: &Mutex<HashMap<usize, String>>,
         log: &mut Log,
+        records: &mut VisualDl,
         watch: &mut dyn FnMut(Event),
     ) -> Result<(Averages, f64)> {
-        let Run { recipe, images, columns, sampler, schedule, learner, threads, .. } = self;
+        let Run { recipe, images, columns, sampler, schedule, team, threads, options, .. } = self;
+        let stop = options.stop.as_ref();
         let count = sampler.batches();
         let batches = sampler.epoch(epoch);
         let loader = Loader {
@@ -427,13 +464,19 @@ impl<'a> Run<'a> {
             let mut incoming = loader.start(epoch, &batches, &shared, scope);
             let mut costs = Costs::default();
             for iteration in 0..count {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Error::new(
+                        ErrorKind::Cancelled,
+                        format!("interrupted in epoch {epoch}, after {iteration} of {count} batches"),
+                    ));
+                }
                 let started = Instant::now();
                 let Some(batch) = incoming.next() else { break };
                 let batch = batch?;
                 let waited = started.elapsed().as_secs_f64();
                 let size = batch.labels.len();
                 let step = (epoch - 1) * count + iteration;
-                let losses = learner.step(batch, schedule.at(step), step as u64)?;
+                let losses = team.step(batch, schedule.at(step), step as u64)?;
                 if losses.iter().any(|(_, loss)| !loss.is_finite()) {
                     return Err(Error::usage(format!(
                         "training has diverged in epoch {epoch}, iteration {iteration}: the loss is no number. The \
@@ -469,6 +512,10 @@ impl<'a> Run<'a> {
                         done.images_per_second,
                         duration(left),
                     ))?;
+                    let losses = done.losses.iter().map(|(name, loss)| (format!("train_{name}"), *loss));
+                    let rate = (format!("lr({})", schedule.name()), done.learning_rate);
+                    let numbers: Vec<_> = std::iter::once(rate).chain(losses).collect();
+                    records.scalars(step + 1, numbers.iter().map(|(name, value)| (name.as_str(), *value)))?;
                 }
                 watch(Event::Step(done));
                 let unreadable = unreadable.lock().unwrap_or_else(PoisonError::into_inner);
@@ -488,7 +535,7 @@ impl<'a> Run<'a> {
     }
 
     fn evaluate(&self, epoch: usize, log: &mut Log) -> Result<Scores> {
-        let scores = self.evaluation.run(&self.learner.model()?)?;
+        let scores = self.evaluation.run(&self.team.model()?, &self.options.stop)?;
         let dimension = self.recipe.model.dimension();
         for (what, samples) in [("gallery", self.evaluation.gallery()), ("query", self.evaluation.queries())] {
             log.line(&format!("Build {what} done, all feat shape: [{}, {dimension}]", samples.len()))?;
@@ -503,6 +550,18 @@ impl<'a> Run<'a> {
         ))?;
         Ok(scores)
     }
+}
+
+/// Says in the log and to `watch` where a run stops, and gives the reason back.
+fn stopped(error: Error, epoch: usize, kept: Option<usize>, log: &mut Log, watch: &mut dyn FnMut(Event)) -> Error {
+    let left = match kept {
+        Some(kept) => format!("`latest` has epoch {kept}"),
+        None => "no checkpoint was written yet".into(),
+    };
+    // whoever stops a run because the disk is full is told all the same
+    let _ = log.warn(&format!("{error}; {left}"));
+    watch(Event::Stopped { epoch, kept });
+    error
 }
 
 /// The course of a run as numbers.
@@ -554,6 +613,20 @@ impl Costs {
     fn images_per_second(&self) -> f64 {
         self.images / self.seconds
     }
+}
+
+/// The devices, and what they are called together.
+fn open_devices(requests: &[DeviceRequest]) -> Result<(Vec<Device>, String)> {
+    let named: Vec<_> = requests.iter().filter(|request| matches!(request, DeviceRequest::Cuda(_))).collect();
+    if let Some(twice) = named.iter().enumerate().find_map(|(place, one)| named[..place].contains(one).then_some(one)) {
+        return Err(Error::usage(format!("{twice} is named twice")));
+    }
+    if requests.is_empty() {
+        return Err(Error::usage("no device is named"));
+    }
+    let opened = requests.iter().map(|&request| open_device(request)).collect::<Result<Vec<_>>>()?;
+    let (devices, names): (Vec<Device>, Vec<String>) = opened.into_iter().unzip();
+    Ok((devices, names.join(" + ")))
 }
 
 fn open_device(request: DeviceRequest) -> Result<(Device, String)> {

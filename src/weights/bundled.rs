@@ -11,7 +11,7 @@ static FILE: &[u8] = include_bytes!("../../www/image-feature/models/default.safe
 
 impl Model {
     /// The small model that comes with the crate (feature `default-model`), for a start without a file and without a network:
-    /// an LCNetV2 of half the width in 8 bits, with features of length 512. The model card beside the
+    /// an LCNetV2 of half the width in 8 bits, with features of length 512. `./build.sh model` makes it. The model card beside the
     /// file, `www/image-feature/models/README.md`, says what it was trained on and how good it is.
     ///
     /// ```

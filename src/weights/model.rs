@@ -179,7 +179,7 @@ impl Model {
     /// Paddle and PaddleX run. Branches are fused, the classification head is left out.
     ///
     /// # Errors
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a vision transformer.
+    /// [`Model`](crate::ErrorKind::Model) where a tensor of the network is missing.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn to_paddle(&self) -> Result<Vec<(String, Vec<u8>)>> {
         super::paddle::export::export(self)

@@ -77,7 +77,7 @@ async function setUp() {
  * @param {(result: any) => void} check
  */
 function inBrowser(name, body, check) {
-  test(name, { timeout: 180_000, skip: withoutGolden, withoutProgram }, async () => {
+  test(name, { timeout: 180_000, skip: withoutGolden }, async () => {
     const { page, close } = await openPage(browser, `${site.url}/empty.html`);
     page.setDefaultTimeout(170_000);
     check(await page.evaluate(body, await page.evaluateHandle(setUp)));
@@ -115,7 +115,7 @@ test("the model that comes with the package gives what the program gives with it
 });
 
 for (const device of ["cpu", "webgpu"]) {
-  test(`${device}: each image has the feature PaddleX gives it`, { timeout: 180_000, skip: withoutGolden, withoutProgram }, async (context) => {
+  test(`${device}: each image has the feature PaddleX gives it`, { timeout: 180_000, skip: withoutGolden }, async (context) => {
     const { page, close } = await openPage(browser, `${site.url}/empty.html`);
     const { info, features, loaded, first, each } = await page.evaluate(
       async ({ api, device, images }) => {
@@ -152,7 +152,7 @@ for (const device of ["cpu", "webgpu"]) {
  * @param {RegExp} [expected] complaints
  */
 function hasGoldenFeatures(name, on, options, many, check, expected) {
-  test(name, { timeout: 300_000, skip: withoutGolden, withoutProgram }, async () => {
+  test(name, { timeout: 300_000, skip: withoutGolden }, async () => {
     const { page, close } = await openPage(browser, `${on().url}/empty.html`);
     const { info, features, workers } = await page.evaluate(
       async ({ api, options, many, images }) => {

@@ -30,6 +30,7 @@ before(async () => {
     "/model.tar": (response) => response.writeHead(200).end('{"milliseconds":1}'),
     "/only-cpu/cpu/image_feature_bg.wasm": (response) => response.writeHead(200).end(TRAP_WASM),
     "/broken/cpu/image_feature_bg.wasm": (response) => response.writeHead(200).end("not wasm"),
+    "/image-feature/models/default.safetensors": (response) => response.writeHead(200).end('{"tell":"memory"}'),
     "/image.bin": (response) => response.writeHead(200).end("an image"),
     ...EMPTY,
   });
@@ -152,6 +153,23 @@ inBrowser(
     assert.equal(gif, "browser");
     assert.deepEqual([neither.kind, neither.message], ["unsupported", "not an image format that is read"]);
     assert.deepEqual([damaged.kind, damaged.message, damaged.ours], ["decode", "the image is damaged", true]);
+  },
+);
+
+inBrowser(
+  "without a model, and for `default`, the one that comes with the package is fetched",
+  async ({ FeatureExtractor }) => {
+    const models = [];
+    for (const extractor of [await FeatureExtractor.load(), await FeatureExtractor.load("default", { device: "cpu", worker: false })]) {
+      models.push(extractor.info.model);
+      extractor.dispose();
+    }
+    const fetched = performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname);
+    return { models, fetched: fetched.filter((path) => path.includes("/models/")) };
+  },
+  ({ models, fetched }) => {
+    for (const model of models) assert.match(model, /^warmed /);
+    assert.deepEqual([...new Set(fetched)], ["/image-feature/models/default.safetensors"]);
   },
 );
 

@@ -49,6 +49,20 @@ fn it_finds_groceries() {
     let Some(dataset) = shared("data/grocery") else { return };
     let report = run(["evaluate", text(&dataset), "--no-cache", "--json", "--quiet"]).good();
     let report: Value = serde_json::from_str(&report).unwrap();
-    let recall = report["scores"]["recall"][0][1].as_f64().unwrap();
+    let recall = report["scores"]["recall"]["recall1"].as_f64().unwrap();
     assert!(recall > 0.4, "recall@1 is {recall}: {}", report["scores"]);
+}
+
+#[test]
+fn galleries_need_no_model() {
+    let folder = temp_dir::TempDir::new().unwrap();
+    let (photos, gallery) = (folder.path().join("photos"), folder.path().join("photos.safetensors"));
+    for kind in 0..3 {
+        write(&photos.join(format!("{kind}/photo.ppm")), &photo(kind));
+    }
+    run(["gallery", "build", text(&photos), "--output", text(&gallery), "--quiet"]).good();
+    let query = photos.join("1/photo.ppm");
+    let found = run(["gallery", "search", text(&gallery), text(&query), "--json", "--quiet"]).good();
+    let found: Value = serde_json::from_str(found.lines().next().unwrap()).unwrap();
+    assert_eq!(found["hits"][0]["label"], "1", "{found}");
 }

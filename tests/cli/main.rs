@@ -15,6 +15,8 @@ mod default_model;
 mod evaluate;
 mod gallery;
 mod model;
+#[cfg(feature = "train")]
+mod paddlex;
 mod photos;
 mod postgres;
 mod predict;

@@ -1,16 +1,18 @@
 //! `train`, and PaddleX's own command line.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use temp_dir::TempDir;
 
 use super::cases::image;
-use super::program::{run, text};
+use super::program::{finish, program, run, text};
 
 const CLASSES: u8 = 4;
 
 /// A data set of four classes of four images.
-fn shop(folder: &Path) {
+pub fn shop(folder: &Path) {
     std::fs::create_dir_all(folder.join("images")).unwrap();
     let mut rows = String::new();
     for (class, k) in (0..CLASSES).flat_map(|class| (0..4).map(move |k| (class, k))) {
@@ -79,6 +81,150 @@ fn a_small_model_is_trained_resumed_evaluated_and_exported() {
     let [own, theirs] = [evaluate(&out), evaluate(&exported)]
         .map(|report| -> serde_json::Value { serde_json::from_str(&report).unwrap() });
     assert_eq!(own["scores"], theirs["scores"]);
+}
+
+/// Reads what a child says until a line has this in it, and gives what was read.
+fn read_until(lines: &mut impl BufRead, part: &str) -> String {
+    let mut text = String::new();
+    loop {
+        let mut line = String::new();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "no `{part}` in: {text}");
+        text += &line;
+        if line.contains(part) {
+            return text;
+        }
+    }
+}
+
+fn interrupt(child: &Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_says_how_to_go_on() {
+    let folder = TempDir::new().unwrap();
+    let [dataset, out, whole] = ["shop", "it's a run", "whole"].map(|name| folder.path().join(name));
+    shop(&dataset);
+    let train = |out: &Path, more: &[&str]| {
+        let mut command = program();
+        command.args(["train", text(&dataset), "--output", text(out), "--epochs", "12"]).args(SMALL).args(more);
+        command
+    };
+    let mut child = train(&out, &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    read_until(&mut stderr, "epoch 2/12");
+    interrupt(&child);
+    let mut said = String::new();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    assert!(said.contains("stopping after this batch; once more to stop at once"), "{said}");
+    assert!(said.contains("error: ") && said.contains("interrupted"), "{said}");
+    let epoch = json(&out.join("latest/latest.info.json"))["epoch"].as_u64().unwrap();
+    assert!((2..12).contains(&epoch));
+    assert!(said.contains(&format!("latest has epoch {epoch}. To go on:")), "{said}");
+    let log = std::fs::read_to_string(out.join("train.log")).unwrap();
+    let last = log.lines().last().unwrap();
+    assert!(last.contains(" ppcls WARNING: ") && last.ends_with(&format!("`latest` has epoch {epoch}")), "{last}");
+    assert_ne!(json(&out.join("train_results.json"))["done_flag"], true);
+
+    // the very command that was told
+    let command = said.lines().find(|line| line.starts_with("  ") && line.contains("--resume")).unwrap();
+    assert!(finish(Command::new("sh").args(["-c", command])).code == Some(0), "{command}");
+    finish(&mut train(&whole, &[])).good();
+    let weights = |out: &Path| std::fs::read(out.join("latest/latest.pdparams")).unwrap();
+    assert!(weights(&out) == weights(&whole), "{command}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_interrupt_ends_a_run_at_once() {
+    let folder = TempDir::new().unwrap();
+    let [dataset, out] = ["shop", "run"].map(|name| folder.path().join(name));
+    shop(&dataset);
+    // a batch takes seconds
+    let arguments = ["--batch-size", "8", "--size", "256", "--epochs", "3", "--ignore-disk"];
+    let mut child = program()
+        .args(["train", text(&dataset), "--output", text(&out)])
+        .args(arguments)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    read_until(&mut stderr, "16 images of 4 classes");
+    // the log is there once it runs
+    while !out.join("train.log").is_file() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    interrupt(&child);
+    read_until(&mut stderr, "once more to stop at once");
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let mut said = String::new();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "interrupted\n");
+}
+
+#[test]
+fn checkpoints_that_cannot_fit_are_told_early() {
+    let folder = TempDir::new().unwrap();
+    let [dataset, out] = ["shop", "run"].map(|name| folder.path().join(name));
+    shop(&dataset);
+    let train = |more: &[&str]| {
+        let epochs = ["train", text(&dataset), "--output", text(&out), "--epochs", "1000000000", "--dry-run"];
+        run(epochs.iter().chain(&SMALL[..8]).chain(more))
+    };
+    let refused = train(&[]);
+    refused.fails(
+        1,
+        &["the checkpoints of this run take up to ", " MB are free there", "--save-interval", "--ignore-disk"],
+    );
+    assert!(!out.exists());
+    // as it says, and more, for what others write meanwhile
+    let interval: u64 =
+        refused.stderr.split("save only every ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let fits = train(&["--save-interval", &(2 * interval).to_string()]);
+    assert!(fits.stderr.contains(" MB are free"), "{fits:?}");
+    fits.good();
+    train(&["--ignore-disk"]).good();
+}
+
+#[test]
+fn names_in_old_encodings_are_decoded_as_asked() {
+    let folder = TempDir::new().unwrap();
+    let archive = folder.path().join("shop.tar");
+    let mut tar = tar::Builder::new(std::fs::File::create(&archive).unwrap());
+    let mut add = |name: &[u8], bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name);
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        tar.append(&header, bytes).unwrap();
+    };
+    let mut rows = String::new();
+    for (class, k) in (0..CLASSES).flat_map(|class| (0..4).map(move |k| (class, k))) {
+        // 茶 in GBK, which is something else in Shift JIS
+        let name = [b"images/\xb2\xe8", format!("{class}_{k}.png").as_bytes()].concat();
+        add(&name, &image(class, k));
+        rows += &format!("images/\u{8336}{class}_{k}.png {class}\n");
+    }
+    ["train.txt", "gallery.txt", "query.txt"].into_iter().for_each(|list| add(list.as_bytes(), rows.as_bytes()));
+    tar.finish().unwrap();
+
+    let out = folder.path().join("run");
+    let with = |encoding: &str, arguments: &[&str]| {
+        run([&[arguments[0], text(&archive), "--name-encoding", encoding][..], &arguments[1..]].concat())
+    };
+    let train = [&["train", "--output", text(&out), "--epochs", "1", "--quiet"][..], &SMALL[..8]].concat();
+    assert_eq!(with("shift_jis", &train).code, Some(1));
+    with("gbk", &train).good();
+    let evaluate = ["evaluate", "--model", text(&out), "--no-cache", "--quiet"];
+    assert_eq!(with("shift_jis", &evaluate).code, Some(1));
+    assert!(with("gbk", &evaluate).good().contains("recall@1"));
+    assert_eq!(with("klingon", &evaluate).code, Some(2));
 }
 
 #[test]

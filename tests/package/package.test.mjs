@@ -98,9 +98,9 @@ async function assertWorks(folder, path) {
 test("the package holds what it needs, and no more", () => {
   const packed = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", PACKAGE], { stdio: ["ignore", "pipe", "ignore"] }))[0];
   const names = packed.files.map(({ path }) => path);
-  const needed = ["LICENSE", "README.md", "index.js", "worker.js", "thread.js", "types/index.d.ts", ...CORES.map((core) => `wasm/${core}/image_feature_bg.wasm`)];
+  const needed = ["LICENSE", "README.md", "index.js", "worker.js", "thread.js", "types/index.d.ts", "models/default.safetensors", "models/README.md", ...CORES.map((core) => `wasm/${core}/image_feature_bg.wasm`)];
   assert.deepEqual(needed.filter((name) => !names.includes(name)), []);
-  assert.deepEqual(names.filter((name) => !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|wasm\/(cpu(-threads)?(-relaxed)?|gpu|dataset|gallery)\/image_feature[\w.]*)$/.test(name)), []);
+  assert.deepEqual(names.filter((name) => !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|models\/(default\.safetensors|README\.md)|wasm\/(cpu(-threads)?(-relaxed)?|gpu|dataset|gallery)\/image_feature[\w.]*)$/.test(name)), []);
 });
 
 test("its types are those of its API", () => {
@@ -109,6 +109,7 @@ test("its types are those of its API", () => {
     `import { Dataset, FeatureExtractor, Gallery, ImageFeatureError, type DatasetReport, type Embedding, type Evaluation, type GalleryHit, type KeptGallery, type LoadOptions } from "image-feature";
      const options: LoadOptions = { device: "auto", onProgress: ({ fraction }) => fraction.toFixed() };
      export async function use(file: File): Promise<Float32Array> {
+       (await FeatureExtractor.load()).dispose();
        const extractor = await FeatureExtractor.load(file, options);
        const embedding: Embedding = await extractor.embed(file, { roi: { x: 0, y: 0, width: 1, height: 1 } });
        for await (const result of extractor.embedMany([file, { source: file, name: "again" }])) {

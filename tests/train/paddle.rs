@@ -7,11 +7,12 @@ use std::path::Path;
 use std::process::Command;
 
 use image_feature::model::lcnet_v2::{Form, LcNetV2Config};
+use image_feature::model::vit::VitConfig;
 use image_feature::model::{ModelDescription, Network};
 use image_feature::train::{RunOptions, train};
 use image_feature::{DeviceRequest, Extractor, Model, Preprocess, Resize};
 
-use crate::common::{formula_tensors, max_abs_diff, pixels};
+use crate::common::{formula_tensors, max_abs_diff, pixels, vit_model};
 use crate::runs::{dataset, recipe};
 
 fn python() -> Option<String> {
@@ -39,6 +40,14 @@ fn model(scale: f64, input: [usize; 2], embedding: usize) -> Model {
     Model::new(description, Form::Training, Some(7), &tensors).unwrap()
 }
 
+/// Vision transformers as small as they can be tested: one leaves the class token out, one averages it.
+fn transformers() -> [Model; 2] {
+    [([32, 48], 8, false), ([42, 42], 14, true)].map(|(input, patch, average_class_token)| {
+        let sizes = VitConfig { input, patch, width: 48, depth: 2, heads: 3, hidden: 96, ..VitConfig::base() };
+        vit_model(&VitConfig { projection: 40, embedding: 24, average_class_token, ..sizes })
+    })
+}
+
 fn write(folder: &Path, model: &Model) {
     for (name, bytes) in model.to_paddle().unwrap() {
         std::fs::write(folder.join(name), bytes).unwrap();
@@ -48,12 +57,16 @@ fn write(folder: &Path, model: &Model) {
 /// Our own reader, which reads what Paddle exports, finds the same network and the same numbers in what we export.
 #[test]
 fn exports_come_back() {
-    for (scale, input, embedding) in [(0.25, [32, 32], 16), (0.5, [64, 48], 128), (1.0, [224, 224], 512)] {
+    let sizes = [(0.25, [32, 32], 16), (0.5, [64, 48], 128), (1.0, [224, 224], 512)];
+    for model in sizes.map(|(scale, input, embedding)| model(scale, input, embedding)).into_iter().chain(transformers())
+    {
         let folder = temp_dir::TempDir::new().unwrap();
-        let model = model(scale, input, embedding);
         write(folder.path(), &model);
         let read = Model::open(folder.path()).unwrap();
-        assert_eq!(read.description, model.description);
+        // PaddleX knows no other names
+        let is_vit = matches!(model.description.network, Network::Vit(_));
+        let name = if is_vit { "PP-ShiTuV2_rec_CLIP_vit_base" } else { "PP-ShiTuV2_rec" };
+        assert_eq!(read.description, ModelDescription { name: name.into(), ..model.description.clone() });
         let expected = model.description.network.deploy_form(model.form, &model.tensors).unwrap();
         for (name, tensor) in expected.iter() {
             assert_eq!(read.tensors.get(name), Some(tensor), "{name}");
@@ -81,10 +94,12 @@ print(json.dumps(features.astype(float).ravel().tolist()))
 #[test]
 fn paddle_runs_exports_with_the_same_features() {
     let Some(python) = python() else { return };
-    for (scale, input, embedding) in [(0.25, [32, 32], 16), (0.5, [64, 48], 128)] {
+    let sizes = [(0.25, [32, 32], 16), (0.5, [64, 48], 128)];
+    for model in sizes.map(|(scale, input, embedding)| model(scale, input, embedding)).into_iter().chain(transformers())
+    {
         let folder = temp_dir::TempDir::new().unwrap();
-        let model = model(scale, input, embedding);
         write(folder.path(), &model);
+        let input = model.description.input_size();
         let values = pixels(2 * 3 * input[0] * input[1]);
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let images = folder.path().join("images.bin");
@@ -94,7 +109,7 @@ fn paddle_runs_exports_with_the_same_features() {
         let theirs: Vec<f32> = theirs.as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect();
         let ours = Extractor::open(&model, DeviceRequest::Cpu).unwrap().run(values, 2).unwrap();
         let difference = max_abs_diff(&ours, &theirs);
-        assert!(difference < 2e-6, "{scale}: differs by {difference}");
+        assert!(difference < 2e-6, "{}: differs by {difference}", model.description.name);
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use image_feature::file_tree::{FileTree, Memory};
 use image_feature::model::lcnet_v2::LcNetV2Config;
 use image_feature::model::vit::VitConfig;
 use image_feature::model::{ModelDescription, Network};
 use image_feature::train::{Event, Recipe, Run, RunOptions, train};
-use image_feature::{DeviceRequest, Extractor, Model, Preprocess, Resize, RgbImage, decode};
+use image_feature::{DeviceRequest, ErrorKind, Extractor, Model, Preprocess, Resize, RgbImage, decode};
 
 const CLASSES: usize = 6;
 const SIDE: usize = 40;
@@ -107,6 +108,9 @@ fn a_run_learns_and_leaves_what_paddlex_leaves() {
     ] {
         assert!(log.contains(part), "{part}");
     }
+    let names: Vec<String> =
+        std::fs::read_dir(out).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().any(|name| name.starts_with("vdlrecords.") && name.ends_with(".log")), "{names:?}");
     let results: serde_json::Value = serde_json::from_str(&read(&out.join("train_results.json"))).unwrap();
     assert_eq!(results["done_flag"], true);
     assert_eq!(results["models"]["last_1"]["pdparams"], "epoch_6/epoch_6.pdparams");
@@ -147,6 +151,32 @@ fn a_resumed_run_gives_the_same_weights() {
     }
 }
 
+/// Two devices, here the CPU twice: they share the steps, and what they leave can be resumed.
+#[test]
+fn devices_share_the_steps_of_a_run() {
+    let (first, second) = (temp_dir::TempDir::new().unwrap(), temp_dir::TempDir::new().unwrap());
+    let recipe = Recipe { batch_size: 8, ..recipe(3) };
+    let two = |out: &Path| RunOptions { devices: vec![DeviceRequest::Cpu; 2], ..RunOptions::new(out) };
+    let options = two(first.path());
+    let run = Run::prepare(&dataset(), &recipe, &options).unwrap();
+    // 36 images, 8 for each
+    assert_eq!((run.begin().iterations_per_epoch, run.begin().device.as_str()), (3, "cpu + cpu"));
+    let summary = run.start(&mut |_| {}).unwrap();
+    assert!(summary.best.is_some_and(|(_, recall)| recall > 0.5), "{summary:?}");
+    let resume = Some(first.path().join("epoch_1"));
+    train(&dataset(), &recipe, &RunOptions { resume, ..two(second.path()) }, &mut |_| {}).unwrap();
+    let weights = |out: &Path| std::fs::read(out.join("latest/latest.pdparams")).unwrap();
+    assert!(weights(first.path()) == weights(second.path()));
+    let refused = |devices| {
+        let options = RunOptions { devices, ..RunOptions::new(second.path()) };
+        Run::prepare(&dataset(), &recipe, &options).err().unwrap().to_string()
+    };
+    assert!(refused(vec![]).contains("no device is named"));
+    assert!(refused(vec![DeviceRequest::Cuda(1); 2]).contains("cuda:1 is named twice"));
+    #[cfg(not(feature = "cuda"))]
+    assert!(refused(vec![DeviceRequest::Cuda(0), DeviceRequest::Cuda(1)]).contains("cuda is not in this build"));
+}
+
 /// The CLIP models' recipe: their sampling, augmentation and angles.
 #[test]
 fn a_transformer_is_trained_too() {
@@ -166,7 +196,12 @@ fn a_transformer_is_trained_too() {
     assert!(summary.best.is_some());
     assert_eq!(last.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["CELoss", "loss"]);
     assert!(read(&out.join("config.yaml")).contains("name: ArcMargin"));
-    assert_eq!(Model::open(&out.join("latest/latest.safetensors")).unwrap().description, model);
+    let latest = Model::open(&out.join("latest/latest.safetensors")).unwrap();
+    assert_eq!(latest.description, model);
+    let exported = Model::open(&out.join("latest/inference")).unwrap();
+    for (name, tensor) in exported.tensors.iter() {
+        assert_eq!(latest.tensors.get(name), Some(tensor), "{name}");
+    }
 
     // labels are the head's columns here
     let error = Run::prepare(&dataset(), &Recipe { classes: 50, ..recipe }, &RunOptions::new(out)).err().unwrap();
@@ -206,6 +241,45 @@ fn what_would_fail_late_fails_early() {
     let few = Memory::new("few", [("train.txt", b"a.jpg 1\n".to_vec()), ("a.jpg", Vec::new())]);
     let error = Run::prepare(&(Arc::new(few) as _), &base, &RunOptions::new(&out)).err().unwrap();
     assert!(error.to_string().contains("gallery.txt is missing"), "{error}");
+}
+
+/// Stopped in the middle of an epoch, or of an evaluation, it goes on after the last whole epoch with the same weights.
+#[test]
+fn a_run_that_is_stopped_loses_its_epoch_alone() {
+    let (first, second) = (temp_dir::TempDir::new().unwrap(), temp_dir::TempDir::new().unwrap());
+    let recipe = recipe(3);
+    train(&dataset(), &recipe, &RunOptions::new(first.path()), &mut |_| {}).unwrap();
+    for last in [0, 2] {
+        let options = RunOptions::new(second.path());
+        let stop = options.stop.clone();
+        let mut stopped = None;
+        let error = train(&dataset(), &recipe, &options, &mut |event| match event {
+            Event::Step(step) if (step.epoch, step.iteration) == (2, last) => stop.store(true, Ordering::Relaxed),
+            Event::Stopped { epoch, kept } => stopped = Some((epoch, kept)),
+            Event::Step(step) => assert!((step.epoch, step.iteration) < (2, last)),
+            _ => {}
+        })
+        .unwrap_err();
+        assert_eq!((error.kind(), stopped), (ErrorKind::Cancelled, Some((2, Some(1)))), "{error}");
+        let what =
+            if last == 0 { "interrupted in epoch 2, after 1 of 3 batches" } else { "evaluation was interrupted" };
+        let log = read(&second.path().join("train.log"));
+        assert!(error.to_string().contains(what) && log.trim_end().ends_with("`latest` has epoch 1"), "{error}");
+        let options = RunOptions { resume: Some(second.path().into()), ..RunOptions::new(second.path()) };
+        train(&dataset(), &recipe, &options, &mut |_| {}).unwrap();
+        let weights = |out: &Path| std::fs::read(out.join("latest/latest.pdparams")).unwrap();
+        assert!(weights(first.path()) == weights(second.path()), "{last}");
+    }
+    // what another run has left is not this one's
+    let options = RunOptions::new(second.path());
+    options.stop.store(true, Ordering::Relaxed);
+    let mut stopped = None;
+    let error = train(&dataset(), &recipe, &options, &mut |event| {
+        if let Event::Stopped { epoch, kept } = event {
+            stopped = Some((epoch, kept));
+        }
+    });
+    assert!(error.is_err() && stopped == Some((1, None)), "{stopped:?}");
 }
 
 #[test]

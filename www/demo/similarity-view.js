@@ -56,7 +56,7 @@ class SimilarityView extends Component {
 /** @param {number} count */
 function emptyState(count) {
   const words = count === 1 ? "One more image with a vector, and there is something to compare." : "Two images with vectors are needed to compare.";
-  return h("div", { className: "empty" }, h("p", {}, words), h("p", { className: "muted" }, "Load a model and drop images on this page."));
+  return h("div", { className: "empty" }, h("p", {}, words), h("p", { className: "muted" }, "Drop images on this page."));
 }
 
 /**

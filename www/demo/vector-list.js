@@ -9,9 +9,9 @@ import { workspace } from "./workspace.js";
 /** @typedef {import("./workspace.js").Picture} Picture */
 
 const STEPS = [
-  ["Choose a model", "The official PP-ShiTuV2_rec archive, as it is. It stays in this tab."],
-  ["Add images", "Drop, paste or choose as many as you like."],
+  ["Add images", "Drop, paste or choose as many as you like. They stay in this tab."],
   ["Use the vectors", "See which images are alike; copy the numbers, or save them as JSON or .npy."],
+  ["Bring a better model", "The official PP-ShiTuV2_rec archive, or one you have trained: drop it here as it is."],
 ];
 
 /** The images and their vectors. */

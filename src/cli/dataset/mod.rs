@@ -16,7 +16,7 @@ use crate::{DecodeLimits, Result};
 
 /// The data set of a command.
 #[derive(clap::Args)]
-struct DatasetArgs {
+pub(super) struct DatasetArgs {
     /// A folder or archive with images/, train.txt, gallery.txt and query.txt in it, at any depth
     #[arg(value_name = "DATASET")]
     path: PathBuf,
@@ -27,12 +27,12 @@ struct DatasetArgs {
 }
 
 impl DatasetArgs {
-    fn open(&self) -> Result<Box<dyn FileTree>> {
+    pub fn open(&self) -> Result<Box<dyn FileTree>> {
         let decoder = file_tree::name_decoder(self.name_encoding.as_deref())?;
         file_tree::open_with(&self.path, &file_tree::ArchiveOptions { decode_names: Some(&*decoder) })
     }
 
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         self.path.display().to_string()
     }
 }

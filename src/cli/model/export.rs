@@ -10,7 +10,7 @@ use crate::error::Context;
 
 /// Write a model as inference.json, inference.pdiparams and inference.yml, which Paddle and PaddleX run
 ///
-/// Parallel branches are fused and the classification head is left out. Not for CLIP models.
+/// Parallel branches are fused and the classification head is left out.
 #[derive(clap::Args)]
 pub struct ExportArgs {
     /// A .pdparams, a .safetensors, the folder of a training run, or any other model

@@ -1,32 +1,28 @@
 //! A model as Paddle's own inference files: `inference.json` (PIR), `inference.pdiparams`, `inference.yml`.
 
+mod lcnet_v2;
+mod vit;
+
 use serde_json::{Value, json};
 
 use super::internal_names::internal_names;
 use super::yaml_writer::dump;
+use crate::Result;
 use crate::image::Resize;
-use crate::model::lcnet_v2::{DROPOUT, EPSILON, Form, LcNetV2Config};
+use crate::model::lcnet_v2::Form;
+use crate::model::vit::VitConfig;
 use crate::model::{ModelDescription, Network, Parameter};
 use crate::tensors::Tensors;
-use crate::weights::{Model, published};
-use crate::{Error, Result};
-
-/// Paddle's share of the old statistics; without meaning where they are fixed.
-const MOMENTUM: f32 = 0.9;
+use crate::weights::{Model, PUBLISHED, PUBLISHED_VIT};
 
 /// The three files by name.
 ///
 /// # Errors
-/// [`Unsupported`](crate::ErrorKind::Unsupported) for a vision transformer.
+/// [`Model`](crate::ErrorKind::Model) where a tensor of the network is missing.
 pub(in crate::weights) fn export(model: &Model) -> Result<Vec<(String, Vec<u8>)>> {
-    let Network::LcNetV2(config) = &model.description.network else {
-        return Err(Error::unsupported(
-            "vision transformers are not exported to Paddle's inference files; their .pdparams can be, by PaddleX",
-        ));
-    };
     let tensors = model.description.network.deploy_form(model.form, &model.tensors)?;
     let named = names(&model.description.network);
-    let graph = Graph::of(config, &named);
+    let graph = Graph::of(&model.description.network, &named);
     Ok(vec![
         ("inference.json".into(), graph.document().to_string().into_bytes()),
         ("inference.pdiparams".into(), pdiparams(&named, &tensors)?),
@@ -78,23 +74,28 @@ fn put_varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-/// The name is that of the published model: by it PaddleX knows how to feed the network, whatever its width.
 fn inference_yml(description: &ModelDescription) -> String {
     let normalize = &description.preprocess.normalize;
+    let is_vit = matches!(description.network, Network::Vit(_));
     let resize = match description.preprocess.resize {
+        Resize::Stretch { width, height } if is_vit && width == height => json!({ "size": width }),
         Resize::Stretch { width, height } => json!({ "size": [width, height] }),
         Resize::ShortSide(side) => json!({ "resize_short": side }),
     };
-    let mut resize_image = json!({ "backend": "cv2", "interpolation": "bilinear", "return_numpy": false });
+    // that of a CLIP model is written down, and PaddleX takes bilinear all the same
+    let mut resize_image = match is_vit {
+        true => json!({ "interpolation": "bicubic" }),
+        false => json!({ "backend": "cv2", "interpolation": "bilinear", "return_numpy": false }),
+    };
     if let (Some(all), Some(size)) = (resize_image.as_object_mut(), resize.as_object()) {
         all.extend(size.clone());
     }
     let sections = [
-        json!({ "Global": { "model_name": published(description) } }),
+        json!({ "Global": { "model_name": known_name(&description.network) } }),
         json!({ "PreProcess": { "transform_ops": [
             { "ResizeImage": resize_image },
             { "NormalizeImage": {
-                "channel_num": 3, "mean": normalize.mean, "order": "hwc", "scale": normalize.scale, "std": normalize.std,
+                "channel_num": 3, "mean": normalize.mean, "order": if is_vit { "" } else { "hwc" }, "scale": normalize.scale, "std": normalize.std,
             }},
             { "ToCHWImage": null },
         ]}}),
@@ -103,8 +104,18 @@ fn inference_yml(description: &ModelDescription) -> String {
     sections.iter().map(dump).collect()
 }
 
+/// The name of the published model of this kind: by it PaddleX knows how to feed the network, whatever its width, and it knows no
+/// others.
+fn known_name(network: &Network) -> String {
+    match network {
+        Network::LcNetV2(_) => PUBLISHED.into(),
+        Network::Vit(config) if config.width < VitConfig::large().width => format!("{PUBLISHED_VIT}_base"),
+        Network::Vit(_) => format!("{PUBLISHED_VIT}_large"),
+    }
+}
+
 /// A value of the graph.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Node {
     id: usize,
     /// The first is -1: any number of images.
@@ -119,7 +130,7 @@ struct Graph<'a> {
 }
 
 impl<'a> Graph<'a> {
-    fn of(config: &LcNetV2Config, named: &'a [(String, Parameter)]) -> Self {
+    fn of(network: &Network, named: &'a [(String, Parameter)]) -> Self {
         let mut graph = Graph { operations: Vec::new(), named, next: 1 };
         for (name, parameter) in named {
             let node = graph.node(parameter.shape.iter().map(|&side| side as i64).collect());
@@ -127,7 +138,7 @@ impl<'a> Graph<'a> {
                 "#": "p", "A": [0, 1, 1, name], "DA": [], "O": typed(&node, "f32"), "OA": [1, 1, 0], "QA": [],
             }));
         }
-        let [height, width] = config.input.map(|side| side as i64);
+        let [height, width] = network.input_size().map(|side| side as i64);
         let shape = vec![-1, 3, height, width];
         let attributes = vec![
             attribute("name", "0.a_str", json!("x")),
@@ -136,7 +147,10 @@ impl<'a> Graph<'a> {
             attribute("place", "1.a_place", json!([0, 0, ""])),
         ];
         let images = graph.push("1.data", attributes, &[], shape, false);
-        let features = graph.network(config, images);
+        let features = match network {
+            Network::LcNetV2(config) => graph.lcnet_v2(config, images),
+            Network::Vit(config) => graph.vit(config, images),
+        };
         let attributes =
             vec![attribute("name", "0.a_str", json!("fetch_name_0")), attribute("col", "0.a_i32", json!(0))];
         let fetched = graph.push("1.fetch", attributes, &[features.id], features.shape, false);
@@ -152,44 +166,6 @@ impl<'a> Graph<'a> {
             "base_code": { "magic": "pir", "trainable": true, "version": 4 },
             "program": { "regions": [{ "#": "region_0", "blocks": [{ "#": "block_0", "args": [], "ops": self.operations }] }] },
         })
-    }
-
-    fn network(&mut self, config: &LcNetV2Config, images: Node) -> Node {
-        let mut x = self.conv_norm(images, "backbone.stem.0", 2, 1);
-        for block in config.blocks() {
-            let input = x.clone();
-            let path = &block.path;
-            let channels = block.in_channels;
-            x = if block.branches.is_empty() {
-                self.conv_norm(x, &format!("{path}.dw_conv"), block.stride, channels)
-            } else {
-                let convolved = self.convolution(x, &format!("{path}.dw_conv"), block.stride, channels);
-                self.unary("1.relu", convolved)
-            };
-            if block.squeeze {
-                let gate = self.pool(x.clone());
-                let gate = self.convolution(gate, &format!("{path}.se.conv1"), 1, 1);
-                let gate = self.unary("1.relu", gate);
-                let gate = self.convolution(gate, &format!("{path}.se.conv2"), 1, 1);
-                let gate = self.unary("1.sigmoid", gate);
-                let shape = x.shape.clone();
-                x = self.push("1.multiply", vec![], &[x.id, gate.id], shape, false);
-            }
-            let pointwise: &[&str] = if block.split { &["pw_conv_1", "pw_conv_2"] } else { &["pw_conv"] };
-            for name in pointwise {
-                x = self.conv_norm(x, &format!("{path}.{name}"), 1, 1);
-            }
-            if block.shortcut {
-                let shape = x.shape.clone();
-                x = self.push("1.add", vec![], &[x.id, input.id], shape, false);
-            }
-        }
-        let x = self.pool(x);
-        let x = self.convolution(x, "backbone.last_conv", 1, 1);
-        let x = self.dropout(x);
-        let x = self.flatten(x, 3);
-        let x = self.flatten(x, 1);
-        self.norm(x, "neck.feat_bn")
     }
 
     fn node(&mut self, shape: Vec<i64>) -> Node {
@@ -225,17 +201,10 @@ impl<'a> Graph<'a> {
         self.push(name, vec![], &[x.id], x.shape, false)
     }
 
-    fn conv_norm(&mut self, x: Node, path: &str, stride: usize, groups: usize) -> Node {
-        let x = self.convolution(x, &format!("{path}.conv"), stride, groups);
-        let x = self.norm(x, &format!("{path}.bn"));
-        self.unary("1.relu", x)
-    }
-
-    /// A convolution, and the addition of its bias where it has one.
-    fn convolution(&mut self, x: Node, path: &str, stride: usize, groups: usize) -> Node {
-        let weight = self.weight(path, "weight");
+    /// A convolution without bias.
+    fn conv2d(&mut self, x: Node, weight: &Node, stride: usize, padding: i64, groups: usize) -> Node {
         let (out, kernel) = (weight.shape[0], weight.shape[2]);
-        let (stride, padding) = (stride as i64, (kernel - 1) / 2);
+        let stride = stride as i64;
         let side = |side: i64| (side + 2 * padding - kernel) / stride + 1;
         let shape = vec![-1, out, side(x.shape[2]), side(x.shape[3])];
         let mut attributes = vec![
@@ -250,38 +219,30 @@ impl<'a> Graph<'a> {
         if groups > 1 {
             attributes.swap(3, 4);
         }
-        let x = self.push(name, attributes, &[x.id, weight.id], shape.clone(), false);
-        let Some(bias) = self.parameter(&format!("{path}.bias")) else { return x };
-        let sides = self.constant(&[1, -1, 1, 1]);
-        let bias = self.push("1.reshape", vec![], &[bias.id, sides.id], vec![1, out, 1, 1], false);
-        self.push("1.add", vec![], &[x.id, bias.id], shape, false)
+        self.push(name, attributes, &[x.id, weight.id], shape, false)
     }
 
-    fn norm(&mut self, x: Node, path: &str) -> Node {
-        let part = |part: &str| self.weight(path, part).id;
-        let inputs = [x.id, part("_mean"), part("_variance"), part("weight"), part("bias")];
-        let channels = vec![x.shape[1]];
+    fn flatten(&mut self, x: Node, start: i64, stop: i64, shape: Vec<i64>) -> Node {
+        let attributes =
+            vec![attribute("start_axis", "0.a_i32", json!(start)), attribute("stop_axis", "0.a_i32", json!(stop))];
+        self.push("1.flatten", attributes, &[x.id], shape, false)
+    }
+
+    /// A tensor of one number.
+    fn number(&mut self, shape: &[i64], value: f64, element: &str) -> Node {
         let attributes = vec![
-            attribute("is_test", "0.a_bool", json!(true)),
-            attribute("momentum", "0.a_f32", json!(f64::from(MOMENTUM))),
-            attribute("epsilon", "0.a_f32", json!(f64::from(EPSILON as f32))),
-            attribute("data_format", "0.a_str", json!("NCHW")),
-            attribute("use_global_stats", "0.a_bool", json!(true)),
-            attribute("trainable_statistics", "0.a_bool", json!(false)),
+            attribute("shape", "1.a_intarray", json!(shape)),
+            attribute("value", "0.a_f64", json!(value)),
+            attribute("dtype", "1.a_dtype", json!(element)),
+            attribute("place", "1.a_place", json!([1, 0, ""])),
         ];
-        let out = self.node(x.shape);
-        let mut outputs = vec![typed(&out, "f32")];
-        // running and saved statistics, which nobody reads
-        for _ in 0..4 {
-            let statistics = self.node(channels.clone());
-            outputs.push(typed(&statistics, "f32"));
-        }
-        let reserve = self.node(vec![-1]);
-        outputs.push(typed(&reserve, "ui8"));
-        self.operation("1.batch_norm_", attributes, &inputs, outputs, false);
-        out
+        let node = self.node(shape.to_vec());
+        let output = typed(&node, short(element));
+        self.operation("1.full", attributes, &[], vec![output], true);
+        node
     }
 
+    /// Whole numbers.
     fn constant(&mut self, values: &[i64]) -> Node {
         let attributes = vec![
             numbers("value", "0.a_i64", values),
@@ -292,57 +253,24 @@ impl<'a> Graph<'a> {
         self.operation("1.full_int_array", attributes, &[], vec![typed(&node, "i64")], true);
         node
     }
-
-    /// The mean of each channel.
-    fn pool(&mut self, x: Node) -> Node {
-        let size = self.constant(&[1, 1]);
-        let attributes = vec![
-            numbers("strides", "0.a_i64", &[1, 1]),
-            numbers("paddings", "0.a_i64", &[0, 0]),
-            attribute("ceil_mode", "0.a_bool", json!(false)),
-            attribute("exclusive", "0.a_bool", json!(true)),
-            attribute("data_format", "0.a_str", json!("NCHW")),
-            attribute("pooling_type", "0.a_str", json!("avg")),
-            attribute("global_pooling", "0.a_bool", json!(false)),
-            attribute("adaptive", "0.a_bool", json!(true)),
-            attribute("padding_algorithm", "0.a_str", json!("EXPLICIT")),
-        ];
-        let shape = vec![-1, x.shape[1], 1, 1];
-        self.push("1.pool2d", attributes, &[x.id, size.id], shape, false)
-    }
-
-    fn dropout(&mut self, x: Node) -> Node {
-        let attributes = vec![
-            attribute("shape", "1.a_intarray", json!([1])),
-            attribute("value", "0.a_f64", json!(f64::from(DROPOUT as f32))),
-            attribute("dtype", "1.a_dtype", json!("float32")),
-            attribute("place", "1.a_place", json!([1, 0, ""])),
-        ];
-        let share = self.push("1.full", attributes, &[], vec![1], true);
-        let attributes = vec![
-            attribute("is_test", "0.a_bool", json!(true)),
-            attribute("mode", "0.a_str", json!("downgrade_in_infer")),
-            attribute("seed", "0.a_i32", json!(0)),
-            attribute("fix_seed", "0.a_bool", json!(false)),
-        ];
-        let out = self.node(x.shape.clone());
-        let mask = self.node(x.shape);
-        let outputs = vec![typed(&out, "f32"), typed(&mask, "ui8")];
-        self.operation("1.dropout", attributes, &[x.id, 0, share.id], outputs, false);
-        out
-    }
-
-    fn flatten(&mut self, x: Node, stop: i64) -> Node {
-        let attributes =
-            vec![attribute("start_axis", "0.a_i32", json!(1)), attribute("stop_axis", "0.a_i32", json!(stop))];
-        let shape = vec![-1, x.shape[1]];
-        self.push("1.flatten", attributes, &[x.id], shape, false)
-    }
 }
 
 fn typed(node: &Node, element: &str) -> Value {
+    json!({ "%": node.id, "TT": tensor_type(&node.shape, element) })
+}
+
+fn tensor_type(shape: &[i64], element: &str) -> Value {
     let kind = json!({ "#": format!("0.t_{element}") });
-    json!({ "%": node.id, "TT": { "#": "0.t_dtensor", "D": [kind, node.shape, "NCHW", [], 0] } })
+    json!({ "#": "0.t_dtensor", "D": [kind, shape, "NCHW", [], 0] })
+}
+
+/// PIR's own name of a type.
+fn short(element: &str) -> &str {
+    match element {
+        "float32" => "f32",
+        "int32" => "i32",
+        _ => "i64",
+    }
 }
 
 fn attribute(name: &str, kind: &str, value: Value) -> Value {
@@ -362,21 +290,39 @@ fn flags(name: &str, values: &[bool]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::lcnet_v2::LcNetV2Config;
 
-    /// The graph that Paddle itself exported (`golden/models/PP-ShiTuV2_rec_infer_pir`): the same operations with the same
-    /// attributes, shapes and inputs; layers' names and the internal names' suffixes apart.
+    /// The networks that there are goldens of, with a file of each; those that are absent are told.
+    fn goldens(file: &str) -> Vec<(Network, Vec<u8>)> {
+        let networks = [
+            ("PP-ShiTuV2_rec_infer_pir", Network::LcNetV2(LcNetV2Config::default())),
+            ("PP-ShiTuV2_rec_CLIP_vit_base_infer_pir_graph_only", Network::Vit(VitConfig::base())),
+            ("PP-ShiTuV2_rec_CLIP_vit_large_infer_pir_graph_only", Network::Vit(VitConfig::large())),
+        ];
+        let found = networks.into_iter().filter_map(|(folder, network)| {
+            let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden/models");
+            let path = models.join(folder).join(file);
+            let read = std::fs::read(&path);
+            if read.is_err() {
+                eprintln!("skipped: {} is absent", path.display());
+            }
+            Some((network, read.ok()?))
+        });
+        found.collect()
+    }
+
+    /// The graphs that Paddle itself exported: the same operations with the same attributes, shapes and inputs; layers' names and
+    /// the internal names' suffixes apart.
     #[test]
-    fn the_graph_is_paddles() {
-        let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../shared/golden/models/PP-ShiTuV2_rec_infer_pir/inference.json");
-        if !golden.exists() {
-            return eprintln!("skipped: {} is absent", golden.display());
+    fn the_graphs_are_paddles() {
+        for (network, golden) in goldens("inference.json") {
+            let golden: Value = serde_json::from_slice(&golden).unwrap();
+            let named = names(&network);
+            compare(&Graph::of(&network, &named).document(), &golden);
         }
-        let golden: Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
-        let network = Network::LcNetV2(LcNetV2Config::default());
-        let named = names(&network);
-        let Network::LcNetV2(config) = &network else { unreachable!() };
-        let ours = Graph::of(config, &named).document();
+    }
+
+    fn compare(ours: &Value, golden: &Value) {
         let operations = |document: &Value| -> Vec<Value> {
             let operations = document["program"]["regions"][0]["blocks"][0]["ops"].as_array().unwrap();
             // parameters have other places: their names stand for them
@@ -418,7 +364,7 @@ mod tests {
             }
             compared
         };
-        let (ours, golden) = (operations(&ours), operations(&golden));
+        let (ours, golden) = (operations(ours), operations(golden));
         for (ours, golden) in ours.iter().zip(&golden) {
             assert_eq!(ours, golden);
         }
@@ -427,12 +373,9 @@ mod tests {
 
     #[test]
     fn the_settings_are_paddlexs() {
-        let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../shared/golden/models/PP-ShiTuV2_rec_infer_pir/inference.yml");
-        if !golden.exists() {
-            return eprintln!("skipped: {} is absent", golden.display());
+        for (network, golden) in goldens("inference.yml") {
+            let description = crate::weights::default_description(network);
+            assert_eq!(inference_yml(&description), String::from_utf8(golden).unwrap());
         }
-        let description = crate::weights::default_description(Network::LcNetV2(LcNetV2Config::default()));
-        assert_eq!(inference_yml(&description), std::fs::read_to_string(golden).unwrap());
     }
 }

@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# The model in the box: how it is made. What it is worth is in the card beside it.
+
+BUNDLED_MODEL=www/image-feature/models/default.safetensors
+BUNDLED_MODEL_CARD=www/image-feature/models/README.md
+BUNDLED_MODEL_NAME=image-feature-grocery
+BUNDLED_MODEL_MOST_BYTES=4000000
+# The recipe: the one place where it stands. Each stage begins with the weights of the one before: small images first, which
+# take a third of the time.
+BUNDLED_MODEL_RECIPE=(--width 0.5 --batch-size 32 --augmentation crops --arc-margin 0 --arc-scale 16 --save-interval 1000 --seed 0)
+BUNDLED_MODEL_STAGES=(
+  "--size 64 --epochs 70 --learning-rate 0.05 --warmup 2 --weight-decay 3e-4 --eval-interval 10"
+  "--size 112 --epochs 56 --learning-rate 0.04 --warmup 1 --weight-decay 5e-4 --eval-interval 4"
+)
+
+# build_model DATASET [RUN]: trains on DATASET's train.txt, or takes the best of RUN, which was trained before. Then: the
+# activations are measured on the images of train.txt, the weights written in 8 bits, and put where the program and the
+# package have them from.
+build_model() {
+  [ $# = 1 ] || [ $# = 2 ] || fail "which data set? ./build.sh model DATASET [RUN]"
+  local dataset="$1" run="${2:-}" program="$TARGET_DIR/release/image-feature" size path stage before=() options
+  local new="$TARGET_DIR/model/default.safetensors" images=()
+  [ -f "$dataset/train.txt" ] || fail "$dataset/train.txt is missing: DATASET is a folder with train.txt, gallery.txt, query.txt and images"
+  build_program
+  mkdir -p "$TARGET_DIR/model"
+  if [ $# = 1 ]; then
+    for stage in "${!BUNDLED_MODEL_STAGES[@]}"; do
+      run="$TARGET_DIR/model/stage-$stage"
+      read -ra options <<< "${BUNDLED_MODEL_STAGES[$stage]}"
+      say "training in $run"
+      rm -rf "$run"
+      "$program" train "$dataset" --output "$run" "${BUNDLED_MODEL_RECIPE[@]}" "${options[@]}" "${before[@]}"
+      before=(--pretrained "$run/latest/latest.pdparams")
+    done
+  fi
+  while read -r path; do images+=("$dataset/$path"); done < <(sed -E 's/[[:space:]]+[0-9]+[[:space:]]*$//' "$dataset/train.txt")
+  say "measuring activations on ${#images[@]} images of $dataset/train.txt"
+  "$program" model convert "$run" --name "$BUNDLED_MODEL_NAME" --dtype i8 --calibrate "${images[@]}" --output "$new" --force
+  size=$(wc -c < "$new")
+  [ "$size" -le "$BUNDLED_MODEL_MOST_BYTES" ] || fail "$new has $size bytes, more than $BUNDLED_MODEL_MOST_BYTES: train a smaller network"
+  mkdir -p "$(dirname "$BUNDLED_MODEL")"
+  cp "$new" "$BUNDLED_MODEL"
+  say "$BUNDLED_MODEL: $size bytes; its figures are measured for $BUNDLED_MODEL_CARD"
+  bench_retrieval "$dataset" "as trained=$run" default > "$TARGET_DIR/model/table.md"
+  put_table "$TARGET_DIR/model/table.md" "$BUNDLED_MODEL_CARD"
+  say "done. Look at what changed: git diff $BUNDLED_MODEL_CARD"
+}
+
+# put_table TABLE CARD: replaces what stands between the marks in CARD by TABLE.
+put_table() {
+  local new="$TARGET_DIR/model/card.md"
+  awk -v table="$1" '
+    /^<!-- table -->$/ { print; print ""; while ((getline line < table) > 0) print line; print ""; inside = 1; next }
+    /^<!-- end of table -->$/ { inside = 0; ended = 1 }
+    !inside { print }
+    END { exit !ended }
+  ' "$2" > "$new" || fail "$2 has no marks around a table: <!-- table --> and <!-- end of table -->"
+  cp "$new" "$2"
+}

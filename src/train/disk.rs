@@ -1,0 +1,138 @@
+//! Whether the checkpoints of a run find room on the disk.
+
+use std::path::Path;
+
+use super::recipe::Recipe;
+use crate::model::lcnet_v2::Form;
+use crate::{Error, ErrorKind, Result};
+
+/// What a run needs of the disk, and what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    /// Bytes of the checkpoints to come, beyond those that they replace.
+    pub needed: u64,
+    /// Bytes that are free; `None` where the system does not tell.
+    pub free: Option<u64>,
+    /// Bytes of one checkpoint.
+    checkpoint: u64,
+    /// Checkpoints `epoch_N` to come.
+    numbered: u64,
+}
+
+impl Room {
+    /// Looks at the disk that a run's folder is on or will be.
+    pub fn of(recipe: &Recipe, epochs_done: usize, output: &Path) -> Self {
+        let parameters = recipe.model.network.parameters(Form::Training, Some(recipe.classes));
+        let weights = 4 * parameters.iter().map(|parameter| parameter.len() as u64).sum::<u64>();
+        // .pdparams, .safetensors, .pdiparams, and the velocities in .pdopt
+        let checkpoint = 4 * weights;
+        let numbered = (recipe.epochs / recipe.save_interval - epochs_done / recipe.save_interval) as u64;
+        // the best and the latest one, the best's weights once more, and one that is written beside the one it replaces
+        let all = checkpoint.saturating_mul(numbered.saturating_add(3)).saturating_add(weights);
+        let replaced: u64 = match std::fs::read_dir(output) {
+            Err(_) => 0,
+            Ok(entries) => entries
+                .flatten()
+                .filter(|entry| {
+                    let name = entry.file_name();
+                    let name = name.to_string_lossy();
+                    let epoch = name.strip_prefix("epoch_").and_then(|number| number.parse::<usize>().ok());
+                    let again = epoch.is_some_and(|epoch| {
+                        (epochs_done + 1..=recipe.epochs).contains(&epoch) && epoch.is_multiple_of(recipe.save_interval)
+                    });
+                    again || name == "best_model" || name == "latest"
+                })
+                .map(|entry| bytes_below(&entry.path()))
+                .sum(),
+        };
+        Room { needed: all.saturating_sub(replaced), free: free(output), checkpoint, numbered }
+    }
+
+    /// Refuses a run that would stop with a full disk hours later.
+    ///
+    /// # Errors
+    /// [`Io`](crate::ErrorKind::Io), with what is needed and what there is.
+    pub fn check(&self, recipe: &Recipe, output: &Path) -> Result<()> {
+        let Some(free) = self.free.filter(|free| *free < self.needed) else { return Ok(()) };
+        let others = self.needed.saturating_sub(self.checkpoint.saturating_mul(self.numbered));
+        let fewer = match free.checked_sub(others) {
+            None => String::new(),
+            Some(left) => {
+                let interval = recipe.epochs as u64 / (left / self.checkpoint.max(1) + 1) + 1;
+                format!("save only every {interval} epochs (--save-interval, Train.save_interval), ")
+            }
+        };
+        Err(Error::new(
+            ErrorKind::Io,
+            format!(
+                "{}: the checkpoints of this run take up to {} more, but {} are free there: make room, {fewer}choose another \
+                 folder, or begin all the same (--ignore-disk)",
+                output.display(),
+                megabytes(self.needed),
+                megabytes(free),
+            ),
+        ))
+    }
+}
+
+/// `1234 MB`
+pub(super) fn megabytes(bytes: u64) -> String {
+    format!("{:.0} MB", bytes as f64 / 1e6)
+}
+
+/// Bytes that this user can still write where `path` is or will be.
+fn free(path: &Path) -> Option<u64> {
+    let path = std::path::absolute(path).ok()?;
+    fs4::available_space(path.ancestors().find(|ancestor| ancestor.exists())?).ok()
+}
+
+fn bytes_below(folder: &Path) -> u64 {
+    let files = walkdir::WalkDir::new(folder).into_iter().flatten().filter(|entry| entry.file_type().is_file());
+    files.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(epochs: usize, save_interval: usize) -> Recipe {
+        Recipe { epochs, save_interval, ..Recipe::published("PP-ShiTuV2_rec", 1000).unwrap() }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_with_a_way_round() {
+        let folder = temp_dir::TempDir::new().unwrap();
+        let recipe = recipe(20, 1);
+        let room = Room { free: Some(1_000_000_000), ..Room::of(&recipe, 0, folder.path()) };
+        // 4.8 million parameters and a head of half a million
+        assert_eq!(room.checkpoint, 16 * (4_778_880 + 512_000));
+        let error = room.check(&recipe, folder.path()).unwrap_err().to_string();
+        for part in ["up to 1968 MB more", "1000 MB are free", "only every 3 epochs", "--ignore-disk"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        let rarely = Recipe { save_interval: 3, ..recipe.clone() };
+        let fits = Room { free: Some(1_000_000_000), ..Room::of(&rarely, 0, folder.path()) };
+        fits.check(&rarely, folder.path()).unwrap();
+        let none = Room { free: Some(1_000_000), ..room };
+        assert!(!none.check(&recipe, folder.path()).unwrap_err().to_string().contains("save only"));
+        Room { free: None, ..room }.check(&recipe, folder.path()).unwrap();
+    }
+
+    #[test]
+    fn what_is_replaced_needs_no_room() {
+        let folder = temp_dir::TempDir::new().unwrap();
+        let recipe = recipe(6, 2);
+        let fresh = Room::of(&recipe, 0, &folder.path().join("not/yet/there"));
+        assert!(fresh.free.is_some_and(|free| free > 0), "{fresh:?}");
+        assert_eq!(fresh.numbered, 3);
+        for name in ["epoch_2", "epoch_3", "epoch_6", "epoch_8", "latest", "other"] {
+            let inner = folder.path().join(name).join("inference");
+            std::fs::create_dir_all(&inner).unwrap();
+            std::fs::write(inner.join("a"), [0; 1000]).unwrap();
+        }
+        assert_eq!(Room::of(&recipe, 0, folder.path()).needed, fresh.needed - 3000);
+        // epoch_2 is older
+        let resumed = Room::of(&recipe, 2, folder.path());
+        assert_eq!((resumed.numbered, resumed.needed), (2, fresh.needed - fresh.checkpoint - 2000));
+    }
+}
