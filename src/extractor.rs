@@ -235,13 +235,7 @@ impl Extractor {
     /// [`ErrorKind::Device`](crate::ErrorKind::Device) where the device failed,
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a feature is zero or not finite.
     pub async fn forward(&self, input: Vec<f32>, count: usize) -> Result<Vec<f32>> {
-        if count == 0 || count.checked_mul(self.input_len()) != Some(input.len()) {
-            return Err(Error::usage(format!(
-                "{count} images of {} values each were announced, {} values were given",
-                self.input_len(),
-                input.len()
-            )));
-        }
+        self.check(&input, count)?;
         let mut features = match &self.network {
             #[cfg(feature = "cpu")]
             Network::Cpu(executor) => executor.run(&input, count)?,
@@ -250,6 +244,37 @@ impl Extractor {
         };
         features.chunks_exact_mut(self.info.dimension).try_for_each(normalize)?;
         Ok(features)
+    }
+
+    fn check(&self, input: &[f32], count: usize) -> Result<()> {
+        if count == 0 || count.checked_mul(self.input_len()) != Some(input.len()) {
+            return Err(Error::usage(format!(
+                "{count} images of {} values each were announced, {} values were given",
+                self.input_len(),
+                input.len()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Length of a [pooled](Self::pooled) vector.
+    pub fn pooled_len(&self) -> usize {
+        crate::finetune::pooled_len(&self.description)
+    }
+
+    /// What the last layers, those that [`finetune`](crate::finetune) teaches, are given for `count` preprocessed images: `count` x 3 x
+    /// height x width values in, `count` x [`pooled_len`](Self::pooled_len) out.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub async fn pooled(&self, input: Vec<f32>, count: usize) -> Result<Vec<f32>> {
+        self.check(&input, count)?;
+        match &self.network {
+            #[cfg(feature = "cpu")]
+            Network::Cpu(executor) => executor.pooled(&input, count),
+            #[cfg(feature = "burn")]
+            Network::Burn(network) => network.pooled(input, count, self.description.input_size()).await,
+        }
     }
 
     /// The feature of a fixed synthetic input: what a self-test compares between devices.
@@ -305,6 +330,15 @@ impl Extractor {
     /// As [`forward`](Self::forward).
     pub fn embed(&self, image: &RgbImage) -> Result<Vec<f32>> {
         self.run(self.description.network_input(image)?, 1)
+    }
+
+    /// The [pooled](Self::pooled) vectors of `count` [views](crate::finetune::views) of an image, one after the other: what
+    /// [`Samples::add`](crate::finetune::Samples::add) takes.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn pooled_views(&self, image: &RgbImage, count: usize) -> Result<Vec<f32>> {
+        pollster::block_on(self.pooled(crate::finetune::views(&self.description, image, count)?, count))
     }
 
     /// The feature vectors of several images, run as one batch.

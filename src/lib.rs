@@ -69,6 +69,7 @@ mod error;
 #[cfg(any(feature = "cpu", feature = "burn"))]
 mod extractor;
 pub mod file_tree;
+pub mod finetune;
 #[cfg(feature = "gallery")]
 pub mod gallery;
 mod image;
@@ -77,7 +78,6 @@ pub mod metrics;
 pub mod model;
 #[cfg(all(feature = "gallery", not(target_arch = "wasm32")))]
 mod output_file;
-#[cfg(feature = "dataset")]
 mod random;
 mod tensors;
 #[cfg(all(feature = "train", not(target_arch = "wasm32")))]

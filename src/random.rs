@@ -5,12 +5,12 @@
 pub(crate) struct SplitMix64(u64);
 
 impl SplitMix64 {
+    #[cfg(any(feature = "dataset", test))]
     pub(crate) fn new(seed: u64) -> Self {
         SplitMix64(seed)
     }
 
     /// A generator for one of many purposes: those of other names, or with other numbers, have nothing to do with it.
-    #[cfg(feature = "train")]
     pub(crate) fn for_purpose(seed: u64, purpose: &str, numbers: &[u64]) -> Self {
         let mut mixed = SplitMix64(seed);
         for part in purpose.bytes().map(u64::from).chain(numbers.iter().copied()) {
@@ -21,7 +21,6 @@ impl SplitMix64 {
     }
 
     /// A number from 0 to below 1.
-    #[cfg(feature = "train")]
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
@@ -33,7 +32,6 @@ impl SplitMix64 {
     }
 
     /// Whether something with this probability happens.
-    #[cfg(feature = "train")]
     pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }

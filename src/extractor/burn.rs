@@ -35,16 +35,32 @@ impl BurnNetwork {
     }
 
     /// Features of `count` images of a size, not yet of length 1.
-    pub async fn run(&self, input: Vec<f32>, count: usize, [height, width]: [usize; 2]) -> Result<Vec<f32>> {
-        let images = Tensor::<4>::from_data(TensorData::new(input, [count, 3, height, width]), &self.device);
+    pub async fn run(&self, input: Vec<f32>, count: usize, size: [usize; 2]) -> Result<Vec<f32>> {
+        let images = self.images(input, count, size);
         let features = match &self.network {
             Kind::LcNetV2(network) => network.forward(images),
             Kind::Vit(network) => network.forward(images),
         };
-        let data = features
-            .into_data_async()
-            .await
-            .map_err(|error| Error::device(format!("the network failed to run: {error:?}")))?;
-        data.try_to_vec::<f32>().map_err(|error| Error::internal(format!("features are no f32: {error:?}")))
+        read(features).await
     }
+
+    /// What the last layers are given for `count` images of a size.
+    pub async fn pooled(&self, input: Vec<f32>, count: usize, size: [usize; 2]) -> Result<Vec<f32>> {
+        let images = self.images(input, count, size);
+        let pooled = match &self.network {
+            Kind::LcNetV2(network) => network.pooled(images),
+            Kind::Vit(network) => network.pooled(images),
+        };
+        read(pooled).await
+    }
+
+    fn images(&self, input: Vec<f32>, count: usize, [height, width]: [usize; 2]) -> Tensor<4> {
+        Tensor::from_data(TensorData::new(input, [count, 3, height, width]), &self.device)
+    }
+}
+
+async fn read(rows: Tensor<2>) -> Result<Vec<f32>> {
+    let data =
+        rows.into_data_async().await.map_err(|error| Error::device(format!("the network failed to run: {error:?}")))?;
+    data.try_to_vec::<f32>().map_err(|error| Error::internal(format!("features are no f32: {error:?}")))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::schedule::Schedule;
+use super::Schedule;
 use super::team::Team;
 use crate::error::Context;
 use crate::output_file::OutputFile;

@@ -3,7 +3,9 @@
 use burn::tensor::activation::{log_softmax, relu};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::{Error, Result};
+use crate::Result;
+use crate::finetune::losses::check_balance;
+pub use crate::finetune::losses::{ArcMargin, TripletAngularMargin};
 
 /// Larger than any difference of cosines: what is pushed that far is never the nearest or the farthest.
 const FAR: f64 = 8.0;
@@ -30,29 +32,6 @@ pub fn cross_entropy(logits: Tensor<2>, labels: &[usize], smoothing: f64) -> Ten
     let own = log_probabilities.clone().gather(1, column(labels, &device));
     let all = log_probabilities.mean_dim(1);
     own.mul_scalar(1.0 - smoothing).add(all.mul_scalar(smoothing)).mean().neg()
-}
-
-/// `TripletAngularMarginLoss` of PaddleClas: the farthest image of the same class shall be nearer than the nearest of another,
-/// and both have bounds of their own.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TripletAngularMargin {
-    /// By how much the cosine to the farthest of the own class shall exceed that to the nearest of another.
-    pub margin: f64,
-    /// What the cosine to the own class shall reach.
-    pub same: f64,
-    /// What the cosine to other classes shall stay below.
-    pub other: f64,
-    /// How much these two bounds count.
-    pub absolute_weight: f64,
-    /// How much the loss counts beside cross-entropy.
-    pub weight: f64,
-}
-
-impl Default for TripletAngularMargin {
-    /// As PP-ShiTuV2_rec is trained.
-    fn default() -> Self {
-        TripletAngularMargin { margin: 0.5, same: 0.8, other: 0.4, absolute_weight: 0.1, weight: 1.0 }
-    }
 }
 
 impl TripletAngularMargin {
@@ -84,39 +63,6 @@ impl TripletAngularMargin {
         let kept = too_near.clone().lower_equal_elem(0.0);
         let too_near = too_near.mask_fill(kept, 1.0).mean();
         Ok(ranking.add(too_near.add(too_far).mul_scalar(self.absolute_weight)))
-    }
-}
-
-fn check_balance(labels: &[usize]) -> Result<()> {
-    let mut counts = std::collections::BTreeMap::<usize, usize>::new();
-    labels.iter().for_each(|&label| *counts.entry(label).or_default() += 1);
-    let mut each = counts.values();
-    let first = each.next().copied().unwrap_or(0);
-    if counts.len() < 2 || each.any(|&count| count != first) {
-        return Err(Error::usage(format!(
-            "TripletAngularMarginLoss needs the same number of images of each of two or more classes in a batch; here {} \
-             images are of {} classes. Sample a fixed number of images per class (PKSampler)",
-            labels.len(),
-            counts.len()
-        )));
-    }
-    Ok(())
-}
-
-/// The classification head of the CLIP models: the angle to the own class is made wider by a margin while training
-/// (Deng et al., "ArcFace", 2019; PaddleClas `arcmargin.py`).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ArcMargin {
-    /// The margin, as an angle in radians.
-    pub margin: f64,
-    /// By what the cosines are multiplied.
-    pub scale: f64,
-}
-
-impl Default for ArcMargin {
-    /// As the CLIP models are trained.
-    fn default() -> Self {
-        ArcMargin { margin: 0.2, scale: 30.0 }
     }
 }
 

@@ -19,14 +19,13 @@ mod recipe;
 mod run;
 mod sampler;
 mod samples;
-mod schedule;
 mod team;
 mod visual_dl;
 
+pub use crate::finetune::Schedule;
 pub use augment::{Augmentation, Crops, Products};
 pub use initial::untrained;
 pub use network::{Batch, Learner, Losses};
 pub use optimizer::{Momentum, Rule};
 pub use recipe::{Objective, Recipe, Sampling};
 pub use run::{Begin, Event, Rehearsal, Run, RunOptions, StepDone, Summary, train};
-pub use schedule::Schedule;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
+use super::Schedule;
 use super::config::{self, Places};
 use super::curve::{self, Row};
 use super::disk::Room;
@@ -19,7 +20,6 @@ use super::log::{Averages, Log, duration};
 use super::recipe::Recipe;
 use super::sampler::Sampler;
 use super::samples::{Samples, columns};
-use super::schedule::Schedule;
 use super::team::Team;
 use super::visual_dl::VisualDl;
 use crate::dataset::{Dataset, Subset};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::recipe::Sampling;
+use crate::finetune::per_class;
 use crate::random::SplitMix64;
 
 /// Draws the batches of an epoch.
@@ -35,9 +36,10 @@ impl Sampler {
     pub fn epoch(&self, epoch: usize) -> Vec<Vec<usize>> {
         let mut random = SplitMix64::for_purpose(self.seed, "sampler", &[epoch as u64]);
         match self.sampling {
-            Sampling::PerClass(each) => (0..self.batches())
-                .map(|_| (0..self.parts).flat_map(|_| self.per_class(each, &mut random)).collect())
-                .collect(),
+            Sampling::PerClass(each) => {
+                let mut part = || per_class(&self.classes, self.batch_size / each, each, &mut random);
+                (0..self.batches()).map(|_| (0..self.parts).flat_map(|_| part()).collect()).collect()
+            }
             Sampling::Shuffled => {
                 let mut images: Vec<usize> = (0..self.images).collect();
                 random.shuffle(&mut images);
@@ -47,29 +49,6 @@ impl Sampler {
                 images.chunks(self.batch_size * self.parts).map(<[usize]>::to_vec).collect()
             }
         }
-    }
-
-    fn per_class(&self, each: usize, random: &mut SplitMix64) -> Vec<usize> {
-        // drawn one after the other by their sizes, without putting back: the same as taking those whose exponential clocks,
-        // as fast as they are large, ring first
-        let mut clocks: Vec<(f64, usize)> = self
-            .classes
-            .iter()
-            .enumerate()
-            .map(|(class, images)| (-(1.0 - random.unit()).ln() / images.len() as f64, class))
-            .collect();
-        clocks.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let drawn = clocks.iter().take(self.batch_size / each);
-        let mut batch = Vec::with_capacity(self.batch_size);
-        for images in drawn.map(|&(_, class)| &self.classes[class]) {
-            if images.len() < each {
-                batch.extend((0..each).map(|_| images[random.below(images.len() as u64) as usize]));
-            } else {
-                let mut left = images.clone();
-                batch.extend((0..each).map(|_| left.swap_remove(random.below(left.len() as u64) as usize)));
-            }
-        }
-        batch
     }
 }
 

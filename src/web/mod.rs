@@ -10,6 +10,8 @@ mod blobs;
 mod console;
 #[cfg(feature = "dataset")]
 mod dataset;
+#[cfg(all(feature = "cpu", not(feature = "gallery")))]
+mod fine_tune;
 #[cfg(feature = "gallery")]
 mod gallery;
 #[cfg(all(feature = "cpu", not(feature = "gallery")))]

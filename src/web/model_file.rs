@@ -6,6 +6,7 @@ use wasm_bindgen::prelude::*;
 
 use super::{to_js, to_object};
 use crate::error::Context;
+use crate::finetune;
 use crate::image::{DecodeLimits, RgbImage, Roi, decode};
 use crate::weights::{Dtype, Model};
 use crate::{Error, Result};
@@ -38,31 +39,39 @@ impl ModelFile {
         to_object(&self.model.info())
     }
 
-    /// The model as safetensors; `dtype` is `f32` or `f16`.
+    /// The model as safetensors; `dtype` is `f32`, `f16` or, of a calibrated model, `i8`.
     #[wasm_bindgen(js_name = toSafetensors)]
     pub fn to_safetensors(&self, dtype: &str) -> Result<Vec<u8>, JsValue> {
         let dtype = dtype.parse::<Dtype>().map_err(to_js)?;
         self.model.to_safetensors(dtype).map_err(to_js)
     }
 
-    /// An encoded image, decoded, cut to `roi`, resized and normalised: 3 x height x width values.
+    /// An encoded image, decoded, cut to `roi`, resized and normalised: 3 x height x width values for each of `views` views, of
+    /// which the first is the image itself.
     #[wasm_bindgen(js_name = preprocessBytes)]
-    pub fn preprocess_bytes(&self, bytes: &[u8], roi: JsValue) -> Result<Vec<f32>, JsValue> {
-        decode(bytes, &DecodeLimits::default()).and_then(|image| self.prepare(image, roi)).map_err(to_js)
+    pub fn preprocess_bytes(&self, bytes: &[u8], roi: JsValue, views: usize) -> Result<Vec<f32>, JsValue> {
+        decode(bytes, &DecodeLimits::default()).and_then(|image| self.prepare(image, roi, views)).map_err(to_js)
     }
 
-    /// RGBA pixels (of a canvas, a video frame), cut to `roi`, resized and normalised. Alpha is dropped.
+    /// RGBA pixels (of a canvas, a video frame), cut to `roi`, resized and normalised as above. Alpha is dropped.
     #[wasm_bindgen(js_name = preprocessRgba)]
-    pub fn preprocess_rgba(&self, rgba: &[u8], width: usize, height: usize, roi: JsValue) -> Result<Vec<f32>, JsValue> {
-        RgbImage::from_rgba(width, height, rgba).and_then(|image| self.prepare(image, roi)).map_err(to_js)
+    pub fn preprocess_rgba(
+        &self,
+        rgba: &[u8],
+        width: usize,
+        height: usize,
+        roi: JsValue,
+        views: usize,
+    ) -> Result<Vec<f32>, JsValue> {
+        RgbImage::from_rgba(width, height, rgba).and_then(|image| self.prepare(image, roi, views)).map_err(to_js)
     }
 
-    fn prepare(&self, image: RgbImage, roi: JsValue) -> Result<Vec<f32>> {
+    fn prepare(&self, image: RgbImage, roi: JsValue, views: usize) -> Result<Vec<f32>> {
         let image = match read_roi(roi)? {
             Some(roi) => image.crop(roi)?,
             None => image,
         };
-        self.model.description.network_input(&image)
+        finetune::views(&self.model.description, &image, views)
     }
 }
 

@@ -79,11 +79,14 @@ impl Network {
 
     /// Features of `count` preprocessed images, one after the other, each of length 1.
     pub async fn run(&self, input: Vec<f32>, count: f64) -> Result<Float32Array, JsValue> {
-        if count < 1.0 || count.fract() != 0.0 || count > f64::from(u32::MAX) {
-            return Err(to_js(Error::usage(format!("count must be a whole number from 1, got {count}"))));
-        }
-        let features = self.extractor.forward(input, count as usize).await.map_err(to_js)?;
+        let features = self.extractor.forward(input, whole(count)?).await.map_err(to_js)?;
         Ok(Float32Array::from(features.as_slice()))
+    }
+
+    /// What the last layers are given for `count` preprocessed images, one after the other: what fine-tuning learns from.
+    pub async fn pooled(&self, input: Vec<f32>, count: f64) -> Result<Float32Array, JsValue> {
+        let pooled = self.extractor.pooled(input, whole(count)?).await.map_err(to_js)?;
+        Ok(Float32Array::from(pooled.as_slice()))
     }
 
     /// The feature of the self-test's input.
@@ -91,4 +94,11 @@ impl Network {
         let feature = self.extractor.probe().await.map_err(to_js)?;
         Ok(Float32Array::from(feature.as_slice()))
     }
+}
+
+fn whole(count: f64) -> Result<usize, JsValue> {
+    if count < 1.0 || count.fract() != 0.0 || count > f64::from(u32::MAX) {
+        return Err(to_js(Error::usage(format!("count must be a whole number from 1, got {count}"))));
+    }
+    Ok(count as usize)
 }

@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod fine_tune;
 mod losses;
 mod optimizer;
 mod paddle;

@@ -12,6 +12,9 @@
  * @typedef {{ images: Source[], queries: Source[], missing: number }} Sources
  */
 
+/** The list of a data set to learn from. */
+export const TRAINING_LIST = "train.txt";
+
 const IMAGE = /\.(jpe?g|png|webp|gif|bmp|tiff?|p[bgpn]m|qoi|avif)$/i;
 /** The longer side of a small picture. */
 const SIDE = 96;
@@ -40,6 +43,22 @@ export async function sourcesAmong(files) {
   const present = (/** @type {(Source | undefined)[]} */ rows) => rows.flatMap((row) => row ?? []);
   const missing = [...images, ...queries].filter((row) => !row).length;
   return { images: present(images), queries: present(queries), missing };
+}
+
+/**
+ * The images to learn from, with labels: those of the list `train.txt` where there is one, else as `sourcesAmong`. `missing` is how many
+ * of the list are not there.
+ *
+ * @param {PathAndFile[]} files
+ * @returns {Promise<{ images: Source[], missing: number }>}
+ */
+export async function learningImages(files) {
+  const byPath = new Map(files.map(({ path, file }) => [path, file]));
+  const list = byPath.get(TRAINING_LIST);
+  if (!list) return sourcesAmong(files);
+  const rows = await rowsOf(list, byPath);
+  const images = rows.flatMap((row) => row ?? []);
+  return { images, missing: rows.length - images.length };
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import "./dataset-view.js";
 import "./device-panel.js";
+import "./fine-tune-view.js";
 import "./gallery-view.js";
 import "./image-intake.js";
 import "./model-panel.js";

@@ -15,6 +15,8 @@ const STAGES = {
   upload: "Copying to the GPU",
   warmup: "First run",
   embed: "Working",
+  learn: "Learning",
+  evaluate: "Evaluating",
   check: "Working",
   pack: "Working",
 };

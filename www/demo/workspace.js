@@ -68,6 +68,17 @@ class Workspace extends EventTarget {
     return this.#extractor.embedMany(items, options);
   }
 
+  /**
+   * Teaches the model that is loaded classes of the user's own; it stays as it is.
+   *
+   * @param {Parameters<FeatureExtractor["fineTune"]>[0]} samples
+   * @param {Parameters<FeatureExtractor["fineTune"]>[1]} options
+   */
+  async fineTune(samples, options) {
+    if (!this.#extractor) throw new ImageFeatureError("usage", "no model is loaded; choose one first");
+    return this.#extractor.fineTune(samples, options);
+  }
+
   /** @param {ModelFiles} files */
   async loadModel(files) {
     this.#loading.abort();

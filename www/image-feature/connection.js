@@ -117,7 +117,51 @@ export class Connection {
    * @param {AbortSignal} [signal]
    * @returns {Promise<(Embedding | ImageFeatureError)[]>}
    */
-  async embedAll(jobs, signal) {
+  embedAll(jobs, signal) {
+    return this.#ask(jobs, signal, (bridge, requests, transfer) => bridge.request("embed", requests, { signal, transfer }));
+  }
+
+  /**
+   * What the model's last layers are given for `views` views of each image.
+   *
+   * @param {Job[]} jobs
+   * @param {number} views
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<({ pooled: Float32Array<ArrayBuffer> } | ImageFeatureError)[]>}
+   */
+  poolAll(jobs, views, signal) {
+    return this.#ask(jobs, signal, (bridge, requests, transfer) => bridge.request("pool", { requests, views }, { signal, transfer }));
+  }
+
+  /**
+   * @param {import("./protocol.js").TuneRequest} request
+   * @param {{ signal?: AbortSignal, onProgress: (progress: import("./protocol.js").TuneProgress) => void }} options
+   * @returns {Promise<import("./protocol.js").TuneAnswer>}
+   */
+  async tune(request, options) {
+    const bridge = await this.#connect();
+    return bridge.request("tune", request, { ...options, transfer: [request.pooled.buffer] });
+  }
+
+  /**
+   * @param {import("./protocol.js").Dtype} dtype
+   * @returns {Promise<Uint8Array<ArrayBuffer>>}
+   */
+  async exportModel(dtype) {
+    return (await this.#connect()).request("exportModel", dtype);
+  }
+
+  /**
+   * What the worker answers for each image, or why it has no answer.
+   *
+   * @template Answer
+   * @param {Job[]} jobs
+   * @param {AbortSignal | undefined} signal
+   * @param {(bridge: Bridge, requests: import("./protocol.js").EmbedRequest[], transfer: Transferable[]) =>
+   *   Promise<(Answer | { error: import("./protocol.js").AnswerError })[]>} send
+   * @returns {Promise<(Answer | ImageFeatureError)[]>}
+   */
+  async #ask(jobs, signal, send) {
     throwIfAborted(signal);
     const bridge = await this.#connect();
     const inputs = await Promise.all(jobs.map(({ source }) => toImageInput(source, signal).catch((error) => toError(error))));
@@ -132,12 +176,12 @@ export class Connection {
       if ("bitmap" in input) transfer.push(input.bitmap);
       else if ("pixels" in input) transfer.push(input.pixels.buffer);
     });
-    /** @type {import("./protocol.js").EmbedAnswer[]} */
-    const answers = requests.length > 0 ? await bridge.request("embed", requests, { signal, transfer }) : [];
+    const answers = requests.length > 0 ? await send(bridge, requests, transfer) : [];
     return inputs.map((input) => {
       if (input instanceof ImageFeatureError) return input;
-      const answer = /** @type {import("./protocol.js").EmbedAnswer} */ (answers.shift());
-      return "error" in answer ? new ImageFeatureError(answer.error.kind, answer.error.message) : answer;
+      const answer = /** @type {Answer | { error: import("./protocol.js").AnswerError }} */ (answers.shift());
+      const { error } = /** @type {{ error?: import("./protocol.js").AnswerError }} */ (answer);
+      return error ? new ImageFeatureError(error.kind, error.message) : /** @type {Answer} */ (answer);
     });
   }
 

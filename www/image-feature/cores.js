@@ -9,7 +9,7 @@
 /**
  * What the CPU's have in common: each comes with types of its own, whose inner names differ from build to build.
  *
- * @typedef {Pick<typeof import("./wasm/cpu/image_feature.js"), "ModelFile" | "Network" | "warmUp"> & {
+ * @typedef {Pick<typeof import("./wasm/cpu/image_feature.js"), "FineTune" | "ModelFile" | "Network" | "warmUp"> & {
  *   default: (options: { module_or_path: WebAssembly.Module, memory?: WebAssembly.Memory }) => Promise<{ memory: WebAssembly.Memory }>
  * }} CpuCore
  * @typedef {CpuCore & Pick<typeof import("./wasm/cpu-threads/image_feature.js"), "startThreads" | "serveAsThread">} ThreadsCore

@@ -4,6 +4,7 @@ import { Connection } from "./connection.js";
 import { wasmFolder } from "./core.js";
 import { inBatches } from "./embed-stream.js";
 import { ImageFeatureError } from "./errors.js";
+import { FineTuned, gather, toTuning, whileLearning, whileLoading } from "./fine-tune.js";
 import { nameOf } from "./image-source.js";
 import { toModelParts } from "./model-source.js";
 
@@ -167,6 +168,45 @@ export class FeatureExtractor {
     onProgress?.({ stage: "embed", loaded, total: loaded, fraction: 1 });
   }
 
+  /**
+   * Teaches the model's last layers classes of one's own from a few labelled images, in seconds: images of a class come closer,
+   * those of others move apart. All layers before stay as they are, so each image goes through them once, on this extractor's device.
+   * Resolves with the tuned model, on the same device; this one stays as it is.
+   *
+   * Rejects with an `ImageFeatureError` of kind `usage` for fewer than two classes, a sample without a label or an option out of
+   * its range; as `embed` for an image that cannot be read, which the message names.
+   *
+   * @param {Iterable<import("./fine-tune.js").FineTuneSample> | AsyncIterable<import("./fine-tune.js").FineTuneSample>} samples
+   * @param {import("./fine-tune.js").FineTuneOptions} [options]
+   * @returns {Promise<FineTuned>}
+   */
+  async fineTune(samples, options = {}) {
+    const { signal, onProgress = () => {} } = options;
+    const { views, name, options: tuning } = toTuning(options, this.info.model);
+    const pool = (/** @type {import("./connection.js").Job[]} */ jobs, /** @type {AbortSignal} */ stop) => this.#main.poolAll(jobs, views, stop);
+    const gathered = await gather(samples, views, pool, { signal, onProgress });
+    const learning = { signal, onProgress: (/** @type {import("./protocol.js").TuneProgress} */ progress) => onProgress(whileLearning(progress)) };
+    const { model, ...outcome } = await this.#main.tune({ ...gathered, name, options: tuning }, learning);
+    const parts = toModelParts(new File([model], `${name}.safetensors`));
+    const tuned = new FeatureExtractor({ ...this.#request, parts, sha256: undefined }, this.#inWorker);
+    tuned.#info = await tuned.#main.start({ signal, onProgress: (event) => onProgress(whileLoading(event)) });
+    return new FineTuned(tuned, outcome);
+  }
+
+  /**
+   * The model as a `.safetensors` file, which `load`, the program and the Rust library read.
+   *
+   * Rejects with an `ImageFeatureError` of kind `usage` for `i8` where the model is not calibrated.
+   *
+   * @param {{ dtype?: import("./protocol.js").Dtype }} [options] `dtype`: what the weights are stored in, by default `f32`; `f16` is
+   *   half as large; `i8`, a quarter, is for a model whose file was of it
+   * @returns {Promise<Blob>}
+   */
+  async exportModel({ dtype = "f32" } = {}) {
+    checkDtype(dtype);
+    return new Blob([await this.#main.exportModel(dtype)], { type: "application/octet-stream" });
+  }
+
   /** Stops everything under way and gives the memory back. Calling it again does nothing. */
   dispose() {
     for (const connection of [this.#main, ...this.#others]) connection.close();
@@ -220,9 +260,7 @@ function toLoadRequest(source, { device = "auto", dtype, threads, cache = "defau
   if (!DEVICES.has(device)) {
     throw new ImageFeatureError("usage", `unknown device "${device}"; known are ${[...DEVICES].join(", ")}`);
   }
-  if (dtype !== undefined && !DTYPES.has(dtype)) {
-    throw new ImageFeatureError("usage", `unknown dtype "${dtype}"; known are ${[...DTYPES].join(", ")}`);
-  }
+  if (dtype !== undefined) checkDtype(dtype);
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS)) {
     throw new ImageFeatureError("usage", `threads must be a whole number from 1 to ${MAX_THREADS}, got ${threads}`);
   }
@@ -237,6 +275,11 @@ function toLoadRequest(source, { device = "auto", dtype, threads, cache = "defau
     throw new ImageFeatureError("usage", "sha256 is of one file; put the loose files into an archive to check them");
   }
   return { parts, device, threads, dtype, cache, sha256, wasm: wasmFolder(wasm) };
+}
+
+/** @param {string} dtype */
+function checkDtype(dtype) {
+  if (!DTYPES.has(dtype)) throw new ImageFeatureError("usage", `unknown dtype "${dtype}"; known are ${[...DTYPES].join(", ")}`);
 }
 
 /**

@@ -22,6 +22,7 @@
 
 export { Dataset } from "./dataset.js";
 export { FeatureExtractor } from "./extractor.js";
+export { FineTuned } from "./fine-tune.js";
 export { Gallery } from "./gallery.js";
 export { ImageFeatureError } from "./errors.js";
 
@@ -57,6 +58,9 @@ export { ImageFeatureError } from "./errors.js";
 /** @typedef {import("./extractor.js").EmbedManyOptions} EmbedManyOptions */
 /** @typedef {import("./extractor.js").EmbedManyItem} EmbedManyItem */
 /** @typedef {import("./extractor.js").NamedEmbedding} NamedEmbedding */
+/** @typedef {import("./fine-tune.js").FineTuneSample} FineTuneSample */
+/** @typedef {import("./fine-tune.js").FineTuneOptions} FineTuneOptions */
+/** @typedef {import("./fine-tune.js").FineTuneProgress} FineTuneProgress */
 /** @typedef {import("./image-source.js").ImageSource} ImageSource */
 /** @typedef {import("./image-source.js").Roi} Roi */
 /** @typedef {import("./protocol.js").Embedding} Embedding */

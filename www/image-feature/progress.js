@@ -3,11 +3,11 @@
  *
  * - `stage`: what is being done: `download` the model, `verify` its sha256, `compile` the WebAssembly, `upload` the
  *   weights to the GPU, `warmup` it with a first run, `embed` images,
- *   `check` those of a data set, `pack` its files into a zip
+ *   `learn` from them, `evaluate` what was learnt, `check` those of a data set, `pack` its files into a zip
  * - `loaded`, `total`: of this stage, in bytes, images or files; `total` is absent where it is not known
  * - `fraction`: of the whole call, from 0 to 1; it never falls
  *
- * @typedef {"download" | "verify" | "compile" | "upload" | "warmup" | "embed" | "check" | "pack"} Stage
+ * @typedef {"download" | "verify" | "compile" | "upload" | "warmup" | "embed" | "learn" | "evaluate" | "check" | "pack"} Stage
  * @typedef {{ stage: Stage, loaded: number, total?: number, fraction: number }} ProgressEvent
  */
 

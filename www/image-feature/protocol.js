@@ -57,7 +57,32 @@
  * @property {Dtype} [dtype] where there is none: what the file is made for
  *
  * @typedef {{ input: import("./image-source.js").ImageInput, roi?: import("./image-source.js").Roi }} EmbedRequest
- * @typedef {Embedding | { error: { kind: import("./errors.js").ErrorKind, message: string } }} EmbedAnswer
+ * @typedef {Embedding | { error: AnswerError }} EmbedAnswer
+ * @typedef {{ kind: import("./errors.js").ErrorKind, message: string }} AnswerError
+ *
+ * What the last layers are given for the views of an image, one after the other.
+ *
+ * @typedef {{ requests: EmbedRequest[], views: number }} PoolRequest
+ * @typedef {{ pooled: Float32Array<ArrayBuffer> } | { error: AnswerError }} PoolAnswer
+ *
+ * What fine-tuning learns from: the pooled vectors of all images, one after the other; of each image how many there are, and
+ * its label.
+ *
+ * @typedef {object} TuneRequest
+ * @property {Float32Array<ArrayBuffer>} pooled
+ * @property {Uint32Array<ArrayBuffer>} views
+ * @property {string[]} labels
+ * @property {string} name of the model that comes out
+ * @property {{ epochs?: number, learningRate?: number, folds: number, seed: number }} options
+ *
+ * @typedef {{ done: number, total: number, loss: number, evaluating: boolean }} TuneProgress
+ *
+ * @typedef {object} TuneOutcome
+ * @property {number[]} losses
+ * @property {{ label: string, images: number }[]} classes
+ * @property {{ queries: number, before: number, after: number } | null} evaluation
+ *
+ * @typedef {TuneOutcome & { model: Uint8Array<ArrayBuffer> }} TuneAnswer
  */
 
 export {};

@@ -15,6 +15,8 @@ import { RelayedProgress } from "./progress.js";
  * @typedef {import("./protocol.js").LoadRequest} LoadRequest
  * @typedef {import("./protocol.js").EmbedRequest} EmbedRequest
  * @typedef {import("./protocol.js").EmbedAnswer} EmbedAnswer
+ * @typedef {import("./protocol.js").PoolRequest} PoolRequest
+ * @typedef {import("./protocol.js").PoolAnswer} PoolAnswer
  * @typedef {import("./protocol.js").ExtractorInfo} ExtractorInfo
  * @typedef {import("./wasm/cpu/image_feature.js").ModelFile} ModelFile
  * @typedef {import("./wasm/cpu/image_feature.js").Network | import("./wasm/gpu/image_feature.js").Network} Network
@@ -43,6 +45,10 @@ export function createSession() {
   let cores;
   /** @type {Session | undefined} */
   let session;
+  const loaded = () => {
+    if (!session) throw new ImageFeatureError("internal", "no model is loaded");
+    return session;
+  };
   const handlers = {
     /** While the page compiles the core of this kind. */
     async fetchGlue(/** @type {import("./protocol.js").CpuKind} */ kind) {
@@ -65,9 +71,21 @@ export function createSession() {
       return { value: session.info };
     },
     async embed(/** @type {EmbedRequest[]} */ requests, /** @type {import("./bridge.js").Call} */ { signal }) {
-      if (!session) throw new ImageFeatureError("internal", "no model is loaded");
-      const value = await session.embed(requests, signal);
+      const value = await loaded().embed(requests, signal);
       return { value, transfer: value.flatMap((answer) => ("feature" in answer ? [answer.feature.buffer] : [])) };
+    },
+    async pool(/** @type {PoolRequest} */ request, /** @type {import("./bridge.js").Call} */ { signal }) {
+      const value = await loaded().pool(request, signal);
+      return { value, transfer: value.flatMap((answer) => ("pooled" in answer ? [answer.pooled.buffer] : [])) };
+    },
+    async tune(/** @type {import("./protocol.js").TuneRequest} */ request, /** @type {import("./bridge.js").Call} */ { signal, onProgress }) {
+      if (!cores) throw new ImageFeatureError("internal", "no WebAssembly is loaded");
+      const value = await loaded().tune(cores.cpu.core, request, signal, onProgress);
+      return { value, transfer: [value.model.buffer] };
+    },
+    async exportModel(/** @type {import("./protocol.js").Dtype} */ dtype) {
+      const value = loaded().exportModel(dtype);
+      return { value, transfer: [value.buffer] };
     },
   };
   // after a trap there is nothing to be freed one could trust
@@ -161,20 +179,88 @@ class Session {
    * @returns {Promise<EmbedAnswer[]>}
    */
   async embed(requests, signal) {
+    const run = (/** @type {Float32Array} */ input, /** @type {number} */ count) => this.#network.run(input, count);
+    const { images, outputs, milliseconds } = await this.#outputs(requests, 1, run, signal);
+    return images.map((image) => {
+      if (image instanceof ImageFeatureError) return { error: { kind: image.kind, message: image.message } };
+      const feature = /** @type {Float32Array<ArrayBuffer>} */ (outputs.shift());
+      return { feature, decoder: image.decoder, milliseconds: { preprocess: image.milliseconds, network: milliseconds } };
+    });
+  }
+
+  /**
+   * What the last layers are given for several views of each image.
+   *
+   * @param {PoolRequest} request
+   * @param {AbortSignal} signal
+   * @returns {Promise<PoolAnswer[]>}
+   */
+  async pool({ requests, views }, signal) {
+    const run = (/** @type {Float32Array} */ input, /** @type {number} */ count) => this.#network.pooled(input, count);
+    const { images, outputs } = await this.#outputs(requests, views, run, signal);
+    return images.map((image) => {
+      if (image instanceof ImageFeatureError) return { error: { kind: image.kind, message: image.message } };
+      return { pooled: /** @type {Float32Array<ArrayBuffer>} */ (outputs.shift()) };
+    });
+  }
+
+  /**
+   * The model with last layers that have learnt. Between epochs messages are read, of which one may be an abort.
+   *
+   * @param {import("./cores.js").CpuCore} core
+   * @param {import("./protocol.js").TuneRequest} request
+   * @param {AbortSignal} signal
+   * @param {(progress: import("./protocol.js").TuneProgress) => void} onProgress
+   * @returns {Promise<import("./protocol.js").TuneAnswer>}
+   */
+  async tune(core, { pooled, views, labels, name, options }, signal, onProgress) {
+    const tuning = core.FineTune.begin(this.#model, pooled, views, labels, options);
+    try {
+      for (let epoch; (epoch = tuning.epoch()); ) {
+        onProgress(epoch);
+        await messagesRead();
+        throwIfAborted(signal);
+      }
+    } catch (error) {
+      // after a trap it cannot be freed, and the error of trying would hide the trap
+      if (!isTrap(error)) tuning.free();
+      throw error;
+    }
+    // takes it, whatever comes of it
+    const tuned = tuning.finish(this.#model, name);
+    const answer = { ...tuned.outcome, model: tuned.safetensors };
+    tuned.free();
+    return answer;
+  }
+
+  /**
+   * The model as a `.safetensors` file.
+   *
+   * @param {import("./protocol.js").Dtype} dtype
+   */
+  exportModel(dtype) {
+    return this.#model.toSafetensors(dtype);
+  }
+
+  /**
+   * What the network gives for images, or why one cannot be read. An image has `views` parts in it, one after the other;
+   * `milliseconds` is an image's share of the run.
+   *
+   * @param {EmbedRequest[]} requests
+   * @param {number} views
+   * @param {(input: Float32Array, count: number) => Promise<Float32Array>} run
+   * @param {AbortSignal} signal
+   */
+  async #outputs(requests, views, run, signal) {
     /** @type {(Preprocessed | ImageFeatureError)[]} */
     const images = [];
     for (const request of requests) {
       throwIfAborted(signal);
-      images.push(await this.#preprocess(request));
+      images.push(await this.#preprocess(request, views));
     }
     const good = images.flatMap((image) => (image instanceof ImageFeatureError ? [] : [image]));
-    const { features, milliseconds } = good.length > 0 ? await this.#run(good, signal) : { features: [], milliseconds: 0 };
-    return images.map((image) => {
-      if (image instanceof ImageFeatureError) return { error: { kind: image.kind, message: image.message } };
-      const feature = /** @type {Float32Array<ArrayBuffer>} */ (features.shift());
-      const times = { preprocess: image.milliseconds, network: milliseconds / good.length };
-      return { feature, decoder: image.decoder, milliseconds: times };
-    });
+    if (good.length === 0) return { images, outputs: [], milliseconds: 0 };
+    return { images, ...(await this.#run(good, views, run, signal)) };
   }
 
   /** Gives the memory back, after the run that is under way. */
@@ -186,12 +272,13 @@ class Session {
 
   /**
    * @param {EmbedRequest} request
+   * @param {number} views
    * @returns {Promise<Preprocessed | ImageFeatureError>}
    */
-  async #preprocess({ input, roi }) {
+  async #preprocess({ input, roi }, views) {
     try {
-      if ("blob" in input) return await this.#fromFile(input.blob, roi);
-      return this.#fromPixels(input, roi);
+      if ("blob" in input) return await this.#fromFile(input.blob, roi, views);
+      return this.#fromPixels(input, roi, views);
     } catch (error) {
       // the instance must not be used again, so this is not one image's error
       if (isTrap(error)) throw error;
@@ -201,14 +288,15 @@ class Session {
 
   /**
    * @param {Blob} blob
-   * @param {import("./image-source.js").Roi} [roi]
+   * @param {import("./image-source.js").Roi | undefined} roi
+   * @param {number} views
    * @returns {Promise<Preprocessed>}
    */
-  async #fromFile(blob, roi) {
+  async #fromFile(blob, roi, views) {
     const bytes = await readImage(blob);
     const start = performance.now();
     try {
-      const values = this.#model.preprocessBytes(bytes, roi);
+      const values = this.#model.preprocessBytes(bytes, roi, views);
       return { values, decoder: "image-feature", milliseconds: performance.now() - start };
     } catch (error) {
       if (toError(error).kind !== "unsupported") throw error;
@@ -216,27 +304,30 @@ class Session {
       const bitmap = await decodeByBrowser(blob).catch(() => {
         throw error;
       });
-      return this.#fromPixels({ bitmap }, roi);
+      return this.#fromPixels({ bitmap }, roi, views);
     }
   }
 
   /**
    * @param {{ bitmap: ImageBitmap } | { pixels: Uint8Array, width: number, height: number }} input
-   * @param {import("./image-source.js").Roi} [roi]
+   * @param {import("./image-source.js").Roi | undefined} roi
+   * @param {number} views
    * @returns {Preprocessed}
    */
-  #fromPixels(input, roi) {
+  #fromPixels(input, roi, views) {
     const start = performance.now();
     const { pixels, width, height } = "bitmap" in input ? readPixels(input.bitmap) : input;
-    const values = this.#model.preprocessRgba(pixels, width, height, roi);
+    const values = this.#model.preprocessRgba(pixels, width, height, roi, views);
     return { values, decoder: "browser", milliseconds: performance.now() - start };
   }
 
   /**
    * @param {Preprocessed[]} images
+   * @param {number} views
+   * @param {(input: Float32Array, count: number) => Promise<Float32Array>} call
    * @param {AbortSignal} signal
    */
-  #run(images, signal) {
+  #run(images, views, call, signal) {
     const size = images[0].values.length;
     const input = new Float32Array(size * images.length);
     images.forEach(({ values }, index) => input.set(values, index * size));
@@ -244,14 +335,23 @@ class Session {
     const run = this.#lastRun.then(async () => {
       throwIfAborted(signal);
       const start = performance.now();
-      const output = await orTrap(this.#network.run(input, images.length));
-      const milliseconds = performance.now() - start;
-      const { dimension } = this.info;
-      return { features: images.map((_, index) => output.slice(index * dimension, (index + 1) * dimension)), milliseconds };
+      const output = await orTrap(call(input, images.length * views));
+      const milliseconds = (performance.now() - start) / images.length;
+      const each = output.length / images.length;
+      return { outputs: images.map((_, index) => output.slice(index * each, (index + 1) * each)), milliseconds };
     });
     this.#lastRun = run.catch(() => {});
     return run;
   }
+}
+
+/** Goes on after the messages that have come. */
+function messagesRead() {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => (port1.close(), resolve(undefined));
+    port2.postMessage(null);
+  });
 }
 
 /**

@@ -151,23 +151,41 @@ impl Executor {
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `input` has another length,
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where a thread failed.
     pub fn run(&self, input: &[f32], count: usize) -> Result<Vec<f32>> {
-        self.check(input, count)?;
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let outputs = self.bodies(&mut memory, input, count)?;
+        match &self.head {
+            Some(head) => self.heads(&mut memory, head, &outputs),
+            None => Ok(outputs),
+        }
+    }
+
+    /// What the last layer is given for `count` preprocessed images: as [`run`](Self::run), without that layer.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the network does not end with a
+    /// layer of one pixel.
+    pub fn pooled(&self, input: &[f32], count: usize) -> Result<Vec<f32>> {
+        if self.head.is_none() {
+            return Err(Error::unsupported("the network's last layer is not apart from the others"));
+        }
+        self.bodies(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner), input, count)
+    }
+
+    /// What all but the last layer gives for images.
+    fn bodies(&self, memory: &mut Memory, input: &[f32], count: usize) -> Result<Vec<f32>> {
+        self.check(input, count)?;
         let mut outputs = vec![0.0; count * self.body.dimension];
         // as many images as keep every thread busy, each on one; the rest on all threads together
         let apart = if self.threads() > 1 { count - count % self.threads() } else { 0 };
         let (images, rest) = input.split_at(apart * self.input);
         let (to, rest_to) = outputs.split_at_mut(apart * self.body.dimension);
         if apart > 0 {
-            self.images_apart(&mut memory, images, to)?;
+            self.images_apart(memory, images, to)?;
         }
         for (image, to) in rest.chunks_exact(self.input).zip(rest_to.chunks_exact_mut(self.body.dimension)) {
-            self.image_together(&mut memory, image, to)?;
+            self.image_together(memory, image, to)?;
         }
-        match &self.head {
-            Some(head) => self.heads(&mut memory, head, &outputs),
-            None => Ok(outputs),
-        }
+        Ok(outputs)
     }
 
     /// Runs one image, task after task, on the calling thread and says how long each task took by the clock `now`.

@@ -101,8 +101,20 @@ impl LcNetV2 {
         self.neck.forward(x)
     }
 
+    /// What the last convolution is given: `[n, 3, height, width]` to `[n, channels]`.
+    pub fn pooled(&self, images: Tensor<4>) -> Tensor<2> {
+        self.pool(images, &mut |_, _| {}).flatten::<2>(1, 3)
+    }
+
     /// The backbone without dropout: `[n, embedding, 1, 1]`.
     fn embed(&self, images: Tensor<4>, observe: &mut dyn FnMut(&str, Tensor<4>)) -> Tensor<4> {
+        let x = self.last_conv.forward(self.pool(images, observe));
+        observe("last_conv", x.clone());
+        x
+    }
+
+    /// The backbone up to its mean over the pixels: `[n, channels, 1, 1]`.
+    fn pool(&self, images: Tensor<4>, observe: &mut dyn FnMut(&str, Tensor<4>)) -> Tensor<4> {
         let mut x = self.stem.forward(images);
         for block in &self.blocks {
             x = block.forward(x);
@@ -110,8 +122,6 @@ impl LcNetV2 {
         }
         let x = adaptive_avg_pool2d(x, [1, 1]);
         observe("avg_pool", x.clone());
-        let x = self.last_conv.forward(x);
-        observe("last_conv", x.clone());
         x
     }
 

@@ -95,9 +95,19 @@ impl Vit {
         self.forward_observed(images, |_, _| {})
     }
 
+    /// What the neck is given: `[n, 3, height, width]` to `[n, projection]`.
+    pub fn pooled(&self, images: Tensor<4>) -> Tensor<2> {
+        self.pool(images, &mut |_, _| {})
+    }
+
     /// [`forward`](Self::forward) that shows each stage's tokens, `[n, tokens, channels]` (`patch_embed`, `ln_pre`,
     /// `blocks.0.attn`, `blocks.0.mlp`, `blocks.0`, …, `norm`), to `observe`, to find where a port departs.
     pub fn forward_observed(&self, images: Tensor<4>, mut observe: impl FnMut(&str, Tensor<3>)) -> Tensor<2> {
+        self.neck.forward(self.pool(images, &mut observe))
+    }
+
+    /// The backbone: `[n, projection]`.
+    fn pool(&self, images: Tensor<4>, observe: &mut dyn FnMut(&str, Tensor<3>)) -> Tensor<2> {
         let [count, ..] = images.dims();
         let patches = self.patches.forward(images).flatten::<3>(2, 3).swap_dims(1, 2);
         observe("patch_embed", patches.clone());
@@ -115,8 +125,7 @@ impl Vit {
         }
         let x = self.norm_after.forward(x);
         observe("norm", x.clone());
-        let x = self.projection.forward(x).mean_dim(1);
-        self.neck.forward(x.flatten::<2>(1, 2))
+        self.projection.forward(x).mean_dim(1).flatten::<2>(1, 2)
     }
 }
 

@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 /// The learning rate of each iteration: from 0 up to its peak, then along half a cosine down to 0.
 ///
 /// ```
-/// use image_feature::train::Schedule;
+/// use image_feature::finetune::Schedule;
 ///
 /// let schedule = Schedule::new(0.01, 20, 5.0, 7);
 /// assert_eq!(schedule.at(0), 0.0);

@@ -1,0 +1,28 @@
+//! Which images make a batch.
+
+use crate::random::SplitMix64;
+
+/// `each` images of `count` classes, one class after the other. `classes` has the images of each.
+///
+/// Classes are drawn by their sizes and without putting back; so are images, but where a class has fewer than `each`.
+pub(crate) fn per_class(classes: &[Vec<usize>], count: usize, each: usize, random: &mut SplitMix64) -> Vec<usize> {
+    // drawn one after the other by their sizes, without putting back: the same as taking those whose exponential clocks,
+    // as fast as they are large, ring first
+    let mut clocks: Vec<(f64, usize)> = classes
+        .iter()
+        .enumerate()
+        .map(|(class, images)| (-(1.0 - random.unit()).ln() / images.len() as f64, class))
+        .collect();
+    clocks.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let drawn = clocks.iter().take(count);
+    let mut batch = Vec::with_capacity(count * each);
+    for images in drawn.map(|&(_, class)| &classes[class]) {
+        if images.len() < each {
+            batch.extend((0..each).map(|_| images[random.below(images.len() as u64) as usize]));
+        } else {
+            let mut left = images.clone();
+            batch.extend((0..each).map(|_| left.swap_remove(random.below(left.len() as u64) as usize)));
+        }
+    }
+    batch
+}

@@ -1,0 +1,263 @@
+//! The last layers and a head, learning from one batch after another.
+
+use super::losses::{HeadLoss, linear_head};
+use super::matrix::{length, rows_by_rows, sums_by_column};
+use super::neck::{KEEP, Neck, Norm};
+use super::{Objective, Tuning};
+use crate::Result;
+use crate::model::lcnet_v2::EPSILON;
+use crate::random::SplitMix64;
+
+/// A batch of pooled vectors.
+pub(super) struct Batch {
+    /// `[n, input]`
+    pub pooled: Vec<f32>,
+    /// Rows of the head.
+    pub labels: Vec<usize>,
+    /// What dropout lets through, 1 or 0: `[n, features]`. Not looked at where the neck has no BatchNorm.
+    pub kept: Vec<f32>,
+}
+
+/// Everything that learns.
+#[derive(Clone)]
+pub(super) struct Layers {
+    pub neck: Neck,
+    /// A row for each class: `[classes, features]`.
+    pub head: Vec<f32>,
+}
+
+/// The gradients of [`Layers`]. A BatchNorm's shift does not learn, as in PaddleClas.
+pub(super) struct Gradients {
+    pub weights: Vec<f32>,
+    pub bias: Vec<f32>,
+    pub scale: Vec<f32>,
+    pub head: Vec<f32>,
+}
+
+impl Layers {
+    /// The neck as it is, and for each class the direction of its images' mean: a head that knows the classes before it
+    /// learns (Qi et al., "Low-Shot Learning with Imprinted Weights", 2018). `pooled` is `[n, input]`.
+    pub fn new(neck: Neck, pooled: &[f32], labels: &[usize], classes: usize, objective: Objective) -> Self {
+        let dimension = neck.dimension();
+        let mut head = vec![0.0; classes * dimension];
+        for (feature, &label) in neck.features(pooled).chunks_exact(dimension).zip(labels) {
+            head[label * dimension..][..dimension].iter_mut().zip(feature).for_each(|(sum, value)| *sum += value);
+        }
+        // a BatchNorm's output has a length of about the root of its dimension
+        let wanted = match objective {
+            Objective::Linear { temperature, .. } => temperature as f32 / (dimension as f32).sqrt(),
+            Objective::Angles(_) => 1.0,
+        };
+        for row in head.chunks_exact_mut(dimension) {
+            let length = length(row);
+            if length > 0.0 {
+                row.iter_mut().for_each(|value| *value *= wanted / length);
+            }
+        }
+        Layers { neck, head }
+    }
+
+    /// The losses of a batch, by their names and in all, and the gradients.
+    pub fn gradients(&self, batch: &Batch, objective: Objective) -> Result<(f64, Gradients)> {
+        let Neck { input, weights, bias, norm } = &self.neck;
+        let dimension = bias.len();
+        let mut outputs = rows_by_rows(&batch.pooled, weights, *input);
+        for row in outputs.chunks_exact_mut(dimension) {
+            row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+        }
+        let normal = norm.as_ref().map(|norm| {
+            outputs.iter_mut().zip(&batch.kept).for_each(|(value, kept)| *value *= kept);
+            norm.normalize(&outputs)
+        });
+        let features = match (&normal, norm) {
+            (Some(normal), Some(norm)) => norm.scaled(normal),
+            _ => outputs,
+        };
+        let (loss, mut by_outputs, head) = match objective {
+            Objective::Linear { smoothing, triplet, .. } => {
+                let HeadLoss { mut loss, mut by_features, by_head } =
+                    linear_head(&features, dimension, &self.head, &batch.labels, smoothing);
+                let (apart, by_apart) = triplet.loss_and_gradient(&features, dimension, &batch.labels)?;
+                loss += triplet.weight * apart;
+                let weight = triplet.weight as f32;
+                by_features.iter_mut().zip(&by_apart).for_each(|(by, more)| *by += weight * more);
+                (loss, by_features, by_head)
+            }
+            Objective::Angles(margin) => {
+                let HeadLoss { loss, by_features, by_head } =
+                    margin.loss_and_gradient(&features, dimension, &self.head, &batch.labels);
+                (loss, by_features, by_head)
+            }
+        };
+        let mut scale = Vec::new();
+        if let (Some(normal), Some(norm)) = (&normal, norm) {
+            scale = sums_of_products(&by_outputs, normal, dimension);
+            norm.back(&mut by_outputs);
+            by_outputs.iter_mut().zip(&batch.kept).for_each(|(by, kept)| *by *= kept);
+        }
+        let weights = sums_by_column(&by_outputs, dimension, &batch.pooled, *input);
+        let mut bias = vec![0.0; dimension];
+        for row in by_outputs.chunks_exact(dimension) {
+            bias.iter_mut().zip(row).for_each(|(sum, by)| *sum += by);
+        }
+        Ok((loss, Gradients { weights, bias, scale, head }))
+    }
+}
+
+/// For each column, the sum of the products of two matrices' values in it.
+fn sums_of_products(a: &[f32], b: &[f32], columns: usize) -> Vec<f32> {
+    let mut sums = vec![0.0; columns];
+    for (a, b) in a.chunks_exact(columns).zip(b.chunks_exact(columns)) {
+        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
+    }
+    sums
+}
+
+impl Norm {
+    fn deviations(&self) -> impl Iterator<Item = f32> {
+        self.variance.iter().map(|variance| (variance + EPSILON as f32).sqrt())
+    }
+
+    /// Rows less the mean, and divided by the deviation.
+    fn normalize(&self, rows: &[f32]) -> Vec<f32> {
+        let by_column: Vec<(f32, f32)> = self.mean.iter().copied().zip(self.deviations()).collect();
+        let row = |row: &[f32]| {
+            row.iter().zip(&by_column).map(|(value, (mean, deviation))| (value - mean) / deviation).collect::<Vec<_>>()
+        };
+        rows.chunks_exact(by_column.len()).flat_map(row).collect()
+    }
+
+    /// What comes out for normalised rows.
+    fn scaled(&self, normal: &[f32]) -> Vec<f32> {
+        let row = |row: &[f32]| {
+            let scaled = row.iter().zip(self.scale.iter().zip(&self.shift));
+            scaled.map(|(value, (scale, shift))| value * scale + shift).collect::<Vec<_>>()
+        };
+        normal.chunks_exact(self.scale.len()).flat_map(row).collect()
+    }
+
+    /// The gradient by what comes in, from that by what comes out.
+    fn back(&self, gradient: &mut [f32]) {
+        let factors: Vec<f32> =
+            self.scale.iter().zip(self.deviations()).map(|(scale, deviation)| scale / deviation).collect();
+        for row in gradient.chunks_exact_mut(factors.len()) {
+            row.iter_mut().zip(&factors).for_each(|(by, factor)| *by *= factor);
+        }
+    }
+}
+
+/// What the optimiser remembers, and the start to which the neck is drawn back.
+pub(super) struct Optimizer {
+    start: Layers,
+    velocity: Gradients,
+}
+
+impl Optimizer {
+    pub fn new(layers: &Layers) -> Self {
+        let zeros = |len: usize| vec![0.0; len];
+        let Neck { weights, bias, norm, .. } = &layers.neck;
+        let scale = norm.as_ref().map_or(0, |norm| norm.scale.len());
+        let velocity = Gradients {
+            weights: zeros(weights.len()),
+            bias: zeros(bias.len()),
+            scale: zeros(scale),
+            head: zeros(layers.head.len()),
+        };
+        Optimizer { start: layers.clone(), velocity }
+    }
+
+    /// Momentum, as Paddle's `Momentum` does it, but decaying to the start and not to 0 (Li et al., "Explicit Inductive Bias for
+    /// Transfer Learning with Convolutional Networks", 2018).
+    pub fn step(&mut self, layers: &mut Layers, gradients: &Gradients, rate: f64, tuning: &Tuning) {
+        let (rate, momentum, decay) = (rate as f32, tuning.momentum as f32, tuning.decay as f32);
+        let step = |values: &mut [f32], start: &[f32], gradient: &[f32], velocity: &mut [f32], rate: f32| {
+            for (((value, start), by), velocity) in values.iter_mut().zip(start).zip(gradient).zip(velocity) {
+                *velocity = momentum * *velocity + by + decay * (*value - start);
+                *value -= rate * *velocity;
+            }
+        };
+        let (neck, start, velocity) = (&mut layers.neck, &self.start.neck, &mut self.velocity);
+        step(&mut neck.weights, &start.weights, &gradients.weights, &mut velocity.weights, rate);
+        step(&mut neck.bias, &start.bias, &gradients.bias, &mut velocity.bias, rate);
+        if let (Some(norm), Some(start)) = (&mut neck.norm, &start.norm) {
+            step(&mut norm.scale, &start.scale, &gradients.scale, &mut velocity.scale, rate);
+        }
+        step(&mut layers.head, &self.start.head, &gradients.head, &mut velocity.head, rate);
+    }
+}
+
+/// What dropout lets through.
+pub(super) fn kept(values: usize, random: &mut SplitMix64) -> Vec<f32> {
+    (0..values).map(|_| f32::from(u8::from(random.chance(f64::from(KEEP))))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::losses::{ArcMargin, TripletAngularMargin};
+    use super::*;
+
+    const INPUT: usize = 7;
+    const FEATURES: usize = 5;
+    const CLASSES: usize = 3;
+    const EACH: usize = 2;
+
+    fn drawn(len: usize, random: &mut SplitMix64) -> Vec<f32> {
+        (0..len).map(|_| (random.unit() * 2.0 - 1.0) as f32).collect()
+    }
+
+    fn layers(norm: bool, random: &mut SplitMix64) -> Layers {
+        let positive = |values: Vec<f32>| values.into_iter().map(|value| value.abs() + 0.5).collect::<Vec<f32>>();
+        let norm = norm.then(|| Norm {
+            scale: positive(drawn(FEATURES, random)),
+            shift: drawn(FEATURES, random),
+            mean: drawn(FEATURES, random),
+            variance: positive(drawn(FEATURES, random)),
+        });
+        let weights = drawn(FEATURES * INPUT, random);
+        let neck = Neck { input: INPUT, weights, bias: drawn(FEATURES, random), norm };
+        Layers { neck, head: drawn(CLASSES * FEATURES, random) }
+    }
+
+    /// Every gradient is how the loss changes, where the weight does so a little.
+    #[test]
+    fn gradients_are_finite_differences() {
+        let linear = Objective::Linear {
+            smoothing: 0.1,
+            temperature: 8.0,
+            triplet: TripletAngularMargin { weight: 0.7, ..Default::default() },
+        };
+        for (objective, norm) in [(linear, true), (Objective::Angles(ArcMargin { margin: 0.2, scale: 4.0 }), false)] {
+            let mut random = SplitMix64::for_purpose(3, "finite differences", &[]);
+            let layers = layers(norm, &mut random);
+            let rows = CLASSES * EACH;
+            let batch = Batch {
+                pooled: drawn(rows * INPUT, &mut random),
+                labels: (0..rows).map(|row| row / EACH).collect(),
+                kept: kept(rows * FEATURES, &mut random),
+            };
+            let (_, gradients) = layers.gradients(&batch, objective).unwrap();
+            let kinds: [(&str, &[f32], fn(&mut Layers) -> &mut Vec<f32>); 4] = [
+                ("weights", &gradients.weights, |layers| &mut layers.neck.weights),
+                ("bias", &gradients.bias, |layers| &mut layers.neck.bias),
+                ("scale", &gradients.scale, |layers| &mut layers.neck.norm.as_mut().unwrap().scale),
+                ("head", &gradients.head, |layers| &mut layers.head),
+            ];
+            for (what, gradient, values) in kinds {
+                assert!(norm || what == "scale" || !gradient.is_empty());
+                for (at, &by) in gradient.iter().enumerate() {
+                    let loss = |step: f32| {
+                        let mut moved = layers.clone();
+                        values(&mut moved)[at] += step;
+                        moved.gradients(&batch, objective).unwrap().0
+                    };
+                    let step = 1e-3;
+                    let difference = (loss(step) - loss(-step)) / f64::from(2.0 * step);
+                    assert!(
+                        (difference - f64::from(by)).abs() < 2e-3,
+                        "{what} {at}: {by}, by differences {difference}"
+                    );
+                }
+            }
+        }
+    }
+}

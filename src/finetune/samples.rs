@@ -1,0 +1,116 @@
+//! The labelled images, as the last layers see them.
+
+use crate::{Error, Result};
+
+/// Pooled vectors of labelled images: all that fine-tuning needs of them.
+///
+/// ```
+/// use image_feature::finetune::Samples;
+///
+/// let mut samples = Samples::new(4);
+/// samples.add("tea", &[1.0, 0.0, 0.5, 0.0])?;
+/// samples.add("coffee", &[0.0, 1.0, 0.5, 0.0])?;
+/// samples.add("tea", &[0.9, 0.1, 0.5, 0.0])?;
+/// assert_eq!(samples.classes(), [("tea".into(), 2), ("coffee".into(), 1)]);
+/// # Ok::<(), image_feature::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Samples {
+    width: usize,
+    pooled: Vec<f32>,
+    images: Vec<Image>,
+    classes: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Image {
+    class: usize,
+    /// Its views among all.
+    views: std::ops::Range<usize>,
+}
+
+/// More images are not a few.
+const MOST_IMAGES: usize = 20_000;
+/// More numbers than any network's pooled vectors of that many images.
+const MOST_VALUES: usize = 200_000_000;
+
+impl Samples {
+    /// No images yet; each pooled vector is of `width` values.
+    pub fn new(width: usize) -> Self {
+        Samples { width, pooled: Vec::new(), images: Vec::new(), classes: Vec::new() }
+    }
+
+    /// Adds an image: its label, and the pooled vectors of one or more of its [views](super::views), one after the other. The
+    /// first stands for the image where features are compared.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where these are no whole vectors, or hold a number that is not finite;
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where there are too many images.
+    pub fn add(&mut self, label: &str, pooled: &[f32]) -> Result<()> {
+        if pooled.is_empty() || !pooled.len().is_multiple_of(self.width) {
+            return Err(Error::usage(format!("{} values are no pooled vectors of {} each", pooled.len(), self.width)));
+        }
+        if !pooled.iter().all(|value| value.is_finite()) {
+            return Err(Error::usage("a pooled vector holds a number that is not finite"));
+        }
+        if self.images.len() >= MOST_IMAGES || self.pooled.len() + pooled.len() > MOST_VALUES {
+            return Err(Error::new(
+                crate::ErrorKind::Limit,
+                format!(
+                    "fine-tuning learns from {MOST_IMAGES} images at most; train a model with `image-feature train` instead"
+                ),
+            ));
+        }
+        let class = self.classes.iter().position(|class| class == label).unwrap_or_else(|| {
+            self.classes.push(label.into());
+            self.classes.len() - 1
+        });
+        let first = self.pooled.len() / self.width;
+        self.images.push(Image { class, views: first..first + pooled.len() / self.width });
+        self.pooled.extend_from_slice(pooled);
+        Ok(())
+    }
+
+    /// Labels and how many images have each, in the order of their coming.
+    pub fn classes(&self) -> Vec<(String, usize)> {
+        let count = |class| self.images.iter().filter(|image| image.class == class).count();
+        self.classes.iter().enumerate().map(|(class, label)| (label.clone(), count(class))).collect()
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.images.is_empty()
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    pub(super) fn class_count(&self) -> usize {
+        self.classes.len()
+    }
+
+    pub(super) fn class(&self, image: usize) -> usize {
+        self.images[image].class
+    }
+
+    /// The number of views of an image.
+    pub(super) fn views(&self, image: usize) -> usize {
+        self.images[image].views.len()
+    }
+
+    /// The pooled vector of one view.
+    pub(super) fn view(&self, image: usize, view: usize) -> &[f32] {
+        &self.pooled[(self.images[image].views.start + view) * self.width..][..self.width]
+    }
+
+    /// The first views of images, one after the other.
+    pub(super) fn first_views(&self, images: &[usize]) -> Vec<f32> {
+        images.iter().flat_map(|&image| self.view(image, 0)).copied().collect()
+    }
+}

@@ -1,0 +1,105 @@
+//! How fine-tuning is done.
+
+use super::losses::{ArcMargin, TripletAngularMargin};
+use crate::model::Network;
+use crate::weights::Model;
+use crate::{Error, Result};
+
+/// How fine-tuning is done. [`Tuning::new`] has what suits a few dozen images.
+///
+/// ```no_run,ignore-wasm32
+/// use image_feature::Model;
+/// use image_feature::finetune::Tuning;
+///
+/// let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+/// let tuning = Tuning { epochs: 40, seed: 7, ..Tuning::new(&model) };
+/// # Ok::<(), image_feature::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tuning {
+    /// How often each image is learnt from, on average: 1 to 10 000.
+    pub epochs: usize,
+    /// The highest learning rate.
+    pub learning_rate: f64,
+    /// Epochs until it is reached. After them it falls along half a cosine.
+    pub warmup_epochs: f64,
+    pub momentum: f64,
+    /// How strongly weights are drawn back to where they began.
+    pub decay: f64,
+    /// Classes in a batch, at most; there are 4 images of each.
+    pub classes_per_batch: usize,
+    pub objective: Objective,
+    /// Into how many parts the images are divided for the evaluation: 2 to 10, or 0 for none.
+    pub folds: usize,
+    /// The same seed, images and settings give the same weights on the same machine.
+    pub seed: u64,
+}
+
+/// What is made small.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Objective {
+    /// Cross-entropy of a linear head, and a loss on the features themselves: for LCNetV2.
+    Linear {
+        /// Share of each target that all classes get.
+        smoothing: f64,
+        /// By what the cosines are multiplied with which the head begins.
+        temperature: f64,
+        triplet: TripletAngularMargin,
+    },
+    /// Cross-entropy of angles: for a vision transformer.
+    Angles(ArcMargin),
+}
+
+const MOST_EPOCHS: usize = 10_000;
+const MOST_FOLDS: usize = 10;
+
+impl Tuning {
+    /// What suits a model and a few dozen images.
+    pub fn new(model: &Model) -> Self {
+        let objective = match &model.description.network {
+            Network::LcNetV2(_) => {
+                Objective::Linear { smoothing: 0.1, temperature: 8.0, triplet: TripletAngularMargin::default() }
+            }
+            Network::Vit(_) => Objective::Angles(ArcMargin::default()),
+        };
+        Tuning {
+            epochs: 30,
+            learning_rate: 0.01,
+            warmup_epochs: 3.0,
+            momentum: 0.9,
+            decay: 1e-3,
+            classes_per_batch: 16,
+            objective,
+            folds: 0,
+            seed: 0,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let out_of_range =
+            |what: &str, value: String, range: &str| Err(Error::usage(format!("{what} must be {range}, got {value}")));
+        let Tuning { epochs, learning_rate, warmup_epochs, momentum, decay, classes_per_batch, folds, .. } = *self;
+        if !(1..=MOST_EPOCHS).contains(&epochs) {
+            return out_of_range("epochs", epochs.to_string(), &format!("a whole number from 1 to {MOST_EPOCHS}"));
+        }
+        if !(learning_rate > 0.0 && learning_rate <= 10.0) {
+            return out_of_range("the learning rate", learning_rate.to_string(), "above 0 and at most 10");
+        }
+        if !(warmup_epochs.is_finite() && warmup_epochs >= 0.0) {
+            return out_of_range("the number of warm-up epochs", warmup_epochs.to_string(), "a number from 0 on");
+        }
+        if !(0.0..1.0).contains(&momentum) {
+            return out_of_range("the momentum", momentum.to_string(), "at least 0 and below 1");
+        }
+        if !(decay.is_finite() && decay >= 0.0) {
+            return out_of_range("the decay", decay.to_string(), "a number from 0 on");
+        }
+        if classes_per_batch < 2 {
+            return out_of_range("the number of classes in a batch", classes_per_batch.to_string(), "2 or more");
+        }
+        if folds != 0 && !(2..=MOST_FOLDS).contains(&folds) {
+            return out_of_range("the number of parts", folds.to_string(), &format!("0, or from 2 to {MOST_FOLDS}"));
+        }
+        Ok(())
+    }
+}

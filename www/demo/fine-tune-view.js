@@ -1,0 +1,244 @@
+import { ImageFeatureError } from "../image-feature/index.js";
+import { asError } from "./as-error.js";
+import { Component, fill, h } from "./component.js";
+import { fileButton } from "./file-button.js";
+import { droppedPaths, isModelFile, pickedPaths, takeDrops } from "./file-drop.js";
+import { TRAINING_LIST, isImage, learningImages } from "./gallery-pictures.js";
+import { problem } from "./gallery-problem.js";
+import { ProgressBar } from "./progress-bar.js";
+import { download } from "./results.js";
+import { bytes, counted, duration } from "./units.js";
+import { workspace } from "./workspace.js";
+
+/**
+ * @typedef {import("./file-drop.js").PathAndFile} PathAndFile
+ * @typedef {import("./gallery-pictures.js").Source & { label: string }} Sample
+ * @typedef {import("../image-feature/index.js").FineTuneProgress} FineTuneProgress
+ *
+ * @typedef {{ losses: number[], evaluation: import("../image-feature/index.js").FineTuned["evaluation"], images: number, milliseconds: number,
+ *   file: File }} Result a model, and how it came about
+ */
+
+/** Parts into which the images are divided, to find out how well those are found that were left out. */
+const FOLDS = 3;
+const EPOCHS = 30;
+/** Fewer images of a class tell little of it. */
+const FEW = 3;
+const CLASSES_SHOWN = 40;
+
+const STAGES = /** @type {Record<string, string>} */ ({ embed: "Looking at the images", learn: "Learning", evaluate: "Trying it on images that were left out" });
+
+/** Teaches the model classes of the user's own: a folder of images for each, then a model to use here or to keep. */
+class FineTuneView extends Component {
+  /** @type {Sample[]} */
+  #samples = [];
+  /** @type {Result | undefined} */
+  #result;
+  /** @type {AbortController | undefined} */
+  #working;
+  #problems = h("div", { className: "dataset-content" });
+  #said = h("p", { role: "status", className: "visually-hidden" });
+  #content = h("div", { className: "dataset-content" });
+  #bar = new ProgressBar();
+  #loss = h("p", { className: "muted" });
+
+  /** @override */
+  connect() {
+    fill(this, this.#said, this.#problems, this.#content);
+    takeDrops(this, (transfer) => this.#take(droppedPaths(transfer), loneFolder(transfer)));
+    this.listen(workspace, "model", () => this.#render());
+    this.#render();
+  }
+
+  /** @override */
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    this.#working?.abort();
+  }
+
+  /**
+   * @param {Promise<PathAndFile[]>} coming
+   * @param {string | undefined} folder that holds them all
+   */
+  async #take(coming, folder) {
+    try {
+      const files = await coming;
+      if (files.length > 0 && files.every(({ file }) => isModelFile(file))) return void workspace.loadModel(files.map(({ file }) => file));
+      const listed = files.some(({ path }) => path === TRAINING_LIST);
+      await this.#add(folder === undefined || listed ? files : files.map((one) => inFolder(one, folder)));
+    } catch (error) {
+      this.#fail("What was dropped could not be read", error);
+    }
+  }
+
+  /** @param {PathAndFile[]} files */
+  async #add(files) {
+    if (this.#working) return this.#fail("They are not added", new ImageFeatureError("usage", "it is learning; wait, or cancel that"));
+    fill(this.#problems);
+    const { images, missing } = await learningImages(files);
+    const known = new Set(this.#samples.map(({ id }) => id));
+    const labelled = images.flatMap(({ id, label, file }) => (label && !known.has(id) ? [{ id, label, file }] : []));
+    if (labelled.length === 0) {
+      return this.#fail("There is nothing to learn from", new ImageFeatureError("usage", "drop a folder for each class with its images in it, or one folder with all of these in it"));
+    }
+    if (missing > 0) this.#fail("Not all are there", new ImageFeatureError("usage", `${counted(missing, "image")} of the list ${missing === 1 ? "was" : "were"} not dropped; the others are added`));
+    this.#samples.push(...labelled);
+    this.#result = undefined;
+    this.#render();
+  }
+
+  /** @param {string} label */
+  #remove(label) {
+    this.#samples = this.#samples.filter((sample) => sample.label !== label);
+    this.#result = undefined;
+    this.#render();
+  }
+
+  async #tune() {
+    const { signal } = (this.#working = new AbortController());
+    const samples = this.#samples;
+    const start = performance.now();
+    fill(this.#problems);
+    this.#result = undefined;
+    this.#bar.update(STAGES.embed, 0);
+    this.#loss.textContent = "";
+    this.#render();
+    try {
+      const items = samples.map(({ id, label, file }) => ({ source: file, label, name: id }));
+      const onProgress = (/** @type {FineTuneProgress} */ event) => this.#progress(event);
+      const tuned = await workspace.fineTune(items, { epochs: EPOCHS, folds: FOLDS, signal, onProgress });
+      const milliseconds = performance.now() - start;
+      try {
+        const { losses, evaluation, extractor } = tuned;
+        const file = new File([await tuned.exportModel({ dtype: extractor.info.dtype })], `${extractor.info.model}.safetensors`);
+        if (signal.aborted) return;
+        this.#result = { losses, evaluation, images: samples.length, milliseconds, file };
+        this.#said.textContent = "It has learnt";
+      } finally {
+        tuned.dispose();
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#fail("It did not learn", error);
+    } finally {
+      this.#working = undefined;
+      this.#render();
+    }
+  }
+
+  /** @param {FineTuneProgress} event */
+  #progress({ stage, loaded, total, loss, fraction }) {
+    const counts = stage === "embed" && total ? `: ${loaded.toLocaleString("en")} of ${counted(total, "image")}` : "";
+    this.#bar.update(`${STAGES[stage] ?? "Preparing the tuned model"}${counts}`, fraction);
+    if (loss !== undefined) this.#loss.textContent = `Loss ${loss.toFixed(3)}`;
+  }
+
+  /** @param {string} title @param {unknown} error */
+  #fail(title, error) {
+    fill(this.#problems, problem(title, asError(error)));
+  }
+
+  #render() {
+    const hadFocus = this.#content.contains(document.activeElement);
+    fill(this.#content, ...(this.#working ? [this.#progressCard()] : [this.#intake(), this.#samples.length > 0 && this.#classesCard(), this.#result && resultCard(this.#result)]));
+    // what was pressed may be gone
+    if (hadFocus && !this.contains(document.activeElement)) /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
+  }
+
+  #intake() {
+    return h(
+      "div",
+      { className: "dataset-intake" },
+      h(
+        "div",
+        { className: "intake" },
+        h("div", { className: "intake-text" }, h("h1", {}, "Drop a folder of images for each class"), h("p", { className: "muted" }, "or one folder that holds them all, or a data set with a train.txt. Five to ten images of each will do; the model's last layers learn to tell them apart.")),
+        h("div", { className: "actions" }, fileButton("Choose a folder", { name: "fine-tune-folder", folder: true, className: "button primary", on: (files) => this.#take(Promise.resolve(pickedPaths(files)), files[0].webkitRelativePath.split("/")[0]) })),
+      ),
+    );
+  }
+
+  #classesCard() {
+    /** @type {Map<string, number>} */
+    const counts = new Map();
+    for (const { label } of this.#samples) counts.set(label, (counts.get(label) ?? 0) + 1);
+    const classes = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
+    const ready = workspace.model.state === "ready";
+    const why = classes.length < 2 ? "It takes two classes or more: add another folder." : ready ? "" : "It needs a model: choose one first.";
+    const few = classes.filter(([, count]) => count < FEW).length;
+    return h(
+      "section",
+      { className: "card", "aria-label": "Classes", tabIndex: -1, "data-focus": true },
+      h("h2", {}, `${counted(classes.length, "class", "classes")}, ${counted(this.#samples.length, "image")}`),
+      h(
+        "ul",
+        { className: "fine-tune-classes" },
+        ...classes.slice(0, CLASSES_SHOWN).map(([label, count]) =>
+          h("li", {}, h("span", { className: "file-name", title: label }, label), h("span", { className: "muted" }, counted(count, "image")), h("button", { type: "button", className: "button small", "aria-label": `Leave out ${label}`, on: { click: () => this.#remove(label) } }, "Leave out")),
+        ),
+        classes.length > CLASSES_SHOWN && h("li", { className: "muted" }, `and ${classes.length - CLASSES_SHOWN} more`),
+      ),
+      few > 0 && h("p", { className: "muted" }, `${counted(few, "class has", "classes have")} fewer than ${FEW} images: more of them help.`),
+      why !== "" && h("p", { className: "muted" }, why),
+      h("div", { className: "actions" }, h("button", { type: "button", className: "button primary", disabled: why !== "", on: { click: () => this.#tune() } }, "Fine-tune")),
+    );
+  }
+
+  #progressCard() {
+    return h(
+      "section",
+      { className: "card", "aria-label": "Progress", tabIndex: -1, "data-focus": true },
+      h("h2", {}, "Fine-tuning"),
+      this.#bar.element,
+      this.#loss,
+      h("div", { className: "actions" }, h("button", { type: "button", className: "button", on: { click: () => this.#working?.abort() } }, "Cancel")),
+    );
+  }
+}
+
+/**
+ * The name of the folder that was dropped, where it is one.
+ *
+ * @param {DataTransfer} transfer
+ */
+function loneFolder({ items }) {
+  const entry = items.length === 1 ? items[0].webkitGetAsEntry() : null;
+  return entry?.isDirectory ? entry.name : undefined;
+}
+
+/**
+ * An image that lies in no folder of its own is of the class that the folder around all is called after.
+ *
+ * @param {PathAndFile} one
+ * @param {string} folder
+ */
+function inFolder({ path, file }, folder) {
+  return { path: path.includes("/") || !isImage(file) ? path : `${folder}/${path}`, file };
+}
+
+/** @param {Result} result */
+function resultCard({ losses, evaluation, images, milliseconds, file }) {
+  const figure = (/** @type {string} */ term, /** @type {string} */ value, /** @type {string} */ more) => h("div", {}, h("dt", {}, term), h("dd", {}, value), h("dd", { className: "muted" }, more));
+  const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(0)} %`;
+  return h(
+    "section",
+    { className: "card", "aria-label": "Result", tabIndex: -1, "data-focus": true },
+    h("h2", {}, "The tuned model"),
+    h(
+      "dl",
+      { className: "report-figures" },
+      evaluation && figure("Recall@1 before", percent(evaluation.before), "nearest image is of the same class"),
+      evaluation && figure("Recall@1 after", percent(evaluation.after), `${counted(evaluation.queries, "image")}, each left out of learning`),
+      figure("Loss", losses[losses.length - 1].toFixed(2), `${losses[0].toFixed(2)} at first`),
+      figure("Took", duration(milliseconds), counted(images, "image")),
+    ),
+    evaluation && evaluation.after < evaluation.before && h("p", { className: "muted" }, "It finds fewer than before: more images of each class will help."),
+    h(
+      "div",
+      { className: "actions" },
+      h("button", { type: "button", className: "button primary", on: { click: () => workspace.loadModel([file]) } }, "Use this model"),
+      h("button", { type: "button", className: "button", on: { click: () => download(file.name, file) } }, `Download (${bytes(file.size)})`),
+    ),
+  );
+}
+
+customElements.define("fine-tune-view", FineTuneView);
