@@ -4,6 +4,8 @@
 mod common;
 
 use common::{max_abs_diff, small_model, vit_model};
+#[cfg(feature = "default-model")]
+use image_feature::finetune::Neck;
 use image_feature::finetune::{FineTune, Samples, Tuned, Tuning};
 use image_feature::model::vit::VitConfig;
 use image_feature::{DeviceRequest, Dtype, ErrorKind, Extractor, Model, RgbImage};
@@ -40,10 +42,6 @@ fn tune(model: &Model, tuning: Tuning) -> Tuned {
     FineTune::new(model, samples(&extractor), tuning).unwrap().run(|_| {}).unwrap()
 }
 
-fn models() -> [Model; 2] {
-    [small_model(32), vit_model(&small_transformer())]
-}
-
 fn small_transformer() -> VitConfig {
     VitConfig {
         input: [32, 32],
@@ -77,26 +75,96 @@ fn apart(model: &Model) -> f32 {
 
 #[test]
 fn the_loss_falls_and_classes_come_apart() {
-    for model in models() {
-        let tuning = Tuning { folds: 3, ..Tuning::new(&model) };
-        let Tuned { neck, losses, evaluation } = tune(&model, tuning);
-        assert_eq!(losses.len(), tuning.epochs);
-        assert!(losses[tuning.epochs - 1] < 0.8 * losses[0], "{losses:?}");
-        let tuned = neck.put_into(&model, "tuned").unwrap();
-        let (before, after) = (apart(&model), apart(&tuned));
-        assert!(after > before + 0.2, "{}: {before} before, {after} after", model.description.name);
-        let evaluation = evaluation.unwrap();
-        assert_eq!(evaluation.queries.len(), CLASSES * EACH);
-        let [before, after] = evaluation.recall_at_1().unwrap();
-        assert!(after >= before, "recall@1 {before} before, {after} after");
+    // features of LCNetV2 with random weights hardly differ: see the next test
+    let model = vit_model(&small_transformer());
+    let tuning = Tuning { folds: 3, ..Tuning::default() };
+    let Tuned { neck, losses, evaluation } = tune(&model, tuning);
+    assert_eq!(losses.len(), tuning.epochs);
+    assert!(losses[tuning.epochs - 1] < 0.5 * losses[0], "{losses:?}");
+    let tuned = neck.put_into(&model, "tuned").unwrap();
+    let (before, after) = (apart(&model), apart(&tuned));
+    assert!(after > before + 0.15, "{}: {before} before, {after} after", model.description.name);
+    let evaluation = evaluation.unwrap();
+    assert_eq!(evaluation.queries.len(), CLASSES * EACH);
+    let [before, after] = evaluation.recall_at_1().unwrap();
+    assert!(after >= before, "recall@1 {before} before, {after} after");
+}
+
+/// Discs, squares or bars: their shape is the class, their colours and places are the image's own.
+#[cfg(feature = "default-model")]
+fn shapes(class: usize, number: usize) -> RgbImage {
+    const WIDTH: usize = 160;
+    const HEIGHT: usize = 120;
+    let mut state = 1 + 1009 * number as u64 + 31 * class as u64;
+    let mut drawn = |most: f64| {
+        state = state * 48_271 % 2_147_483_647;
+        most * state as f64 / 2_147_483_647.0
+    };
+    let light = [drawn(90.0), drawn(90.0), drawn(90.0)].map(|value| 160 + value as u8);
+    let mut pixels = vec![light; WIDTH * HEIGHT];
+    for _ in 0..5 {
+        let (left, top, size) = (15.0 + drawn(100.0), 10.0 + drawn(70.0), 22.0 + drawn(20.0));
+        let dark = [drawn(150.0), drawn(150.0), drawn(150.0)].map(|value| value as u8);
+        for (at, pixel) in pixels.iter_mut().enumerate() {
+            let (x, y) = ((at % WIDTH) as f64 - left, (at / WIDTH) as f64 - top);
+            let within = (0.0..size).contains(&x) && (0.0..size).contains(&y);
+            let inside = match class {
+                0 => (x - size / 2.0).hypot(y - size / 2.0) < size / 2.0,
+                1 => within,
+                _ => within && y % 8.0 < 2.0,
+            };
+            if inside {
+                *pixel = dark;
+            }
+        }
     }
+    RgbImage::new(WIDTH, HEIGHT, pixels.concat()).unwrap()
+}
+
+/// Classes quite other than those that the model in the box was trained on are found better afterwards, in images that were
+/// not learnt from.
+#[test]
+#[cfg(feature = "default-model")]
+fn the_model_in_the_box_learns_other_classes() {
+    let model = Model::bundled().unwrap();
+    let extractor = Extractor::open(&model, DeviceRequest::Cpu).unwrap();
+    let labelled = |from: usize, to: usize, views: usize| -> Vec<(usize, Vec<f32>)> {
+        let images = (0..3).flat_map(|class| (from..to).map(move |number| (class, shapes(class, number))));
+        images.map(|(class, image)| (class, extractor.pooled_views(&image, views).unwrap())).collect()
+    };
+    let mut samples = Samples::new(extractor.pooled_len());
+    let learnt = labelled(0, 6, 4);
+    learnt.iter().for_each(|(class, pooled)| samples.add(&class.to_string(), pooled).unwrap());
+    let tuned = FineTune::new(&model, samples, Tuning::default()).unwrap().run(|_| {}).unwrap();
+    assert!(tuned.losses.last().unwrap() < &(0.3 * tuned.losses[0]), "{:?}", tuned.losses);
+
+    let unseen = labelled(100, 130, 1);
+    let measured = |neck: &Neck| {
+        let first_view = |pooled: &Vec<f32>| neck.features(&pooled[..extractor.pooled_len()]);
+        let gallery: Vec<(usize, Vec<f32>)> =
+            learnt.iter().map(|(class, pooled)| (*class, first_view(pooled))).collect();
+        let precisions = unseen.iter().map(|(class, pooled)| {
+            let feature = first_view(pooled);
+            let cosine = |known: &[f32]| feature.iter().zip(known).map(|(a, b)| a * b).sum::<f32>();
+            let mut found: Vec<(f32, bool)> =
+                gallery.iter().map(|(other, known)| (cosine(known), other == class)).collect();
+            found.sort_by(|a, b| b.0.total_cmp(&a.0));
+            let right = found.iter().enumerate().filter(|(_, (_, right))| *right).map(|(rank, _)| rank + 1);
+            let precisions: Vec<f32> =
+                right.zip(1..).map(|(rank, hits): (usize, usize)| hits as f32 / rank as f32).collect();
+            precisions.iter().sum::<f32>() / precisions.len() as f32
+        });
+        precisions.sum::<f32>() / unseen.len() as f32
+    };
+    let (before, after) = (measured(&Neck::of(&model).unwrap()), measured(&tuned.neck));
+    assert!(after > before + 0.08, "mAP {before} before, {after} after");
 }
 
 /// The file is a model like any other, whose features are those that the last layers give by themselves.
 #[test]
 fn the_file_has_the_features_that_were_learnt() {
-    for model in models() {
-        let neck = tune(&model, Tuning { epochs: 3, ..Tuning::new(&model) }).neck;
+    for model in [small_model(32), vit_model(&small_transformer())] {
+        let neck = tune(&model, Tuning { epochs: 3, ..Tuning::default() }).neck;
         let tuned = neck.put_into(&model, "mine").unwrap();
         let bytes = tuned.to_safetensors(Dtype::F32).unwrap();
         let read = Model::from_bytes("mine.safetensors", &bytes).unwrap();
@@ -116,7 +184,7 @@ fn the_file_has_the_features_that_were_learnt() {
 #[test]
 fn the_same_seed_gives_the_same_weights_and_another_others() {
     let model = small_model(16);
-    let tune = |seed| tune(&model, Tuning { epochs: 2, seed, ..Tuning::new(&model) }).neck;
+    let tune = |seed| tune(&model, Tuning { epochs: 2, seed, ..Tuning::default() }).neck;
     assert_eq!(tune(1), tune(1));
     assert_ne!(tune(1), tune(2));
 }
@@ -133,7 +201,7 @@ fn classes_of_one_image_are_learnt_from_and_not_searched_for() {
                 let pooled = extractor.pooled_views(&stripes(class, number), 1).unwrap();
                 samples.add(&class.to_string(), &pooled).unwrap();
             }
-            let tuning = Tuning { epochs: 2, folds, ..Tuning::new(&model) };
+            let tuning = Tuning { epochs: 2, folds, ..Tuning::default() };
             let tuned = FineTune::new(&model, samples, tuning).unwrap().run(|_| {}).unwrap();
             let queries = tuned.evaluation.map(|evaluation| evaluation.queries.len());
             assert_eq!(queries, searched, "{first} and {second} images in {folds} parts");
@@ -153,7 +221,7 @@ fn what_cannot_be_learnt_from_is_said() {
         assert_eq!(error.kind(), ErrorKind::Usage);
         error.to_string()
     };
-    let usual = Tuning::new(&model);
+    let usual = Tuning::default();
     assert!(refused(usual, &[]).contains("two or more; here 0 images are of none"));
     assert!(refused(usual, &["tea", "tea"]).contains("one, \"tea\""));
     for (tuning, what) in [
@@ -177,7 +245,7 @@ fn what_cannot_be_learnt_from_is_said() {
 fn a_loss_that_is_not_finite_any_more_ends_it() {
     let model = small_model(16);
     let extractor = Extractor::open(&model, DeviceRequest::Cpu).unwrap();
-    let tuning = Tuning { learning_rate: 10.0, momentum: 0.999, decay: 1e9, epochs: 200, ..Tuning::new(&model) };
+    let tuning = Tuning { learning_rate: 10.0, momentum: 0.999, decay: 1e9, epochs: 200, ..Tuning::default() };
     let error = FineTune::new(&model, samples(&extractor), tuning).unwrap().run(|_| {}).unwrap_err();
     assert!(error.to_string().contains("lower learning rate"), "{error}");
 }

@@ -1,10 +1,9 @@
 //! The last layers and a head, learning from one batch after another.
 
-use super::losses::{HeadLoss, linear_head};
+use super::Tuning;
+use super::arc_margin::{ArcMargin, HeadLoss};
 use super::matrix::{length, rows_by_rows, sums_by_column};
 use super::neck::{KEEP, Neck, Norm};
-use super::{Objective, Tuning};
-use crate::Result;
 use crate::model::lcnet_v2::EPSILON;
 use crate::random::SplitMix64;
 
@@ -35,30 +34,37 @@ pub(super) struct Gradients {
 }
 
 impl Layers {
-    /// The neck as it is, and for each class the direction of its images' mean: a head that knows the classes before it
-    /// learns (Qi et al., "Low-Shot Learning with Imprinted Weights", 2018). `pooled` is `[n, input]`.
-    pub fn new(neck: Neck, pooled: &[f32], labels: &[usize], classes: usize, objective: Objective) -> Self {
+    /// The neck as it is, and for each class the direction in which its images' mean departs from that of all classes: a head
+    /// that knows the classes before it learns (Qi et al., "Low-Shot Learning with Imprinted Weights", 2018), but not what they
+    /// have in common, which tells none from another. `pooled` is `[n, input]`.
+    pub fn new(neck: Neck, pooled: &[f32], labels: &[usize], classes: usize) -> Self {
         let dimension = neck.dimension();
         let mut head = vec![0.0; classes * dimension];
         for (feature, &label) in neck.features(pooled).chunks_exact(dimension).zip(labels) {
             head[label * dimension..][..dimension].iter_mut().zip(feature).for_each(|(sum, value)| *sum += value);
         }
-        // a BatchNorm's output has a length of about the root of its dimension
-        let wanted = match objective {
-            Objective::Linear { temperature, .. } => temperature as f32 / (dimension as f32).sqrt(),
-            Objective::Angles(_) => 1.0,
-        };
-        for row in head.chunks_exact_mut(dimension) {
-            let length = length(row);
-            if length > 0.0 {
-                row.iter_mut().for_each(|value| *value *= wanted / length);
+        let make_units = |rows: &mut [f32]| {
+            for row in rows.chunks_exact_mut(dimension) {
+                let length = length(row);
+                if length > 0.0 {
+                    row.iter_mut().for_each(|value| *value /= length);
+                }
             }
+        };
+        make_units(&mut head);
+        let mut mean = vec![0.0; dimension];
+        for row in head.chunks_exact(dimension) {
+            mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += value / classes as f32);
         }
+        for row in head.chunks_exact_mut(dimension) {
+            row.iter_mut().zip(&mean).for_each(|(value, mean)| *value -= mean);
+        }
+        make_units(&mut head);
         Layers { neck, head }
     }
 
-    /// The losses of a batch, by their names and in all, and the gradients.
-    pub fn gradients(&self, batch: &Batch, objective: Objective) -> Result<(f64, Gradients)> {
+    /// The loss of a batch and the gradients.
+    pub fn gradients(&self, batch: &Batch, angles: ArcMargin) -> (f64, Gradients) {
         let Neck { input, weights, bias, norm } = &self.neck;
         let dimension = bias.len();
         let mut outputs = rows_by_rows(&batch.pooled, weights, *input);
@@ -73,22 +79,8 @@ impl Layers {
             (Some(normal), Some(norm)) => norm.scaled(normal),
             _ => outputs,
         };
-        let (loss, mut by_outputs, head) = match objective {
-            Objective::Linear { smoothing, triplet, .. } => {
-                let HeadLoss { mut loss, mut by_features, by_head } =
-                    linear_head(&features, dimension, &self.head, &batch.labels, smoothing);
-                let (apart, by_apart) = triplet.loss_and_gradient(&features, dimension, &batch.labels)?;
-                loss += triplet.weight * apart;
-                let weight = triplet.weight as f32;
-                by_features.iter_mut().zip(&by_apart).for_each(|(by, more)| *by += weight * more);
-                (loss, by_features, by_head)
-            }
-            Objective::Angles(margin) => {
-                let HeadLoss { loss, by_features, by_head } =
-                    margin.loss_and_gradient(&features, dimension, &self.head, &batch.labels);
-                (loss, by_features, by_head)
-            }
-        };
+        let HeadLoss { loss, by_features: mut by_outputs, by_head: head } =
+            angles.loss_and_gradient(&features, dimension, &self.head, &batch.labels);
         let mut scale = Vec::new();
         if let (Some(normal), Some(norm)) = (&normal, norm) {
             scale = sums_of_products(&by_outputs, normal, dimension);
@@ -100,7 +92,7 @@ impl Layers {
         for row in by_outputs.chunks_exact(dimension) {
             bias.iter_mut().zip(row).for_each(|(sum, by)| *sum += by);
         }
-        Ok((loss, Gradients { weights, bias, scale, head }))
+        (loss, Gradients { weights, bias, scale, head })
     }
 }
 
@@ -150,10 +142,13 @@ impl Norm {
 pub(super) struct Optimizer {
     start: Layers,
     velocity: Gradients,
+    /// By what the learning rate is multiplied for the neck.
+    reach: f32,
 }
 
 impl Optimizer {
-    pub fn new(layers: &Layers) -> Self {
+    /// `pooled` is `[n, input]`: some of the images.
+    pub fn new(layers: &Layers, pooled: &[f32]) -> Self {
         let zeros = |len: usize| vec![0.0; len];
         let Neck { weights, bias, norm, .. } = &layers.neck;
         let scale = norm.as_ref().map_or(0, |norm| norm.scale.len());
@@ -163,26 +158,27 @@ impl Optimizer {
             scale: zeros(scale),
             head: zeros(layers.head.len()),
         };
-        Optimizer { start: layers.clone(), velocity }
+        Optimizer { start: layers.clone(), velocity, reach: layers.neck.reach(pooled) }
     }
 
     /// Momentum, as Paddle's `Momentum` does it, but decaying to the start and not to 0 (Li et al., "Explicit Inductive Bias for
     /// Transfer Learning with Convolutional Networks", 2018).
     pub fn step(&mut self, layers: &mut Layers, gradients: &Gradients, rate: f64, tuning: &Tuning) {
-        let (rate, momentum, decay) = (rate as f32, tuning.momentum as f32, tuning.decay as f32);
+        let (momentum, decay) = (tuning.momentum as f32, tuning.decay as f32);
         let step = |values: &mut [f32], start: &[f32], gradient: &[f32], velocity: &mut [f32], rate: f32| {
             for (((value, start), by), velocity) in values.iter_mut().zip(start).zip(gradient).zip(velocity) {
-                *velocity = momentum * *velocity + by + decay * (*value - start);
-                *value -= rate * *velocity;
+                *velocity = momentum * *velocity + rate * (by + decay * (*value - start));
+                *value -= *velocity;
             }
         };
         let (neck, start, velocity) = (&mut layers.neck, &self.start.neck, &mut self.velocity);
-        step(&mut neck.weights, &start.weights, &gradients.weights, &mut velocity.weights, rate);
-        step(&mut neck.bias, &start.bias, &gradients.bias, &mut velocity.bias, rate);
+        let of_neck = rate as f32 * self.reach;
+        step(&mut neck.weights, &start.weights, &gradients.weights, &mut velocity.weights, of_neck);
+        step(&mut neck.bias, &start.bias, &gradients.bias, &mut velocity.bias, of_neck);
         if let (Some(norm), Some(start)) = (&mut neck.norm, &start.norm) {
-            step(&mut norm.scale, &start.scale, &gradients.scale, &mut velocity.scale, rate);
+            step(&mut norm.scale, &start.scale, &gradients.scale, &mut velocity.scale, of_neck);
         }
-        step(&mut layers.head, &self.start.head, &gradients.head, &mut velocity.head, rate);
+        step(&mut layers.head, &self.start.head, &gradients.head, &mut velocity.head, rate as f32);
     }
 }
 
@@ -193,7 +189,6 @@ pub(super) fn kept(values: usize, random: &mut SplitMix64) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::losses::{ArcMargin, TripletAngularMargin};
     use super::*;
 
     const INPUT: usize = 7;
@@ -221,12 +216,8 @@ mod tests {
     /// Every gradient is how the loss changes, where the weight does so a little.
     #[test]
     fn gradients_are_finite_differences() {
-        let linear = Objective::Linear {
-            smoothing: 0.1,
-            temperature: 8.0,
-            triplet: TripletAngularMargin { weight: 0.7, ..Default::default() },
-        };
-        for (objective, norm) in [(linear, true), (Objective::Angles(ArcMargin { margin: 0.2, scale: 4.0 }), false)] {
+        let angles = ArcMargin { margin: 0.2, scale: 4.0 };
+        for norm in [true, false] {
             let mut random = SplitMix64::for_purpose(3, "finite differences", &[]);
             let layers = layers(norm, &mut random);
             let rows = CLASSES * EACH;
@@ -235,7 +226,7 @@ mod tests {
                 labels: (0..rows).map(|row| row / EACH).collect(),
                 kept: kept(rows * FEATURES, &mut random),
             };
-            let (_, gradients) = layers.gradients(&batch, objective).unwrap();
+            let (_, gradients) = layers.gradients(&batch, angles);
             let kinds: [(&str, &[f32], fn(&mut Layers) -> &mut Vec<f32>); 4] = [
                 ("weights", &gradients.weights, |layers| &mut layers.neck.weights),
                 ("bias", &gradients.bias, |layers| &mut layers.neck.bias),
@@ -248,7 +239,7 @@ mod tests {
                     let loss = |step: f32| {
                         let mut moved = layers.clone();
                         values(&mut moved)[at] += step;
-                        moved.gradients(&batch, objective).unwrap().0
+                        moved.gradients(&batch, angles).0
                     };
                     let step = 1e-3;
                     let difference = (loss(step) - loss(-step)) / f64::from(2.0 * step);

@@ -2,7 +2,7 @@
 //!
 //! The backbone stays as it is, so each image goes through it once: what is left of it is the pooled vector that
 //! [`Extractor::pooled`](crate::Extractor::pooled) gives, from any device. All else is done here, free of any device and of Burn, and so
-//! the same in a browser. The losses are those of training; [`Neck`] says which layers learn.
+//! the same in a browser. The loss is [`ArcMargin`]; [`Neck`] says which layers learn.
 //!
 #![cfg_attr(all(feature = "cpu", not(target_family = "wasm")), doc = "```no_run")]
 #![cfg_attr(not(all(feature = "cpu", not(target_family = "wasm"))), doc = "```ignore")]
@@ -16,16 +16,16 @@
 //!     let image = decode(&std::fs::read(path)?, &DecodeLimits::default())?;
 //!     samples.add(label, &extractor.pooled_views(&image, 4)?)?;
 //! }
-//! let tuned = FineTune::new(&model, samples, Tuning::new(&model))?.run(|progress| println!("{:.3}", progress.loss))?;
+//! let tuned = FineTune::new(&model, samples, Tuning::default())?.run(|progress| println!("{:.3}", progress.loss))?;
 //! let mine = tuned.neck.put_into(&model, "tea-and-coffee")?;
 //! std::fs::write("mine.safetensors", mine.to_safetensors(Dtype::F16)?)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arc_margin;
 mod batches;
 mod evaluation;
 mod learner;
-pub mod losses;
 mod matrix;
 mod neck;
 mod samples;
@@ -35,6 +35,7 @@ mod views;
 
 use std::sync::Arc;
 
+pub use self::arc_margin::{ArcMargin, HeadLoss};
 pub(crate) use self::batches::per_class;
 pub use self::evaluation::{Evaluation, Query};
 use self::learner::{Batch, Layers, Optimizer, kept};
@@ -42,7 +43,7 @@ pub use self::neck::Neck;
 pub(crate) use self::neck::pooled_len;
 pub use self::samples::Samples;
 pub use self::schedule::Schedule;
-pub use self::tuning::{Objective, Tuning};
+pub use self::tuning::Tuning;
 pub use self::views::views;
 use crate::random::SplitMix64;
 use crate::weights::Model;
@@ -223,12 +224,12 @@ impl Run {
         images.iter().for_each(|&image| classes[samples.class(image)].push(image));
         let labels: Vec<usize> = images.iter().map(|&image| samples.class(image)).collect();
         let pooled = samples.first_views(&images);
-        let layers = Layers::new(start.clone(), &pooled, &labels, samples.class_count(), tuning.objective);
+        let layers = Layers::new(start.clone(), &pooled, &labels, samples.class_count());
         classes.retain(|images| !images.is_empty());
         let batch = PER_CLASS * classes.len().min(tuning.classes_per_batch);
         let batches = images.len().div_ceil(batch);
         Run {
-            optimizer: Optimizer::new(&layers),
+            optimizer: Optimizer::new(&layers, &pooled),
             schedule: Schedule::new(tuning.learning_rate, tuning.epochs, tuning.warmup_epochs, batches),
             layers,
             classes,
@@ -243,7 +244,7 @@ impl Run {
         let mut sum = 0.0;
         for _ in 0..self.batches {
             let batch = self.batch(samples, tuning);
-            let (loss, gradients) = self.layers.gradients(&batch, tuning.objective)?;
+            let (loss, gradients) = self.layers.gradients(&batch, tuning.angles);
             if !loss.is_finite() {
                 return Err(Error::usage(format!(
                     "the loss is {loss} after {} batches: take a lower learning rate than {}",

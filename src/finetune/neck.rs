@@ -130,15 +130,46 @@ impl Neck {
         self.bias.len()
     }
 
+    /// The learning rate for this layer at which a gradient turns the features of `pooled`, `[n, input]`, as far as it turns a
+    /// direction of length 1: models differ by orders of magnitude in how long their vectors are.
+    pub(super) fn reach(&self, pooled: &[f32]) -> f32 {
+        let mean_square = |values: &[f32], width: usize| {
+            values.iter().map(|x| x * x).sum::<f32>() * width as f32 / values.len() as f32
+        };
+        let dimension = self.dimension();
+        let gain = match &self.norm {
+            Some(Norm { scale, variance, .. }) => {
+                let squares =
+                    scale.iter().zip(variance).map(|(scale, variance)| scale * scale / (variance + EPSILON as f32));
+                squares.sum::<f32>() / dimension as f32
+            }
+            None => 1.0,
+        };
+        let reach = mean_square(&self.outputs(pooled), dimension) / (mean_square(pooled, self.input) * gain);
+        // where there is nothing to learn from, any rate is good
+        if reach.is_finite() && reach > 0.0 { reach } else { 1.0 }
+    }
+
     /// Features of pooled vectors, as the model gives them: each of length 1, or of zeros where it has no length.
     ///
     /// # Panics
     /// Where `pooled` is no whole number of pooled vectors.
     pub fn features(&self, pooled: &[f32]) -> Vec<f32> {
+        let mut features = self.outputs(pooled);
+        for feature in features.chunks_exact_mut(self.dimension()) {
+            let length = length(feature);
+            if length > 0.0 {
+                feature.iter_mut().for_each(|value| *value /= length);
+            }
+        }
+        features
+    }
+
+    /// Features before they are made as long as 1.
+    fn outputs(&self, pooled: &[f32]) -> Vec<f32> {
         assert!(pooled.len().is_multiple_of(self.input), "whole vectors");
-        let dimension = self.dimension();
-        let mut features = rows_by_rows(pooled, &self.weights, self.input);
-        for feature in features.chunks_exact_mut(dimension) {
+        let mut outputs = rows_by_rows(pooled, &self.weights, self.input);
+        for feature in outputs.chunks_exact_mut(self.dimension()) {
             feature.iter_mut().zip(&self.bias).for_each(|(value, bias)| *value += bias);
             if let Some(Norm { scale, shift, mean, variance }) = &self.norm {
                 for (at, value) in feature.iter_mut().enumerate() {
@@ -146,12 +177,8 @@ impl Neck {
                     *value = normal * scale[at] + shift[at];
                 }
             }
-            let length = length(feature);
-            if length > 0.0 {
-                feature.iter_mut().for_each(|value| *value /= length);
-            }
         }
-        features
+        outputs
     }
 }
 

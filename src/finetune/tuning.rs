@@ -1,25 +1,21 @@
 //! How fine-tuning is done.
 
-use super::losses::{ArcMargin, TripletAngularMargin};
-use crate::model::Network;
-use crate::weights::Model;
+use super::ArcMargin;
 use crate::{Error, Result};
 
-/// How fine-tuning is done. [`Tuning::new`] has what suits a few dozen images.
+/// How fine-tuning is done. [`Tuning::default`] has what suits a few dozen images.
 ///
-/// ```no_run,ignore-wasm32
-/// use image_feature::Model;
+/// ```
 /// use image_feature::finetune::Tuning;
 ///
-/// let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
-/// let tuning = Tuning { epochs: 40, seed: 7, ..Tuning::new(&model) };
-/// # Ok::<(), image_feature::Error>(())
+/// let tuning = Tuning { epochs: 40, seed: 7, ..Tuning::default() };
+/// assert_eq!(tuning.folds, 0);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
     /// How often each image is learnt from, on average: 1 to 10 000.
     pub epochs: usize,
-    /// The highest learning rate.
+    /// The highest learning rate, in relation to the length of features and pooled vectors: the same suits all models.
     pub learning_rate: f64,
     /// Epochs until it is reached. After them it falls along half a cosine.
     pub warmup_epochs: f64,
@@ -28,53 +24,35 @@ pub struct Tuning {
     pub decay: f64,
     /// Classes in a batch, at most; there are 4 images of each.
     pub classes_per_batch: usize,
-    pub objective: Objective,
+    /// What is made small: the same for every kind of model.
+    pub angles: ArcMargin,
     /// Into how many parts the images are divided for the evaluation: 2 to 10, or 0 for none.
     pub folds: usize,
     /// The same seed, images and settings give the same weights on the same machine.
     pub seed: u64,
 }
 
-/// What is made small.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Objective {
-    /// Cross-entropy of a linear head, and a loss on the features themselves: for LCNetV2.
-    Linear {
-        /// Share of each target that all classes get.
-        smoothing: f64,
-        /// By what the cosines are multiplied with which the head begins.
-        temperature: f64,
-        triplet: TripletAngularMargin,
-    },
-    /// Cross-entropy of angles: for a vision transformer.
-    Angles(ArcMargin),
-}
-
 const MOST_EPOCHS: usize = 10_000;
 const MOST_FOLDS: usize = 10;
 
-impl Tuning {
-    /// What suits a model and a few dozen images.
-    pub fn new(model: &Model) -> Self {
-        let objective = match &model.description.network {
-            Network::LcNetV2(_) => {
-                Objective::Linear { smoothing: 0.1, temperature: 8.0, triplet: TripletAngularMargin::default() }
-            }
-            Network::Vit(_) => Objective::Angles(ArcMargin::default()),
-        };
+impl Default for Tuning {
+    /// What suits a few dozen images.
+    fn default() -> Self {
         Tuning {
-            epochs: 30,
-            learning_rate: 0.01,
+            epochs: 60,
+            learning_rate: 0.05,
             warmup_epochs: 3.0,
             momentum: 0.9,
             decay: 1e-3,
             classes_per_batch: 16,
-            objective,
+            angles: ArcMargin { margin: 0.2, scale: 16.0 },
             folds: 0,
             seed: 0,
         }
     }
+}
 
+impl Tuning {
     pub(super) fn check(&self) -> Result<()> {
         let out_of_range =
             |what: &str, value: String, range: &str| Err(Error::usage(format!("{what} must be {range}, got {value}")));

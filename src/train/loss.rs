@@ -3,9 +3,8 @@
 use burn::tensor::activation::{log_softmax, relu};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::Result;
-use crate::finetune::losses::check_balance;
-pub use crate::finetune::losses::{ArcMargin, TripletAngularMargin};
+pub use crate::finetune::ArcMargin;
+use crate::{Error, Result};
 
 /// Larger than any difference of cosines: what is pushed that far is never the nearest or the farthest.
 const FAR: f64 = 8.0;
@@ -32,6 +31,29 @@ pub fn cross_entropy(logits: Tensor<2>, labels: &[usize], smoothing: f64) -> Ten
     let own = log_probabilities.clone().gather(1, column(labels, &device));
     let all = log_probabilities.mean_dim(1);
     own.mul_scalar(1.0 - smoothing).add(all.mul_scalar(smoothing)).mean().neg()
+}
+
+/// `TripletAngularMarginLoss` of PaddleClas: the farthest image of the same class shall be nearer than the nearest of another,
+/// and both have bounds of their own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TripletAngularMargin {
+    /// By how much the cosine to the farthest of the own class shall exceed that to the nearest of another.
+    pub margin: f64,
+    /// What the cosine to the own class shall reach.
+    pub same: f64,
+    /// What the cosine to other classes shall stay below.
+    pub other: f64,
+    /// How much these two bounds count.
+    pub absolute_weight: f64,
+    /// How much the loss counts beside cross-entropy.
+    pub weight: f64,
+}
+
+impl Default for TripletAngularMargin {
+    /// As PP-ShiTuV2_rec is trained.
+    fn default() -> Self {
+        TripletAngularMargin { margin: 0.5, same: 0.8, other: 0.4, absolute_weight: 0.1, weight: 1.0 }
+    }
 }
 
 impl TripletAngularMargin {
@@ -88,6 +110,23 @@ impl ArcMargin {
         let others = own.clone().neg().add_scalar(1.0);
         own.mul(wider).add(others.mul(cosine)).mul_scalar(self.scale)
     }
+}
+
+/// Says whether labels are all equally frequent, and not all the same.
+fn check_balance(labels: &[usize]) -> Result<()> {
+    let mut counts = std::collections::BTreeMap::<usize, usize>::new();
+    labels.iter().for_each(|&label| *counts.entry(label).or_default() += 1);
+    let mut each = counts.values();
+    let first = each.next().copied().unwrap_or(0);
+    if counts.len() < 2 || each.any(|&count| count != first) {
+        return Err(Error::usage(format!(
+            "TripletAngularMarginLoss needs the same number of images of each of two or more classes in a batch; here {} \
+             images are of {} classes. Sample a fixed number of images per class (PKSampler)",
+            labels.len(),
+            counts.len()
+        )));
+    }
+    Ok(())
 }
 
 /// The cosine of each feature to each class: `[n, embedding]` and `[embedding, classes]` to `[n, classes]`.

@@ -87,7 +87,7 @@ impl FineTune {
                 samples.add(label, some)?;
                 rest = more;
             }
-            let usual = Tuning::new(&model.model);
+            let usual = Tuning::default();
             let tuning = Tuning {
                 epochs: options.epochs.unwrap_or(usual.epochs),
                 learning_rate: options.learning_rate.unwrap_or(usual.learning_rate),

@@ -21,7 +21,7 @@ import { workspace } from "./workspace.js";
 
 /** Parts into which the images are divided, to find out how well those are found that were left out. */
 const FOLDS = 3;
-const EPOCHS = 30;
+const EPOCHS = 60;
 /** Fewer images of a class tell little of it. */
 const FEW = 3;
 const CLASSES_SHOWN = 40;

@@ -17,8 +17,8 @@ import { nameOf } from "./image-source.js";
 
 /**
  * @typedef {object} FineTuneOptions
- * @property {number} [epochs] how often each image is learnt from: 1 to 10000, by default 30
- * @property {number} [learningRate] the highest: above 0 and at most 10, by default 0.01
+ * @property {number} [epochs] how often each image is learnt from: 1 to 10000, by default 60
+ * @property {number} [learningRate] the highest: above 0 and at most 10, by default 0.05; the same suits all models
  * @property {number} [views] in how many ways each image is looked at: 1 to 16, by default 4. Beside the image itself there are it
  *   mirrored, and parts of it. Each takes as long as embedding an image.
  * @property {number} [folds] into how many parts the images are divided for `evaluation`: 2 to 10, or 0, the default, for none. It
