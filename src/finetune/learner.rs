@@ -227,7 +227,8 @@ mod tests {
                 kept: kept(rows * FEATURES, &mut random),
             };
             let (_, gradients) = layers.gradients(&batch, angles);
-            let kinds: [(&str, &[f32], fn(&mut Layers) -> &mut Vec<f32>); 4] = [
+            type Values = fn(&mut Layers) -> &mut Vec<f32>;
+            let kinds: [(&str, &[f32], Values); 4] = [
                 ("weights", &gradients.weights, |layers| &mut layers.neck.weights),
                 ("bias", &gradients.bias, |layers| &mut layers.neck.bias),
                 ("scale", &gradients.scale, |layers| &mut layers.neck.norm.as_mut().unwrap().scale),

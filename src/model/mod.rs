@@ -4,6 +4,8 @@
 #[cfg(all(feature = "train", not(target_arch = "wasm32")))]
 mod conv_norm;
 mod description;
+#[cfg(all(feature = "train", not(target_arch = "wasm32"), any(test, feature = "webgpu", feature = "cuda")))]
+mod gpu_convolution;
 pub mod lcnet_v2;
 mod parameter;
 pub(crate) mod quantization;

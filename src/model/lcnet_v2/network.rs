@@ -149,7 +149,7 @@ impl ConvNorm {
         if let Some(y) = in_one(&x, std::slice::from_ref(self), self.activate) {
             return y;
         }
-        let x = self.conv.forward(x);
+        let x = convolve(&self.conv, x);
         let x = match &self.norm {
             Some(norm) => norm.forward(x),
             None => x,
@@ -169,6 +169,15 @@ fn in_one(x: &Tensor<4>, layers: &[ConvNorm], activate: bool) -> Option<Tensor<4
 #[cfg(not(all(feature = "train", not(target_arch = "wasm32"))))]
 fn in_one(_: &Tensor<4>, _: &[ConvNorm], _: bool) -> Option<Tensor<4>> {
     None
+}
+
+/// Burn's convolution, but where its gradients take a GPU too long.
+fn convolve(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+    #[cfg(all(feature = "train", not(target_arch = "wasm32"), any(test, feature = "webgpu", feature = "cuda")))]
+    if let Some(y) = crate::model::gpu_convolution::forward(conv, &x) {
+        return y;
+    }
+    conv.forward(x)
 }
 
 /// `RepDepthwiseSeparable`.

@@ -1,0 +1,224 @@
+//! Convolution in training on a GPU, with gradients of our own.
+//!
+//! Burn computes the gradient of a weight by a convolution whose kernel is as large as the image: each of its few results is added up
+//! over all images and pixels by a single thread of the GPU, most of which idles. Here the same sums are products of matrices
+//! (one for each image and place in the kernel) and sums over pixels, which fill it.
+
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::ops::{ConvOptions, ModuleOps};
+use burn::backend::{Autodiff, BackendTypes};
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Slice, Tensor};
+
+/// Burn's backend for every GPU.
+#[cfg(all(not(test), feature = "webgpu"))]
+type Gpu = burn::backend::Wgpu;
+#[cfg(all(not(test), not(feature = "webgpu")))]
+type Gpu = burn::backend::Cuda;
+/// Tests compute the same on the CPU.
+#[cfg(test)]
+type Gpu = burn::backend::Flex;
+
+type Values = <Gpu as BackendTypes>::FloatTensorPrimitive;
+
+/// Up to so many pixels of an image are taken together with those of all others: a product of matrices for each would be too small.
+const FEW_PIXELS: usize = 64;
+
+/// What is computed, apart from the values.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    depthwise: bool,
+    kernel: usize,
+    stride: usize,
+}
+
+impl Shape {
+    /// `None` where it has a bias, is neither dense nor depthwise, or is not padded to keep the size.
+    fn of(conv: &Conv2d) -> Option<Self> {
+        let [out, _, kernel, across] = conv.weight.dims();
+        let [stride, sideways] = conv.stride;
+        let pad = kernel / 2;
+        let padded = match conv.padding {
+            PaddingConfig2d::Valid => pad == 0,
+            PaddingConfig2d::Explicit(a, b, c, d) => [a, b, c, d] == [pad; 4],
+            PaddingConfig2d::Same => false,
+        };
+        let usual = kernel == across && kernel % 2 == 1 && stride == sideways && conv.dilation == [1; 2] && padded;
+        let depthwise = conv.groups == out && out > 1;
+        (usual && conv.bias.is_none() && (conv.groups == 1 || depthwise)).then_some(Shape { depthwise, kernel, stride })
+    }
+
+    fn pad(&self) -> usize {
+        self.kernel / 2
+    }
+
+    /// Whether each pixel is for itself.
+    fn pointwise(&self) -> bool {
+        !self.depthwise && self.kernel == 1 && self.stride == 1
+    }
+
+    fn options(&self, channels: usize) -> ConvOptions<2> {
+        let groups = if self.depthwise { channels } else { 1 };
+        ConvOptions::new([self.stride; 2], [self.pad(); 2], [1; 2], groups)
+    }
+}
+
+/// A convolution of `x`, `[n, channels, height, width]`.
+///
+/// `None` where `x` is not on a GPU with autodiff, or the convolution is none of the network's: Burn's own then does the same.
+pub(super) fn forward(conv: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {
+    if !x.device().is_autodiff() {
+        return None;
+    }
+    let shape = Shape::of(conv)?;
+    let input = x.clone().try_into_primitive::<Autodiff<Gpu>>().ok()?;
+    let weight = conv.weight.val().try_into_primitive::<Autodiff<Gpu>>().ok()?;
+    let (x, w) = (input.primitive().clone(), weight.primitive().clone());
+    let channels = conv.weight.dims()[0];
+    let y = match shape.pointwise() {
+        true => primitive(by_pixel(tensor(&w), tensor(&x))),
+        false => Gpu::conv2d(x.clone(), w.clone(), None, shape.options(channels)),
+    };
+    let prepared = Convolution.prepare::<NoCheckpointing>([input.node(), weight.node()]);
+    let y = match prepared.compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish((shape, x, w), y),
+        OpsKind::UnTracked(prepared) => prepared.finish(y),
+    };
+    Some(Tensor::from_primitive::<Autodiff<Gpu>>(y))
+}
+
+#[derive(Debug)]
+struct Convolution;
+
+impl Backward<Gpu, 2> for Convolution {
+    type State = (Shape, Values, Values);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let [to_input, to_weight]: [Option<NodeId>; 2] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let incoming = gradients.consume::<Gpu>(&ops.node);
+        let (shape, x, w) = ops.state;
+        if let Some(id) = to_weight {
+            let gradient = weight_gradient(shape, tensor(&x), tensor(&incoming));
+            gradients.register::<Gpu>(id, primitive(gradient));
+        }
+        if let Some(id) = to_input {
+            let channels = tensor(&w).dims()[0];
+            let gradient = match shape.pointwise() {
+                true => primitive(by_pixel(tensor(&w).swap_dims(0, 1), tensor(&incoming))),
+                false => Gpu::conv2d_x_backward(x, w, incoming, shape.options(channels)),
+            };
+            gradients.register::<Gpu>(id, gradient);
+        }
+    }
+}
+
+/// The channels of each pixel times a matrix: `[out, in, 1, 1]` and `[n, in, height, width]` to `[n, out, height, width]`.
+fn by_pixel(weight: Tensor<4>, x: Tensor<4>) -> Tensor<4> {
+    let [n, channels, height, width] = x.dims();
+    let out = weight.dims()[0];
+    let weight = weight.reshape([1, out, channels]);
+    weight.matmul(x.reshape([n, channels, height * width])).reshape([n, out, height, width])
+}
+
+/// From the gradient of what comes out to that of the weight.
+fn weight_gradient(shape: Shape, x: Tensor<4>, gradient: Tensor<4>) -> Tensor<4> {
+    let Shape { depthwise, kernel, stride } = shape;
+    let [n, out, height, width] = gradient.dims();
+    let channels = x.dims()[1];
+    let pixels = height * width;
+    let pad = shape.pad();
+    let x = if pad > 0 { x.pad((pad, pad, pad, pad), 0.0) } else { x };
+    let taps = (0..kernel * kernel).map(|tap| {
+        let along = |first: usize, count: usize| {
+            Slice::new(first as isize, Some((first + stride * (count - 1) + 1) as isize), stride as isize)
+        };
+        let seen = match shape.pointwise() {
+            true => x.clone(),
+            false => {
+                let all = Slice::new(0, None, 1);
+                x.clone().slice([all, all, along(tap / kernel, height), along(tap % kernel, width)])
+            }
+        };
+        if depthwise {
+            let products = seen.mul(gradient.clone()).reshape([n, out, pixels]);
+            return products.sum_dim(2).sum_dim(0).reshape([out, 1, 1]);
+        }
+        if pixels <= FEW_PIXELS {
+            let together = |x: Tensor<4>, channels: usize| x.swap_dims(0, 1).reshape([channels, n * pixels]);
+            let sums = together(gradient.clone(), out).matmul(together(seen, channels).transpose());
+            return sums.reshape([out, channels, 1]);
+        }
+        let seen = seen.reshape([n, channels, pixels]).swap_dims(1, 2);
+        gradient.clone().reshape([n, out, pixels]).matmul(seen).sum_dim(0).reshape([out, channels, 1])
+    });
+    let inputs = if depthwise { 1 } else { channels };
+    Tensor::cat(taps.collect(), 2).reshape([out, inputs, kernel, kernel])
+}
+
+fn tensor(values: &Values) -> Tensor<4> {
+    Tensor::from_primitive::<Gpu>(values.clone())
+}
+
+fn primitive(tensor: Tensor<4>) -> Values {
+    tensor.try_into_primitive::<Gpu>().expect("computed on this backend")
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::conv::Conv2dConfig;
+    use burn::tensor::{Device, Distribution, TensorData};
+
+    use super::*;
+
+    /// What comes out, and the gradients by input and weight, of some loss.
+    fn run(conv: &Conv2d, x: &TensorData, forward: impl Fn(&Conv2d, &Tensor<4>) -> Tensor<4>) -> [Vec<f32>; 3] {
+        let x = Tensor::<4>::from_data(x.clone(), &Device::flex().autodiff()).require_grad();
+        let y = forward(conv, &x);
+        let factors = Tensor::arange(0..y.dims().iter().product::<usize>() as i64, &y.device()).float().sin();
+        let gradients = y.clone().mul(factors.reshape(y.dims())).sum().backward();
+        let values = |tensor: Tensor<4>| tensor.into_data().try_to_vec::<f32>().unwrap();
+        [values(y), values(x.grad(&gradients).unwrap()), values(conv.weight.grad(&gradients).unwrap())]
+    }
+
+    #[test]
+    fn gradients_are_burns() {
+        let device = Device::flex().autodiff();
+        for (depthwise, kernel, stride, size) in [
+            (false, 1, 1, 5),
+            (false, 1, 1, 9),
+            (false, 3, 2, 12),
+            (false, 3, 1, 7),
+            (true, 3, 1, 6),
+            (true, 3, 2, 9),
+            (true, 5, 1, 9),
+            (true, 5, 2, 8),
+            (true, 1, 1, 5),
+            (true, 1, 2, 7),
+        ] {
+            let (channels, out) = if depthwise { (6, 6) } else { (4, 6) };
+            let conv = Conv2dConfig::new([channels, out], [kernel; 2])
+                .with_stride([stride; 2])
+                .with_padding(PaddingConfig2d::Explicit(kernel / 2, kernel / 2, kernel / 2, kernel / 2))
+                .with_groups(if depthwise { channels } else { 1 })
+                .with_bias(false)
+                .init(&device);
+            let x = Tensor::<4>::random([3, channels, size, size], Distribution::Uniform(-1.0, 1.0), &device);
+            let x = x.into_data();
+            let expected = run(&conv, &x, |conv, x| conv.forward(x.clone()));
+            let own = run(&conv, &x, |conv, x| forward(conv, x).expect("it is one of the network's"));
+            for (what, (own, expected)) in ["output", "input", "weight"].iter().zip(own.iter().zip(&expected)) {
+                assert_eq!(own.len(), expected.len());
+                let difference = own.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(
+                    difference < 1e-4,
+                    "{what} of depthwise {depthwise}, kernel {kernel}, stride {stride}: {difference}"
+                );
+            }
+        }
+    }
+}
