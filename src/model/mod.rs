@@ -5,7 +5,7 @@
 mod conv_norm;
 mod description;
 #[cfg(all(feature = "train", not(target_arch = "wasm32"), any(test, feature = "webgpu", feature = "cuda")))]
-mod gpu_convolution;
+mod gpu;
 pub mod lcnet_v2;
 mod parameter;
 pub(crate) mod quantization;

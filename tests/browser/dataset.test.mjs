@@ -413,8 +413,7 @@ onPage("in the page: names in an old encoding are guessed, and can be told", {},
 
 onPage("in the page: the keyboard is enough, and focus is never lost", {}, async (page) => {
   await page.getByRole("tab", { name: "Images" }).focus();
-  await page.keyboard.press("ArrowRight");
-  await page.keyboard.press("ArrowRight");
+  for (let tab = 0; tab < 3; tab++) await page.keyboard.press("ArrowRight");
   await shows.attribute(page.getByRole("tab", { name: "Data set" }), "aria-selected", "true");
   await shows.address(page, /#data-set$/);
   await chooseArchive(page, archive("shop.zip", small()));

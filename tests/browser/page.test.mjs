@@ -1,7 +1,8 @@
 /** The page, used as people use it: with the server, the WebAssembly and the models they have. */
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 
@@ -72,7 +73,7 @@ onPage("an empty page says what to do, and that nothing leaves it", async (page,
   await shows.text(page.locator("body"), /Nothing leaves this page/, /Choose a model/, /Drop images here/);
   await eventually(
     () => page.getByRole("tab").allInnerTexts(),
-    (tabs) => assert.deepEqual(tabs, ["Images", "Gallery", "Data set", "Vectors", "Similarity"]),
+    (tabs) => assert.deepEqual(tabs, ["Images", "Gallery", "Fine-tune", "Data set", "Vectors", "Similarity"]),
   );
   await shoot("empty");
 });
@@ -229,6 +230,43 @@ onPage("the keyboard is enough: tabs by arrows, devices by arrows", async (page)
   await page.keyboard.press("ArrowRight");
   await shows.checked(page.getByRole("radio", { name: "WebGPU" }));
 });
+
+onPage(
+  "a folder of images for each class teaches the model, which is used at once, or kept",
+  async (page, shoot) => {
+    await ready(page);
+    await page.getByRole("tab", { name: "Fine-tune" }).click();
+    const folder = mkdtempSync(join(tmpdir(), "classes-"));
+    try {
+      const photos = { cats: [PHOTOS[0]], temples: [PHOTOS[1]], people: [PHOTOS[2], PHOTOS[3]] };
+      for (const [label, files] of Object.entries(photos)) {
+        mkdirSync(join(folder, label));
+        for (const file of files) for (const copy of ["a", "b"]) copyFileSync(file, join(folder, label, `${copy}-${basename(file)}`));
+      }
+      await page.setInputFiles("input[name=fine-tune-folder]", folder);
+      await shows.text(page.locator("fine-tune-view"), /3 classes, 8 images/, /2 classes have fewer than 3 images/);
+      await page.getByRole("button", { name: "Leave out temples" }).click();
+      await shows.text(page.locator("fine-tune-view"), /2 classes, 6 images/);
+      await page.getByRole("button", { name: "Leave out cats" }).click();
+      await shows.text(page.locator("fine-tune-view"), /It takes two classes or more/);
+      await page.setInputFiles("input[name=fine-tune-folder]", folder);
+      await shows.text(page.locator("fine-tune-view"), /3 classes, 8 images/);
+      await shoot("fine-tune-classes");
+      await page.getByRole("button", { name: "Fine-tune", exact: true }).click();
+      await shows.text(page.locator("fine-tune-view"), /The tuned model/, /Recall@1 after\s*100 %/, /8 images/);
+      await shoot("fine-tune-result");
+      const { name, bytes } = await saved(page, page.getByRole("button", { name: /^Download \(/ }));
+      assert.match(name, /-tuned\.safetensors$/);
+      assert.ok(bytes.length > 1_000_000);
+      await page.getByRole("button", { name: "Use this model" }).click();
+      await shows.text(page.locator("model-panel"), /-tuned/);
+      await ready(page);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+  { address: "/" },
+);
 
 for (const [name, options] of Object.entries({
   dark: { colorScheme: "dark" },

@@ -151,7 +151,7 @@ impl ConvNorm {
         }
         let x = convolve(&self.conv, x);
         let x = match &self.norm {
-            Some(norm) => norm.forward(x),
+            Some(norm) => normalize(norm, x),
             None => x,
         };
         if self.activate { relu(x) } else { x }
@@ -174,10 +174,19 @@ fn in_one(_: &Tensor<4>, _: &[ConvNorm], _: bool) -> Option<Tensor<4>> {
 /// Burn's convolution, but where its gradients take a GPU too long.
 fn convolve(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     #[cfg(all(feature = "train", not(target_arch = "wasm32"), any(test, feature = "webgpu", feature = "cuda")))]
-    if let Some(y) = crate::model::gpu_convolution::forward(conv, &x) {
+    if let Some(y) = crate::model::gpu::convolution(conv, &x) {
         return y;
     }
     conv.forward(x)
+}
+
+/// Burn's BatchNorm, but where its sums take a GPU too long.
+fn normalize(norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
+    #[cfg(all(feature = "train", not(target_arch = "wasm32"), any(test, feature = "webgpu", feature = "cuda")))]
+    if let Some(y) = crate::model::gpu::norm(norm, &x) {
+        return y;
+    }
+    norm.forward(x)
 }
 
 /// `RepDepthwiseSeparable`.

@@ -1,30 +1,17 @@
-//! Convolution in training on a GPU, with gradients of our own.
-//!
-//! Burn computes the gradient of a weight by a convolution whose kernel is as large as the image: each of its few results is added up
-//! over all images and pixels by a single thread of the GPU, most of which idles. Here the same sums are products of matrices
-//! (one for each image and place in the kernel) and sums over pixels, which fill it.
+//! Convolutions without bias, dense or depthwise.
 
+use burn::backend::Autodiff;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::ops::{ConvOptions, ModuleOps};
-use burn::backend::{Autodiff, BackendTypes};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Slice, Tensor};
 
-/// Burn's backend for every GPU.
-#[cfg(all(not(test), feature = "webgpu"))]
-type Gpu = burn::backend::Wgpu;
-#[cfg(all(not(test), not(feature = "webgpu")))]
-type Gpu = burn::backend::Cuda;
-/// Tests compute the same on the CPU.
-#[cfg(test)]
-type Gpu = burn::backend::Flex;
-
-type Values = <Gpu as BackendTypes>::FloatTensorPrimitive;
+use super::{Gpu, Values, primitive, sums, tensor};
 
 /// Up to so many pixels of an image are taken together with those of all others: a product of matrices for each would be too small.
 const FEW_PIXELS: usize = 64;
@@ -71,7 +58,7 @@ impl Shape {
 /// A convolution of `x`, `[n, channels, height, width]`.
 ///
 /// `None` where `x` is not on a GPU with autodiff, or the convolution is none of the network's: Burn's own then does the same.
-pub(super) fn forward(conv: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {
+pub(in crate::model) fn forward(conv: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {
     if !x.device().is_autodiff() {
         return None;
     }
@@ -107,9 +94,9 @@ impl Backward<Gpu, 2> for Convolution {
             gradients.register::<Gpu>(id, primitive(gradient));
         }
         if let Some(id) = to_input {
-            let channels = tensor(&w).dims()[0];
+            let channels = tensor::<4>(&w).dims()[0];
             let gradient = match shape.pointwise() {
-                true => primitive(by_pixel(tensor(&w).swap_dims(0, 1), tensor(&incoming))),
+                true => primitive(by_pixel(tensor::<4>(&w).swap_dims(0, 1), tensor(&incoming))),
                 false => Gpu::conv2d_x_backward(x, w, incoming, shape.options(channels)),
             };
             gradients.register::<Gpu>(id, gradient);
@@ -146,7 +133,7 @@ fn weight_gradient(shape: Shape, x: Tensor<4>, gradient: Tensor<4>) -> Tensor<4>
         };
         if depthwise {
             let products = seen.mul(gradient.clone()).reshape([n, out, pixels]);
-            return products.sum_dim(2).sum_dim(0).reshape([out, 1, 1]);
+            return sums(products).reshape([out, 1, 1]);
         }
         if pixels <= FEW_PIXELS {
             let together = |x: Tensor<4>, channels: usize| x.swap_dims(0, 1).reshape([channels, n * pixels]);
@@ -158,14 +145,6 @@ fn weight_gradient(shape: Shape, x: Tensor<4>, gradient: Tensor<4>) -> Tensor<4>
     });
     let inputs = if depthwise { 1 } else { channels };
     Tensor::cat(taps.collect(), 2).reshape([out, inputs, kernel, kernel])
-}
-
-fn tensor(values: &Values) -> Tensor<4> {
-    Tensor::from_primitive::<Gpu>(values.clone())
-}
-
-fn primitive(tensor: Tensor<4>) -> Values {
-    tensor.try_into_primitive::<Gpu>().expect("computed on this backend")
 }
 
 #[cfg(test)]
