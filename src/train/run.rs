@@ -665,8 +665,22 @@ impl Kept {
                 recipe.classes
             )));
         }
-        // its files hold weights only: the rest is the recipe's, and whoever puts them on a device looks at the shapes
+        // its files hold weights only: the rest is the recipe's
         model.description = recipe.model.clone();
+        let network = &recipe.model.network;
+        if let Some(other) = network
+            .parameters(model.form, model.classes)
+            .into_iter()
+            .find(|parameter| model.tensors.get(&parameter.name).is_some_and(|tensor| tensor.shape != parameter.shape))
+        {
+            return Err(Error::model(format!(
+                "{}: `{}` is of another network than {}; ask for the one that the run was begun with, by --model, --width and \
+                 --embedding: its config.yaml says which",
+                in_file("pdparams"),
+                other.name,
+                recipe.model.name
+            )));
+        }
         let velocities = read_pdopt(&pdopt, &pdparams, &model).context(|| in_file("pdopt"))?;
         let progress = read_pdstates(&pdstates).context(|| in_file("pdstates"))?;
         Ok(Kept { model, velocities, progress })
