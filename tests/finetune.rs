@@ -18,8 +18,8 @@ fn stripes(class: usize, number: usize) -> RgbImage {
     let (size, width) = (40, 2 + 3 * (class / 2));
     let noise = |at: usize| ((at + 31 * number) * 7919 % 97) as u8;
     let pixel = |at: usize| {
-        let along = if class % 2 == 0 { at % size } else { at / size };
-        let base = if (along + number) / width % 2 == 0 { 30 + 20 * (number % 5) as u8 } else { 150 };
+        let along = if class.is_multiple_of(2) { at % size } else { at / size };
+        let base = if ((along + number) / width).is_multiple_of(2) { 30 + 20 * (number % 5) as u8 } else { 150 };
         [base + noise(at) / 2, base + noise(at + 1) / 2, base + noise(at + 2) / 2]
     };
     RgbImage::new(size, size, (0..size * size).flat_map(pixel).collect()).unwrap()
