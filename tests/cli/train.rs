@@ -73,7 +73,8 @@ fn a_small_model_is_trained_resumed_evaluated_and_exported() {
     let again = train(&["--epochs", "4", "--resume", text(&out)]);
     assert_eq!(again.code, Some(2));
     assert!(again.stderr.contains("its 4 epochs are done"), "{}", again.stderr);
-    let other = run(["train", text(&dataset), "--output", text(&out), "--epochs", "6", "--resume", text(&out)]);
+    let other = ["--epochs", "6", "--batch-size", "8", "--resume", text(&out)];
+    let other = run([&["train", text(&dataset), "--output", text(&out)][..], &other].concat());
     assert!(
         other.code != Some(0) && other.stderr.contains("ask for the one that the run was begun with"),
         "{}",
