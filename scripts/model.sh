@@ -35,6 +35,8 @@ build_model() {
       before=(--pretrained "$run/latest/latest.pdparams")
     done
   fi
+  # not the best: that is chosen by the lists that the card measures with
+  [ ! -d "$run/latest" ] || run="$run/latest"
   while read -r path; do images+=("$dataset/$path"); done < <(sed -E 's/[[:space:]]+[0-9]+[[:space:]]*$//' "$dataset/train.txt")
   say "measuring activations on ${#images[@]} images of $dataset/train.txt"
   "$program" model convert "$run" --name "$BUNDLED_MODEL_NAME" --dtype i8 --calibrate "${images[@]}" --output "$new" --force
