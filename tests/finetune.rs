@@ -3,11 +3,10 @@
 
 mod common;
 
-use common::{max_abs_diff, small_model, vit_model};
+use common::{max_abs_diff, small_model, small_transformer, vit_model};
 #[cfg(feature = "default-model")]
 use image_feature::finetune::Neck;
 use image_feature::finetune::{FineTune, Samples, Tuned, Tuning};
-use image_feature::model::vit::VitConfig;
 use image_feature::{DeviceRequest, Dtype, ErrorKind, Extractor, Model, RgbImage};
 
 const CLASSES: usize = 4;
@@ -40,20 +39,6 @@ fn samples(extractor: &Extractor) -> Samples {
 fn tune(model: &Model, tuning: Tuning) -> Tuned {
     let extractor = Extractor::open(model, DeviceRequest::Cpu).unwrap();
     FineTune::new(model, samples(&extractor), tuning).unwrap().run(|_| {}).unwrap()
-}
-
-fn small_transformer() -> VitConfig {
-    VitConfig {
-        input: [32, 32],
-        patch: 8,
-        width: 40,
-        depth: 2,
-        heads: 5,
-        hidden: 70,
-        projection: 20,
-        average_class_token: false,
-        embedding: 12,
-    }
 }
 
 /// Mean cosine of images of one class, less that of images of two.

@@ -6,8 +6,7 @@
 
 mod common;
 
-use common::{max_abs_diff, small_model, vit_model};
-use image_feature::model::vit::VitConfig;
+use common::{max_abs_diff, small_model, small_transformer, vit_model};
 use image_feature::{DecodeLimits, DeviceRequest, Dtype, Extractor, Model, RgbImage, decode};
 use sha2::{Digest, Sha256};
 
@@ -102,21 +101,6 @@ const FEATURE: [f32; 16] = [
     -0.05456601,
     -0.0031178475,
 ];
-
-/// A vision transformer of 32 x 32 pixels.
-fn small_transformer() -> VitConfig {
-    VitConfig {
-        input: [32, 32],
-        patch: 8,
-        width: 40,
-        depth: 2,
-        heads: 5,
-        hidden: 70,
-        projection: 20,
-        average_class_token: false,
-        embedding: TRANSFORMER_FEATURE.len(),
-    }
-}
 
 /// The feature that the model of `small_transformer` gives for `pattern(50, 40)`, computed natively.
 const TRANSFORMER_FEATURE: [f32; 12] = [

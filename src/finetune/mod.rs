@@ -33,8 +33,6 @@ mod schedule;
 mod tuning;
 mod views;
 
-use std::sync::Arc;
-
 pub use self::arc_margin::{ArcMargin, HeadLoss};
 pub(crate) use self::batches::per_class;
 pub use self::evaluation::{Evaluation, Query};
@@ -55,7 +53,7 @@ use crate::{Error, Result};
 /// First the last layers learn from all images. Then, where [`Tuning::folds`] asks for it, they do so anew for each part of the
 /// images without that part, to find out how well images are found that were not learnt from.
 pub struct FineTune {
-    samples: Arc<Samples>,
+    samples: Samples,
     tuning: Tuning,
     start: Neck,
     run: Run,
@@ -121,7 +119,6 @@ impl FineTune {
                 }
             )));
         }
-        let samples = Arc::new(samples);
         let mut left_out = vec![Vec::new()];
         left_out.extend(evaluation::folds(&samples, tuning.folds, tuning.seed));
         let run = Run::new(&samples, &start, &left_out[0], &tuning);
@@ -191,8 +188,9 @@ impl FineTune {
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) before the last [`epoch`](Self::epoch).
     pub fn finish(self) -> Result<Tuned> {
+        let ended = self.done == self.epochs();
         match self.tuned {
-            Some(neck) if self.done == self.tuning.epochs * self.left_out.len() => Ok(Tuned {
+            Some(neck) if ended => Ok(Tuned {
                 neck,
                 losses: self.losses,
                 evaluation: (self.left_out.len() > 1).then_some(self.evaluation),
@@ -220,9 +218,9 @@ struct Run {
 impl Run {
     fn new(samples: &Samples, start: &Neck, left_out: &[usize], tuning: &Tuning) -> Self {
         let images: Vec<usize> = (0..samples.len()).filter(|image| !left_out.contains(image)).collect();
-        let mut classes = vec![Vec::new(); samples.class_count()];
-        images.iter().for_each(|&image| classes[samples.class(image)].push(image));
         let labels: Vec<usize> = images.iter().map(|&image| samples.class(image)).collect();
+        let mut classes = vec![Vec::new(); samples.class_count()];
+        images.iter().zip(&labels).for_each(|(&image, &class)| classes[class].push(image));
         let pooled = samples.first_views(&images);
         let layers = Layers::new(start.clone(), &pooled, &labels, samples.class_count());
         classes.retain(|images| !images.is_empty());

@@ -50,10 +50,7 @@ impl Neck {
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape.
     pub fn of(model: &Model) -> Result<Self> {
-        Self::read(&model.description, &model.tensors)
-    }
-
-    fn read(description: &ModelDescription, tensors: &Tensors) -> Result<Self> {
+        let Model { description, tensors, .. } = model;
         let (input, features) = (pooled_len(description), description.dimension());
         let read = |name: &str, shape: &[usize]| Ok::<_, Error>(tensors.expect(name, shape)?.values.clone());
         Ok(match &description.network {

@@ -3,6 +3,8 @@
 
 #[cfg(all(feature = "train", not(target_arch = "wasm32")))]
 mod conv_norm;
+#[cfg(all(feature = "train", not(target_arch = "wasm32")))]
+mod conv_shape;
 mod description;
 #[cfg(all(feature = "train", not(target_arch = "wasm32"), any(test, feature = "webgpu", feature = "cuda")))]
 mod gpu;

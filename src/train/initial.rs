@@ -28,18 +28,18 @@ const TRANSFORMER: f64 = 0.02;
 /// ```
 pub fn untrained(description: ModelDescription, seed: u64) -> Result<Model> {
     let form = description.network.training_form();
-    let mut tensors = Tensors::new();
-    for parameter in description.network.parameters(form, None) {
-        let tensor = value(&description.network, &parameter, seed);
-        tensors.insert(parameter.name, tensor);
-    }
+    let tensors = drawn(&description.network, form, None, seed);
     Model::new(description, form, None, &tensors)
 }
 
 /// Random weights for a network and its head, distributed as PaddleClas's.
 pub(super) fn initial(network: &Network, classes: usize, seed: u64) -> Tensors {
+    drawn(network, Form::Training, Some(classes), seed)
+}
+
+fn drawn(network: &Network, form: Form, classes: Option<usize>, seed: u64) -> Tensors {
     let mut tensors = Tensors::new();
-    for parameter in network.parameters(Form::Training, Some(classes)) {
+    for parameter in network.parameters(form, classes) {
         let tensor = value(network, &parameter, seed);
         tensors.insert(parameter.name, tensor);
     }

@@ -121,6 +121,21 @@ pub fn pixels(len: usize) -> Vec<f32> {
     (0..len).map(|index| (index * 7919 % 251) as f32 / 60.0 - 2.0).collect()
 }
 
+/// A vision transformer of 32 x 32 pixels, with features of 12 numbers.
+pub fn small_transformer() -> VitConfig {
+    VitConfig {
+        input: [32, 32],
+        patch: 8,
+        width: 40,
+        depth: 2,
+        heads: 5,
+        hidden: 70,
+        projection: 20,
+        average_class_token: false,
+        embedding: 12,
+    }
+}
+
 /// A network of 32 x 32 pixels, a quarter as wide as the real one: it runs in milliseconds.
 pub fn small_model(embedding: usize) -> Model {
     let config = LcNetV2Config { scale: 0.25, input: [32, 32], embedding };

@@ -1,11 +1,11 @@
 //! What a convolution is, and who computes it.
 
-use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 
 use super::Maps;
 use super::dense::Dense;
 use super::depthwise::Depthwise;
+use crate::model::conv_shape::ConvShape;
 
 /// A convolution without bias.
 #[derive(Clone, Debug)]
@@ -15,23 +15,15 @@ pub(super) enum Convolution {
 }
 
 impl Convolution {
-    /// `None` where it is neither dense nor depthwise, or not padded to keep the size.
+    /// `None` where it is none of the network's.
     pub fn new(conv: &Conv2d, images: usize, [channels, height, width]: [usize; 3]) -> Option<Self> {
-        let [out, _, kernel, across] = conv.weight.dims();
-        let [stride, sideways] = conv.stride;
-        let pad = kernel / 2;
-        let padded = matches!(conv.padding, PaddingConfig2d::Explicit(a, b, c, d) if [a, b, c, d] == [pad; 4]);
-        if kernel != across || kernel % 2 == 0 || stride != sideways || conv.dilation != [1; 2] || !padded {
-            return None;
-        }
+        let ConvShape { depthwise, kernel, stride } = ConvShape::of(conv)?;
+        let [out, ..] = conv.weight.dims();
         let input = Maps { images, channels, height, width };
         let output = Maps { images, channels: out, height: (height - 1) / stride + 1, width: (width - 1) / stride + 1 };
-        match conv.groups {
-            1 => Some(Convolution::Dense(Dense { input, output, kernel, stride })),
-            groups if groups == channels && groups == out => {
-                Depthwise::new(input, output, kernel, stride).map(Convolution::Depthwise)
-            }
-            _ => None,
+        match depthwise {
+            true => Depthwise::new(input, output, kernel, stride).map(Convolution::Depthwise),
+            false => Some(Convolution::Dense(Dense { input, output, kernel, stride })),
         }
     }
 

@@ -7,52 +7,23 @@ use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::ops::{ConvOptions, ModuleOps};
-use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Slice, Tensor};
 
 use super::{Gpu, Values, primitive, sums, tensor};
+use crate::model::conv_shape::ConvShape;
 
 /// Up to so many pixels of an image are taken together with those of all others: a product of matrices for each would be too small.
 const FEW_PIXELS: usize = 64;
 
-/// What is computed, apart from the values.
-#[derive(Clone, Copy, Debug)]
-struct Shape {
-    depthwise: bool,
-    kernel: usize,
-    stride: usize,
+/// Whether each pixel is for itself.
+fn pointwise(shape: ConvShape) -> bool {
+    !shape.depthwise && shape.kernel == 1 && shape.stride == 1
 }
 
-impl Shape {
-    /// `None` where it has a bias, is neither dense nor depthwise, or is not padded to keep the size.
-    fn of(conv: &Conv2d) -> Option<Self> {
-        let [out, _, kernel, across] = conv.weight.dims();
-        let [stride, sideways] = conv.stride;
-        let pad = kernel / 2;
-        let padded = match conv.padding {
-            PaddingConfig2d::Valid => pad == 0,
-            PaddingConfig2d::Explicit(a, b, c, d) => [a, b, c, d] == [pad; 4],
-            PaddingConfig2d::Same => false,
-        };
-        let usual = kernel == across && kernel % 2 == 1 && stride == sideways && conv.dilation == [1; 2] && padded;
-        let depthwise = conv.groups == out && out > 1;
-        (usual && conv.bias.is_none() && (conv.groups == 1 || depthwise)).then_some(Shape { depthwise, kernel, stride })
-    }
-
-    fn pad(&self) -> usize {
-        self.kernel / 2
-    }
-
-    /// Whether each pixel is for itself.
-    fn pointwise(&self) -> bool {
-        !self.depthwise && self.kernel == 1 && self.stride == 1
-    }
-
-    fn options(&self, channels: usize) -> ConvOptions<2> {
-        let groups = if self.depthwise { channels } else { 1 };
-        ConvOptions::new([self.stride; 2], [self.pad(); 2], [1; 2], groups)
-    }
+fn options(shape: ConvShape, channels: usize) -> ConvOptions<2> {
+    let groups = if shape.depthwise { channels } else { 1 };
+    ConvOptions::new([shape.stride; 2], [shape.kernel / 2; 2], [1; 2], groups)
 }
 
 /// A convolution of `x`, `[n, channels, height, width]`.
@@ -62,14 +33,14 @@ pub(in crate::model) fn forward(conv: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4
     if !x.device().is_autodiff() {
         return None;
     }
-    let shape = Shape::of(conv)?;
+    let shape = ConvShape::of(conv)?;
     let input = x.clone().try_into_primitive::<Autodiff<Gpu>>().ok()?;
     let weight = conv.weight.val().try_into_primitive::<Autodiff<Gpu>>().ok()?;
     let (x, w) = (input.primitive().clone(), weight.primitive().clone());
     let channels = conv.weight.dims()[0];
-    let y = match shape.pointwise() {
+    let y = match pointwise(shape) {
         true => primitive(by_pixel(tensor(&w), tensor(&x))),
-        false => Gpu::conv2d(x.clone(), w.clone(), None, shape.options(channels)),
+        false => Gpu::conv2d(x.clone(), w.clone(), None, options(shape, channels)),
     };
     let prepared = Convolution.prepare::<NoCheckpointing>([input.node(), weight.node()]);
     let y = match prepared.compute_bound().stateful() {
@@ -83,7 +54,7 @@ pub(in crate::model) fn forward(conv: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4
 struct Convolution;
 
 impl Backward<Gpu, 2> for Convolution {
-    type State = (Shape, Values, Values);
+    type State = (ConvShape, Values, Values);
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let [to_input, to_weight]: [Option<NodeId>; 2] = ops.parents.map(|parent| parent.map(|node| node.id));
@@ -95,9 +66,9 @@ impl Backward<Gpu, 2> for Convolution {
         }
         if let Some(id) = to_input {
             let channels = tensor::<4>(&w).dims()[0];
-            let gradient = match shape.pointwise() {
+            let gradient = match pointwise(shape) {
                 true => primitive(by_pixel(tensor::<4>(&w).swap_dims(0, 1), tensor(&incoming))),
-                false => Gpu::conv2d_x_backward(x, w, incoming, shape.options(channels)),
+                false => Gpu::conv2d_x_backward(x, w, incoming, options(shape, channels)),
             };
             gradients.register::<Gpu>(id, gradient);
         }
@@ -113,18 +84,18 @@ fn by_pixel(weight: Tensor<4>, x: Tensor<4>) -> Tensor<4> {
 }
 
 /// From the gradient of what comes out to that of the weight.
-fn weight_gradient(shape: Shape, x: Tensor<4>, gradient: Tensor<4>) -> Tensor<4> {
-    let Shape { depthwise, kernel, stride } = shape;
+fn weight_gradient(shape: ConvShape, x: Tensor<4>, gradient: Tensor<4>) -> Tensor<4> {
+    let ConvShape { depthwise, kernel, stride } = shape;
     let [n, out, height, width] = gradient.dims();
     let channels = x.dims()[1];
     let pixels = height * width;
-    let pad = shape.pad();
+    let pad = kernel / 2;
     let x = if pad > 0 { x.pad((pad, pad, pad, pad), 0.0) } else { x };
     let taps = (0..kernel * kernel).map(|tap| {
         let along = |first: usize, count: usize| {
             Slice::new(first as isize, Some((first + stride * (count - 1) + 1) as isize), stride as isize)
         };
-        let seen = match shape.pointwise() {
+        let seen = match pointwise(shape) {
             true => x.clone(),
             false => {
                 let all = Slice::new(0, None, 1);
@@ -149,6 +120,7 @@ fn weight_gradient(shape: Shape, x: Tensor<4>, gradient: Tensor<4>) -> Tensor<4>
 
 #[cfg(test)]
 mod tests {
+    use burn::nn::PaddingConfig2d;
     use burn::nn::conv::Conv2dConfig;
     use burn::tensor::{Device, Distribution, TensorData};
 
