@@ -92,8 +92,8 @@ impl Error {
     }
 
     /// The error without the places it happened in, for those who show them in a way of their own.
-    #[cfg(feature = "cli")]
-    pub(crate) fn without_context(mut self) -> Self {
+
+    pub fn without_context(mut self) -> Self {
         self.0.context.clear();
         self
     }
@@ -107,43 +107,37 @@ impl Error {
     pub fn message(&self) -> &str {
         &self.0.message
     }
-
-    /// Whether an image could not be decoded.
-    pub fn is_decode(&self) -> bool {
-        self.kind() == ErrorKind::Decode
-    }
-
-    /// Whether a limit was exceeded.
-    pub fn is_limit(&self) -> bool {
-        self.kind() == ErrorKind::Limit
-    }
-
-    /// Whether a model file is at fault.
-    pub fn is_model(&self) -> bool {
-        self.kind() == ErrorKind::Model
-    }
-
-    /// Whether a device is at fault.
-    pub fn is_device(&self) -> bool {
-        self.kind() == ErrorKind::Device
-    }
 }
 
-macro_rules! constructors {
-    ($($(#[$attribute:meta])? $name:ident $kind:ident),* $(,)?) => {
+/// For each kind: a constructor, and a predicate.
+macro_rules! kinds {
+    ($($kind:ident $new:ident $is:ident),* $(,)?) => {
         impl Error {
-            $($(#[$attribute])? pub(crate) fn $name(message: impl Into<Cow<'static, str>>) -> Self {
-                Error::new(ErrorKind::$kind, message)
-            })*
+            $(
+                #[doc = concat!("An error of the kind [`", stringify!($kind), "`](ErrorKind::", stringify!($kind), ").")]
+                pub fn $new(message: impl Into<Cow<'static, str>>) -> Self {
+                    Error::new(ErrorKind::$kind, message)
+                }
+
+                #[doc = concat!("Whether the kind is [`", stringify!($kind), "`](ErrorKind::", stringify!($kind), ").")]
+                pub fn $is(&self) -> bool {
+                    self.kind() == ErrorKind::$kind
+                }
+            )*
         }
     };
 }
-constructors! {
-    decode Decode, unsupported Unsupported, limit Limit, model Model, usage Usage, internal Internal,
-    #[cfg(any(feature = "burn", feature = "cpu"))]
-    device Device,
-    #[cfg(feature = "gallery")]
-    gallery Gallery,
+kinds! {
+    Decode decode is_decode,
+    Unsupported unsupported is_unsupported,
+    Limit limit is_limit,
+    Model model is_model,
+    Gallery gallery is_gallery,
+    Io io is_io,
+    Device device is_device,
+    Usage usage is_usage,
+    Cancelled cancelled is_cancelled,
+    Internal internal is_internal,
 }
 
 impl fmt::Display for Error {
@@ -178,7 +172,18 @@ impl From<std::io::Error> for Error {
 }
 
 /// Adds context to the error of a `Result`.
-pub(crate) trait Context<T> {
+///
+/// ```
+/// use image_feature::error::Context;
+///
+/// let read = std::fs::read("absent.jpg").context(|| "absent.jpg".into());
+/// assert!(read.unwrap_err().to_string().starts_with("absent.jpg: "));
+/// ```
+pub trait Context<T> {
+    /// Turns the error into an [`Error`] and puts `context` in front of its message.
+    ///
+    /// # Errors
+    /// The error of `self`.
     fn context(self, context: impl FnOnce() -> String) -> Result<T>;
 }
 

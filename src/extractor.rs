@@ -259,7 +259,7 @@ impl Extractor {
 
     /// Length of a [pooled](Self::pooled) vector.
     pub fn pooled_len(&self) -> usize {
-        crate::finetune::pooled_len(&self.description)
+        self.description.pooled_len()
     }
 
     /// What the last layers, those that [`finetune`](crate::finetune) teaches, are given for `count` preprocessed images: `count` x 3 x
@@ -332,13 +332,13 @@ impl Extractor {
         self.run(self.description.network_input(image)?, 1)
     }
 
-    /// The [pooled](Self::pooled) vectors of `count` [views](crate::finetune::views) of an image, one after the other: what
+    /// The [pooled](Self::pooled) vectors of `count` [views](crate::model::views) of an image, one after the other: what
     /// [`Samples::add`](crate::finetune::Samples::add) takes.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn pooled_views(&self, image: &RgbImage, count: usize) -> Result<Vec<f32>> {
-        pollster::block_on(self.pooled(crate::finetune::views(&self.description, image, count)?, count))
+        pollster::block_on(self.pooled(crate::model::views(&self.description, image, count)?, count))
     }
 
     /// The feature vectors of several images, run as one batch.

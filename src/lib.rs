@@ -52,20 +52,13 @@
 //! Without any of the devices, decoding, preprocessing and model files remain.
 // only code for what a processor has beyond its kind may ask for it: the CPU's kernels, and measures of pixels
 #![deny(unsafe_code)]
-// without a device, what prepares models for one is not needed
-#![cfg_attr(not(any(feature = "cpu", feature = "burn")), allow(dead_code))]
 
-#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
-#[doc(hidden)]
-pub mod cli;
-#[cfg(all(feature = "train", not(target_arch = "wasm32")))]
-pub mod config;
 #[cfg(feature = "dataset")]
 pub mod dataset;
 mod device;
 #[cfg(feature = "cpu")]
 pub mod engine;
-mod error;
+pub mod error;
 #[cfg(any(feature = "cpu", feature = "burn"))]
 mod extractor;
 pub mod file_tree;
@@ -77,21 +70,25 @@ mod image;
 pub mod metrics;
 pub mod model;
 #[cfg(all(feature = "gallery", not(target_arch = "wasm32")))]
-mod output_file;
+pub mod output_file;
 mod random;
 mod tensors;
 #[cfg(all(feature = "train", not(target_arch = "wasm32")))]
 pub mod train;
-#[cfg(all(target_arch = "wasm32", any(feature = "cpu", feature = "burn", feature = "dataset")))]
-#[doc(hidden)]
-pub mod web;
+#[cfg(feature = "cpu")]
+mod warm_up;
 pub mod weights;
 
 pub use device::DeviceRequest;
 pub use error::{Error, ErrorKind, Result};
 #[cfg(any(feature = "cpu", feature = "burn"))]
 pub use extractor::{Extractor, ExtractorInfo, ExtractorOptions};
-pub use image::{DecodeLimits, ImageFormat, ImageInfo, Normalize, Preprocess, Resize, RgbImage, Roi, decode, probe};
+pub use image::{
+    DecodeBudget, DecodeLimits, DecodeShare, ImageFormat, ImageInfo, Normalize, Preprocess, Resize, RgbImage, Roi,
+    decode, probe,
+};
+#[cfg(feature = "cpu")]
+pub use warm_up::warm_up;
 pub use weights::{Dtype, Model, ModelInfo, ModelLoader, PreprocessInfo, SkippedTensor, TensorInfo};
 
 /// The README's examples.

@@ -38,7 +38,7 @@ impl OutputFile {
     }
 
     /// Writes a whole file. Its folder must exist.
-    #[cfg(feature = "cli")]
+
     pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
         let mut file = Self::create(target)?;
         file.write_all(bytes).context(|| target.display().to_string())?;
@@ -95,7 +95,7 @@ impl Drop for OutputFile {
 }
 
 /// Runs `end` after all that is unfinished has been deleted. Nothing new is begun meanwhile.
-#[cfg(feature = "cli")]
+
 pub fn delete_unfinished<T>(end: impl FnOnce() -> T) -> T {
     let unfinished = UNFINISHED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     for file in unfinished.values() {

@@ -42,10 +42,9 @@ pub use split::{SplitBy, SplitOptions, split};
 pub use subset::Subset;
 #[cfg(not(target_arch = "wasm32"))]
 pub use survey::survey;
-#[cfg(target_arch = "wasm32")]
-pub(crate) use thumbnail::shrunk;
+pub use thumbnail::shrunk;
 #[cfg(not(target_arch = "wasm32"))]
 pub use thumbnail::thumbnail;
 
 /// Larger files are not images of a data set.
-pub(crate) const MOST_FILE_BYTES: u64 = 1 << 30;
+pub const MOST_FILE_BYTES: u64 = 1 << 30;

@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use super::MOST_FILE_BYTES;
 use super::facts::ImageFacts;
 use crate::file_tree::FileTree;
-use crate::image::{DecodeBudget, Share};
+use crate::image::{DecodeBudget, DecodeShare};
 use crate::{DecodeLimits, Error, Result, RgbImage, probe};
 
 /// Files read and not yet looked at hold no more than this together, one larger file aside.
@@ -77,7 +77,7 @@ pub fn survey<T: Send>(
         })
     };
     std::thread::scope(|scope| {
-        let (to_workers, from_reader) = sync_channel::<Vec<(usize, Result<Vec<u8>>, Share<'_>)>>(threads);
+        let (to_workers, from_reader) = sync_channel::<Vec<(usize, Result<Vec<u8>>, DecodeShare<'_>)>>(threads);
         let (to_caller, results) = sync_channel(threads);
         // the workers alone hold it: the reader ends when they have
         let from_reader = std::sync::Arc::new(Mutex::new(from_reader));

@@ -25,7 +25,7 @@ pub fn thumbnail(image: &RgbImage) -> crate::Result<String> {
 }
 
 /// The pixels of a small picture of an image, RGB, with its width and height. An image that is small stays as it is.
-pub(crate) fn shrunk(image: &RgbImage) -> (Vec<u8>, usize, usize) {
+pub fn shrunk(image: &RgbImage) -> (Vec<u8>, usize, usize) {
     let (width, height) = (image.width(), image.height());
     let longer = width.max(height).max(SIDE);
     let (small_width, small_height) = ((width * SIDE / longer).max(1), (height * SIDE / longer).max(1));

@@ -18,15 +18,15 @@ use crate::Result;
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 pub use archive::name_decoder;
 pub use archive::{Archive, ArchiveFormat, ArchiveOptions, DecodedNames, NameDecoder};
-pub(crate) use archive::{Kind, Limits, Members};
+pub use archive::{ArchiveLimits, Member, MemberKind, Members};
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 pub use folder::Folder;
 pub use memory::Memory;
 #[cfg(feature = "dataset")]
 pub use overlay::{Content, Overlay};
 pub use problem::{Problem, ProblemCode, ProblemEffect};
-#[cfg(all(feature = "cli", any(unix, windows)))]
-pub(crate) use source::FileSource;
+#[cfg(any(unix, windows))]
+pub use source::FileSource;
 pub use source::{ReadAt, Seekable};
 
 /// The tree at a path: a folder, or an archive, known by its content.

@@ -34,7 +34,7 @@ pub trait ReadAt: Send + Sync {
 }
 
 /// What archives are read from; shared with the streams that run over it.
-pub(crate) type Source<'a> = Arc<dyn ReadAt + 'a>;
+pub(super) type Source<'a> = Arc<dyn ReadAt + 'a>;
 
 impl ReadAt for &[u8] {
     fn size(&self) -> u64 {
@@ -101,7 +101,7 @@ impl<R: Read + Seek + Send> ReadAt for Seekable<R> {
 /// A file of the file system. Where that can read at a place in one call, threads do not wait for each other.
 #[cfg(any(unix, windows))]
 #[derive(Debug)]
-pub(crate) struct FileSource {
+pub struct FileSource {
     file: std::fs::File,
     size: u64,
 }

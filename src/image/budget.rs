@@ -5,41 +5,41 @@ use std::sync::{Condvar, Mutex};
 use super::decode::ImageInfo;
 
 /// A number of bytes that threads take shares of: small images go in parallel, huge ones one by one.
-pub(crate) struct DecodeBudget {
+pub struct DecodeBudget {
     total: u64,
     free: Mutex<u64>,
     returned: Condvar,
 }
 
 /// A part of a budget, given back when dropped.
-pub(crate) struct Share<'a> {
+pub struct DecodeShare<'a> {
     budget: &'a DecodeBudget,
     bytes: u64,
 }
 
 impl DecodeBudget {
-    pub(crate) fn new(total: u64) -> Self {
+    pub fn new(total: u64) -> Self {
         DecodeBudget { total, free: Mutex::new(total), returned: Condvar::new() }
     }
 
     /// Waits until `bytes`, but at most everything, are free. Whoever holds a share must not ask for a second.
-    pub(crate) fn reserve(&self, bytes: u64) -> Share<'_> {
+    pub fn reserve(&self, bytes: u64) -> DecodeShare<'_> {
         let bytes = bytes.min(self.total);
         let free = self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut free =
             self.returned.wait_while(free, |free| *free < bytes).unwrap_or_else(|poisoned| poisoned.into_inner());
         *free -= bytes;
-        Share { budget: self, bytes }
+        DecodeShare { budget: self, bytes }
     }
 
     /// Waits for what decoding this image takes.
-    pub(crate) fn reserve_for(&self, image: &ImageInfo) -> Share<'_> {
+    pub fn reserve_for(&self, image: &ImageInfo) -> DecodeShare<'_> {
         // 8-bit RGB and what a decoder keeps beside it, as a rule no more than twice as much again
         self.reserve(u64::from(image.width()) * u64::from(image.height()) * 9)
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for DecodeShare<'_> {
     fn drop(&mut self) {
         *self.budget.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) += self.bytes;
         self.budget.returned.notify_all();

@@ -78,7 +78,7 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage> {
 }
 
 /// As [`decode`], and beside the image what is wrong with data that only gave a part of it: of a JPEG, the rest is gray.
-pub(crate) fn decode_noting_damage(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, Option<String>)> {
+pub fn decode_noting_damage(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, Option<String>)> {
     let format = ImageFormat::detect(bytes)?;
     guarded(format, || match format {
         ImageFormat::Jpeg => jpeg::decode(bytes, limits),

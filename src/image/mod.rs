@@ -3,7 +3,6 @@
 #[cfg(feature = "train")]
 mod bicubic;
 mod bmp;
-#[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 mod budget;
 mod decode;
 mod format;
@@ -19,10 +18,9 @@ mod rgb;
 mod tiff;
 mod webp;
 
-#[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
-pub(crate) use budget::{DecodeBudget, Share};
+pub use budget::{DecodeBudget, DecodeShare};
 #[cfg(feature = "dataset")]
-pub(crate) use decode::decode_noting_damage;
+pub use decode::decode_noting_damage;
 pub use decode::{ImageInfo, decode, probe};
 pub use format::ImageFormat;
 pub use limits::DecodeLimits;

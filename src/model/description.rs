@@ -118,6 +118,14 @@ impl ModelDescription {
         self.network.input_size()
     }
 
+    /// Length of a pooled vector: the input of the last layers, which [`finetune`](crate::finetune) teaches.
+    pub fn pooled_len(&self) -> usize {
+        match &self.network {
+            Network::LcNetV2(config) => config.last_channels(),
+            Network::Vit(config) => config.projection,
+        }
+    }
+
     /// The network's input for an image: 3 x height x width numbers, of [`input_size`](Self::input_size).
     ///
     /// # Errors

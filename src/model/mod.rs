@@ -11,8 +11,10 @@ mod gpu;
 pub mod lcnet_v2;
 mod parameter;
 pub(crate) mod quantization;
+mod views;
 pub mod vit;
 
 pub use description::{ModelDescription, Network};
 pub use parameter::{Parameter, Role};
 pub use quantization::Calibration;
+pub use views::views;

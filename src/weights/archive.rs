@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::files::{self, File};
 use super::limits;
-use crate::file_tree::{ArchiveFormat, Kind, Limits, Members};
+use crate::file_tree::{ArchiveFormat, ArchiveLimits, MemberKind, Members};
 use crate::{Error, ErrorKind, Result};
 
 /// Weights hardly shrink; a graph in JSON shrinks 30-fold.
-const LIMITS: Limits =
-    Limits { ratio: 100, entry_free: 16 << 20, total_free: 16 << 20, entries: 100_000, names: 16 << 20 };
+const LIMITS: ArchiveLimits =
+    ArchiveLimits { ratio: 100, entry_free: 16 << 20, total_free: 16 << 20, entries: 100_000, names: 16 << 20 };
 
 /// The members of an archive that a model may need; `None` where the bytes are no archive.
 pub(super) fn unpack<'a>(bytes: &'a [u8]) -> Result<Option<Vec<File<'a>>>> {
@@ -19,7 +19,7 @@ pub(super) fn unpack<'a>(bytes: &'a [u8]) -> Result<Option<Vec<File<'a>>>> {
     let mut wanted = Vec::new();
     let (mut wanted_bytes, mut count, mut example) = (0u64, 0usize, String::new());
     while let Some(member) = members.next().map_err(of_model)? {
-        if member.kind != Kind::File {
+        if member.kind != MemberKind::File {
             continue;
         }
         count += 1;

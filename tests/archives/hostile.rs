@@ -12,8 +12,7 @@ use super::build::{Zipped, described, gzip, tar, tarred, zip};
 
 /// From memory natively, from a Blob in the browser.
 fn open(bytes: Vec<u8>) -> image_feature::Result<Archive> {
-    #[cfg(target_arch = "wasm32")]
-    let bytes = image_feature::web::BlobSource::new(super::web::blob(&bytes));
+    let bytes = super::source(bytes);
     Archive::from_source("x", bytes)
 }
 

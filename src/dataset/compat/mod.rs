@@ -29,10 +29,10 @@ mod files;
 mod json;
 mod mersenne;
 mod picture;
-pub(crate) mod python;
+mod python;
 mod split;
 
-#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+#[cfg(not(target_arch = "wasm32"))]
 pub mod draw;
 
 pub use check::{Counts, Sample, Summary, Tag};
@@ -42,6 +42,7 @@ pub use files::{Beyond, Change, Place, ShiTuRec};
 pub use json::result_json;
 pub use mersenne::PythonRandom;
 pub use picture::SampleFormat;
+pub use python::string_repr;
 pub use split::Percent;
 
 use crate::Error;

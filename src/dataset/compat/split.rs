@@ -15,7 +15,8 @@ pub enum Percent {
 }
 
 impl Percent {
-    pub(crate) fn value(self) -> f64 {
+    /// The share as a number, from 0 to 100.
+    pub fn value(self) -> f64 {
         match self {
             Percent::Whole(value) => value as f64,
             Percent::Fraction(value) => value,

@@ -3,62 +3,16 @@
 use std::ops::Range;
 use std::vec;
 
+use super::member::{Member, Place};
 use super::tar::Tar;
-use super::zip::{self, ZipPlace};
-use super::{ArchiveFormat, Fault, Limits};
-use crate::file_tree::problem::{ProblemCode, ProblemEffect, Problems, shown};
+use super::zip;
+use super::{ArchiveFormat, ArchiveLimits, Fault};
+use crate::file_tree::problem::{ProblemCode, ProblemEffect, Problems};
 use crate::file_tree::source::Source;
 use crate::{Error, Result};
 
-/// What an entry says it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    File,
-    Folder,
-    /// Neither, for this reason.
-    Other(ProblemCode),
-}
-
-/// An entry as the archive describes it.
-#[derive(Clone, Debug)]
-pub(crate) struct Member {
-    /// As written: any bytes at all.
-    pub name: Vec<u8>,
-    /// Whether the archive says that the name is UTF-8.
-    pub(super) utf8: bool,
-    pub kind: Kind,
-    /// Bytes, as announced.
-    pub size: u64,
-    /// Counted from 1.
-    pub position: u64,
-    pub(super) place: Place,
-    /// Why it cannot be read, where that is known before trying.
-    pub(super) fault: Option<ProblemCode>,
-}
-
-/// Where an entry's content is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
-    /// In a zip.
-    Zip(ZipPlace),
-    /// From this byte on: of the tar, or of what comes out of the `.tar.gz`.
-    Tar(u64),
-}
-
-impl Member {
-    /// The name as text, whatever it is made of.
-    pub fn lossy_name(&self) -> String {
-        String::from_utf8_lossy(&self.name).into_owned()
-    }
-
-    /// An error of reading it.
-    pub(super) fn error(&self, fault: Fault) -> Error {
-        fault.into_error(Some((self.position, shown(&self.name))))
-    }
-}
-
 /// An archive, entry by entry, in its own order.
-pub(crate) struct Members<'a> {
+pub struct Members<'a> {
     source: Source<'a>,
     archive: Opened<'a>,
     pub(super) problems: Problems,
@@ -74,7 +28,7 @@ impl<'a> Members<'a> {
     ///
     /// # Errors
     /// Where a zip has no directory that can be read.
-    pub fn open(source: Source<'a>, format: ArchiveFormat, limits: Limits) -> Result<Self> {
+    pub fn open(source: Source<'a>, format: ArchiveFormat, limits: ArchiveLimits) -> Result<Self> {
         let mut problems = Problems::default();
         let archive = match format {
             ArchiveFormat::Zip => {

@@ -5,6 +5,7 @@
 
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 mod encoding;
+mod member;
 mod members;
 mod names;
 mod tar;
@@ -19,7 +20,8 @@ use crate::{Error, Result};
 
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 pub use encoding::name_decoder;
-pub(crate) use members::{Kind, Members};
+pub use member::{Member, MemberKind};
+pub use members::Members;
 pub use names::{DecodedNames, NameDecoder};
 pub use tree::{Archive, ArchiveOptions};
 
@@ -46,7 +48,7 @@ impl ArchiveFormat {
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for other kinds of archives, by name;
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the beginning cannot be read.
-    pub(crate) fn of(source: &dyn ReadAt) -> Result<Option<Self>> {
+    pub fn of(source: &dyn ReadAt) -> Result<Option<Self>> {
         let mut start = [0; tar::BLOCK];
         let count = source.fill_at(0, &mut start)?;
         let start = &start[..count];
@@ -66,22 +68,24 @@ impl ArchiveFormat {
 
 /// What an archive may ask for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub struct ArchiveLimits {
     /// How many bytes may come out of one entry for each that goes in, beyond [`entry_free`](Self::entry_free).
     pub ratio: u64,
+    /// Bytes that may come out of one entry whatever its packed size.
     pub entry_free: u64,
     /// What may come out of the archive, whatever goes in, before `ratio` counts.
     pub total_free: u64,
+    /// Number of entries.
     pub entries: usize,
     /// Bytes of all names together.
     pub names: usize,
 }
 
-impl Limits {
+impl ArchiveLimits {
     /// Photographs hardly compress. What goes far beyond is made to fill memory or time: but a drawing of one colour
     /// shrinks a thousandfold, so that one entry may always have the size of a large bitmap.
-    pub const DATA: Limits =
-        Limits { ratio: 100, entry_free: 128 << 20, total_free: 1 << 30, entries: 1_000_000, names: 128 << 20 };
+    pub const DATA: ArchiveLimits =
+        ArchiveLimits { ratio: 100, entry_free: 128 << 20, total_free: 1 << 30, entries: 1_000_000, names: 128 << 20 };
 
     fn entry_bytes(&self, packed: u64) -> u64 {
         packed.saturating_mul(self.ratio).saturating_add(self.entry_free)

@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use ::tar::{EntryType, Header, PaxExtensions};
 use flate2::read::MultiGzDecoder;
 
-use super::members::{Kind, Member, Place};
-use super::{Fault, Limits, fill};
+use super::member::{Member, MemberKind, Place};
+use super::{ArchiveLimits, Fault, fill};
 use crate::file_tree::problem::{ProblemCode, Problems};
 use crate::file_tree::source::{Cursor, Source};
 
@@ -29,7 +29,7 @@ pub(super) fn is_header(block: &[u8; BLOCK]) -> bool {
 /// A tar, read from its beginning on.
 pub(super) struct Tar<'a> {
     input: Input<'a>,
-    limits: Limits,
+    limits: ArchiveLimits,
     /// Where the next header is.
     next: u64,
     position: u64,
@@ -46,16 +46,16 @@ enum Input<'a> {
 }
 
 impl<'a> Tar<'a> {
-    pub fn plain(source: Source<'a>, limits: Limits) -> Self {
+    pub fn plain(source: Source<'a>, limits: ArchiveLimits) -> Self {
         let size = source.size();
         Tar::new(Input::Plain(Cursor::new(source, 0), size), limits)
     }
 
-    pub fn gz(source: Source<'a>, limits: Limits) -> Self {
+    pub fn gz(source: Source<'a>, limits: ArchiveLimits) -> Self {
         Tar::new(Input::Gz(Box::new(Gz::new(source, &limits))), limits)
     }
 
-    fn new(input: Input<'a>, limits: Limits) -> Self {
+    fn new(input: Input<'a>, limits: ArchiveLimits) -> Self {
         Tar { input, limits, next: 0, position: 0, names: 0, cut: false, finished: false }
     }
 
@@ -153,11 +153,13 @@ impl<'a> Tar<'a> {
             size = long_size.take().unwrap_or(size);
             let old_folder = name.ends_with(b"/");
             let (kind, content) = match kind {
-                EntryType::Regular | EntryType::Continuous if old_folder => (Kind::Folder, size),
-                EntryType::Directory => (Kind::Folder, size),
-                EntryType::Link => (Kind::Other(ProblemCode::HardLink), size),
-                EntryType::Symlink => (Kind::Other(ProblemCode::SymbolicLink), size),
-                EntryType::Char | EntryType::Block | EntryType::Fifo => (Kind::Other(ProblemCode::SpecialFile), 0),
+                EntryType::Regular | EntryType::Continuous if old_folder => (MemberKind::Folder, size),
+                EntryType::Directory => (MemberKind::Folder, size),
+                EntryType::Link => (MemberKind::Other(ProblemCode::HardLink), size),
+                EntryType::Symlink => (MemberKind::Other(ProblemCode::SymbolicLink), size),
+                EntryType::Char | EntryType::Block | EntryType::Fifo => {
+                    (MemberKind::Other(ProblemCode::SpecialFile), 0)
+                }
                 // a volume's label, a list of what a folder held, the rest of another volume's file, an old long name
                 _ if matches!(block[156], b'V' | b'D' | b'M' | b'N') => {
                     self.next = after(self.next, size)?;
@@ -165,10 +167,10 @@ impl<'a> Tar<'a> {
                 }
                 EntryType::GNUSparse => {
                     sparse = true;
-                    (Kind::File, size)
+                    (MemberKind::File, size)
                 }
                 // as POSIX has it for kinds that a reader does not know
-                _ => (Kind::File, size),
+                _ => (MemberKind::File, size),
             };
             // the map of an old sparse file goes on in blocks of its own
             let mut map_goes_on = header.entry_type() == EntryType::GNUSparse && block[482] != 0;
@@ -191,7 +193,7 @@ impl<'a> Tar<'a> {
                 () if self.cut => Some(ProblemCode::Truncated),
                 () => None,
             };
-            let size = if kind == Kind::File { size } else { 0 };
+            let size = if kind == MemberKind::File { size } else { 0 };
             let place = Place::Tar(start);
             return Ok(Some(Member { name, utf8, kind, size, position: self.position, place, fault }));
         }
@@ -277,7 +279,7 @@ pub(super) struct Gz<'a> {
 }
 
 impl<'a> Gz<'a> {
-    pub fn new(source: Source<'a>, limits: &Limits) -> Self {
+    pub fn new(source: Source<'a>, limits: &ArchiveLimits) -> Self {
         let left = limits.total_bytes(source.size());
         Gz { decoder: MultiGzDecoder::new(Cursor::new(source, 0)), position: 0, left }
     }

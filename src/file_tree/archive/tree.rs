@@ -4,10 +4,11 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::members::{Kind, Member, Members, Place};
+use super::member::{Member, MemberKind, Place};
+use super::members::Members;
 use super::names::{DecodedNames, NameDecoder};
 use super::tar::Gz;
-use super::{ArchiveFormat, Fault, Limits, names, zip};
+use super::{ArchiveFormat, ArchiveLimits, Fault, names, zip};
 use crate::file_tree::problem::{Problem, ProblemCode, Problems};
 use crate::file_tree::source::{ReadAt, Source};
 use crate::file_tree::{Entry, EntryKind, FileTree};
@@ -72,7 +73,7 @@ enum Slot {
 const TEXT_BYTES: u64 = 8 << 20;
 const TEXTS_BYTES: u64 = 32 << 20;
 
-const LIMITS: Limits = Limits::DATA;
+const LIMITS: ArchiveLimits = ArchiveLimits::DATA;
 
 impl Archive {
     /// Lists an archive of the file system. Names that are not UTF-8 are read in the encoding that they look most like.
@@ -284,7 +285,7 @@ impl Listing {
     /// Whether the content is to be kept, because getting at it later takes unpacking all that comes before.
     fn wants_text(&self, format: ArchiveFormat, member: &Member) -> bool {
         format == ArchiveFormat::TarGz
-            && member.kind == Kind::File
+            && member.kind == MemberKind::File
             && member.size <= TEXT_BYTES.min(TEXTS_BYTES - self.texts)
             && member.name.to_ascii_lowercase().ends_with(b".txt")
     }
@@ -369,11 +370,11 @@ impl Listing {
                     continue;
                 }
             };
-            if let Kind::Other(code) = member.kind {
+            if let MemberKind::Other(code) = member.kind {
                 self.report(problems, index, code, String::new());
                 continue;
             }
-            let is_file = member.kind == Kind::File;
+            let is_file = member.kind == MemberKind::File;
             if path.is_empty() {
                 if is_file {
                     self.report(problems, index, ProblemCode::NameInvalid, String::new());

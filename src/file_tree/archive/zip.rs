@@ -7,8 +7,8 @@ use std::io::{self, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::members::{Kind, Member, Place};
-use super::{Fault, Limits, crc32, u16_at, u32_at, u64_at};
+use super::member::{Member, MemberKind, Place};
+use super::{ArchiveLimits, Fault, crc32, u16_at, u32_at, u64_at};
 use crate::file_tree::problem::{ProblemCode, Problems};
 use crate::file_tree::source::{Cursor, ReadAt, Source, fill};
 
@@ -68,7 +68,7 @@ struct Directory {
 }
 
 /// The entries in the order of the directory, with what is wrong with each.
-pub(super) fn list(source: &Source, limits: &Limits, problems: &mut Problems) -> Result<Vec<Member>, Fault> {
+pub(super) fn list(source: &Source, limits: &ArchiveLimits, problems: &mut Problems) -> Result<Vec<Member>, Fault> {
     let directory = find_directory(&**source, problems)?;
     let mut members = read_directory(source, &directory, limits, problems)?;
     check_places(&**source, directory.start, &mut members);
@@ -159,7 +159,7 @@ fn read_end64(source: &dyn ReadAt, end: u64) -> io::Result<Option<([u8; END64_BY
 fn read_directory(
     source: &Source,
     directory: &Directory,
-    limits: &Limits,
+    limits: &ArchiveLimits,
     problems: &mut Problems,
 ) -> Result<Vec<Member>, Fault> {
     let mut cursor = Cursor::new(source.clone(), directory.start);
@@ -272,11 +272,11 @@ fn read_entry(header: &[u8; CENTRAL_BYTES], name: Vec<u8>, extra: &[u8], shift: 
     let unix_type = if made_by_unix { (attributes >> 16) & TYPE } else { 0 };
     let dos_folder = !made_by_unix && attributes & 0x10 != 0 && place.size == 0;
     let kind = match unix_type {
-        0o120_000 => Kind::Other(ProblemCode::SymbolicLink),
+        0o120_000 => MemberKind::Other(ProblemCode::SymbolicLink),
         // with content, it is what was piped into a packer
-        0o010_000 | 0o020_000 | 0o060_000 | 0o140_000 if place.size == 0 => Kind::Other(ProblemCode::SpecialFile),
-        _ if name.ends_with(b"/") || name.ends_with(b"\\") || dos_folder => Kind::Folder,
-        _ => Kind::File,
+        0o010_000 | 0o020_000 | 0o060_000 | 0o140_000 if place.size == 0 => MemberKind::Other(ProblemCode::SpecialFile),
+        _ if name.ends_with(b"/") || name.ends_with(b"\\") || dos_folder => MemberKind::Folder,
+        _ => MemberKind::File,
     };
     if place.flags & (FLAG_ENCRYPTED | FLAG_STRONG | FLAG_MASKED) != 0 || place.method == AES {
         fault = fault.or(Some(ProblemCode::Encrypted));
@@ -354,9 +354,9 @@ fn check_places(source: &dyn ReadAt, directory: u64, members: &mut [Member]) {
 }
 
 /// Finds entries that would fill memory. What they announce is a bound: no more than that is read of any.
-fn check_sizes(archive: u64, limits: &Limits, members: &mut [Member]) {
+fn check_sizes(archive: u64, limits: &ArchiveLimits, members: &mut [Member]) {
     let mut left = limits.total_bytes(archive);
-    for member in members.iter_mut().filter(|member| member.kind == Kind::File && member.fault.is_none()) {
+    for member in members.iter_mut().filter(|member| member.kind == MemberKind::File && member.fault.is_none()) {
         let size = member.size;
         if size > limits.entry_bytes(place_of(member).packed) {
             member.fault = Some(ProblemCode::EntryBomb);
