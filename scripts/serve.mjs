@@ -5,6 +5,7 @@
  * headers (src/cli/serve/page.rs).
  */
 
+import { statSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join, resolve, sep } from "node:path";
@@ -15,7 +16,8 @@ import send from "send";
 const HELP = `usage: ./build.sh serve [--quick] [FOLDER] [--port N]
 
   FOLDER    what to serve [default: www]
-  --port N  port; 0 takes any that is free [default: 8080]`;
+  --port N  port; 0 takes any that is free [default: 8080]
+  --check   only tells whether FOLDER is there and the port is free`;
 
 /** The headers of every answer: the page loads nothing from elsewhere, nobody frames it, and it may share memory. */
 export const HEADERS = {
@@ -103,7 +105,7 @@ function readArguments() {
   try {
     return parseArgs({
       allowPositionals: true,
-      options: { port: { type: "string", default: "8080" }, help: { type: "boolean", short: "h" } },
+      options: { port: { type: "string", default: "8080" }, check: { type: "boolean" }, help: { type: "boolean", short: "h" } },
     });
   } catch (error) {
     return fail(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
@@ -118,6 +120,7 @@ async function main() {
   if (more.length > 0) fail(`one folder at a time: ${more.join(" ")} is too much`);
   if (!(port <= 65535)) fail(`--port ${values.port} is no port: take a number from 0 to 65535`);
 
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) fail(`${folder}: no such folder; give the one to serve`);
   const server = createPageServer(folder);
   server.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
     if (error.code === "EADDRINUSE") fail(`another program listens on port ${port}; stop it, or choose with --port N (0 takes a free port)`);
@@ -125,6 +128,7 @@ async function main() {
     fail(`cannot listen on port ${port}: ${error.message}`);
   });
   server.listen(port, "127.0.0.1", () => {
+    if (values.check) return server.close();
     const address = server.address();
     if (typeof address === "object") console.error(`serving ${folder} at http://127.0.0.1:${address?.port}/ (Ctrl-C stops)`);
   });

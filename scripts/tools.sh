@@ -41,7 +41,7 @@ need_postgres() {
   (python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3 python3-venv) || return 1
   python3 -m venv "$dir" >&2 && "$dir/bin/pip" install --quiet --disable-pip-version-check "$wanted" >&2 || return 1
   # one that starts; not every system lets it
-  "$dir/bin/python" tests/cli/with_postgres.py true >&2 || return 1
+  "$dir/bin/python" crates/cli/tests/cli/with_postgres.py true >&2 || return 1
   echo "$wanted" >"$dir/made-of"
 }
 
@@ -180,11 +180,11 @@ need_cargo_tool() {
   rm -rf "$CACHE/tools-build"
 }
 
-# The program that binds WebAssembly, crates/bind. It runs for a second, so it is not optimised.
+# The program that binds the WebAssembly, crates/bind. It runs for a second, so it is not optimised.
 need_bind() {
   need_rust
-  say "compiling the binder of WebAssembly"
-  cargo build --package image-feature-bind || fail "the binder did not compile: look at cargo's message above"
+  [ -x "$TARGET_DIR/debug/image-feature-bind" ] || say "compiling the binder of the WebAssembly (about 1 min)"
+  cargo build --quiet --package image-feature-bind || fail "the binder did not compile: look at cargo's message above"
 }
 
 # What building the WebAssembly needs.
@@ -194,11 +194,14 @@ need_wasm_tools() {
   need_bind
 }
 
+# What runs tests of WebAssembly in a browser: a part of wasm-bindgen-cli, of the version of wasm-bindgen.
+need_wasm_test_runner() { need_cargo_tool wasm-bindgen-cli "$(locked_version wasm-bindgen)" wasm-bindgen-test-runner; }
+
 # What the tests need on top.
 need_test_tools() {
   need_wasm_tools
   need_node_modules
-  need_cargo_tool wasm-bindgen-cli "$(locked_version wasm-bindgen)" wasm-bindgen-test-runner
+  need_wasm_test_runner
   need_browser
   have shellcheck || apt_install shellcheck
   need_rustfmt_and_clippy

@@ -41,7 +41,7 @@ build_wasm() {
   esac
   [[ "$kind" != *-relaxed ]] || wrapper="$PWD/scripts/rustc-relaxed-simd"
   if [ "$features" = threads ]; then need_threads_toolchain; else need_wasm_toolchain; fi
-  say "compiling the $kind WebAssembly"
+  say "compiling the $kind WebAssembly (the first time about $(wasm_time "$kind"))"
   # `cargo rustc` gives the flags after `--` to the last crate alone: its link-time optimisation is where they count
   RUSTFLAGS="-Ctarget-feature=$target_features" RUSTC_WORKSPACE_WRAPPER="$wrapper" "$in_toolchain" \
     cargo rustc --package image-feature-wasm --crate-type cdylib --profile wasm --target "$WASM_TARGET" \
@@ -68,6 +68,18 @@ bind_wasm() {
   [ ! -e "$out" ] || mv "$out" "$out.old"
   mv "$out.new" "$out"
   rm -rf "$out.old"
+}
+
+# remove_wasm KIND: leaves nothing of an artefact for the page to find.
+remove_wasm() { rm -rf "www/image-feature/wasm/$1" "www/image-feature/wasm/.$1-stamp"; }
+
+# wasm_time KIND: how long two cores compile it where nothing is compiled yet, in the order of `serve`.
+wasm_time() {
+  case "$1" in
+    cpu | cpu-threads-relaxed) echo "2 min" ;;
+    gpu) echo "6 min" ;;
+    *) echo "half a minute" ;;
+  esac
 }
 
 # build_all_wasm: all, or it fails: what is tested and published must not lack any.
