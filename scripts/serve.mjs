@@ -56,7 +56,11 @@ export function createPageServer(folder) {
     const path = request.url?.replace(/[?#].*$/, "") ?? "/";
     if (!(await isInside(root, path))) return refuse(response, 404, "no such file");
     send(request, path, { root, dotfiles: "ignore", cacheControl: false })
-      .on("error", (error) => refuse(response, error.status ?? 500, error.status === 404 ? "no such file" : error.message))
+      .on("error", ({ status = 500, message }) => {
+        // the page shows these words where it finds an artefact missing
+        if (status === 404 && path.includes("/wasm/")) response.statusMessage = "Not Built (./build.sh serve builds it)";
+        refuse(response, status, status === 404 ? "no such file" : message);
+      })
       .pipe(response);
   });
   return server;
