@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const ORDER: [&str; 18] = [
-    "error", "random", "tensors", "image", "file_tree", "output_file", "layers", "model", "weights", "engine", "device",
+    "error", "random", "tensors", "image", "file_tree", "output_file", "layers", "model", "engine", "weights", "device",
     "extractor", "finetune", "gallery", "metrics", "dataset", "train", "warm_up",
 ];
 
