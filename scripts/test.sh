@@ -9,7 +9,7 @@ advice() {
     tools) echo "what could not be installed, and why, is said above" ;;
     format) echo "run 'cargo fmt' and 'npm run format'; for shell scripts, do what shellcheck says" ;;
     lint) echo "mend what the linters say, or allow it at the spot with a reason" ;;
-    rust) echo "run one test alone with 'cargo test --release --workspace NAME'" ;;
+    rust) echo "run one test alone with 'cargo test --release NAME'" ;;
     wasm) echo "look at cargo's message; where it grew too heavy, find what came in with 'twiggy top' or raise the limit in scripts/test.sh" ;;
     wasm-tests) echo "look at the message of the test; webdriver.json holds the browser's flags" ;;
     types) echo "mend what tsc says: 'npm run check:types'" ;;
@@ -33,7 +33,9 @@ step_lint() {
   need_node_modules
   npm run --silent --if-present check:lint
   need_wasm_toolchain
-  cargo clippy --release --workspace --all-targets -- --deny warnings
+  # the packages that `cargo test` compiles, so that both share what they can, then the binder
+  cargo clippy --release --all-targets -- --deny warnings
+  cargo clippy --package image-feature-bind -- --deny warnings
   # each feature alone: it only adds, so it needs no other
   list="$(packages_and_features)"
   while read -r package feature; do
@@ -54,7 +56,7 @@ packages_and_features() {
     const { packages } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
     for (const { name, features } of packages) {
       for (const feature of ["", ...Object.keys(features)]) {
-        if (!["cuda", "default", "threads"].includes(feature)) console.log(name, feature);
+        if (name !== "image-feature-bind" && !["cuda", "default", "threads"].includes(feature)) console.log(name, feature);
       }
     }'
 }
@@ -67,7 +69,7 @@ step_rust() {
   else
     say "no PostgreSQL could be installed: the tests of galleries in one are skipped"
   fi
-  "${with_postgres[@]}" cargo test --release --workspace
+  "${with_postgres[@]}" cargo test --release
 }
 
 step_wasm() {
