@@ -13,6 +13,8 @@ mod loader;
 mod model;
 mod named;
 mod paddle;
+#[cfg(feature = "cpu")]
+mod plan;
 mod safetensors;
 
 pub use crate::tensors::{Tensor, Tensors};

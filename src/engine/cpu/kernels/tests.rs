@@ -60,7 +60,7 @@ impl Map {
     fn pixels(&mut self) -> Pixels {
         let start = self.at(0, 0);
         Pixels {
-            start: unsafe { self.values.as_mut_ptr().add(start) },
+            start: self.values[start..].as_mut_ptr(),
             stride: self.stride,
             first: self.width,
             width: self.width,
@@ -183,19 +183,19 @@ proptest! {
                     channels: count,
                     side,
                     stride,
-                    input: unsafe { input.values.as_ptr().add(channel) },
+                    input: input.values[channel..].as_ptr(),
                     input_height: height,
                     first: (first * stride) as isize - reach as isize,
                     input_pixel: input.stride,
                     input_row: input.row(),
-                    output: Target::F32(unsafe { output.values.as_mut_ptr().add(start + channel) }),
+                    output: Target::F32(output.values[start + channel..].as_mut_ptr()),
                     output_pixel: output.stride,
                     output_row,
-                    weights: unsafe { taps.as_ptr().add(channel) },
+                    weights: taps[channel..].as_ptr(),
                     taps_stride: padded,
-                    bias: unsafe { padded_bias.as_ptr().add(channel) },
+                    bias: padded_bias[channel..].as_ptr(),
                     activation,
-                    sums: if seed % 3 == 0 { null_mut() } else { unsafe { sums.as_mut_ptr().add(channel) } },
+                    sums: if seed % 3 == 0 { null_mut() } else { sums[channel..].as_mut_ptr() },
                 };
                 // SAFETY: the kernels are available, the pointers those of maps of these sizes
                 unsafe { kernel(&work) };
@@ -254,7 +254,7 @@ proptest! {
                 inner,
                 weights: packed.as_ptr(),
                 bias: padded_bias.as_ptr(),
-                output: unsafe { output.values.as_mut_ptr().add(start) },
+                output: output.values[start..].as_mut_ptr(),
                 output_stride: output.stride,
                 activation,
             };
@@ -428,7 +428,7 @@ fn functions_are_as_exact_as_they_say() {
         for x in points().map(|point| 8.7 * (point - 10.1).clamp(-10.0, 0.0)) {
             let mut row = [f32::NEG_INFINITY; CHANNELS];
             (row[0], row[1]) = (0.0, x);
-            // SAFETY: as above
+            // SAFETY: the kernels are available, the pointer that of a row of so many values
             unsafe { (kernels.softmax)(row.as_mut_ptr(), 1, CHANNELS, CHANNELS) };
             let (power, expected) = (f64::from(row[1]) / f64::from(row[0]), f64::from(x).exp());
             assert!((power / expected - 1.0).abs() < 4e-7, "{}: exp({x}) is {power}", kernels.name);
