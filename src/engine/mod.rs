@@ -1,11 +1,11 @@
 //! Networks as plans: a model compiled once to fused steps, which a device then runs.
 //!
-//! A [`Plan`] is the same for every device; [`cpu`] runs it with SIMD kernels. [`Extractor`](crate::Extractor) does both,
-//! with decoding and preprocessing before it: this module is for those who bring images of their own as numbers, or
-//! networks of their own.
+//! A [`Plan`] is the same for every device, and [`cpu`] runs it with SIMD kernels. To turn images into vectors,
+//! [`Extractor`](crate::Extractor) is enough: it decodes and preprocesses, compiles the plan and runs it. This module
+//! is for images that are numbers already, for networks of one's own, and for measuring.
 //!
 //! ```
-//! use image_feature::engine::{Activation, Operation, Plan, Shape, Weights, cpu};
+//! use image_feature::engine::{Activation, Operation, Plan, Shape, cpu};
 //!
 //! let image = Shape { height: 32, width: 32, channels: 3 };
 //! let mut plan = Plan::builder("small", image);
@@ -24,7 +24,7 @@
 //!
 //! let executor = cpu::Executor::new(plan, cpu::Options::default())?;
 //! let features = executor.run(&vec![0.0; 2 * image.len()], 2)?;
-//! assert_eq!(features, [0.5; 16]); // of two black images, nothing but the bias
+//! assert_eq!(features, [0.5; 16]); // of images of zeros only the bias is left
 //! # Ok::<(), image_feature::Error>(())
 //! ```
 //!

@@ -46,8 +46,8 @@ impl Calibrator {
     /// Prepares to observe the layers of a plan that [`Plan::quantize`] changes.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where the plan has a step for which there is no kernel, has no layer to
-    /// observe, is too large for memory, or does not pass [`Plan::check`].
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where the plan has a step for which there is no kernel, has no
+    /// layer to observe, is too large for memory, or does not pass [`Plan::check`].
     pub fn new(plan: &Plan) -> Result<Self> {
         plan.check()?;
         let kernels = Kernels::available().swap_remove(0);
@@ -88,8 +88,8 @@ impl Calibrator {
             }
             let run = Run { kernels: &self.kernels, memory: self.memory.as_mut_ptr(), input, images: 1 };
             for chunk in 0..task.chunks(1) {
-                // SAFETY: the kernels are available, the memory was made for the program's arena and one thread's scratch
-                // memory, and this thread runs all chunks in order
+                // SAFETY: the kernels are available, the memory was made for the program's arena and one thread's
+                // scratch memory, and this thread runs all chunks in order
                 unsafe { task.run(&run, self.scratch.as_mut_ptr(), chunk) };
             }
         }
@@ -104,8 +104,8 @@ impl Calibrator {
 
     /// The calibration that loses least on the observed images.
     ///
-    /// The scale of a channel has the smallest mean square error of rounding all activations and limiting the largest. It is
-    /// then moved half way, in powers, to the largest scale of the layer.
+    /// The scale of a channel has the smallest mean square error of rounding all activations and limiting the largest.
+    /// It is then moved half way, in powers, to the largest scale of the layer.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where no image was observed.
@@ -138,8 +138,8 @@ impl Layer {
         let largest = scales.iter().flatten().copied().fold(0.0, f32::max);
         // the scale of a channel that was always zero
         let usual = if largest > 0.0 { largest } else { 1.0 };
-        // Half way, in powers, to one scale for all. A channel's scale is folded into its weights, which share one scale with
-        // the weights of the other channels. Of 0, 1/4, 1/2, 3/4 and 1 of the way this lost least on photos.
+        // Half way, in powers, to one scale for all. A channel's scale is folded into its weights, which share one
+        // scale with the weights of the other channels. Of 0, 1/4, 1/2, 3/4 and 1 of the way this lost least on photos.
         scales
             .into_iter()
             .map(|scale| scale.map_or(usual, |scale| (f64::from(scale) * f64::from(largest)).sqrt() as f32))

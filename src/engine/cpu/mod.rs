@@ -32,14 +32,14 @@
 //!
 //! # Unsafe code
 //!
-//! Kernels work on pointers, without checks in their loops. What they are given is checked where a program is made:
-//! [`Plan::check`] holds the rules for weights, shapes and values, `program.rs` lays the memory out and refuses plans for
-//! which there is no kernel, and [`Executor::run`] checks the length of the images. Neither the numbers of weights nor those
-//! of images can change which addresses are read and written.
+//! Kernels work on pointers, without checks in their loops. Their arguments are checked when a program is made:
+//! [`Plan::check`] holds the rules for weights, shapes and values, `program.rs` lays the memory out and refuses plans
+//! for which there is no kernel, and [`Executor::run`] checks the length of the images. Neither the numbers of weights
+//! nor those of images can change which addresses are read and written.
 //!
-//! Two kinds of functions have no `unsafe` blocks of their own, because one contract holds for the whole body of each: those
-//! of the traits in `lanes/`, where the contract is written at the trait, and the compilations of kernels that macros make,
-//! which only pass arguments on. Every other block says why it is sound.
+//! Two kinds of functions have no `unsafe` blocks of their own, because one contract holds for the whole body of each:
+//! those of the traits in `lanes/`, where the contract is written at the trait, and the compilations of kernels that
+//! macros make, which only pass arguments on. Every other block says why it is sound.
 #![allow(unsafe_code)]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
@@ -142,9 +142,9 @@ impl Executor {
     /// Makes a plan ready to run: packs its weights and lays out its memory.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where this machine lacks the instruction set asked for or no thread is
-    /// asked for, [`ErrorKind::Model`](crate::ErrorKind::Model) where the plan has a step for which there is no kernel, is
-    /// too large for memory, or does not pass [`Plan::check`].
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where this machine lacks the instruction set asked for or no
+    /// thread is asked for, [`ErrorKind::Model`](crate::ErrorKind::Model) where the plan has a step for which there is
+    /// no kernel, is too large for memory, or does not pass [`Plan::check`].
     pub fn new(plan: Plan, options: Options) -> Result<Self> {
         plan.check()?;
         let mut available = Kernels::available();
@@ -188,13 +188,13 @@ impl Executor {
         self.dimension
     }
 
-    /// Features of `count` preprocessed images, not yet of length 1: `count` x channels x height x width values in, `count` x
-    /// [`dimension`](Self::dimension) out.
+    /// Features of `count` preprocessed images, not yet of length 1: `count` x channels x height x width values in,
+    /// `count` x [`dimension`](Self::dimension) out.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `input` has another length,
-    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where the features or the threads' memory are larger than memory can
-    /// be, [`ErrorKind::Internal`](crate::ErrorKind::Internal) where a thread failed.
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where the features or the threads' memory are larger than memory
+    /// can be, [`ErrorKind::Internal`](crate::ErrorKind::Internal) where a thread failed.
     pub fn run(&self, input: &[f32], count: usize) -> Result<Vec<f32>> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let outputs = self.bodies(&mut memory, input, count)?;
@@ -204,11 +204,12 @@ impl Executor {
         }
     }
 
-    /// The input of the last layer for `count` preprocessed images, each of as many values as that layer has input channels.
+    /// The input of the last layer for `count` preprocessed images, each of as many values as that layer has input
+    /// channels.
     ///
     /// # Errors
-    /// As [`run`](Self::run); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the network does not end with a
-    /// layer of one pixel.
+    /// As [`run`](Self::run); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the network does not end
+    /// with a layer of one pixel.
     pub fn pooled(&self, input: &[f32], count: usize) -> Result<Vec<f32>> {
         if self.head.is_none() {
             return Err(Error::unsupported("the network's last layer is not apart from the others"));
@@ -220,7 +221,8 @@ impl Executor {
     fn bodies(&self, memory: &mut Memory, input: &[f32], count: usize) -> Result<Vec<f32>> {
         self.check(input, count)?;
         let mut outputs = vec![0.0; product(count, self.body.dimension)?];
-        // as many images as keep all threads busy, each image on one thread; then the rest, each on all threads together
+        // as many images as keep all threads busy, each image on one thread; then the rest, each on all threads
+        // together
         let apart = if self.threads() > 1 { count - count % self.threads() } else { 0 };
         let (images, rest) = input.split_at(apart * self.input);
         let (to, rest_to) = outputs.split_at_mut(apart * self.body.dimension);
@@ -277,8 +279,8 @@ impl Executor {
         grow(&mut memory.arena, body.memory);
         grow(&mut memory.scratch, product(body.scratch, self.threads())?);
         let run = Run { kernels: &self.kernels, memory: memory.arena.as_mut_ptr(), input, images: 1 };
-        // SAFETY: the kernels are available, the arena was grown for the program and one image, and the scratch memory for
-        // each thread; both are borrowed for this run alone
+        // SAFETY: the kernels are available, the arena was grown for the program and one image, and the scratch memory
+        // for each thread; both are borrowed for this run alone
         unsafe { self.team.run(&body.tasks(), &run, memory.scratch.as_mut_ptr(), body.scratch)? };
         to.copy_from_slice(&memory.arena[body.output.pixel(0, 0, 0)..][..to.len()]);
         Ok(())
@@ -291,8 +293,8 @@ impl Executor {
         grow(&mut memory.scratch, product(own, self.threads())?);
         let images = inputs.len() / self.input;
         let run = Run { kernels: &self.kernels, memory: std::ptr::null_mut(), input: inputs, images };
-        // SAFETY: the kernels are available; the task uses no arena but each thread's own memory, which was grown for an
-        // arena and the scratch memory; `to` has a feature for each image and is borrowed for this run alone
+        // SAFETY: the kernels are available; the task uses no arena but each thread's own memory, which was grown for
+        // an arena and the scratch memory; `to` has a feature for each image and is borrowed for this run alone
         unsafe { self.team.run(&[&whole as &dyn Task], &run, memory.scratch.as_mut_ptr(), own) }
     }
 
@@ -352,7 +354,8 @@ impl Task for WholeImages<'_> {
         images
     }
 
-    /// An arena, and the scratch memory of the program's tasks behind it. Neither is more than a quarter of `isize::MAX`.
+    /// An arena, and the scratch memory of the program's tasks behind it. Neither is more than a quarter of
+    /// `isize::MAX`.
     fn scratch(&self) -> usize {
         self.body.memory + self.body.scratch
     }
@@ -360,9 +363,9 @@ impl Task for WholeImages<'_> {
     unsafe fn run(&self, run: &Run, scratch: *mut f32, image: usize) {
         let Program { output, dimension, .. } = self.body;
         let own = Run { memory: scratch, input: &run.input[image * self.input..][..self.input], images: 1, ..*run };
-        // SAFETY: `scratch` is valid for an arena, which is this thread's own, and for the tasks' scratch memory behind it.
-        // This thread runs all chunks in order. The feature is one pixel of `dimension` values, and `outputs` has as many for
-        // each image.
+        // SAFETY: `scratch` is valid for an arena, which is this thread's own, and for the tasks' scratch memory behind
+        // it. This thread runs all chunks in order. The feature is one pixel of `dimension` values, and `outputs` has
+        // as many for each image.
         unsafe {
             let scratch = scratch.add(self.body.memory);
             for NamedTask { task, .. } in &self.body.tasks {

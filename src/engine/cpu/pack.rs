@@ -4,7 +4,8 @@ use std::array::from_fn;
 
 use super::kernels::CHANNELS;
 
-/// Columns that are packed together. One column alone would touch every cache line of the panel for a quarter of the work.
+/// Columns that are packed together. One column alone would touch every cache line of the panel for a quarter of the
+/// work.
 const TOGETHER: usize = 4;
 
 /// A number of channels, padded to whole lanes.
@@ -107,8 +108,8 @@ fn panels_of(
     })
 }
 
-/// 8-bit weights `[columns, inner]` as panels of `width` columns, each `[inner / 4, width, 4]`: the four weights of a column
-/// for four input channels lie together. Columns are padded to whole lanes, input channels to [`quads_inner`].
+/// 8-bit weights `[columns, inner]` as panels of `width` columns, each `[inner / 4, width, 4]`: the four weights of a
+/// column for four input channels lie together. Columns are padded to whole lanes, input channels to [`quads_inner`].
 ///
 /// Where the last panel is not filled it is as narrow as its lanes.
 pub(super) fn quads(weights: &[i8], inner: usize, width: usize) -> Vec<i8> {

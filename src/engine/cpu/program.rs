@@ -1,7 +1,7 @@
 //! A plan lowered for the CPU: steps joined where that saves a pass over memory, weights packed, memory laid out.
 //!
-//! Tasks work on pointers without further checks. The rules that they rely on are those of [`Plan::check`] and, where only
-//! the CPU needs them, errors of [`Program::new`] in this file.
+//! Tasks work on pointers without further checks. The rules that they rely on are those of [`Plan::check`] and, where
+//! only the CPU needs them, errors of [`Program::new`] in this file.
 
 use super::kernels::{self, Kernels};
 use super::memory::Place;
@@ -50,15 +50,15 @@ impl Program {
     /// Lowers a plan that was checked, or a part of one that [`Plan::split_head`] made, for at most `images` at a time.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a step has a size for which there is no kernel, or the values
-    /// are larger than memory can be.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a step has a size for which there is no kernel, or the
+    /// values are larger than memory can be.
     pub fn new(plan: Plan, kernels: &Kernels, images: usize) -> Result<Self> {
         let joined = (0..plan.steps().len()).map(|index| joined(&plan, index)).collect();
         Self::lower(plan, kernels, images, joined)
     }
 
-    /// Lowers a plan that was checked for one image at a time, each step to tasks of its own: every map then lies whole in
-    /// memory.
+    /// Lowers a plan that was checked for one image at a time, each step to tasks of its own: every map then lies whole
+    /// in memory.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -445,8 +445,8 @@ impl Lowering<'_> {
         })
     }
 
-    /// Whether a step's input may be changed in place: nothing but the step's own product may read it afterwards. A gate
-    /// has read it before.
+    /// Whether a step's input may be changed in place: nothing but the step's own product may read it afterwards. A
+    /// gate has read it before.
     fn alone(&self, step: &Step, gate: Option<ValueId>, what: &str) -> Result<()> {
         let others = readers(self.plan, step.input())
             .filter(|reader| reader.output() != step.output() && Some(reader.output()) != gate)

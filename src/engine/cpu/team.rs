@@ -1,8 +1,8 @@
 //! Threads that run a program together.
 //!
-//! There is no fork and join for each task. Each thread goes through the whole program: it takes chunks of the current task
-//! as long as there are any, and goes on when all are done. A thread that starts late, or that the system suspends, delays
-//! the others only while it holds a chunk.
+//! There is no fork and join for each task. Each thread goes through the whole program: it takes chunks of the current
+//! task as long as there are any, and goes on when all are done. A thread that starts late, or that the system
+//! suspends, delays the others only while it holds a chunk.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -32,7 +32,8 @@ struct Progress {
     failed: AtomicBool,
 }
 
-/// Chunks of one task, by number: those taken and those done. Aligned so that the counters of two tasks share no cache line.
+/// Chunks of one task, by number: those taken and those done. Aligned so that the counters of two tasks share no cache
+/// line.
 #[derive(Default)]
 #[repr(align(64))]
 struct Counters {
@@ -52,9 +53,9 @@ struct Job {
     scratch_len: usize,
 }
 
-// SAFETY: tasks may be shared among threads, and so may a `Run`, whose memory tasks share out among their chunks. A helper
-// uses the pointers only after it has joined and before it leaves, and `Team::run` does not return, and so does not end the
-// borrows behind them, before every helper that has joined has left.
+// SAFETY: tasks may be shared among threads, and so may a `Run`, whose memory tasks share out among their chunks. A
+// helper uses the pointers only after it has joined and before it leaves, and `Team::run` does not return, and so does
+// not end the borrows behind them, before every helper that has joined has left.
 unsafe impl Send for Job {}
 
 impl Team {
@@ -101,8 +102,9 @@ impl Team {
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where a thread panicked; the memory then holds anything.
     ///
     /// # Safety
-    /// `run.kernels` and `run.memory` are as [`Task::run`] asks for each of the tasks. `scratch` is valid for `scratch_len`
-    /// values for each of the team's threads, enough for each of the tasks, and nothing else uses it meanwhile.
+    /// `run.kernels` and `run.memory` are as [`Task::run`] asks for each of the tasks. `scratch` is valid for
+    /// `scratch_len` values for each of the team's threads, enough for each of the tasks, and nothing else uses it
+    /// meanwhile.
     pub unsafe fn run(&self, tasks: &[&dyn Task], run: &Run, scratch: *mut f32, scratch_len: usize) -> Result<()> {
         let progress = Arc::new(Progress {
             tasks: tasks.iter().map(|_| Counters::default()).collect(),
@@ -157,8 +159,8 @@ impl Progress {
     /// number of threads.
     unsafe fn work(&self, job: Job, seat: usize) {
         let failing = Failing(&self.failed);
-        // SAFETY: the caller says that the pointers are valid, and the seat has scratch memory of its own. The counter gives
-        // each chunk to one thread, and a thread goes on to the next task when all chunks are done.
+        // SAFETY: the caller says that the pointers are valid, and the seat has scratch memory of its own. The counter
+        // gives each chunk to one thread, and a thread goes on to the next task when all chunks are done.
         unsafe {
             let (tasks, run) = (&*job.tasks, &*job.run);
             let scratch = job.scratch.add(seat * job.scratch_len);

@@ -1,9 +1,9 @@
-//! Plans, made step by step.
+//! The builder of plans.
 
 use super::{Operation, Plan, Shape, Step, Value, ValueId};
 use crate::Result;
 
-/// A plan in the making: it numbers the values, and checks the whole at the end.
+/// Makes a plan step by step: it numbers the values, and checks the whole plan at the end.
 ///
 /// ```
 /// use image_feature::engine::{Activation, Operation, Plan, Shape};

@@ -1,7 +1,7 @@
 //! The rules that hold for every plan.
 //!
-//! Devices rely on them where they take pointers into weights and values: a rule that a kernel needs on any device is here,
-//! and one that a single device needs is where that device lowers plans.
+//! Devices rely on them where they take pointers into weights and values: a rule that a kernel needs on any device is
+//! here, and one that a single device needs is where that device lowers plans.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -15,8 +15,8 @@ impl Plan {
     /// Checks that the parts of the plan fit together. Every way to make a plan does so already.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the step, what is wrong with it, and what was expected, where
-    /// one of these rules does not hold:
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the step, what is wrong with it, and what was expected,
+    /// where one of these rules does not hold:
     ///
     /// - There is a step, and no two steps have the same name.
     /// - The first value is the input; step `n` makes value `n + 1` and reads only values before it.

@@ -96,8 +96,8 @@ impl Builder<'_> {
         Ok(self.plan.push(path, operation, input, Shape { channels, ..shape }))
     }
 
-    /// The mean over the pixels, then one layer. The last convolution, dropout's factor and the neck's BatchNorm are linear
-    /// and have no activation between them, so they become one matrix.
+    /// The mean over the pixels, then one layer. The last convolution, dropout's factor and the neck's BatchNorm are
+    /// linear and have no activation between them, so they become one matrix.
     fn head(&mut self, config: &LcNetV2Config, input: ValueId) -> Result<()> {
         let (inner, channels) = (config.last_channels(), config.embedding);
         let pooled = Shape { height: 1, width: 1, channels: inner };

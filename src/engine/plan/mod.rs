@@ -1,4 +1,4 @@
-//! Plans: the steps of a model and the values between them, free of anything that a particular device needs.
+//! Plans: the steps of a model and the values between them, the same for every device.
 
 pub(super) mod arena;
 mod builder;
@@ -19,8 +19,8 @@ use crate::tensors::Tensors;
 
 /// A model compiled to steps, each with its weights. BatchNorms and constant factors are folded into the weights.
 ///
-/// Every plan has passed [`check`](Self::check), and nothing outside this crate's engine can change it: sizes of weights,
-/// shapes and the order of the steps fit together.
+/// Every plan has passed [`check`](Self::check), and nothing outside this crate's engine can change it: sizes of
+/// weights, shapes and the order of the steps fit together.
 ///
 /// [`compile`](Self::compile) makes the plan of a model, [`builder`](Self::builder) makes one step by step. Printed, a
 /// plan is a table of its steps with their shapes, weights and work:
@@ -135,8 +135,8 @@ impl Plan {
     /// Compiles a model.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the description
-    /// says, or the description's sizes do not fit together.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the
+    /// description says, or the description's sizes do not fit together.
     pub fn compile(description: &ModelDescription, form: Form, tensors: &Tensors) -> Result<Self> {
         let tensors = description.network.deploy_form(form, tensors)?;
         match &description.network {
@@ -218,15 +218,16 @@ impl Plan {
         (pixels as u64).saturating_mul(per_pixel as u64)
     }
 
-    /// The plan up to the last layer, and that layer, where it works on one pixel and so gains from many images at once.
+    /// The plan without its last layer, and that layer, where it works on one pixel: it is then faster for many images
+    /// at once.
     ///
-    /// The last layer is a plan of one step whose input is a vector. It has no image to read, so only the rules for a
-    /// single step hold for it.
+    /// The last layer is a plan of one step whose input is a vector, not an image. All rules of [`check`](Self::check)
+    /// hold for it but that for the first step.
     pub(super) fn split_head(mut self) -> (Plan, Option<Plan>) {
         let last = self.steps.len() - 1;
         let Step { operation, input, .. } = &self.steps[last];
         let alone = matches!(operation, Operation::Pointwise { gate: None, residual: None, .. });
-        // the input of the layer is the output of what remains
+        // the layer reads the output of the step before it
         if last == 0 || !alone || input.0 != last || self.shape(*input).pixels() != 1 {
             return (self, None);
         }
@@ -260,7 +261,7 @@ impl Step {
         &self.name
     }
 
-    /// What the step does, with its weights.
+    /// The operation of the step, with its weights.
     pub fn operation(&self) -> &Operation {
         &self.operation
     }

@@ -45,7 +45,7 @@ pub enum Operation {
         residual: Option<ValueId>,
     },
     /// An image's patches as tokens, row after row, behind a class token. Each patch goes through a layer without bias,
-    /// then `added` is added. The class token is nothing but its row of `added`.
+    /// then `added` is added. The class token is its row of `added` alone.
     Patches {
         /// Height and width of a patch. The image's sizes are multiples of it.
         side: usize,
@@ -62,15 +62,15 @@ pub enum Operation {
         /// Applied to the normalized channels.
         affine: Option<Affine>,
     },
-    /// Attention of each pixel to all. The input's channels are all heads' queries, then all heads' keys, then all heads'
-    /// values. The output holds for each head the mean of the values, weighted by the softmax of the products of query and
-    /// keys.
+    /// Attention of each pixel to all. The input's channels are all heads' queries, then all heads' keys, then all
+    /// heads' values. The output holds for each head the mean of the values, weighted by the softmax of the products of
+    /// query and keys.
     Attention {
         /// Number of heads, a divisor of the output's channels.
         heads: usize,
     },
-    /// The factors of a squeeze-and-excitation: the mean over the pixels through two layers, with ReLU between them and a
-    /// sigmoid at the end.
+    /// The factors of a squeeze-and-excitation: the mean over the pixels through two layers, with ReLU between them and
+    /// a sigmoid at the end.
     Gate {
         /// Weights of the first layer `[hidden, in]`.
         reduce: Vec<f32>,

@@ -11,14 +11,14 @@ impl Plan {
         self.steps.iter().any(quantized)
     }
 
-    /// The plan with its 1x1 convolutions in 8-bit whole numbers: weights with a scale for each output channel, activations
-    /// with the scales of the calibration.
+    /// The plan with its 1x1 convolutions in 8-bit whole numbers: weights with a scale for each output channel,
+    /// activations with the scales of the calibration.
     ///
     /// Only the layers of [`quantizable`](Self::quantizable) change.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the layer, where the calibration lacks one of these layers, has
-    /// another one, or has not one scale for each channel of a layer's input.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the layer, where the calibration lacks one of these
+    /// layers, has another one, or has not one scale for each channel of a layer's input.
     pub fn quantize(mut self, calibration: &Calibration) -> Result<Plan> {
         let layers: Vec<usize> = self.quantizable_indices().collect();
         let known = |name: &str| layers.iter().any(|&index| self.steps[index].name == name);
@@ -57,8 +57,8 @@ impl Plan {
         Ok(self)
     }
 
-    /// The steps that [`quantize`](Self::quantize) changes: 1x1 convolutions in f32 of more than one pixel, since there is
-    /// nothing to gain in one, and of values that are never negative.
+    /// The steps that [`quantize`](Self::quantize) changes: 1x1 convolutions in f32 of more than one pixel, since there
+    /// is nothing to gain in one, and of values that are never negative.
     pub fn quantizable(&self) -> impl Iterator<Item = &Step> {
         self.quantizable_indices().map(|index| &self.steps[index])
     }

@@ -1,8 +1,8 @@
 //! CLIP's vision transformer with its neck, a linear layer, as steps.
 //!
 //! Where only a linear layer reads a LayerNorm, scale and shift of the LayerNorm are folded into the layer. Attention's
-//! factor on the scores is folded into the weights of the queries. Everything after the last LayerNorm is linear, so the
-//! mean over the tokens is taken before the matrices: one token goes through them instead of all.
+//! factor on the scores is folded into the weights of the queries. Everything after the last LayerNorm is linear, so
+//! the mean over the tokens is taken before the matrices: one token goes through them instead of all.
 
 use super::{Activation, Affine, Operation, Plan, PlanBuilder, Shape, ValueId, Weights};
 use crate::Result;

@@ -12,8 +12,8 @@ pub(in super::super) struct Convolution {
     pub columns: usize,
     /// Input pixels from an output pixel to the next.
     pub stride: usize,
-    /// The first plane's value under the top left weight at the first output pixel. Valid, at each tap, for the pixels under
-    /// the whole row.
+    /// The first plane's value under the top left weight at the first output pixel. Valid, at each tap, for the pixels
+    /// under the whole row.
     pub input: *const f32,
     /// For each weight of an output channel, the distance of its input from there.
     pub taps: *const usize,
@@ -52,8 +52,8 @@ pub(in super::super) unsafe fn convolution<V: Lanes, const ROWS: usize, const VE
 unsafe fn columns<V: Lanes, const ROWS: usize, const VECTORS: usize, const STRIDE: usize>(work: &Convolution) {
     let mut column = 0;
     while column < work.columns {
-        // SAFETY: `columns` is a multiple of `CHANNELS` and so of the lanes: a panel of one register always fits, one of
-        // `VECTORS` where so many columns are left
+        // SAFETY: `columns` is a multiple of `CHANNELS` and so of the lanes: a panel of one register always fits, one
+        // of `VECTORS` where so many columns are left
         unsafe {
             if work.columns - column >= VECTORS * V::COUNT {
                 panel::<V, ROWS, VECTORS, STRIDE>(work, column);
@@ -103,8 +103,8 @@ unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize, const STRIDE: 
     column: usize,
     x: usize,
 ) {
-    // SAFETY: bias and output have the columns and pixels of the tile, the panel has `inner` rows of the tile's columns, and
-    // at each of the `inner` taps the input reaches to the row's last pixel
+    // SAFETY: bias and output have the columns and pixels of the tile, the panel has `inner` rows of the tile's
+    // columns, and at each of the `inner` taps the input reaches to the row's last pixel
     unsafe {
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
         for v in 0..VECTORS {

@@ -20,8 +20,8 @@ pub(in super::super) struct Depthwise {
     pub side: usize,
     /// 1 or 2.
     pub stride: usize,
-    /// In the first input row, the pixel under the leftmost weight at the first output pixel. Valid for `input_height` rows,
-    /// each up to the pixel under the rightmost weight at the last output pixel, with `channels` values.
+    /// In the first input row, the pixel under the leftmost weight at the first output pixel. Valid for `input_height`
+    /// rows, each up to the pixel under the rightmost weight at the last output pixel, with `channels` values.
     pub input: *const f32,
     /// Input rows.
     pub input_height: usize,
@@ -59,8 +59,8 @@ pub(in super::super) enum Target {
 /// Runs a convolution with kernels of `SIDE` x `SIDE`, `PIXELS` neighbours at a time.
 ///
 /// # Safety
-/// The instruction set of `V` is enabled, every pointer of `work` is valid for what its field says, and `SIDE` is the side of
-/// `work`. The middle weight of each output row lies over a row of the input.
+/// The instruction set of `V` is enabled, every pointer of `work` is valid for what its field says, and `SIDE` is the
+/// side of `work`. The middle weight of each output row lies over a row of the input.
 #[inline(always)]
 pub(in super::super) unsafe fn depthwise<V: Lanes, const PIXELS: usize, const SIDE: usize>(work: &Depthwise) {
     match work.stride {
@@ -76,8 +76,8 @@ pub(in super::super) unsafe fn depthwise<V: Lanes, const PIXELS: usize, const SI
 /// As [`depthwise`]; `STRIDE` is the stride of `work`.
 #[inline(always)]
 unsafe fn strided<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE: usize>(work: &Depthwise) {
-    // SAFETY: `sums`, unless null, has `channels` values; the pixels from `x` on are no more than are left of the row, and
-    // the channels from `start` to `end` are multiples of the lanes within `channels`
+    // SAFETY: `sums`, unless null, has `channels` values; the pixels from `x` on are no more than are left of the row,
+    // and the channels from `start` to `end` are multiples of the lanes within `channels`
     unsafe {
         if !work.sums.is_null() {
             work.sums.write_bytes(0, work.channels);
@@ -147,8 +147,8 @@ unsafe fn pixels<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE:
     start: usize,
     end: usize,
 ) {
-    // SAFETY: `taps.rows` rows of the input and of the weights from `taps` on are within both, as `Taps::new` counts them;
-    // the other pointers have the channels and pixels
+    // SAFETY: `taps.rows` rows of the input and of the weights from `taps` on are within both, as `Taps::new` counts
+    // them; the other pointers have the channels and pixels
     unsafe {
         let input = taps.input.add(x * STRIDE * work.input_pixel);
         let output = y * work.output_row + x * work.output_pixel;

@@ -6,8 +6,8 @@ use super::functions;
 /// `pixels *= factors`, channel by channel.
 ///
 /// # Safety
-/// The instruction set of `V` is enabled; `pixels` is valid for `count` pixels of `channels` values, `stride` apart, and
-/// `factors` for `channels` values, a multiple of [`CHANNELS`](super::CHANNELS).
+/// The instruction set of `V` is enabled; `pixels` is valid for `count` pixels of `channels` values, `stride` apart,
+/// and `factors` for `channels` values, a multiple of [`CHANNELS`](super::CHANNELS).
 #[inline(always)]
 pub(in super::super) unsafe fn scale<V: Lanes>(
     pixels: *mut f32,
@@ -55,8 +55,8 @@ pub(in super::super) unsafe fn sum<V: Lanes>(
     }
 }
 
-/// Converts pixels to bytes: each value times its channel's factor and, where there is a gate, the gate's, rounded and limited
-/// to 0..=127. The bytes of a pixel overwrite the first of its values.
+/// Converts pixels to bytes: each value times its channel's factor and, where there is a gate, the gate's, rounded and
+/// limited to 0..=127. The bytes of a pixel overwrite the first of its values.
 ///
 /// # Safety
 /// As [`scale`]; `gate` as `factors`.

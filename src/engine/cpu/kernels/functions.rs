@@ -4,8 +4,8 @@ use super::super::lanes::Lanes;
 
 /// The lowest argument of `exp`: of lower ones the result would be no normal number.
 const LOWEST: f32 = -87.0;
-/// 2^23 + 127: added to a small number, it rounds the number and leaves it in the lowest bits, 127 higher, which is the form
-/// of an exponent.
+/// 2^23 + 127: added to a small number, it rounds the number and leaves it in the lowest bits, 127 higher, which is the
+/// form of an exponent.
 const ROUNDING: f32 = 8_388_735.0;
 /// ln 2 in two parts, the first of few digits, so that its multiples are exact.
 const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
@@ -33,8 +33,8 @@ pub(super) unsafe fn exp<V: Lanes>(x: V) -> V {
 
 /// The bound, in either direction, beyond which the normal distribution is 0 or 1 in f32.
 const BOUND: f32 = 5.5;
-/// `erf(x / sqrt(2)) / 2 / x` as a polynomial in `x^2 * 2 / BOUND^2 - 1`, highest power first: the Chebyshev series, cut
-/// off where it no longer shows in f32.
+/// `erf(x / sqrt(2)) / 2 / x` as a polynomial in `x^2 * 2 / BOUND^2 - 1`, highest power first: the Chebyshev series,
+/// cut off where it no longer shows in f32.
 const NORMAL: [f32; 15] = [
     6.562_366_6e-4,
     -1.428_040_8e-3,

@@ -70,8 +70,9 @@ impl<T> Pixels<T> {
 pub(in super::super) unsafe fn gemm<V: Lanes, const ROWS: usize, const VECTORS: usize>(gemm: &Gemm) {
     let mut column = 0;
     while column < gemm.columns {
-        // SAFETY: `columns` is a multiple of `CHANNELS` and so of the lanes: a panel of one register always fits, one of
-        // `VECTORS` where so many columns are left. Packed panels follow each other, `inner` rows of their columns each.
+        // SAFETY: `columns` is a multiple of `CHANNELS` and so of the lanes: a panel of one register always fits, one
+        // of `VECTORS` where so many columns are left. Packed panels follow each other, `inner` rows of their columns
+        // each.
         unsafe {
             let weights = gemm.weights.add(column * gemm.inner);
             if gemm.columns - column >= VECTORS * V::COUNT {
@@ -135,8 +136,8 @@ unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(
     weights: *const f32,
     column: usize,
 ) {
-    // SAFETY: bias, output and residual have the columns of the panel, and `advance` gives the address of one row after the
-    // other
+    // SAFETY: bias, output and residual have the columns of the panel, and `advance` gives the address of one row after
+    // the other
     unsafe {
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
         for (v, bias) in (0..VECTORS).map(|v| (v, V::load(gemm.bias.add(column + v * V::COUNT)))) {
@@ -170,12 +171,12 @@ unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(
 
 /// `sums += input * weights`: the loop in which nearly all time is spent.
 ///
-/// It is not unrolled. For WebAssembly the compiler would order several rounds by accumulator, and a browser's registers
-/// would then spill; natively it makes no difference.
+/// It is not unrolled. For WebAssembly the compiler would order several rounds by accumulator, and a browser's
+/// registers would then spill; natively it makes no difference.
 ///
 /// # Safety
-/// The instruction set of `V` is enabled; `input` is valid for `ROWS` rows of `inner` values, `stride` apart, and `weights`
-/// for `inner` times `VECTORS` registers.
+/// The instruction set of `V` is enabled; `input` is valid for `ROWS` rows of `inner` values, `stride` apart, and
+/// `weights` for `inner` times `VECTORS` registers.
 #[inline(always)]
 unsafe fn accumulate<V: Lanes, const ROWS: usize, const VECTORS: usize>(
     sums: &mut [[V; VECTORS]; ROWS],

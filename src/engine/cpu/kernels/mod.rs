@@ -1,8 +1,8 @@
 //! The kernels, and the choice among their compilations.
 //!
-//! Each kernel is written once over [`Lanes`](super::lanes::Lanes) and compiled for each instruction set; [`Kernels`] is
-//! one such compilation. All work on channels in multiples of [`CHANNELS`], so none has a remainder of channels to treat.
-//! The padding holds zeros, in weights and in pixels, and remains zero.
+//! Each kernel is written once over [`Lanes`](super::lanes::Lanes) and compiled for each instruction set; [`Kernels`]
+//! is one such compilation. All work on channels in multiples of [`CHANNELS`], so none has a remainder of channels to
+//! treat. The padding holds zeros, in weights and in pixels, and remains zero.
 
 mod convolution;
 mod depthwise;
@@ -26,8 +26,8 @@ use super::lanes::{self, Lanes};
 /// Channels are padded to a multiple of this: the lanes of the widest instruction set.
 pub(super) const CHANNELS: usize = 16;
 
-/// The function that a kernel applies to a sum before it stores it. Other activations are passes of their own over values
-/// that are still in the cache: a long function would make each kernel several times as long.
+/// The function that a kernel applies to a sum before it stores it. Other activations are passes of their own over
+/// values that are still in the cache: a long function would make each kernel several times as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Activation {
     None,
@@ -51,8 +51,9 @@ impl Activation {
 /// The kernels, compiled for one instruction set.
 ///
 /// # Safety
-/// For each function: the machine has the instruction set ([`available`](Self::available) lists only such), and pointers are
-/// valid as the kernel of the same name asks. The functions only enable the instruction set and pass their arguments on.
+/// For each function: the machine has the instruction set ([`available`](Self::available) lists only such), and
+/// pointers are valid as the kernel of the same name asks. The functions only enable the instruction set and pass their
+/// arguments on.
 #[derive(Clone, Copy)]
 pub(super) struct Kernels {
     /// The instruction set.
@@ -80,8 +81,8 @@ pub(super) struct Kernels {
     pub softmax: unsafe fn(*mut f32, usize, usize, usize),
 }
 
-/// The matrix product of 8-bit values, compiled for one instruction set: processors with the same registers differ in how
-/// they multiply bytes.
+/// The matrix product of 8-bit values, compiled for one instruction set: processors with the same registers differ in
+/// how they multiply bytes.
 ///
 /// # Safety
 /// As [`Kernels`].
@@ -220,8 +221,8 @@ macro_rules! compile {
     };
 }
 
-// Tiles are as large as the registers allow. They have 14 rows, since the maps of a 224-pixel input are 112, 56, 28 and 14
-// pixels wide.
+// Tiles are as large as the registers allow. They have 14 rows, since the maps of a 224-pixel input are 112, 56, 28 and
+// 14 pixels wide.
 #[cfg(target_arch = "x86_64")]
 compile!(avx512, "avx512", super::super::lanes::Avx512, rows: 14, vectors: 2, pixels: 7, product_i8: avx512_bytes, "avx512f,avx512bw,avx512vl,avx2,fma");
 #[cfg(target_arch = "x86_64")]

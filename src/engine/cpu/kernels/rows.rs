@@ -34,8 +34,8 @@ pub(in super::super) unsafe fn normalize<V: Lanes>(work: &Normalize) {
     let &Normalize { channels, padded, affine, .. } = work;
     let whole = channels - channels % V::COUNT;
     for row in 0..work.rows {
-        // SAFETY: both rows have `padded` values, at least `channels`, and so have scale and shift; `whole` is a multiple of the
-        // lanes
+        // SAFETY: both rows have `padded` values, at least `channels`, and so have scale and shift; `whole` is a
+        // multiple of the lanes
         unsafe {
             let from = work.input.add(row * work.input_stride);
             let to = work.output.add(row * work.output_stride);
@@ -66,8 +66,8 @@ pub(in super::super) unsafe fn normalize<V: Lanes>(work: &Normalize) {
     }
 }
 
-/// Replaces each of `count` rows of `columns` values, `stride` apart, by its softmax. The result of columns that are minus
-/// infinity, as padding is, is at most 2e-38.
+/// Replaces each of `count` rows of `columns` values, `stride` apart, by its softmax. The result of columns that are
+/// minus infinity, as padding is, is at most 2e-38.
 ///
 /// # Safety
 /// The instruction set of `V` is enabled, and `rows` is valid for `count` rows; `columns` is a multiple of

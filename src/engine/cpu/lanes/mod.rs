@@ -1,7 +1,9 @@
-//! Vector registers of each instruction set. Kernels are written once over [`Lanes`], those for 8-bit products over [`Dot`].
+//! Vector registers of each instruction set. Kernels are written once over [`Lanes`], those for 8-bit products over
+//! [`Dot`].
 //!
-//! The functions of these traits are unsafe for two reasons, which hold for the whole body of each: the instruction set must
-//! be enabled, and pointers must be valid. Both are written at the traits; the bodies have no `unsafe` blocks of their own.
+//! The functions of these traits are unsafe for two reasons, which hold for the whole body of each: the instruction set
+//! must be enabled, and pointers must be valid. Both are written at the traits; the bodies have no `unsafe` blocks of
+//! their own.
 #![allow(unsafe_op_in_unsafe_fn)]
 
 #[cfg(target_arch = "aarch64")]
@@ -57,8 +59,8 @@ pub(super) trait Dot: Copy {
 /// A vector register of `f32`.
 ///
 /// # Safety
-/// The caller is inlined into a function that enables the instruction set, and the machine has it. Pointers are valid for
-/// [`COUNT`](Self::COUNT) values of what they point to; they need no alignment.
+/// The caller is inlined into a function that enables the instruction set, and the machine has it. Pointers are valid
+/// for [`COUNT`](Self::COUNT) values of what they point to; they need no alignment.
 pub(super) trait Lanes: Copy {
     /// Values in a register: 16, 8, 4, or 1.
     const COUNT: usize;
@@ -79,8 +81,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn min(self, other: Self) -> Self;
     /// Shifts the bits of each value 23 to the left: its lowest eight become the exponent of a power of two.
     unsafe fn to_exponent(self) -> Self;
-    /// Stores each value as a byte: rounded to the nearest whole number, ties to even, and limited to 0..=127; NaN as any of
-    /// these.
+    /// Stores each value as a byte: rounded to the nearest whole number, ties to even, and limited to 0..=127; NaN as
+    /// any of these.
     unsafe fn store_u7(self, to: *mut u8);
 }
 

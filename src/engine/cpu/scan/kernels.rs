@@ -12,8 +12,8 @@ type Dots<T> = unsafe fn(*const f32, *const T, usize, usize, *mut f32);
 /// The kernels, compiled for one instruction set.
 ///
 /// # Safety
-/// For each function: the machine has the instruction set ([`available`] lists only such), and pointers are valid for as many
-/// values as the numbers beside them say.
+/// For each function: the machine has the instruction set ([`available`] lists only such), and pointers are valid for
+/// as many values as the numbers beside them say.
 #[derive(Clone, Copy)]
 pub(super) struct ScanKernels {
     /// The instruction set.
@@ -73,8 +73,8 @@ impl<V: Stored> Value<V> for i8 {
 /// The product of a query with each of `count` rows.
 ///
 /// # Safety
-/// The instruction set of `V` is enabled; `query` is valid for `len` values, `rows` for `count` rows of as many, and `out`
-/// for `count` values.
+/// The instruction set of `V` is enabled; `query` is valid for `len` values, `rows` for `count` rows of as many, and
+/// `out` for `count` values.
 #[inline(always)]
 unsafe fn dots<V: Stored, T: Value<V>>(query: *const f32, mut rows: *const T, len: usize, count: usize, out: *mut f32) {
     for row in 0..count {
@@ -131,8 +131,8 @@ unsafe fn widen<V: Stored, T: Value<V>>(from: *const T, to: *mut f32, len: usize
     }
 }
 
-/// The number of bits in which each row differs from a query. For queries of 8 words, the length of most features, the loop
-/// over a row is unrolled.
+/// The number of bits in which each row differs from a query. For queries of 8 words, the length of most features, the
+/// loop over a row is unrolled.
 #[inline(always)]
 fn differing_bits(query: &[u64], rows: &[u64], out: &mut [u16]) {
     let count = |query: &[u64], row: &[u64]| -> u32 { query.iter().zip(row).map(|(a, b)| (a ^ b).count_ones()).sum() };

@@ -111,8 +111,8 @@ impl Scanner {
         PackedQueries { values, zeros: vec![0.0; pack::padded(count)], dimension, count }
     }
 
-    /// The product of each row with each query: `out` has [`columns`](PackedQueries::columns) values for each row, those
-    /// beyond the queries are zero.
+    /// The product of each row with each query: `out` has [`columns`](PackedQueries::columns) values for each row,
+    /// those beyond the queries are zero.
     pub fn products(&self, queries: &PackedQueries, rows: &[f32], out: &mut [f32]) {
         let count = rows.len() / queries.dimension;
         assert_eq!(count * queries.dimension, rows.len());
@@ -132,8 +132,8 @@ impl Scanner {
             residual: None,
             activation: Activation::None,
         };
-        // SAFETY: the kernels are available; the slices have the lengths asserted above, and `pack` has made as many values and
-        // zeros as there are columns
+        // SAFETY: the kernels are available; the slices have the lengths asserted above, and `pack` has made as many
+        // values and zeros as there are columns
         unsafe { (self.product.gemm)(&work) }
     }
 }

@@ -3,8 +3,9 @@
 /// The size from which on a matrix is read from memory rather than from a cache.
 const LEAST_BYTES: usize = 4 << 20;
 
-/// Reserves memory for `more` values, in large pages where the system provides them. A core that reads one page of 4 KiB
-/// after the other waits at each, and reaches half of the memory's rate (on Zen 4: 31 GB/s instead of 63 on two cores).
+/// Reserves memory for `more` values, in large pages where the system provides them. A core that reads one page of 4
+/// KiB after the other waits at each, and reaches half of the memory's rate (on Zen 4: 31 GB/s instead of 63 on two
+/// cores).
 pub(crate) fn reserve<T>(values: &mut Vec<T>, more: usize) {
     let before = values.capacity();
     values.reserve(more);
@@ -21,8 +22,8 @@ fn advise<T>(values: &mut Vec<T>) {
     let end_of = |count: usize| (values.as_ptr().addr() + count * size_of::<T>()) / ALIGNMENT * ALIGNMENT;
     let (filled, end) = (end_of(values.len()), end_of(values.capacity()));
     let address = values.as_mut_ptr().cast::<u8>().with_addr(start).cast::<libc::c_void>();
-    // SAFETY: the ranges lie within the allocation of `values`, which is borrowed mutably, and the advice does not change
-    // their content. A system that does not know the advice returns an error, which changes nothing.
+    // SAFETY: the ranges lie within the allocation of `values`, which is borrowed mutably, and the advice does not
+    // change their content. A system that does not know the advice returns an error, which changes nothing.
     unsafe {
         libc::madvise(address, end - start, libc::MADV_HUGEPAGE);
         if filled > start {

@@ -66,11 +66,12 @@ impl Task for Attention {
         let (tokens, stride) = (self.input.width, self.input.stride);
         let [keys_len, values_len, scores_len, _] = self.areas();
         let (padded_tokens, padded_channels) = (pack::padded(tokens), pack::padded(channels));
-        // SAFETY: the input has a row of `tokens` pixels, `stride` apart, each with `3 * heads * channels` channels, which the
-        // chunks only read. Each area of the scratch memory is written before it is read and has the size that the kernels
-        // get: keys are `channels` rows and `padded_tokens` columns, values `tokens` rows and `padded_channels` columns; the
-        // mask and the zeros have as many values as there are columns. `rows` is at most a block, and scores and means have
-        // a block of rows. Of the output, this chunk writes the channels of its own head, and the last head the padding.
+        // SAFETY: the input has a row of `tokens` pixels, `stride` apart, each with `3 * heads * channels` channels,
+        // which the chunks only read. Each area of the scratch memory is written before it is read and has the size
+        // that the kernels get: keys are `channels` rows and `padded_tokens` columns, values `tokens` rows and
+        // `padded_channels` columns; the mask and the zeros have as many values as there are columns. `rows` is at most
+        // a block, and scores and means have a block of rows. Of the output, this chunk writes the channels of its own
+        // head, and the last head the padding.
         unsafe {
             // queries, then keys, then values
             let part = |index: usize| run.pixel(&self.input, image, 0, 0).add((index * heads + head) * channels);

@@ -30,9 +30,9 @@ impl Task for Convolve {
     unsafe fn run(&self, run: &Run, _: *mut f32, chunk: usize) {
         let chunks = self.output.height.div_ceil(ROWS);
         let (image, first) = (chunk / chunks, chunk % chunks * ROWS);
-        // SAFETY: the planes have margins of half the kernel's side, so the taps of the last pixel of the last row lie within
-        // them. Weights and bias are packed for the output's channels. This chunk alone writes its rows, and the first of an
-        // image the margins, which no other chunk touches.
+        // SAFETY: the planes have margins of half the kernel's side, so the taps of the last pixel of the last row lie
+        // within them. Weights and bias are packed for the output's channels. This chunk alone writes its rows, and the
+        // first of an image the margins, which no other chunk touches.
         unsafe {
             if first == 0 {
                 run.clear_margins(&self.output, image);

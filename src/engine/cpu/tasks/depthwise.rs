@@ -54,8 +54,8 @@ impl Layer {
     ///
     /// # Safety
     /// As [`Task::run`] for `run`. The rows are ones that the convolution gives of the input. `rows.start` is valid for
-    /// these rows with all channels of the input, and `rows.sums`, unless null, for `rows.channels` values; nothing else
-    /// reads or writes the channels in question meanwhile.
+    /// these rows with all channels of the input, and `rows.sums`, unless null, for `rows.channels` values; nothing
+    /// else reads or writes the channels in question meanwhile.
     pub(super) unsafe fn run(&self, run: &Run, rows: Rows) {
         let reach = self.side / 2;
         let kernel = match self.side {
@@ -63,9 +63,9 @@ impl Layer {
             5 => run.kernels.depthwise_5x5,
             side => unreachable!("lowering lets no kernel of {side}x{side} pass"),
         };
-        // SAFETY: the input's margins are at least `reach` wide, so the first pixel less `reach` is in the arena, and so is
-        // all that the kernel reads beside the rows. It leaves out the rows above and below the input. Weights, bias and
-        // factors have as many channels as the input. Pixels of bytes are `pixel` times four bytes apart.
+        // SAFETY: the input's margins are at least `reach` wide, so the first pixel less `reach` is in the arena, and
+        // so is all that the kernel reads beside the rows. It leaves out the rows above and below the input. Weights,
+        // bias and factors have as many channels as the input. Pixels of bytes are `pixel` times four bytes apart.
         unsafe {
             let input = run.pixel(&self.input, rows.image, 0, 0).sub(reach * self.input.stride);
             let (output, unit) = match &self.byte_factors {
@@ -129,9 +129,9 @@ impl Task for Depth {
         let bands = Self::bands(&self.output);
         let rows = Self::rows(&self.output);
         let (image, first) = (band / bands, band % bands * rows);
-        // SAFETY: the output has the rows from `first` on that are asked for and at least the channels of the block, which no
-        // other chunk writes; the first block of the first band writes the margins, which no other chunk touches. Each band
-        // has an area of sums of all channels.
+        // SAFETY: the output has the rows from `first` on that are asked for and at least the channels of the block,
+        // which no other chunk writes; the first block of the first band writes the margins, which no other chunk
+        // touches. Each band has an area of sums of all channels.
         unsafe {
             if first == 0 && channel == 0 {
                 run.clear_margins(&self.output, image);

@@ -34,9 +34,9 @@ impl Task for Gate {
 
     unsafe fn run(&self, run: &Run, scratch: *mut f32, image: usize) {
         let kernels = run.kernels;
-        // SAFETY: the arena has `chunks` sums of `channels` values for each image. The scratch memory has `channels` values
-        // for the mean and as many as the first layer has columns behind them. Both layers are packed for the sizes given;
-        // the output has `channels` values for each image, which only this chunk uses.
+        // SAFETY: the arena has `chunks` sums of `channels` values for each image. The scratch memory has `channels`
+        // values for the mean and as many as the first layer has columns behind them. Both layers are packed for the
+        // sizes given; the output has `channels` values for each image, which only this chunk uses.
         unsafe {
             let sums = run.memory.add(self.sums + image * self.chunks * self.channels);
             let mean = scratch;
@@ -75,8 +75,8 @@ impl Task for Gate {
     }
 }
 
-/// Converts a map's values to bytes in place: each is multiplied by the factor of its channel and, if there is a gate, by
-/// the gate's factor, then rounded.
+/// Converts a map's values to bytes in place: each is multiplied by the factor of its channel and, if there is a gate,
+/// by the gate's factor, then rounded.
 ///
 /// The distance of the pixels stays as it was.
 pub(in super::super) struct Quantize {
@@ -92,8 +92,8 @@ impl Task for Quantize {
 
     unsafe fn run(&self, run: &Run, _: *mut f32, chunk: usize) {
         let (image, y) = (chunk / self.pixels.height, chunk % self.pixels.height);
-        // SAFETY: the map has a row of `width` pixels with `channels` values, which only this chunk uses; factors and gate have
-        // as many values as the map has channels
+        // SAFETY: the map has a row of `width` pixels with `channels` values, which only this chunk uses; factors and
+        // gate have as many values as the map has channels
         unsafe {
             (run.kernels.quantize)(
                 run.pixel(&self.pixels, image, y, 0),

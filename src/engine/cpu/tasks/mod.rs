@@ -1,11 +1,12 @@
-//! The tasks of a program: the steps of a plan with packed weights, cut in chunks that threads take one after the other.
+//! The tasks of a program: the steps of a plan with packed weights, cut in chunks that threads take one after the
+//! other.
 //!
 //! The cut never depends on the number of threads, so results do not either.
 //!
 //! Tasks are made by `program.rs` alone, of a checked plan. Every [`Place`] in them lies within the arena, for as many
 //! images as the program is for. Places that are alive at the same time do not overlap. Weights, biases and factors are
-//! packed by `pack.rs` for the channels of the places they belong to. `unsafe` code in this folder relies on that and on the
-//! contract of [`Task::run`].
+//! packed by `pack.rs` for the channels of the places they belong to. `unsafe` code in this folder relies on that and
+//! on the contract of [`Task::run`].
 
 mod attention;
 mod convolution;
@@ -51,11 +52,11 @@ pub(super) trait Task: Send + Sync {
     ///
     /// # Safety
     /// - `run.kernels` are among [`Kernels::available`].
-    /// - `run.memory` is valid for the arena of the task's program, which is for at least `run.images` images. Only tasks of
-    ///   this run use it meanwhile.
+    /// - `run.memory` is valid for the arena of the task's program, which is for at least `run.images` images. Only
+    /// tasks of   this run use it meanwhile.
     /// - `scratch` is valid for [`scratch`](Self::scratch) values, which only this thread uses meanwhile.
-    /// - `chunk` is less than [`chunks`](Self::chunks) of `run.images`. Each chunk is run once, and none before all chunks
-    ///   of the tasks before it are done.
+    /// - `chunk` is less than [`chunks`](Self::chunks) of `run.images`. Each chunk is run once, and none before all
+    /// chunks   of the tasks before it are done.
     unsafe fn run(&self, run: &Run, scratch: *mut f32, chunk: usize);
 }
 

@@ -75,9 +75,9 @@ impl Task for Patches {
         let source = &run.input[image * len..][..len];
         let channels = self.output.channels;
         // SAFETY: the output has a row of one token and one for each patch, of which only this chunk writes those from
-        // `first + 1` on and, if it is the first, the class token; `added` has as many rows of as many channels. The scratch
-        // memory holds a block of patches, `stride` apart, and weights and bias are packed for `inner` rows and `channels`
-        // columns. The kernel does not write to the residual.
+        // `first + 1` on and, if it is the first, the class token; `added` has as many rows of as many channels. The
+        // scratch memory holds a block of patches, `stride` apart, and weights and bias are packed for `inner` rows and
+        // `channels` columns. The kernel does not write to the residual.
         unsafe {
             if first == 0 {
                 let class_token = run.pixel(&self.output, image, 0, 0);

@@ -38,8 +38,8 @@ impl Task for Planes {
 
     unsafe fn run(&self, run: &Run, _: *mut f32, chunk: usize) {
         let source = &run.input[chunk * self.height * self.width..][..self.height * self.width];
-        // SAFETY: the arena has a plane with margins for each plane of each image, and only this chunk writes this one; row
-        // `y` of the image lies within it, `margin` rows below its top and `margin` values from its left
+        // SAFETY: the arena has a plane with margins for each plane of each image, and only this chunk writes this one;
+        // row `y` of the image lies within it, `margin` rows below its top and `margin` values from its left
         unsafe {
             let plane = run.memory.add(self.offset + chunk * self.plane());
             plane.write_bytes(0, self.plane());

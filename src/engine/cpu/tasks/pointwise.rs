@@ -48,9 +48,10 @@ impl Layer {
     /// Multiplies `count` pixels, from pixel `first` of the image on, with `columns` columns from `column` on.
     ///
     /// # Safety
-    /// As [`Task::run`] for `run`. `input` is an address and a distance: of `count` pixels of as many channels as the layer
-    /// has, in f32 or, for weights of 8 bits, in bytes. The output has these pixels and columns, `column` begins a panel
-    /// of the weights, `columns` is a multiple of a lane's channels, and nothing else reads or writes them meanwhile.
+    /// As [`Task::run`] for `run`. `input` is an address and a distance: of `count` pixels of as many channels as the
+    /// layer has, in f32 or, for weights of 8 bits, in bytes. The output has these pixels and columns, `column` begins
+    /// a panel of the weights, `columns` is a multiple of a lane's channels, and nothing else reads or writes them
+    /// meanwhile.
     pub(super) unsafe fn run(
         &self,
         run: &Run,
@@ -158,10 +159,10 @@ impl Task for Point {
         // all pixels with the same columns, one after the other: the columns' weights stay in the cache
         let (column, at) = (chunk / (maps * blocks) * COLUMNS, chunk % (maps * blocks));
         let (image, first) = (at / blocks, at % blocks * block);
-        // SAFETY: input, output and residual have the same pixels, image after image; without margins the pixels of the next
-        // image follow those of the last, so `first` may be beyond one image. This chunk alone writes these pixels and
-        // columns, and the first of a map the margins, which no other chunk touches. A chunk's columns begin at a multiple of
-        // `COLUMNS`, and so with a panel.
+        // SAFETY: input, output and residual have the same pixels, image after image; without margins the pixels of the
+        // next image follow those of the last, so `first` may be beyond one image. This chunk alone writes these pixels
+        // and columns, and the first of a map the margins, which no other chunk touches. A chunk's columns begin at a
+        // multiple of `COLUMNS`, and so with a panel.
         unsafe {
             if column == 0 && first == 0 {
                 run.clear_margins(output, image);

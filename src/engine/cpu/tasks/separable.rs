@@ -35,9 +35,9 @@ impl Task for Separable {
         let chunks = height.div_ceil(self.rows());
         let (image, first) = (chunk / chunks, chunk % chunks * self.rows());
         let rows = self.rows().min(height - first);
-        // SAFETY: the scratch memory holds `rows` rows of the map between, which the first layer writes and the second reads.
-        // The output has the pixels of that map; this chunk alone writes these rows of it, and the first of an image the
-        // margins, which no other chunk touches.
+        // SAFETY: the scratch memory holds `rows` rows of the map between, which the first layer writes and the second
+        // reads. The output has the pixels of that map; this chunk alone writes these rows of it, and the first of an
+        // image the margins, which no other chunk touches.
         unsafe {
             if first == 0 {
                 run.clear_margins(&self.pointwise.output, image);

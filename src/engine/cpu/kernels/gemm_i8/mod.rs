@@ -49,8 +49,9 @@ pub(in super::super) unsafe fn gemm_i8<D: Dot, const ROWS: usize, const VECTORS:
     let count = D::Lanes::COUNT;
     let mut column = 0;
     while column < gemm.columns {
-        // SAFETY: `columns` is a multiple of `CHANNELS` and so of the lanes: a panel of one register always fits, one of
-        // `VECTORS` where so many columns are left. Packed panels follow each other, `inner` weights of their columns each.
+        // SAFETY: `columns` is a multiple of `CHANNELS` and so of the lanes: a panel of one register always fits, one
+        // of `VECTORS` where so many columns are left. Packed panels follow each other, `inner` weights of their
+        // columns each.
         unsafe {
             let weights = gemm.weights.add(column * gemm.inner);
             if gemm.columns - column >= VECTORS * count {
@@ -108,8 +109,8 @@ unsafe fn tile<D: Dot, const ROWS: usize, const VECTORS: usize>(
     column: usize,
 ) {
     let count = D::Lanes::COUNT;
-    // SAFETY: bias, scales, factors, output and residual have the columns of the panel, and `advance` gives the address of one
-    // row after the other
+    // SAFETY: bias, scales, factors, output and residual have the columns of the panel, and `advance` gives the address
+    // of one row after the other
     unsafe {
         let sums = accumulate::<D, ROWS, VECTORS>(at.input, gemm.input_stride, weights, gemm.inner);
         at.input = at.input.wrapping_add(ROWS * gemm.input_stride);
@@ -154,8 +155,8 @@ unsafe fn tile<D: Dot, const ROWS: usize, const VECTORS: usize>(
 /// The sums of products of a tile: the loop in which nearly all time is spent.
 ///
 /// # Safety
-/// The instruction set of `D` is enabled; `input` is valid for `ROWS` rows of `inner` bytes, `stride` apart, and `weights`
-/// for `inner` times as many weights as `VECTORS` registers of lanes. `inner` is a multiple of 4.
+/// The instruction set of `D` is enabled; `input` is valid for `ROWS` rows of `inner` bytes, `stride` apart, and
+/// `weights` for `inner` times as many weights as `VECTORS` registers of lanes. `inner` is a multiple of 4.
 #[inline(always)]
 unsafe fn accumulate<D: Dot, const ROWS: usize, const VECTORS: usize>(
     input: *const u8,
@@ -163,7 +164,8 @@ unsafe fn accumulate<D: Dot, const ROWS: usize, const VECTORS: usize>(
     mut weights: *const i8,
     inner: usize,
 ) -> [[D; VECTORS]; ROWS] {
-    // SAFETY: `k` and the three values after it are less than `inner`, the number of values of a row and of weights of a column
+    // SAFETY: `k` and the three values after it are less than `inner`, the number of values of a row and of weights of
+    // a column
     unsafe {
         let mut sums = [[D::zero(); VECTORS]; ROWS];
         let mut rows = [input; ROWS];

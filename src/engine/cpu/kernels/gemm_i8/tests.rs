@@ -142,7 +142,7 @@ proptest! {
                     let tolerance = 1e-6 * expected.abs() + 0.1;
                     prop_assert!((f64::from(floats[at]) - expected).abs() < tolerance, "{}: {} for {expected}", product.name, floats[at]);
                     let byte = (f64::from(floats[at]) * f64::from(factors[column])).clamp(0.0, 127.0);
-                    // half a step, and what f32 may differ by just there
+                    // half a step, and the error of f32 near it
                     prop_assert!((f64::from(bytes[at]) - byte).abs() < 0.501, "{}: {} for {byte}", product.name, bytes[at]);
                 }
             }

@@ -57,8 +57,8 @@ mod relaxed {
         )
     );
 
-    /// Whether [`HalvesDot`] is the faster one on this machine. Relaxed SIMD leaves the result for activations above 127 to
-    /// the machine, and x86 without VNNI has a result of its own.
+    /// Whether [`HalvesDot`] is the faster one on this machine. Relaxed SIMD leaves the result for activations above
+    /// 127 to the machine, and x86 without VNNI has a result of its own.
     pub(in super::super::super::super) fn halves_are_faster() -> bool {
         let (weights, quad) = std::hint::black_box((i8x16_splat(127), u8x16_splat(255)));
         // x86 without VNNI: unsigned, sums of two limited to 16 bits
