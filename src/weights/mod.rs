@@ -29,6 +29,8 @@ mod named;
 mod origin;
 mod paddle;
 mod published;
+#[cfg(feature = "cpu")]
+mod plan;
 mod safetensors;
 
 pub use crate::tensors::{Tensor, Tensors};

@@ -44,7 +44,7 @@ impl PixelFacts {
     pub fn of(image: &RgbImage) -> PixelFacts {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") {
-            // SAFETY: this processor has what the function asks for
+            // SAFETY: this processor has AVX2, all that the function is compiled for
             return unsafe { measure_with_avx2(image) };
         }
         measure(image)
