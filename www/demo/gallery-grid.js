@@ -95,6 +95,8 @@ class GalleryGrid extends Component {
     const { gallery } = room;
     const asked = gallery ? gallery.entries({ first: page * PAGE, count: PAGE }) : Promise.resolve([]);
     this.#pages.set(page, asked);
+    // a page that failed is asked for again
+    asked.catch(() => this.#pages.delete(page));
     for (const old of this.#pages.keys()) {
       if (this.#pages.size <= MOST_PAGES) break;
       this.#pages.delete(old);

@@ -49,12 +49,11 @@ class ModelPanel extends Component {
       this.classList.add("drop-here");
     });
     this.listen(this, "dragleave drop", () => this.classList.remove("drop-here"));
-    this.listen(this, "drop", async (event) => {
+    this.listen(this, "drop", (event) => {
       event.preventDefault();
       // what is dropped here is meant as a model, whatever it is called
       event.stopPropagation();
-      const files = await droppedFiles(event.dataTransfer);
-      if (files.length > 0) workspace.loadModel(files);
+      workspace.loadDropped(droppedFiles(event.dataTransfer));
     });
     this.#render();
   }
