@@ -1,12 +1,12 @@
 import { Dataset } from "../image-feature/index.js";
 import { asError } from "./as-error.js";
-import { Component, fill, h } from "./component.js";
-import "./dataset-report.js";
+import { Component, fill, h } from "../report/component.js";
+import "../report/dataset-report.js";
 import { fileButton } from "./file-button.js";
 import { takeDrops } from "./file-drop.js";
 import { problemCard } from "./problem-card.js";
 import { ProgressBar } from "./progress-bar.js";
-import { reportFile } from "./report-file.js";
+import { reportFile } from "../report/report-file.js";
 import { download } from "./results.js";
 import { counted } from "./units.js";
 
@@ -188,7 +188,7 @@ class DatasetView extends Component {
     fill(this.#content, ...this.#parts());
   }
 
-  /** @returns {import("./component.js").Child[]} */
+  /** @returns {import("../report/component.js").Child[]} */
   #parts() {
     const view = this.#view;
     switch (view.state) {

@@ -1,5 +1,5 @@
 import { asError } from "./as-error.js";
-import { Component, fill, h } from "./component.js";
+import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
 import { droppedFiles, isInOpenTab, isModelFile, takeDrops } from "./file-drop.js";
 import { problem } from "./gallery-problem.js";

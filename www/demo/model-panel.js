@@ -1,4 +1,4 @@
-import { Component, fill, h } from "./component.js";
+import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
 import { droppedFiles, holdsFiles } from "./file-drop.js";
 import { ProgressBar } from "./progress-bar.js";
@@ -71,7 +71,7 @@ class ModelPanel extends Component {
     this.#bar.update(STAGES[stage], fraction);
   }
 
-  /** @returns {import("./component.js").Child[]} */
+  /** @returns {import("../report/component.js").Child[]} */
   #content() {
     const { model } = workspace;
     switch (model.state) {
