@@ -158,10 +158,10 @@ pub fn shown_images(dataset: &Dataset, audit: &Audit) -> Vec<usize> {
 /// Whatever names a data set has, they are never HTML there: the JSON has no `<`, the component makes text of it, and a
 /// content security policy lets no other script run.
 pub fn report_html(report: &Value) -> String {
-    const BASE: &str = include_str!("../../www/demo/component.js");
-    const COMPONENT: &str = include_str!("../../www/demo/dataset-report.js");
-    const STYLE: &str = include_str!("../../www/demo/dataset-report.css");
-    const FRAME: &str = include_str!("../../www/demo/report-file.html");
+    const BASE: &str = include_str!("../../www/report/component.js");
+    const COMPONENT: &str = include_str!("../../www/report/dataset-report.js");
+    const STYLE: &str = include_str!("../../www/report/dataset-report.css");
+    const FRAME: &str = include_str!("../../www/report/report-file.html");
     let json = report.to_string().replace('<', "\\u003c");
     // who puts it into a name must know the hash of all names first
     let nonce = blake3::hash(json.as_bytes()).to_hex();
