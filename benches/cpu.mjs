@@ -35,7 +35,8 @@ const program = buildOurs();
 const models = makeModels(FOLDER, program, inputs.tensors);
 
 const lines = [];
-if (chosen.includes("native")) lines.push(...(await measureNative(await lineUp(FOLDER, program, inputs.tensors, models))));
+if (chosen.includes("native"))
+  lines.push(...(await measureNative(await lineUp(FOLDER, program, inputs.tensors, models))));
 if (chosen.includes("roofline")) lines.push(...measureRoofline(program, inputs.tensors));
 if (chosen.includes("browser")) lines.push(...(await measureBrowser(FOLDER, program, inputs, models)));
 

@@ -41,7 +41,11 @@ addEventListener("message", async ({ data: { id, archive, images } }) => {
     if (archive) {
       value = verdictOf(await fetched(archive));
     } else {
-      const files = DatasetFiles.fromFolder("x", images.map((_, index) => `${String(index).padStart(3, "0")}`), await Promise.all(images.map(fetched)));
+      const files = DatasetFiles.fromFolder(
+        "x",
+        images.map((_, index) => `${String(index).padStart(3, "0")}`),
+        await Promise.all(images.map(fetched)),
+      );
       value = images.map((_, index) => JSON.parse(files.look(index)));
       files.free();
     }

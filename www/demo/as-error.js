@@ -6,5 +6,7 @@ import { ImageFeatureError } from "../image-feature/index.js";
  * @param {unknown} error
  */
 export function asError(error) {
-  return error instanceof ImageFeatureError ? error : new ImageFeatureError("internal", String(error), { cause: error });
+  return error instanceof ImageFeatureError
+    ? error
+    : new ImageFeatureError("internal", String(error), { cause: error });
 }

@@ -180,7 +180,8 @@ class DatasetView extends Component {
     if (view.state === "working") this.#say(`${view.what} ${view.name}`.trim());
     this.#render();
     // what was pressed may be gone
-    if (hadFocus && !this.contains(document.activeElement)) /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
+    if (hadFocus && !this.contains(document.activeElement))
+      /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
   }
 
   #render() {
@@ -201,7 +202,11 @@ class DatasetView extends Component {
             { className: "card", "aria-label": "Progress", tabIndex: -1, "data-focus": true },
             h("h2", {}, view.name ? `${view.what} ${view.name}` : view.what),
             this.#bar.element,
-            h("div", { className: "actions" }, button("Cancel", () => this.#cancel())),
+            h(
+              "div",
+              { className: "actions" },
+              button("Cancel", () => this.#cancel()),
+            ),
           ),
         ];
       case "stopped":
@@ -212,7 +217,12 @@ class DatasetView extends Component {
             { className: "card", "aria-label": "Stopped", tabIndex: -1, "data-focus": true },
             h("h2", {}, view.name ? `${view.name}: stopped` : "Stopped"),
             this.#dataset && h("p", { className: "muted" }, "What has been looked at is remembered."),
-            this.#dataset && h("div", { className: "actions" }, button("Go on", () => this.#resume(), "button primary")),
+            this.#dataset &&
+              h(
+                "div",
+                { className: "actions" },
+                button("Go on", () => this.#resume(), "button primary"),
+              ),
           ),
         ];
       case "failed":
@@ -241,12 +251,23 @@ class DatasetView extends Component {
           "div",
           { className: "intake-text" },
           h("h1", {}, slim ? "Another data set" : "Drop a data set here"),
-          h("p", { className: "muted" }, slim ? "Drop it here, or choose it" : "a folder, or a .zip, .tar or .tar.gz, or choose it. It is checked here, in your browser."),
+          h(
+            "p",
+            { className: "muted" },
+            slim
+              ? "Drop it here, or choose it"
+              : "a folder, or a .zip, .tar or .tar.gz, or choose it. It is checked here, in your browser.",
+          ),
         ),
         h(
           "div",
           { className: "actions" },
-          fileButton("Choose an archive", { name: "dataset-archive", accept: ARCHIVES, className: "button primary", on: choose }),
+          fileButton("Choose an archive", {
+            name: "dataset-archive",
+            accept: ARCHIVES,
+            className: "button primary",
+            on: choose,
+          }),
           fileButton("Choose a folder", { name: "dataset-folder", folder: true, on: (files) => this.#open(files) }),
         ),
       ),
@@ -269,7 +290,12 @@ class DatasetView extends Component {
         "div",
         { className: "actions" },
         button("Save the report", () => this.#saveReport(`${name}-report.html`, report)),
-        button("Save as JSON", () => download(`${name}-report.json`, new Blob([`${JSON.stringify(report, null, 1)}\n`], { type: "application/json" }))),
+        button("Save as JSON", () =>
+          download(
+            `${name}-report.json`,
+            new Blob([`${JSON.stringify(report, null, 1)}\n`], { type: "application/json" }),
+          ),
+        ),
         button("Save a mended copy (.zip)", fix),
       ),
       this.#splitForm(),
@@ -288,37 +314,74 @@ class DatasetView extends Component {
     try {
       download(name, new Blob([await reportFile(report)], { type: "text/html" }));
     } catch (error) {
-      if (this.#view === before && before.state === "done") this.#show({ ...before, notice: "", problem: asError(error) });
+      if (this.#view === before && before.state === "done")
+        this.#show({ ...before, notice: "", problem: asError(error) });
     }
   }
 
   #splitForm() {
     const shares = sharesFields("split", [70, 20, 10]);
-    const by = choice("split-by", "Divide", { image: "the images of each class", class: "the classes: queries are of unseen ones" });
+    const by = choice("split-by", "Divide", {
+      image: "the images of each class",
+      class: "the classes: queries are of unseen ones",
+    });
     const divide = () =>
       this.#change("Dividing", "divided", async (dataset, signal) => {
-        const sizes = await dataset.split({ ...shares.read(), by: /** @type {"image" | "class"} */ (by.input.value), signal, onProgress: (progress) => this.#progress(progress) });
+        const sizes = await dataset.split({
+          ...shares.read(),
+          by: /** @type {"image" | "class"} */ (by.input.value),
+          signal,
+          onProgress: (progress) => this.#progress(progress),
+        });
         return `Divided: ${listed(sizes)}.`;
       });
-    return form("Divide anew", "All images of the lists are divided again; copies of one picture stay together.", "Divide and save (.zip)", divide, by.element, ...shares.elements);
+    return form(
+      "Divide anew",
+      "All images of the lists are divided again; copies of one picture stay together.",
+      "Divide and save (.zip)",
+      divide,
+      by.element,
+      ...shares.elements,
+    );
   }
 
   #convertForm() {
     const shares = sharesFields("convert", [50, 30, 20]);
-    const from = choice("convert-from", "It is now", { folders: "a folder for each class", csv: "a CSV file with path and label", labelme: "LabelMe: label.txt and annotations" });
+    const from = choice("convert-from", "It is now", {
+      folders: "a folder for each class",
+      csv: "a CSV file with path and label",
+      labelme: "LabelMe: label.txt and annotations",
+    });
     const convert = () =>
       this.#change("Converting", "converted", async (dataset, signal) => {
-        const sizes = await dataset.convert({ from: /** @type {"folders" | "csv" | "labelme"} */ (from.input.value), ...shares.read(), signal });
+        const sizes = await dataset.convert({
+          from: /** @type {"folders" | "csv" | "labelme"} */ (from.input.value),
+          ...shares.read(),
+          signal,
+        });
         return `Converted: ${listed(sizes)}.`;
       });
-    return form("Convert from another form", "What it does not divide itself is divided by these percentages.", "Convert and save (.zip)", convert, from.element, ...shares.elements);
+    return form(
+      "Convert from another form",
+      "What it does not divide itself is divided by these percentages.",
+      "Convert and save (.zip)",
+      convert,
+      from.element,
+      ...shares.elements,
+    );
   }
 
   /** @param {File} archive */
   #encodingForm(archive) {
     const encoding = choice("name-encoding", "They are in", NAME_ENCODINGS);
     const reopen = () => this.#open(archive, encoding.input.value);
-    return form("Names are misspelt", "Old programs pack names without saying in which encoding. The archive is opened again.", "Open again", reopen, encoding.element);
+    return form(
+      "Names are misspelt",
+      "Old programs pack names without saying in which encoding. The archive is opened again.",
+      "Open again",
+      reopen,
+      encoding.element,
+    );
   }
 
   /** What PaddleX would say. */
@@ -327,12 +390,24 @@ class DatasetView extends Component {
     const ask = async () => {
       try {
         const verdict = await this.#dataset?.check({ compat: "paddlex" });
-        if (verdict) fill(answer, h("p", {}, h("strong", {}, verdict.passed ? "PaddleX takes it. " : "PaddleX refuses it. "), verdict.log), h("pre", { tabIndex: 0, "aria-label": "check_dataset_result.json" }, verdict.json));
+        if (verdict)
+          fill(
+            answer,
+            h("p", {}, h("strong", {}, verdict.passed ? "PaddleX takes it. " : "PaddleX refuses it. "), verdict.log),
+            h("pre", { tabIndex: 0, "aria-label": "check_dataset_result.json" }, verdict.json),
+          );
       } catch (error) {
         fill(answer, problem("PaddleX's check could not be made", asError(error)));
       }
     };
-    return h("details", {}, h("summary", {}, "What would PaddleX say?"), h("p", {}, "Its check_dataset stops at the first fault. This is its verdict and its result file, to the letter."), h("div", { className: "actions" }, button("Ask", ask)), answer);
+    return h(
+      "details",
+      {},
+      h("summary", {}, "What would PaddleX say?"),
+      h("p", {}, "Its check_dataset stops at the first fault. This is its verdict and its result file, to the letter."),
+      h("div", { className: "actions" }, button("Ask", ask)),
+      answer,
+    );
   }
 }
 
@@ -342,8 +417,16 @@ function guide() {
     "section",
     { className: "dataset-guide", "aria-label": "What a data set is" },
     h("h2", {}, "What belongs in it"),
-    h("pre", { tabIndex: 0, "aria-label": "The files of a data set" }, "images/shoe/1.jpg …\ntrain.txt      images/shoe/1.jpg 0\ngallery.txt    images/shoe/2.jpg 0\nquery.txt      images/shoe/3.jpg 0"),
-    h("p", { className: "muted" }, "Each line is a path and the number of a class. Other forms can be converted: a folder for each class, CSV, LabelMe. Every image is opened; faults come with their line and what to do about them. Your files stay as they are."),
+    h(
+      "pre",
+      { tabIndex: 0, "aria-label": "The files of a data set" },
+      "images/shoe/1.jpg …\ntrain.txt      images/shoe/1.jpg 0\ngallery.txt    images/shoe/2.jpg 0\nquery.txt      images/shoe/3.jpg 0",
+    ),
+    h(
+      "p",
+      { className: "muted" },
+      "Each line is a path and the number of a class. Other forms can be converted: a folder for each class, CSV, LabelMe. Every image is opened; faults come with their line and what to do about them. Your files stay as they are.",
+    ),
   );
 }
 
@@ -376,7 +459,18 @@ function form(title, hint, label, submit, ...fields) {
     event.preventDefault();
     submit();
   };
-  return h("details", {}, h("summary", {}, title), h("form", { className: "dataset-form", on: { submit: send } }, h("p", {}, hint), h("div", { className: "dataset-fields" }, ...fields), h("div", { className: "actions" }, h("button", { type: "submit", className: "button" }, label))));
+  return h(
+    "details",
+    {},
+    h("summary", {}, title),
+    h(
+      "form",
+      { className: "dataset-form", on: { submit: send } },
+      h("p", {}, hint),
+      h("div", { className: "dataset-fields" }, ...fields),
+      h("div", { className: "actions" }, h("button", { type: "submit", className: "button" }, label)),
+    ),
+  );
 }
 
 /**
@@ -396,12 +490,28 @@ function choice(id, label, options) {
  * @param {[train: number, gallery: number, query: number]} usual
  */
 function sharesFields(prefix, usual) {
-  const field = (/** @type {string} */ label, /** @type {number} */ value, /** @type {Record<string, unknown>} */ limits) => {
-    const input = h("input", { type: "number", id: `${prefix}-${label.split(" ")[0].toLowerCase()}`, required: true, value: String(value), min: "0", ...limits });
+  const field = (
+    /** @type {string} */ label,
+    /** @type {number} */ value,
+    /** @type {Record<string, unknown>} */ limits,
+  ) => {
+    const input = h("input", {
+      type: "number",
+      id: `${prefix}-${label.split(" ")[0].toLowerCase()}`,
+      required: true,
+      value: String(value),
+      min: "0",
+      ...limits,
+    });
     return { input, element: h("label", { htmlFor: input.id }, h("span", {}, label), input) };
   };
   const percent = { max: "100", step: "any" };
-  const fields = [field("Train %", usual[0], percent), field("Gallery %", usual[1], percent), field("Query %", usual[2], percent), field("Seed", 0, { step: "1" })];
+  const fields = [
+    field("Train %", usual[0], percent),
+    field("Gallery %", usual[1], percent),
+    field("Query %", usual[2], percent),
+    field("Seed", 0, { step: "1" }),
+  ];
   return {
     elements: fields.map(({ element }) => element),
     read() {

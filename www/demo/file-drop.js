@@ -26,8 +26,7 @@ export function isInOpenTab(/** @type {Element} */ element) {
  * @param {(transfer: DataTransfer) => void} take called during the event
  */
 export function takeDrops(component, take) {
-  const isMeant = (/** @type {DragEvent} */ { dataTransfer }) =>
-    isInOpenTab(component) && holdsFiles(dataTransfer);
+  const isMeant = (/** @type {DragEvent} */ { dataTransfer }) => isInOpenTab(component) && holdsFiles(dataTransfer);
   component.listen(document, "dragover", (event) => {
     if (!isMeant(event)) return;
     event.preventDefault();
@@ -65,9 +64,17 @@ export async function droppedFiles(transfer) {
  */
 export async function droppedPaths(transfer) {
   // entries can be read only during the event, so all are taken before the first wait
-  const entries = [...transfer.items].filter(({ kind }) => kind === "file").map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
+  const entries = [...transfer.items]
+    .filter(({ kind }) => kind === "file")
+    .map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
   const alone = entries.length === 1;
-  const taken = entries.map((entry) => (entry instanceof File ? [{ path: entry.name, file: entry }] : entry ? walk(entry, alone && entry.isDirectory ? "" : entry.name) : []));
+  const taken = entries.map((entry) =>
+    entry instanceof File
+      ? [{ path: entry.name, file: entry }]
+      : entry
+        ? walk(entry, alone && entry.isDirectory ? "" : entry.name)
+        : [],
+  );
   return (await Promise.all(taken)).flat();
 }
 
@@ -77,7 +84,10 @@ export async function droppedPaths(transfer) {
  */
 export function pickedPaths(files) {
   // the folder that was picked comes first in each path
-  return files.map((file) => ({ path: file.webkitRelativePath.slice(file.webkitRelativePath.indexOf("/") + 1) || file.name, file }));
+  return files.map((file) => ({
+    path: file.webkitRelativePath.slice(file.webkitRelativePath.indexOf("/") + 1) || file.name,
+    file,
+  }));
 }
 
 /**
@@ -87,15 +97,20 @@ export function pickedPaths(files) {
  */
 async function walk(entry, path) {
   if (entry.isFile) {
-    const file = await new Promise((/** @type {(file: File) => void} */ resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject));
+    const file = await new Promise((/** @type {(file: File) => void} */ resolve, reject) =>
+      /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject),
+    );
     return [{ path, file }];
   }
   const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
   const files = [];
   for (;;) {
     // a reader gives some hundred entries at a time, and none at the end
-    const entries = await new Promise((/** @type {(entries: FileSystemEntry[]) => void} */ resolve, reject) => reader.readEntries(resolve, reject));
+    const entries = await new Promise((/** @type {(entries: FileSystemEntry[]) => void} */ resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    );
     if (entries.length === 0) return files;
-    for (const inner of entries) if (!inner.name.startsWith(".")) files.push(...(await walk(inner, path ? `${path}/${inner.name}` : inner.name)));
+    for (const inner of entries)
+      if (!inner.name.startsWith(".")) files.push(...(await walk(inner, path ? `${path}/${inner.name}` : inner.name)));
   }
 }

@@ -14,7 +14,8 @@ const PICTURE = /^data:image\/(webp|jpeg|png|gif);base64,[a-z0-9+/=]+$/i;
  */
 export function entryPicture({ id, meta }) {
   const { thumbnail } = meta ?? {};
-  if (typeof thumbnail === "string" && PICTURE.test(thumbnail)) return frame(h("img", { src: thumbnail, alt: "", decoding: "async" }));
+  if (typeof thumbnail === "string" && PICTURE.test(thumbnail))
+    return frame(h("img", { src: thumbnail, alt: "", decoding: "async" }));
   return frame(h("span", { className: "ending" }, /\.(\w{1,5})$/.exec(id)?.[1].toUpperCase() ?? "–"));
 }
 
@@ -39,7 +40,12 @@ export function entryCard(entry, { score, mark, on, title = entry.id } = {}) {
   );
   const properties = { className: "gallery-card", title, "data-mark": mark };
   if (!on) return h("div", properties, entryPicture(entry), words);
-  return h("button", { type: "button", ...properties, "aria-label": `Search with ${entry.id}`, on: { click: on } }, entryPicture(entry), words);
+  return h(
+    "button",
+    { type: "button", ...properties, "aria-label": `Search with ${entry.id}`, on: { click: on } },
+    entryPicture(entry),
+    words,
+  );
 }
 
 /**

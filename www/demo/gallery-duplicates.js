@@ -35,8 +35,17 @@ class GalleryDuplicates extends Component {
       h(
         "form",
         { className: "gallery-ask", on: { submit: send } },
-        h("p", { className: "gallery-hint" }, h("strong", {}, "Images that are nearly the same"), h("span", { className: "muted" }, ": groups in which each is as near another as the threshold.")),
-        h("div", { className: "dataset-fields" }, h("label", { htmlFor: "gallery-near" }, h("span", {}, "Threshold"), this.#threshold)),
+        h(
+          "p",
+          { className: "gallery-hint" },
+          h("strong", {}, "Images that are nearly the same"),
+          h("span", { className: "muted" }, ": groups in which each is as near another as the threshold."),
+        ),
+        h(
+          "div",
+          { className: "dataset-fields" },
+          h("label", { htmlFor: "gallery-near" }, h("span", {}, "Threshold"), this.#threshold),
+        ),
         h("button", { type: "submit", className: "button primary" }, "Find duplicates"),
       ),
       this.#answer,
@@ -58,7 +67,10 @@ class GalleryDuplicates extends Component {
       const larger = gallery.metric === "cosine" || gallery.metric === "ip";
       const groups = grouped(pairs, larger);
       const all = groups.reduce((sum, { entries }) => sum + entries.length, 0);
-      const words = groups.length === 0 ? "No two images are that near each other." : `${counted(all, "image")} in ${counted(groups.length, "group")}, ${counted(pairs.length, "pair")}`;
+      const words =
+        groups.length === 0
+          ? "No two images are that near each other."
+          : `${counted(all, "image")} in ${counted(groups.length, "group")}, ${counted(pairs.length, "pair")}`;
       this.#said.textContent = words;
       fill(this.#answer, h("p", { className: "counts" }, words), ...this.#list(groups));
     } catch (error) {
@@ -95,11 +107,35 @@ class GalleryDuplicates extends Component {
           item.append(problem("It could not be taken out", asError(error)));
         }
       };
-      const item = h("li", {}, entryCard(entry), h("button", { type: "button", className: "button small", "aria-label": `Take ${entry.id} out of the gallery`, on: { click: takeOut } }, "Take out"));
+      const item = h(
+        "li",
+        {},
+        entryCard(entry),
+        h(
+          "button",
+          {
+            type: "button",
+            className: "button small",
+            "aria-label": `Take ${entry.id} out of the gallery`,
+            on: { click: takeOut },
+          },
+          "Take out",
+        ),
+      );
       return item;
     });
     const rest = entries.length - cards.length;
-    return h("li", { className: "card" }, h("p", { className: "muted" }, `${counted(entries.length, "image")}, the nearest two ${scoreText(nearest, metric)}`), h("ul", { className: "gallery-hits" }, ...cards), rest > 0 && h("p", { className: "muted" }, `and ${rest} more`));
+    return h(
+      "li",
+      { className: "card" },
+      h(
+        "p",
+        { className: "muted" },
+        `${counted(entries.length, "image")}, the nearest two ${scoreText(nearest, metric)}`,
+      ),
+      h("ul", { className: "gallery-hits" }, ...cards),
+      rest > 0 && h("p", { className: "muted" }, `and ${rest} more`),
+    );
   }
 }
 

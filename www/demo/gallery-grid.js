@@ -64,7 +64,9 @@ class GalleryGrid extends Component {
       const entries = await this.#entries(from, to);
       // something else may be wanted by now
       if (this.#drawn !== wanted) return;
-      const focused = this.#window.contains(document.activeElement) ? document.activeElement?.getAttribute("title") : undefined;
+      const focused = this.#window.contains(document.activeElement)
+        ? document.activeElement?.getAttribute("title")
+        : undefined;
       fill(this.#window, ...entries.map((entry) => h("li", {}, entryCard(entry, { on: () => this.choose(entry) }))));
       const again = focused && [...this.#window.querySelectorAll("button")].find(({ title }) => title === focused);
       if (again) again.focus({ preventScroll: true });

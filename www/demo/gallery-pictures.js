@@ -37,9 +37,15 @@ export async function sourcesAmong(files) {
   if (!list) {
     // browsers walk folders in any order
     const images = files.filter(({ file }) => isImage(file)).sort((a, b) => (a.path < b.path ? -1 : 1));
-    return { images: images.map(({ path, file }) => ({ id: path, label: path.split("/").at(-2), file })), queries: [], missing: 0 };
+    return {
+      images: images.map(({ path, file }) => ({ id: path, label: path.split("/").at(-2), file })),
+      queries: [],
+      missing: 0,
+    };
   }
-  const [images, queries] = await Promise.all([list, byPath.get("query.txt")].map((list) => (list ? rowsOf(list, byPath) : [])));
+  const [images, queries] = await Promise.all(
+    [list, byPath.get("query.txt")].map((list) => (list ? rowsOf(list, byPath) : [])),
+  );
   const present = (/** @type {(Source | undefined)[]} */ rows) => rows.flatMap((row) => row ?? []);
   const missing = [...images, ...queries].filter((row) => !row).length;
   return { images: present(images), queries: present(queries), missing };
@@ -87,7 +93,10 @@ export async function smallPicture(file) {
   try {
     const bitmap = await createImageBitmap(file);
     const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
-    const canvas = new OffscreenCanvas(Math.max(1, Math.round(bitmap.width * scale)), Math.max(1, Math.round(bitmap.height * scale)));
+    const canvas = new OffscreenCanvas(
+      Math.max(1, Math.round(bitmap.width * scale)),
+      Math.max(1, Math.round(bitmap.height * scale)),
+    );
     const context = canvas.getContext("2d");
     if (context) context.imageSmoothingQuality = "high";
     context?.drawImage(bitmap, 0, 0, canvas.width, canvas.height);

@@ -105,7 +105,10 @@ class GalleryRoom extends EventTarget {
    */
   openFiles(files) {
     const name = files[0].name.replace(/\.[^.]+$/, "");
-    return this.#open(name, (signal) => Gallery.fromFile(files.length === 1 ? files[0] : files, { signal }), { name, current: false });
+    return this.#open(name, (signal) => Gallery.fromFile(files.length === 1 ? files[0] : files, { signal }), {
+      name,
+      current: false,
+    });
   }
 
   /** Lets go of the gallery. */
@@ -159,14 +162,19 @@ class GalleryRoom extends EventTarget {
     onProgress(done);
     let at = 0;
     if (missing.length > 0) {
-      for await (const { feature, error } of workspace.embedMany(missing.map(({ file }) => file), { signal })) {
+      for await (const { feature, error } of workspace.embedMany(
+        missing.map(({ file }) => file),
+        { signal },
+      )) {
         const { file } = missing[at++];
         if (error) failed.set(file, error);
         else known.set(file, feature);
         onProgress(++done);
       }
     }
-    return sources.map(({ file }) => known.get(file) ?? failed.get(file) ?? new ImageFeatureError("internal", "no vector"));
+    return sources.map(
+      ({ file }) => known.get(file) ?? failed.get(file) ?? new ImageFeatureError("internal", "no vector"),
+    );
   }
 
   /** @param {string} name */
@@ -188,14 +196,20 @@ class GalleryRoom extends EventTarget {
     /** @type {{ source: Source, feature: Float32Array, thumbnail: Promise<string | undefined> }[]} */
     let batch = [];
     /** Whether this gallery is still the one that is shown. */
-    const isCurrent = () => this.#working.signal === signal && (this.state.what === "building" || this.state.what === "stopped");
+    const isCurrent = () =>
+      this.#working.signal === signal && (this.state.what === "building" || this.state.what === "stopped");
     const flush = async () => {
       const some = batch;
       batch = [];
       if (some.length === 0 || !isCurrent()) return;
       const gallery = (this.gallery ??= new Gallery({ dimension: some[0].feature.length }));
       const pictures = await Promise.all(some.map(({ thumbnail }) => thumbnail));
-      const entries = some.map(({ source: { id, label }, feature }, at) => ({ id, label, feature, meta: pictures[at] === undefined ? undefined : { thumbnail: pictures[at] } }));
+      const entries = some.map(({ source: { id, label }, feature }, at) => ({
+        id,
+        label,
+        feature,
+        meta: pictures[at] === undefined ? undefined : { thumbnail: pictures[at] },
+      }));
       if (!isCurrent()) return;
       // without the signal: an abort while they are on their way would leave it open whether they are in
       await gallery.addMany(entries).catch((error) => this.#addEach(gallery, entries, error));
@@ -222,7 +236,8 @@ class GalleryRoom extends EventTarget {
       await flush();
       if (!isCurrent()) return;
       this.#waiting = [];
-      if (!this.gallery) throw this.failures[0]?.error ?? new ImageFeatureError("usage", "there is no image among these files");
+      if (!this.gallery)
+        throw this.failures[0]?.error ?? new ImageFeatureError("usage", "there is no image among these files");
       this.#show({ what: "open", name });
     } catch (error) {
       // what has vectors is not lost, wherever it was stopped
@@ -245,7 +260,8 @@ class GalleryRoom extends EventTarget {
    */
   async #addEach(gallery, entries, error) {
     if (asError(error).kind !== "usage") throw error;
-    for (const entry of entries) await gallery.add(entry).catch((error) => this.failures.push({ name: entry.id, error: asError(error) }));
+    for (const entry of entries)
+      await gallery.add(entry).catch((error) => this.failures.push({ name: entry.id, error: asError(error) }));
   }
 
   /**

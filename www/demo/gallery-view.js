@@ -19,7 +19,12 @@ import { workspace } from "./workspace.js";
  * @typedef {import("../image-feature/index.js").KeptGallery} KeptGallery
  */
 
-const FORMATS = { gallery: "one file (.safetensors)", paddlex: "PaddleX's index (two files)", npy: ".npy and entries (two files)", jsonl: "JSON lines (.jsonl)" };
+const FORMATS = {
+  gallery: "one file (.safetensors)",
+  paddlex: "PaddleX's index (two files)",
+  npy: ".npy and entries (two files)",
+  jsonl: "JSON lines (.jsonl)",
+};
 const GALLERY_FILES = ".safetensors,.jsonl,.npy,.txt,.index,.yaml,.yml";
 const GALLERY_FILE = /\.(safetensors|jsonl|npy|index)$/i;
 const FAILURES_SHOWN = 8;
@@ -69,8 +74,10 @@ class GalleryView extends Component {
     try {
       const files = await coming;
       const images = files.filter(({ file }) => isImage(file));
-      if (images.length === 0 && files.some(({ file }) => GALLERY_FILE.test(file.name))) return this.#openFiles(files.map(({ file }) => file));
-      if (files.length > 0 && files.every(({ file }) => isModelFile(file))) return void workspace.loadModel(files.map(({ file }) => file));
+      if (images.length === 0 && files.some(({ file }) => GALLERY_FILE.test(file.name)))
+        return this.#openFiles(files.map(({ file }) => file));
+      if (files.length > 0 && files.every(({ file }) => isModelFile(file)))
+        return void workspace.loadModel(files.map(({ file }) => file));
       if (room.gallery && files.length === 1 && images.length === 1) return void this.#search.askFile(files[0].file);
       await this.#add(files);
     } catch (error) {
@@ -82,8 +89,16 @@ class GalleryView extends Component {
   async #add(files) {
     fill(this.#problems);
     const { images, queries, missing } = await sourcesAmong(files);
-    if (images.length === 0) return this.#fail("There is nothing to add", new ImageFeatureError("usage", "no image is among these files"));
-    if (missing > 0) this.#fail("The lists name images that are not there", new ImageFeatureError("usage", `${counted(missing, "image")} of gallery.txt and query.txt ${missing === 1 ? "is" : "are"} missing; the others are taken`));
+    if (images.length === 0)
+      return this.#fail("There is nothing to add", new ImageFeatureError("usage", "no image is among these files"));
+    if (missing > 0)
+      this.#fail(
+        "The lists name images that are not there",
+        new ImageFeatureError(
+          "usage",
+          `${counted(missing, "image")} of gallery.txt and query.txt ${missing === 1 ? "is" : "are"} missing; the others are taken`,
+        ),
+      );
     const name = room.state.what === "nothing" ? "gallery" : room.state.name;
     await room.add(name, images, queries).catch((error) => this.#fail("They are not added", error));
   }
@@ -102,7 +117,10 @@ class GalleryView extends Component {
   #renderProgress() {
     const { state } = room;
     if (state.what !== "building") return;
-    this.#bar.update(`${state.done.toLocaleString("en")} of ${counted(state.total, "image")}`, state.total ? state.done / state.total : 0);
+    this.#bar.update(
+      `${state.done.toLocaleString("en")} of ${counted(state.total, "image")}`,
+      state.total ? state.done / state.total : 0,
+    );
   }
 
   #renderWaiting() {
@@ -119,16 +137,34 @@ class GalleryView extends Component {
     this.#head.hidden = this.#views.hidden = !gallery;
     this.#renderHead();
     if (state.what === "nothing") this.#renderKept();
-    if (state.what !== "nothing") this.#said.textContent = { opening: "Opening", building: "Adding images", waiting: "Waiting for a model", open: `${counted(gallery?.size ?? 0, "image")} in the gallery`, stopped: "Stopped" }[state.what];
+    if (state.what !== "nothing")
+      this.#said.textContent = {
+        opening: "Opening",
+        building: "Adding images",
+        waiting: "Waiting for a model",
+        open: `${counted(gallery?.size ?? 0, "image")} in the gallery`,
+        stopped: "Stopped",
+      }[state.what];
     // what was pressed may be gone
-    if (hadFocus && !this.contains(document.activeElement)) /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
+    if (hadFocus && !this.contains(document.activeElement))
+      /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
   }
 
   /** @returns {import("../report/component.js").Child[]} */
   #parts() {
     const { state } = room;
     const working = (/** @type {string} */ title, /** @type {...import("../report/component.js").Child} */ ...more) =>
-      h("section", { className: "card", "aria-label": "Progress", tabIndex: -1, "data-focus": true }, h("h2", {}, title), ...more, h("div", { className: "actions" }, button("Cancel", () => room.cancel())));
+      h(
+        "section",
+        { className: "card", "aria-label": "Progress", tabIndex: -1, "data-focus": true },
+        h("h2", {}, title),
+        ...more,
+        h(
+          "div",
+          { className: "actions" },
+          button("Cancel", () => room.cancel()),
+        ),
+      );
     switch (state.what) {
       case "nothing":
         return [this.#intake(), this.#kept];
@@ -136,13 +172,31 @@ class GalleryView extends Component {
         return [working(`Opening ${state.name}`)];
       case "waiting":
         return [
-          working(`${counted(state.total, "image")} wait for a model`, h("p", { className: "muted" }, workspace.model.state === "loading" ? "It is being loaded." : "Choose a model: it makes the vectors that are compared.")),
+          working(
+            `${counted(state.total, "image")} wait for a model`,
+            h(
+              "p",
+              { className: "muted" },
+              workspace.model.state === "loading"
+                ? "It is being loaded."
+                : "Choose a model: it makes the vectors that are compared.",
+            ),
+          ),
         ];
       case "building":
         return [working("Adding images", this.#bar.element)];
       case "stopped":
         return [
-          h("section", { className: "card", "aria-label": "Stopped", tabIndex: -1, "data-focus": true }, h("h2", {}, `Stopped: ${state.done.toLocaleString("en")} of ${counted(state.total, "image")} looked at`), h("div", { className: "actions" }, button("Go on", () => room.resume(), "button primary"))),
+          h(
+            "section",
+            { className: "card", "aria-label": "Stopped", tabIndex: -1, "data-focus": true },
+            h("h2", {}, `Stopped: ${state.done.toLocaleString("en")} of ${counted(state.total, "image")} looked at`),
+            h(
+              "div",
+              { className: "actions" },
+              button("Go on", () => room.resume(), "button primary"),
+            ),
+          ),
         ];
       case "open":
         return [];
@@ -156,12 +210,30 @@ class GalleryView extends Component {
       h(
         "div",
         { className: "intake" },
-        h("div", { className: "intake-text" }, h("h1", {}, "Drop a folder of images here"), h("p", { className: "muted" }, "its folders become labels. Or a gallery's file, or PaddleX's index. Then search it with an image.")),
+        h(
+          "div",
+          { className: "intake-text" },
+          h("h1", {}, "Drop a folder of images here"),
+          h(
+            "p",
+            { className: "muted" },
+            "its folders become labels. Or a gallery's file, or PaddleX's index. Then search it with an image.",
+          ),
+        ),
         h(
           "div",
           { className: "actions" },
-          fileButton("Choose a folder", { name: "gallery-folder", folder: true, className: "button primary", on: (files) => this.#add(pickedPaths(files)) }),
-          fileButton("Open a gallery's file", { name: "gallery-file", accept: GALLERY_FILES, on: (files) => this.#openFiles(files) }),
+          fileButton("Choose a folder", {
+            name: "gallery-folder",
+            folder: true,
+            className: "button primary",
+            on: (files) => this.#add(pickedPaths(files)),
+          }),
+          fileButton("Open a gallery's file", {
+            name: "gallery-file",
+            accept: GALLERY_FILES,
+            on: (files) => this.#openFiles(files),
+          }),
         ),
       ),
     );
@@ -173,8 +245,20 @@ class GalleryView extends Component {
     try {
       const kept = await Gallery.list();
       const hadFocus = this.#kept.contains(document.activeElement);
-      fill(this.#kept, kept.length > 0 && h("section", { className: "card", "aria-label": "Kept in this browser" }, h("h2", {}, "Kept in this browser"), h("ul", { className: "gallery-kept" }, ...kept.map((one) => this.#keptRow(one)))));
-      if (hadFocus) /** @type {HTMLElement | null} */ (this.#kept.querySelector("button") ?? this.#content.querySelector("button"))?.focus();
+      fill(
+        this.#kept,
+        kept.length > 0 &&
+          h(
+            "section",
+            { className: "card", "aria-label": "Kept in this browser" },
+            h("h2", {}, "Kept in this browser"),
+            h("ul", { className: "gallery-kept" }, ...kept.map((one) => this.#keptRow(one))),
+          ),
+      );
+      if (hadFocus)
+        /** @type {HTMLElement | null} */ (
+          this.#kept.querySelector("button") ?? this.#content.querySelector("button")
+        )?.focus();
     } catch (error) {
       fill(this.#kept, problem("The galleries kept in this browser could not be listed", asError(error)));
     }
@@ -190,12 +274,27 @@ class GalleryView extends Component {
         this.#fail("It could not be deleted", error);
       }
     };
-    const facts = [count === null ? "damaged" : counted(count, "image"), bytes(size), saved.toLocaleString([], { dateStyle: "medium", timeStyle: "short" })];
+    const facts = [
+      count === null ? "damaged" : counted(count, "image"),
+      bytes(size),
+      saved.toLocaleString([], { dateStyle: "medium", timeStyle: "short" }),
+    ];
     const open = () => {
       fill(this.#problems);
       room.openKept(name);
     };
-    return h("li", {}, h("span", { className: "file-name" }, name), h("span", { className: "muted" }, facts.join(" · ")), h("span", { className: "row-actions" }, button("Open", open, "button small", `Open ${name}`), button("Delete", remove, "button small", `Delete ${name}`)));
+    return h(
+      "li",
+      {},
+      h("span", { className: "file-name" }, name),
+      h("span", { className: "muted" }, facts.join(" · ")),
+      h(
+        "span",
+        { className: "row-actions" },
+        button("Open", open, "button small", `Open ${name}`),
+        button("Delete", remove, "button small", `Delete ${name}`),
+      ),
+    );
   }
 
   #renderHead() {
@@ -203,11 +302,23 @@ class GalleryView extends Component {
     if (!gallery || state.what === "nothing") return fill(this.#head);
     // what is being written there stays
     const written = /** @type {HTMLInputElement | null} */ (this.#head.querySelector("#gallery-name"))?.value;
-    const chosen = /** @type {HTMLSelectElement | null} */ (this.#head.querySelector("#gallery-format"))?.value ?? "gallery";
+    const chosen =
+      /** @type {HTMLSelectElement | null} */ (this.#head.querySelector("#gallery-format"))?.value ?? "gallery";
     const focused = this.#head.contains(document.activeElement) ? document.activeElement : null;
     if (focused instanceof HTMLInputElement && state.what === "building") return;
-    const name = h("input", { type: "text", id: "gallery-name", required: true, maxLength: 60, value: written || saved.name || (state.name === "gallery" ? "" : state.name), placeholder: "a name" });
-    const format = h("select", { id: "gallery-format" }, ...Object.entries(FORMATS).map(([value, words]) => h("option", { value }, words)));
+    const name = h("input", {
+      type: "text",
+      id: "gallery-name",
+      required: true,
+      maxLength: 60,
+      value: written || saved.name || (state.name === "gallery" ? "" : state.name),
+      placeholder: "a name",
+    });
+    const format = h(
+      "select",
+      { id: "gallery-format" },
+      ...Object.entries(FORMATS).map(([value, words]) => h("option", { value }, words)),
+    );
     format.value = chosen;
     const save = async (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();
@@ -223,7 +334,10 @@ class GalleryView extends Component {
       event.preventDefault();
       fill(this.#problems);
       try {
-        const options = { format: /** @type {"gallery"} */ (format.value), name: saved.name.replace(/[^\p{L}\p{N}._-]+/gu, "_") || "gallery" };
+        const options = {
+          format: /** @type {"gallery"} */ (format.value),
+          name: saved.name.replace(/[^\p{L}\p{N}._-]+/gu, "_") || "gallery",
+        };
         const files = await gallery.toFile(options);
         for (const file of [files].flat()) download(file.name, file);
       } catch (error) {
@@ -235,36 +349,82 @@ class GalleryView extends Component {
     const title = saved.name || (state.name === "gallery" ? "A new gallery" : state.name);
     fill(
       this.#head,
-      h("div", { className: "gallery-title", tabIndex: -1, "data-focus": true }, h("h1", {}, title), h("p", { className: "muted" }, `${counted(gallery.size, "image")} · ${gallery.metric}, ${gallery.dtype}, ${gallery.dimension} values · ${saved.current ? "saved" : "not saved"}`)),
+      h(
+        "div",
+        { className: "gallery-title", tabIndex: -1, "data-focus": true },
+        h("h1", {}, title),
+        h(
+          "p",
+          { className: "muted" },
+          `${counted(gallery.size, "image")} · ${gallery.metric}, ${gallery.dtype}, ${gallery.dimension} values · ${saved.current ? "saved" : "not saved"}`,
+        ),
+      ),
       h(
         "div",
         { className: "gallery-tools" },
-        h("form", { className: "gallery-tool", on: { submit: save } }, h("label", { className: "visually-hidden", htmlFor: "gallery-name" }, "Name"), name, h("button", { type: "submit", className: "button primary" }, "Save in this browser")),
-        h("form", { className: "gallery-tool", on: { submit: write } }, h("label", { className: "visually-hidden", htmlFor: "gallery-format" }, "Form of the file"), format, h("button", { type: "submit", className: "button" }, "Save as a file")),
-        h("div", { className: "gallery-tool" }, !busy && fileButton("Add a folder", { name: "gallery-more", folder: true, on: add }), !busy && button("Close", () => (fill(this.#problems), room.close()))),
+        h(
+          "form",
+          { className: "gallery-tool", on: { submit: save } },
+          h("label", { className: "visually-hidden", htmlFor: "gallery-name" }, "Name"),
+          name,
+          h("button", { type: "submit", className: "button primary" }, "Save in this browser"),
+        ),
+        h(
+          "form",
+          { className: "gallery-tool", on: { submit: write } },
+          h("label", { className: "visually-hidden", htmlFor: "gallery-format" }, "Form of the file"),
+          format,
+          h("button", { type: "submit", className: "button" }, "Save as a file"),
+        ),
+        h(
+          "div",
+          { className: "gallery-tool" },
+          !busy && fileButton("Add a folder", { name: "gallery-more", folder: true, on: add }),
+          !busy && button("Close", () => (fill(this.#problems), room.close())),
+        ),
       ),
       failures.length > 0 &&
         h(
           "details",
           {},
           h("summary", {}, `${counted(failures.length, "image")} could not be added`),
-          h("ul", {}, ...failures.slice(0, FAILURES_SHOWN).map(({ name, error }) => h("li", {}, `${name}: ${error.message}`)), failures.length > FAILURES_SHOWN && h("li", {}, `and ${failures.length - FAILURES_SHOWN} more`)),
+          h(
+            "ul",
+            {},
+            ...failures.slice(0, FAILURES_SHOWN).map(({ name, error }) => h("li", {}, `${name}: ${error.message}`)),
+            failures.length > FAILURES_SHOWN && h("li", {}, `and ${failures.length - FAILURES_SHOWN} more`),
+          ),
         ),
     );
     if (!focused) return;
     // what was pressed is there again
-    const again = [.../** @type {NodeListOf<HTMLElement>} */ (this.#head.querySelectorAll("[data-focus], summary, button, input, select"))];
-    (again.find(({ tagName, id, textContent }) => tagName === focused.tagName && id === focused.id && textContent === focused.textContent) ?? again[0]).focus({ preventScroll: true });
+    const again = [
+      .../** @type {NodeListOf<HTMLElement>} */ (
+        this.#head.querySelectorAll("[data-focus], summary, button, input, select")
+      ),
+    ];
+    (
+      again.find(
+        ({ tagName, id, textContent }) =>
+          tagName === focused.tagName && id === focused.id && textContent === focused.textContent,
+      ) ?? again[0]
+    ).focus({ preventScroll: true });
   }
 }
 
 /** @param {HTMLElement} search */
 function galleryTabs(search) {
-  const section = (/** @type {string} */ id, /** @type {string} */ label, /** @type {HTMLElement} */ inside) => h("section", { id, "data-tab": label }, inside);
+  const section = (/** @type {string} */ id, /** @type {string} */ label, /** @type {HTMLElement} */ inside) =>
+    h("section", { id, "data-tab": label }, inside);
   const tabs = document.createElement("tab-view");
   tabs.className = "views";
   tabs.ariaLabel = "Views of the gallery";
-  fill(tabs, section("gallery-search", "Search", search), section("gallery-duplicates", "Duplicates", document.createElement("gallery-duplicates")), section("gallery-evaluation", "Evaluation", document.createElement("gallery-evaluation")));
+  fill(
+    tabs,
+    section("gallery-search", "Search", search),
+    section("gallery-duplicates", "Duplicates", document.createElement("gallery-duplicates")),
+    section("gallery-evaluation", "Evaluation", document.createElement("gallery-evaluation")),
+  );
   return tabs;
 }
 

@@ -16,8 +16,18 @@ class ImageIntake extends Component {
       h(
         "div",
         { className: "intake" },
-        h("div", { className: "intake-text" }, h("h1", {}, "Drop images here"), h("p", { className: "muted" }, "or paste them, or choose files: JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, QOI")),
-        fileButton("Choose images", { name: "images", accept: "image/*,.qoi,.pnm,.ppm,.pgm,.pbm,.tif,.tiff", className: "button primary", on: (files) => workspace.addImages(files) }),
+        h(
+          "div",
+          { className: "intake-text" },
+          h("h1", {}, "Drop images here"),
+          h("p", { className: "muted" }, "or paste them, or choose files: JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, QOI"),
+        ),
+        fileButton("Choose images", {
+          name: "images",
+          accept: "image/*,.qoi,.pnm,.ppm,.pgm,.pbm,.tif,.tiff",
+          className: "button primary",
+          on: (files) => workspace.addImages(files),
+        }),
       ),
       this.#problems,
     );

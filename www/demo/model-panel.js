@@ -88,7 +88,11 @@ class ModelPanel extends Component {
           h(
             "div",
             { className: "actions" },
-            h("button", { type: "button", className: "button", on: { click: () => workspace.cancelLoading() } }, "Cancel"),
+            h(
+              "button",
+              { type: "button", className: "button", on: { click: () => workspace.cancelLoading() } },
+              "Cancel",
+            ),
             this.#choose("Choose another model"),
           ),
         ];
@@ -97,7 +101,11 @@ class ModelPanel extends Component {
           h(
             "div",
             { className: "error", role: "alert" },
-            h("strong", {}, model.error.kind === "device" ? "The device could not be used" : "The model could not be loaded"),
+            h(
+              "strong",
+              {},
+              model.error.kind === "device" ? "The device could not be used" : "The model could not be loaded",
+            ),
             h("p", { className: "error-message" }, model.error.message),
             h("p", {}, ADVICE[model.error.kind]),
           ),
@@ -131,9 +139,15 @@ class ModelPanel extends Component {
   /** @param {import("./workspace.js").ModelFiles} files */
   #files(files) {
     if (files === "default") {
-      return h("p", { className: "muted" }, "A small model that comes with this page, for a first look. PP-ShiTuV2_rec knows far more.");
+      return h(
+        "p",
+        { className: "muted" },
+        "A small model that comes with this page, for a first look. PP-ShiTuV2_rec knows far more.",
+      );
     }
-    const items = files.map(({ name, size }) => h("li", {}, h("span", { className: "file-name" }, name), h("span", { className: "muted" }, bytes(size))));
+    const items = files.map(({ name, size }) =>
+      h("li", {}, h("span", { className: "file-name" }, name), h("span", { className: "muted" }, bytes(size))),
+    );
     return h("ul", { className: "files" }, ...items);
   }
 
@@ -154,7 +168,11 @@ class ModelPanel extends Component {
         "ul",
         {},
         h("li", {}, "an archive: .tar, .tar.gz, .zip"),
-        h("li", {}, "the files of an inference folder together: inference.json or inference.pdmodel, inference.pdiparams, inference.yml"),
+        h(
+          "li",
+          {},
+          "the files of an inference folder together: inference.json or inference.pdmodel, inference.pdiparams, inference.yml",
+        ),
         h("li", {}, "training weights: .pdparams"),
         h("li", {}, "our own .safetensors"),
       ),
@@ -163,7 +181,11 @@ class ModelPanel extends Component {
 }
 
 function useDefault() {
-  return h("button", { type: "button", className: "button", on: { click: () => workspace.loadModel("default") } }, "Use the small model");
+  return h(
+    "button",
+    { type: "button", className: "button", on: { click: () => workspace.loadModel("default") } },
+    "Use the small model",
+  );
 }
 
 /**

@@ -8,5 +8,11 @@ import { h } from "../report/component.js";
  * @param {Record<import("../image-feature/index.js").ImageFeatureError["kind"], string>} advice by kind; empty where there is none
  */
 export function problemCard(title, { kind, message }, advice) {
-  return h("div", { className: "error", role: "alert", tabIndex: -1, "data-focus": true }, h("strong", {}, title), h("p", { className: "error-message" }, message), advice[kind] && h("p", {}, advice[kind]));
+  return h(
+    "div",
+    { className: "error", role: "alert", tabIndex: -1, "data-focus": true },
+    h("strong", {}, title),
+    h("p", { className: "error-message" }, message),
+    advice[kind] && h("p", {}, advice[kind]),
+  );
 }

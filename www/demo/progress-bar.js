@@ -8,7 +8,12 @@ export class ProgressBar {
   #percent = h("span", { className: "progress-percent" });
   #fill = h("div", { className: "progress-fill" });
   #bar = h("div", { className: "progress", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, this.#fill);
-  element = h("div", { className: "progress-block" }, h("div", { className: "progress-line" }, this.#label, this.#percent), this.#bar);
+  element = h(
+    "div",
+    { className: "progress-block" },
+    h("div", { className: "progress-line" }, this.#label, this.#percent),
+    this.#bar,
+  );
 
   /**
    * @param {string} label

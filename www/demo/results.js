@@ -35,7 +35,13 @@ export function downloadAllJson(results) {
 
 /** @param {Result[]} results */
 export function downloadAllNpy(results) {
-  download("features.npy", toNpy(results.map(({ feature }) => feature), true));
+  download(
+    "features.npy",
+    toNpy(
+      results.map(({ feature }) => feature),
+      true,
+    ),
+  );
 }
 
 /** @param {string} name */

@@ -18,7 +18,8 @@ class StatusAnnouncer extends Component {
     if (model.state === this.#lastModel) return;
     this.#lastModel = model.state;
     if (model.state === "loading") this.textContent = "Loading the model";
-    if (model.state === "ready") this.textContent = `Model ${model.info.model} loaded, running on ${model.info.device === "webgpu" ? "WebGPU" : "the CPU"}`;
+    if (model.state === "ready")
+      this.textContent = `Model ${model.info.model} loaded, running on ${model.info.device === "webgpu" ? "WebGPU" : "the CPU"}`;
     // a failure is announced by the alert that shows it
   }
 

@@ -8,7 +8,8 @@ import { h } from "../report/component.js";
  */
 export function thumbnail({ url, name }) {
   const frame = h("span", { className: "thumbnail" });
-  const showEnding = () => frame.replaceChildren(h("span", { className: "ending" }, /\.(\w{1,5})$/.exec(name)?.[1].toUpperCase() ?? "?"));
+  const showEnding = () =>
+    frame.replaceChildren(h("span", { className: "ending" }, /\.(\w{1,5})$/.exec(name)?.[1].toUpperCase() ?? "?"));
   frame.append(h("img", { src: url, alt: "", decoding: "async", loading: "lazy", on: { error: showEnding } }));
   return frame;
 }

@@ -114,7 +114,9 @@ class Workspace extends EventTarget {
       const files = await coming;
       if (files.length > 0) await this.loadModel(files);
     } catch (error) {
-      const unread = new ImageFeatureError("io", `what was dropped could not be read: ${String(error)}`, { cause: error });
+      const unread = new ImageFeatureError("io", `what was dropped could not be read: ${String(error)}`, {
+        cause: error,
+      });
       this.#setModel({ state: "failed", files: [], error: unread });
     }
   }
@@ -197,12 +199,18 @@ class Workspace extends EventTarget {
           this.#update(picture, { state: "failed", error: result.error });
         } else {
           const { feature, decoder, milliseconds } = result;
-          this.#update(picture, { state: "done", feature, decoder, milliseconds: milliseconds.preprocess + milliseconds.network });
+          this.#update(picture, {
+            state: "done",
+            feature,
+            decoder,
+            milliseconds: milliseconds.preprocess + milliseconds.network,
+          });
         }
       }
     } catch (error) {
       // an abort has already said what becomes of the images
-      if (!signal.aborted) for (const picture of sent) this.#update(picture, { state: "failed", error: asError(error) });
+      if (!signal.aborted)
+        for (const picture of sent) this.#update(picture, { state: "failed", error: asError(error) });
     } finally {
       this.#embedding = undefined;
       this.#emit("images");

@@ -55,7 +55,9 @@ export class Connection {
       if (event.stage === "download") coming = event.total ?? event.loaded;
       onProgress(event);
     });
-    const relay = { onProgress: (/** @type {import("./progress.js").RelayedMessage} */ message) => progress.receive(message) };
+    const relay = {
+      onProgress: (/** @type {import("./progress.js").RelayedMessage} */ message) => progress.receive(message),
+    };
     const stop = new AbortController();
     const abort = () => stop.abort(signal?.reason);
     signal?.addEventListener("abort", abort);
@@ -80,7 +82,9 @@ export class Connection {
       };
       const [files] = await Promise.all([reading, open()]);
       const transfer = files.map(({ bytes }) => bytes.buffer);
-      const info = Object.freeze(await bridge.request("load", { files, dtype }, { signal: stop.signal, transfer, ...relay }));
+      const info = Object.freeze(
+        await bridge.request("load", { files, dtype }, { signal: stop.signal, transfer, ...relay }),
+      );
       if (this.#closed) throw disposed();
       this.#bridge = bridge;
       return info;
@@ -119,7 +123,9 @@ export class Connection {
    * @returns {Promise<(Embedding | ImageFeatureError)[]>}
    */
   embedAll(jobs, signal) {
-    return this.#ask(jobs, signal, (bridge, requests, transfer) => bridge.request("embed", requests, { signal, transfer }));
+    return this.#ask(jobs, signal, (bridge, requests, transfer) =>
+      bridge.request("embed", requests, { signal, transfer }),
+    );
   }
 
   /**
@@ -131,7 +137,9 @@ export class Connection {
    * @returns {Promise<({ pooled: Float32Array<ArrayBuffer> } | ImageFeatureError)[]>}
    */
   poolAll(jobs, views, signal) {
-    return this.#ask(jobs, signal, (bridge, requests, transfer) => bridge.request("pool", { requests, views }, { signal, transfer }));
+    return this.#ask(jobs, signal, (bridge, requests, transfer) =>
+      bridge.request("pool", { requests, views }, { signal, transfer }),
+    );
   }
 
   /**
@@ -165,7 +173,9 @@ export class Connection {
   async #ask(jobs, signal, send) {
     throwIfAborted(signal);
     const bridge = await this.#connect();
-    const inputs = await Promise.all(jobs.map(({ source }) => toImageInput(source, signal).catch((error) => toError(error))));
+    const inputs = await Promise.all(
+      jobs.map(({ source }) => toImageInput(source, signal).catch((error) => toError(error))),
+    );
     throwIfAborted(signal);
     /** @type {import("./protocol.js").EmbedRequest[]} */
     const requests = [];
@@ -224,19 +234,29 @@ export function openWorker(distress) {
   try {
     worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "image-feature" });
   } catch (error) {
-    throw toError(error, "unsupported", "the worker could not be started; its files must come from the page's own site (or pass worker: false)");
+    throw toError(
+      error,
+      "unsupported",
+      "the worker could not be started; its files must come from the page's own site (or pass worker: false)",
+    );
   }
   const threads = distress === undefined ? undefined : new BroadcastChannel(distress);
   const bridge = new Bridge(worker, () => (threads?.close(), worker.terminate()));
-  if (threads) threads.onmessage = ({ data }) => bridge.close(new ImageFeatureError("internal", `a thread of the WebAssembly core stopped: ${data}`));
+  if (threads)
+    threads.onmessage = ({ data }) =>
+      bridge.close(new ImageFeatureError("internal", `a thread of the WebAssembly core stopped: ${data}`));
   worker.onerror = ({ message }) => {
     // a script that could not be fetched or parsed gives no message
     const error = message
       ? new ImageFeatureError("internal", `the worker stopped: ${message}`)
-      : new ImageFeatureError("io", "the worker's files could not be loaded; are all files of the package served, and does the page's policy allow them?");
+      : new ImageFeatureError(
+          "io",
+          "the worker's files could not be loaded; are all files of the package served, and does the page's policy allow them?",
+        );
     bridge.close(error);
   };
-  worker.onmessageerror = () => bridge.close(new ImageFeatureError("internal", "a message from the worker could not be read"));
+  worker.onmessageerror = () =>
+    bridge.close(new ImageFeatureError("internal", "a message from the worker could not be read"));
   return bridge;
 }
 

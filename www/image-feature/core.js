@@ -40,7 +40,8 @@ export function wasmFolder(wasm) {
 }
 
 /** How many threads a CPU core is asked for: with WebGPU it only reads images and is asked once for a feature to compare. */
-const cpuThreads = (/** @type {import("./protocol.js").OpenRequest} */ { device, threads }) => (device === "webgpu" ? 1 : threads);
+const cpuThreads = (/** @type {import("./protocol.js").OpenRequest} */ { device, threads }) =>
+  device === "webgpu" ? 1 : threads;
 
 /**
  * The kind of CPU core that `startCpuCore` tries first.

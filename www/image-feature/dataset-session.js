@@ -21,7 +21,16 @@ const PART_BYTES = 8 * 2 ** 20;
 const THUMBNAIL = { type: "image/jpeg", quality: 0.72 };
 
 /** What Windows packs names in, by language. */
-const OLD_ENCODINGS = { zh: "gbk", "zh-tw": "big5", "zh-hk": "big5", "zh-hant": "big5", ja: "shift_jis", ko: "euc-kr", ru: "ibm866", uk: "ibm866" };
+const OLD_ENCODINGS = {
+  zh: "gbk",
+  "zh-tw": "big5",
+  "zh-hk": "big5",
+  "zh-hant": "big5",
+  ja: "shift_jis",
+  ko: "euc-kr",
+  ru: "ibm866",
+  uk: "ibm866",
+};
 
 /**
  * The encodings that names in an archive may have which does not say so, the likeliest first.
@@ -30,7 +39,9 @@ const OLD_ENCODINGS = { zh: "gbk", "zh-tw": "big5", "zh-hk": "big5", "zh-hant": 
  */
 function likelyEncodings(languages) {
   const known = /** @type {Record<string, string>} */ (OLD_ENCODINGS);
-  const theirs = languages.map((language) => language.toLowerCase()).map((language) => known[language] ?? known[language.split("-")[0]]);
+  const theirs = languages
+    .map((language) => language.toLowerCase())
+    .map((language) => known[language] ?? known[language.split("-")[0]]);
   // most users of PaddleX are Chinese
   return [...new Set([...theirs.filter((encoding) => encoding !== undefined), "gbk", "shift_jis", "big5", "euc-kr"])];
 }
@@ -44,10 +55,21 @@ export function createDatasetHandlers() {
     return opened;
   };
   return {
-    async openDataset(/** @type {OpenDatasetRequest} */ { name, source, encoding, wasm, compiled }, /** @type {Call} */ { signal, onProgress }) {
-      const { DatasetFiles } = await startDatasetCore({ signal, progress: new RelayedProgress(onProgress), folder: wasm, compiled });
+    async openDataset(
+      /** @type {OpenDatasetRequest} */ { name, source, encoding, wasm, compiled },
+      /** @type {Call} */ { signal, onProgress },
+    ) {
+      const { DatasetFiles } = await startDatasetCore({
+        signal,
+        progress: new RelayedProgress(onProgress),
+        folder: wasm,
+        compiled,
+      });
       throwIfAborted(signal);
-      opened = "archive" in source ? DatasetFiles.fromArchive(name, source.archive, encoding, likelyEncodings(navigator.languages)) : DatasetFiles.fromFolder(name, source.paths, source.blobs);
+      opened =
+        "archive" in source
+          ? DatasetFiles.fromArchive(name, source.archive, encoding, likelyEncodings(navigator.languages))
+          : DatasetFiles.fromFolder(name, source.paths, source.blobs);
       return { value: { isStream: opened.isStream } };
     },
 
@@ -100,7 +122,10 @@ export function createDatasetHandlers() {
         const canvas = new OffscreenCanvas(picture.width, picture.height);
         canvas.getContext("2d")?.putImageData(picture, 0, 0);
         // it exists in workers only, where this runs
-        const { FileReaderSync } = /** @type {{ FileReaderSync: new () => { readAsDataURL: (blob: Blob) => string } }} */ (/** @type {unknown} */ (globalThis));
+        const { FileReaderSync } =
+          /** @type {{ FileReaderSync: new () => { readAsDataURL: (blob: Blob) => string } }} */ (
+            /** @type {unknown} */ (globalThis)
+          );
         value.push([path, new FileReaderSync().readAsDataURL(await canvas.convertToBlob(THUMBNAIL))]);
       }
       return { value };
@@ -123,7 +148,14 @@ export function createDatasetHandlers() {
       return { value: JSON.parse(files().convert(from, Float64Array.from(percent), seed)) };
     },
 
-    async split(/** @type {{ percent: number[], seed: number, byClass: boolean, allowAbsent: boolean }} */ { percent, seed, byClass, allowAbsent }) {
+    async split(
+      /** @type {{ percent: number[], seed: number, byClass: boolean, allowAbsent: boolean }} */ {
+        percent,
+        seed,
+        byClass,
+        allowAbsent,
+      },
+    ) {
       return { value: JSON.parse(files().split(Float64Array.from(percent), seed, byClass, allowAbsent)) };
     },
 
@@ -135,7 +167,9 @@ export function createDatasetHandlers() {
       return { value: JSON.parse(files().compatConvert(beta, from)) };
     },
 
-    async compatSplit(/** @type {{ beta: boolean, percent: (number | undefined)[], seed: number }} */ { beta, percent, seed }) {
+    async compatSplit(
+      /** @type {{ beta: boolean, percent: (number | undefined)[], seed: number }} */ { beta, percent, seed },
+    ) {
       return { value: JSON.parse(files().compatSplit(beta, percent, seed)) };
     },
 

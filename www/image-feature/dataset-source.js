@@ -48,7 +48,10 @@ export async function toDatasetSource(input, signal) {
     }
   }
   if (!isFolder) return { name: files[0][0], source: { archive: files[0][1] } };
-  const { name, paths } = withoutTop(files.map(([path]) => path), isNamed);
+  const { name, paths } = withoutTop(
+    files.map(([path]) => path),
+    isNamed,
+  );
   return { name, source: { paths, blobs: files.map(([, file]) => file) } };
 }
 
@@ -64,12 +67,21 @@ function isList(input) {
 function taken(input) {
   if (typeof DataTransferItem === "function" && input instanceof DataTransferItem) {
     const file = input.kind === "file" ? (input.webkitGetAsEntry() ?? input.getAsFile()) : null;
-    if (!file) throw new ImageFeatureError("usage", "what was dropped is no file; a dropped item must be opened within the event of its drop");
+    if (!file)
+      throw new ImageFeatureError(
+        "usage",
+        "what was dropped is no file; a dropped item must be opened within the event of its drop",
+      );
     return file;
   }
-  if (input instanceof Blob || (typeof FileSystemHandle === "function" && input instanceof FileSystemHandle)) return input;
-  if (Array.isArray(input) && typeof input[0] === "string" && input[1] instanceof Blob) return /** @type {PathAndFile} */ ([input[0], input[1]]);
-  throw new ImageFeatureError("usage", "a data set is opened from a File, a folder's handle, a dropped item, or a list of files");
+  if (input instanceof Blob || (typeof FileSystemHandle === "function" && input instanceof FileSystemHandle))
+    return input;
+  if (Array.isArray(input) && typeof input[0] === "string" && input[1] instanceof Blob)
+    return /** @type {PathAndFile} */ ([input[0], input[1]]);
+  throw new ImageFeatureError(
+    "usage",
+    "a data set is opened from a File, a folder's handle, a dropped item, or a list of files",
+  );
 }
 
 /** @param {Blob} blob */
@@ -87,13 +99,17 @@ async function walkEntry(entry, above, files, signal) {
   throwIfAborted(signal);
   const path = above + entry.name;
   if (entry.isFile) {
-    const file = await new Promise((/** @type {(file: File) => void} */ resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject));
+    const file = await new Promise((/** @type {(file: File) => void} */ resolve, reject) =>
+      /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject),
+    );
     return void files.push([path, file]);
   }
   const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
   for (;;) {
     // a reader gives some hundred entries at a time, and none at the end
-    const entries = await new Promise((/** @type {(entries: FileSystemEntry[]) => void} */ resolve, reject) => reader.readEntries(resolve, reject));
+    const entries = await new Promise((/** @type {(entries: FileSystemEntry[]) => void} */ resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    );
     if (entries.length === 0) return;
     for (const inner of entries) await walkEntry(inner, `${path}/`, files, signal);
   }
@@ -108,7 +124,8 @@ async function walkEntry(entry, above, files, signal) {
 async function walkHandle(handle, above, files, signal) {
   throwIfAborted(signal);
   const path = above + handle.name;
-  if (handle.kind === "file") return void files.push([path, await /** @type {FileSystemFileHandle} */ (handle).getFile()]);
+  if (handle.kind === "file")
+    return void files.push([path, await /** @type {FileSystemFileHandle} */ (handle).getFile()]);
   // not in TypeScript's library yet
   const folder = /** @type {FileSystemDirectoryHandle & { values: () => AsyncIterable<FileSystemHandle> }} */ (handle);
   for await (const inner of folder.values()) await walkHandle(inner, `${path}/`, files, signal);

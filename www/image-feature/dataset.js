@@ -159,11 +159,19 @@ export class Dataset {
    * @param {Running & { compat?: Compat, batchSize?: number, findings?: number, thumbnails?: boolean }} [options]
    * @returns {Promise<DatasetReport | CompatVerdict>}
    */
-  check({ compat, batchSize = 128, findings = DEFAULT_FINDINGS, thumbnails = true, signal, onProgress = () => {} } = {}) {
+  check({
+    compat,
+    batchSize = 128,
+    findings = DEFAULT_FINDINGS,
+    thumbnails = true,
+    signal,
+    onProgress = () => {},
+  } = {}) {
     if (compat !== undefined) return this.#paddlex("compatCheck", compat, {}, signal);
     return this.#turns.run(signal, async (signal) => {
       for (const [name, value] of Object.entries({ batchSize, findings })) {
-        if (!(Number.isInteger(value) && value >= 1 && value < 2 ** 32)) throw new ImageFeatureError("usage", `${name} must be a whole number from 1 on, got ${value}`);
+        if (!(Number.isInteger(value) && value >= 1 && value < 2 ** 32))
+          throw new ImageFeatureError("usage", `${name} must be a whole number from 1 on, got ${value}`);
       }
       const lookers = new Lookers(this.#request, this.#mostWorkers, this.#main.isStream);
       try {
@@ -210,9 +218,20 @@ export class Dataset {
   convert({ from, compat, seed = 0, signal, ...shares }) {
     if (compat !== undefined) {
       // PaddleX's name for it, which it wants in this spelling
-      return this.#paddlex("compatConvert", compat, { from: from?.toLowerCase() === "labelme" ? "LabelMe" : from }, signal);
+      return this.#paddlex(
+        "compatConvert",
+        compat,
+        { from: from?.toLowerCase() === "labelme" ? "LabelMe" : from },
+        signal,
+      );
     }
-    return this.#turns.run(signal, (signal) => this.#main.request("convert", { from: String(from), percent: toPercent(shares, [50, 30, 20]), seed: toSeed(seed) }, { signal }));
+    return this.#turns.run(signal, (signal) =>
+      this.#main.request(
+        "convert",
+        { from: String(from), percent: toPercent(shares, [50, 30, 20]), seed: toSeed(seed) },
+        { signal },
+      ),
+    );
   }
 
   /**
@@ -234,14 +253,29 @@ export class Dataset {
    * @param {Running & Shares & { compat?: Compat, by?: "image" | "class", allowAbsent?: boolean, ignoreCopies?: boolean }} [options]
    * @returns {Promise<ListSizes | CompatVerdict>}
    */
-  split({ compat, by = "image", allowAbsent = false, ignoreCopies = false, seed = 0, signal, onProgress = () => {}, ...shares } = {}) {
+  split({
+    compat,
+    by = "image",
+    allowAbsent = false,
+    ignoreCopies = false,
+    seed = 0,
+    signal,
+    onProgress = () => {},
+    ...shares
+  } = {}) {
     if (compat !== undefined) {
       const percent = [shares.train, shares.gallery, shares.query];
       return this.#paddlex("compatSplit", compat, { percent, seed: toSeed(seed) }, signal);
     }
     return this.#turns.run(signal, async (signal) => {
-      if (by !== "image" && by !== "class") throw new ImageFeatureError("usage", `by must be "image" or "class", got "${by}"`);
-      const request = { percent: toPercent(shares, [70, 20, 10]), seed: toSeed(seed), byClass: by === "class", allowAbsent };
+      if (by !== "image" && by !== "class")
+        throw new ImageFeatureError("usage", `by must be "image" or "class", got "${by}"`);
+      const request = {
+        percent: toPercent(shares, [70, 20, 10]),
+        seed: toSeed(seed),
+        byClass: by === "class",
+        allowAbsent,
+      };
       if (!ignoreCopies) {
         const lookers = new Lookers(this.#request, this.#mostWorkers, this.#main.isStream);
         try {
@@ -283,7 +317,8 @@ export class Dataset {
    */
   toZip({ signal, onProgress = () => {} } = {}) {
     return this.#turns.run(signal, (signal) => {
-      const relay = (/** @type {[loaded: number, total: number]} */ [loaded, total]) => onProgress({ stage: "pack", loaded, total, fraction: total ? loaded / total : 1 });
+      const relay = (/** @type {[loaded: number, total: number]} */ [loaded, total]) =>
+        onProgress({ stage: "pack", loaded, total, fraction: total ? loaded / total : 1 });
       return this.#main.request("zip", undefined, { signal, onProgress: relay });
     });
   }
@@ -391,7 +426,11 @@ class Lookers {
       while (next < shown.length) {
         const some = shown.slice(next, (next += BATCH));
         // a report is worth having without pictures, too
-        all.push(...(await worker.request("thumbnails", some, { signal }).catch((error) => (throwIfAborted(signal), worker.closed ? [] : Promise.reject(error)))));
+        all.push(
+          ...(await worker
+            .request("thumbnails", some, { signal })
+            .catch((error) => (throwIfAborted(signal), worker.closed ? [] : Promise.reject(error)))),
+        );
         if (worker.closed) await worker.start(signal);
       }
     });
@@ -423,8 +462,10 @@ class Lookers {
     } catch (error) {
       if (signal.aborted || !worker.closed || main.closed) throw error;
       await worker.start(signal);
-      if (pairs.length === 2) return main.request("takeBroken", { place: pairs[0], message: toError(error).message }, { signal });
-      for (let at = 0; at < pairs.length; at += 2) await this.#lookAtSome(pairs.slice(at, at + 2), worker, main, signal);
+      if (pairs.length === 2)
+        return main.request("takeBroken", { place: pairs[0], message: toError(error).message }, { signal });
+      for (let at = 0; at < pairs.length; at += 2)
+        await this.#lookAtSome(pairs.slice(at, at + 2), worker, main, signal);
     }
   }
 }
@@ -490,7 +531,8 @@ function toPercent({ train, gallery, query }, usual) {
   if (Object.values(given).every((value) => value === undefined)) return usual;
   return Object.entries(given).map(([name, value]) => {
     if (value === undefined) throw new ImageFeatureError("usage", `give ${name}, too: the three make 100`);
-    if (typeof value !== "number" || !Number.isFinite(value)) throw new ImageFeatureError("usage", `${name} must be a number of percent, got ${value}`);
+    if (typeof value !== "number" || !Number.isFinite(value))
+      throw new ImageFeatureError("usage", `${name} must be a number of percent, got ${value}`);
     return value;
   });
 }

@@ -82,7 +82,10 @@ export async function* inBatches(items, run, { batchSize, running: mostRunning, 
   const start = async (/** @type {Slot<Item, Result>[]} */ batch) => {
     running++;
     try {
-      const results = await run(batch.map(({ item }) => item), stop.signal);
+      const results = await run(
+        batch.map(({ item }) => item),
+        stop.signal,
+      );
       batch.forEach(({ resolve }, index) => resolve(results[index]));
     } catch (error) {
       batch.forEach(({ reject }) => reject(error));

@@ -16,7 +16,18 @@
  */
 
 /** @type {ReadonlySet<string>} */
-const KINDS = new Set(["decode", "unsupported", "limit", "model", "gallery", "io", "device", "usage", "cancelled", "internal"]);
+const KINDS = new Set([
+  "decode",
+  "unsupported",
+  "limit",
+  "model",
+  "gallery",
+  "io",
+  "device",
+  "usage",
+  "cancelled",
+  "internal",
+]);
 
 /**
  * An error as it travels between threads: `Error` subclasses lose their class and own fields when they are cloned.

@@ -143,17 +143,24 @@ export class FeatureExtractor {
    */
   async *embedMany(items, { batchSize = DEFAULT_BATCH_SIZE, workers, signal, onProgress } = {}) {
     if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > MAX_BATCH_SIZE) {
-      throw new ImageFeatureError("usage", `batchSize must be a whole number from 1 to ${MAX_BATCH_SIZE}, got ${batchSize}`);
+      throw new ImageFeatureError(
+        "usage",
+        `batchSize must be a whole number from 1 to ${MAX_BATCH_SIZE}, got ${batchSize}`,
+      );
     }
     if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1 && workers <= MAX_WORKERS)) {
       throw new ImageFeatureError("usage", `workers must be a whole number from 1 to ${MAX_WORKERS}, got ${workers}`);
     }
     if (!items || !(Symbol.asyncIterator in items || Symbol.iterator in items) || typeof items === "string") {
-      throw new ImageFeatureError("usage", "embedMany takes an array or another iterable of images; for one image there is embed");
+      throw new ImageFeatureError(
+        "usage",
+        "embedMany takes an array or another iterable of images; for one image there is embed",
+      );
     }
     const total = "length" in items ? Number(items.length) : "size" in items ? Number(items.size) : undefined;
     let loaded = 0;
-    const report = () => onProgress?.({ stage: "embed", loaded, total, fraction: total ? Math.min(loaded / total, 1) : 0 });
+    const report = () =>
+      onProgress?.({ stage: "embed", loaded, total, fraction: total ? Math.min(loaded / total, 1) : 0 });
     const most = this.#mostWorkers(workers);
     const run = (/** @type {EmbedManyItem[]} */ batch, /** @type {AbortSignal} */ stop) =>
       this.#leastBusy().embedEach(batch.map(toJob), stop);
@@ -183,9 +190,13 @@ export class FeatureExtractor {
   async fineTune(samples, options = {}) {
     const { signal, onProgress = () => {} } = options;
     const { views, name, options: tuning } = toTuning(options, this.info.model);
-    const pool = (/** @type {import("./connection.js").Job[]} */ jobs, /** @type {AbortSignal} */ stop) => this.#main.poolAll(jobs, views, stop);
+    const pool = (/** @type {import("./connection.js").Job[]} */ jobs, /** @type {AbortSignal} */ stop) =>
+      this.#main.poolAll(jobs, views, stop);
     const gathered = await gather(samples, views, pool, { signal, onProgress });
-    const learning = { signal, onProgress: (/** @type {import("./protocol.js").TuneProgress} */ progress) => onProgress(whileLearning(progress)) };
+    const learning = {
+      signal,
+      onProgress: (/** @type {import("./protocol.js").TuneProgress} */ progress) => onProgress(whileLearning(progress)),
+    };
     const { model, ...outcome } = await this.#main.tune({ ...gathered, name, options: tuning }, learning);
     const parts = toModelParts(new File([model], `${name}.safetensors`));
     const tuned = new FeatureExtractor({ ...this.#request, parts, sha256: undefined }, this.#inWorker);
@@ -279,7 +290,8 @@ function toLoadRequest(source, { device = "auto", dtype, threads, cache = "defau
 
 /** @param {string} dtype */
 function checkDtype(dtype) {
-  if (!DTYPES.has(dtype)) throw new ImageFeatureError("usage", `unknown dtype "${dtype}"; known are ${[...DTYPES].join(", ")}`);
+  if (!DTYPES.has(dtype))
+    throw new ImageFeatureError("usage", `unknown dtype "${dtype}"; known are ${[...DTYPES].join(", ")}`);
 }
 
 /**

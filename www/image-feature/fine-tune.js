@@ -99,13 +99,22 @@ export function toTuning(options, model) {
   const check = (/** @type {boolean} */ right, /** @type {string} */ what, /** @type {unknown} */ value) => {
     if (!right) throw new ImageFeatureError("usage", `${what}, got ${String(value)}`);
   };
-  const whole = (/** @type {number} */ value, /** @type {number} */ least, /** @type {number} */ most) => Number.isSafeInteger(value) && value >= least && value <= most;
+  const whole = (/** @type {number} */ value, /** @type {number} */ least, /** @type {number} */ most) =>
+    Number.isSafeInteger(value) && value >= least && value <= most;
   check(epochs === undefined || whole(epochs, 1, 10_000), "epochs must be a whole number from 1 to 10000", epochs);
-  check(learningRate === undefined || (learningRate > 0 && learningRate <= 10), "learningRate must be a number above 0 and at most 10", learningRate);
+  check(
+    learningRate === undefined || (learningRate > 0 && learningRate <= 10),
+    "learningRate must be a number above 0 and at most 10",
+    learningRate,
+  );
   check(whole(views, 1, 16), "views must be a whole number from 1 to 16", views);
   check(folds === 0 || whole(folds, 2, 10), "folds must be 0 or a whole number from 2 to 10", folds);
   check(whole(seed, 0, Number.MAX_SAFE_INTEGER), "seed must be a whole number from 0", seed);
-  check(typeof name === "string" && name.length > 0 && name.length <= MAX_NAME_LENGTH, `name must be a text of 1 to ${MAX_NAME_LENGTH} characters`, name);
+  check(
+    typeof name === "string" && name.length > 0 && name.length <= MAX_NAME_LENGTH,
+    `name must be a text of 1 to ${MAX_NAME_LENGTH} characters`,
+    name,
+  );
   return { views, name, options: { epochs, learningRate, folds, seed } };
 }
 
@@ -135,12 +144,21 @@ export async function gather(samples, views, pool, { signal, onProgress }) {
       return { pooled: answer.pooled, label: batch[index].label };
     });
   };
-  const report = () => onProgress({ stage: "embed", loaded: labels.length, total, fraction: total ? LOOKED_AT * Math.min(labels.length / total, 1) : 0 });
+  const report = () =>
+    onProgress({
+      stage: "embed",
+      loaded: labels.length,
+      total,
+      fraction: total ? LOOKED_AT * Math.min(labels.length / total, 1) : 0,
+    });
   report();
   const batchSize = Math.max(1, Math.floor(INPUTS_PER_RUN / views));
   for await (const { pooled, label } of inBatches(samples, run, { batchSize, running: () => 2, signal })) {
     if (labels.length >= MAX_SAMPLES) {
-      throw new ImageFeatureError("limit", `fineTune learns from ${MAX_SAMPLES} images at most; train a model with the program instead`);
+      throw new ImageFeatureError(
+        "limit",
+        `fineTune learns from ${MAX_SAMPLES} images at most; train a model with the program instead`,
+      );
     }
     parts.push(pooled);
     labels.push(label);

@@ -45,8 +45,16 @@ export function createGalleryHandlers() {
   };
   const count = () => ({ value: gallery().count });
   return {
-    async openGallery(/** @type {OpenGalleryRequest} */ { source, metric, storage, wasm, compiled }, /** @type {Call} */ { signal, onProgress }) {
-      const { GalleryVectors } = await startGalleryCore({ signal, progress: new RelayedProgress(onProgress), folder: wasm, compiled });
+    async openGallery(
+      /** @type {OpenGalleryRequest} */ { source, metric, storage, wasm, compiled },
+      /** @type {Call} */ { signal, onProgress },
+    ) {
+      const { GalleryVectors } = await startGalleryCore({
+        signal,
+        progress: new RelayedProgress(onProgress),
+        folder: wasm,
+        compiled,
+      });
       throwIfAborted(signal);
       opened = await read(GalleryVectors, source, metric, storage);
       return { value: JSON.parse(opened.info()) };
@@ -89,7 +97,10 @@ export function createGalleryHandlers() {
       return { value: JSON.parse(gallery().labels()) };
     },
 
-    async searchVectors(/** @type {SearchManyRequest} */ { vectors, dimension, k, threshold, filter }, /** @type {Call} */ { signal }) {
+    async searchVectors(
+      /** @type {SearchManyRequest} */ { vectors, dimension, k, threshold, filter },
+      /** @type {Call} */ { signal },
+    ) {
       /** @type {Found[]} */
       const value = [];
       const step = QUERIES_AT_ONCE * dimension;
@@ -113,7 +124,9 @@ export function createGalleryHandlers() {
     },
 
     async evaluateVectors(/** @type {EvaluateRequest} */ { vectors, labels, ids, recallAt, block, worst, nearest }) {
-      return { value: JSON.parse(gallery().evaluate(vectors, labels, ids, Uint32Array.from(recallAt), block, worst, nearest)) };
+      return {
+        value: JSON.parse(gallery().evaluate(vectors, labels, ids, Uint32Array.from(recallAt), block, worst, nearest)),
+      };
     },
 
     async toGalleryFile() {
@@ -135,7 +148,9 @@ export function createGalleryHandlers() {
       const index = gallery().toPaddlex();
       const { vectors, labels } = index;
       index.free();
-      return { value: { vectors: new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (vectors)]), labels: new Blob([labels]) } };
+      return {
+        value: { vectors: new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (vectors)]), labels: new Blob([labels]) },
+      };
     },
   };
 }
@@ -163,11 +178,16 @@ async function read(Vectors, source, metric, storage) {
 
 /** @param {Blob} file */
 async function bytesOf(file) {
-  if (file.size > MOST_BYTES) throw new ImageFeatureError("limit", `a file of ${file.size} bytes; at most ${MOST_BYTES} are read in the browser`);
+  if (file.size > MOST_BYTES)
+    throw new ImageFeatureError("limit", `a file of ${file.size} bytes; at most ${MOST_BYTES} are read in the browser`);
   try {
     return new Uint8Array(await file.arrayBuffer());
   } catch (error) {
-    throw new ImageFeatureError("io", "the file can no longer be read: it was moved or changed; drop or pick it again", { cause: error });
+    throw new ImageFeatureError(
+      "io",
+      "the file can no longer be read: it was moved or changed; drop or pick it again",
+      { cause: error },
+    );
   }
 }
 

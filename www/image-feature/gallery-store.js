@@ -41,14 +41,20 @@ const MOST_HEADER = 65536;
 
 /** @param {unknown} name */
 function checkName(name) {
-  if (typeof name !== "string" || name === "") throw new ImageFeatureError("usage", `a gallery is kept under a name, got ${JSON.stringify(name)}`);
+  if (typeof name !== "string" || name === "")
+    throw new ImageFeatureError("usage", `a gallery is kept under a name, got ${JSON.stringify(name)}`);
   let encoded;
   try {
     encoded = fileName(name);
   } catch (error) {
-    throw new ImageFeatureError("usage", "the name of a gallery must be text that can be written: it holds half a character", { cause: error });
+    throw new ImageFeatureError(
+      "usage",
+      "the name of a gallery must be text that can be written: it holds half a character",
+      { cause: error },
+    );
   }
-  if (encoded.length > MOST_NAME) throw new ImageFeatureError("usage", `the name of a gallery is too long: \`${name.slice(0, 40)}…\``);
+  if (encoded.length > MOST_NAME)
+    throw new ImageFeatureError("usage", `the name of a gallery is too long: \`${name.slice(0, 40)}…\``);
   return name;
 }
 
@@ -62,7 +68,9 @@ const fileName = (name) => encodeURIComponent(name).replaceAll(".", "%2E").repla
  */
 export async function listKept() {
   const found = await storing(async (store) => store.list(), "the galleries kept could not be listed");
-  const kept = await Promise.all(found.map(async ({ name, file, saved }) => ({ name, bytes: file.size, saved, ...(await describe(file)) })));
+  const kept = await Promise.all(
+    found.map(async ({ name, file, saved }) => ({ name, bytes: file.size, saved, ...(await describe(file)) })),
+  );
   return kept.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -93,7 +101,9 @@ export async function withKept(name, signal, use) {
  */
 export async function keep(name, file, signal) {
   checkName(name);
-  return locked(name, "exclusive", signal, () => storing((store) => store.put(name, file), `${name}: the gallery could not be saved`, file.size));
+  return locked(name, "exclusive", signal, () =>
+    storing((store) => store.put(name, file), `${name}: the gallery could not be saved`, file.size),
+  );
 }
 
 /**
@@ -104,7 +114,9 @@ export async function keep(name, file, signal) {
  */
 export async function forget(name, signal) {
   checkName(name);
-  return locked(name, "exclusive", signal, () => storing((store) => store.remove(name), `${name}: the gallery could not be deleted`));
+  return locked(name, "exclusive", signal, () =>
+    storing((store) => store.remove(name), `${name}: the gallery could not be deleted`),
+  );
 }
 
 /**
@@ -121,7 +133,9 @@ async function locked(name, mode, signal, run) {
   /** @type {unknown} */
   let failed;
   try {
-    return await navigator.locks.request(`image-feature gallery ${name}`, { mode, signal }, () => run().catch((error) => ((failed = error), Promise.reject(error))));
+    return await navigator.locks.request(`image-feature gallery ${name}`, { mode, signal }, () =>
+      run().catch((error) => ((failed = error), Promise.reject(error))),
+    );
   } catch (error) {
     if (failed === undefined && signal?.aborted) throw cancelled(signal);
     throw error;
@@ -142,7 +156,11 @@ async function storing(run, what, bytes) {
     if (!isFull(error)) throw toError(error, "io", what);
     // how much is free browsers do not say: they round it, so that sites cannot tell visitors apart by it
     const takes = bytes === undefined ? "" : `it takes ${(bytes / 1e6).toFixed(1)} MB, and `;
-    throw new ImageFeatureError("limit", `${what}: ${takes}this site's storage in the browser is full. Delete galleries, or save it as a file; what was kept before is as it was`, { cause: error });
+    throw new ImageFeatureError(
+      "limit",
+      `${what}: ${takes}this site's storage in the browser is full. Delete galleries, or save it as a file; what was kept before is as it was`,
+      { cause: error },
+    );
   }
 }
 
@@ -154,7 +172,11 @@ function isFull(error) {
 /** @returns {Promise<Store>} */
 async function openStore() {
   // TypeScript takes the latest browsers for all there are
-  const { storage, FileSystemFileHandle } = /** @type {{ storage?: Partial<StorageManager>, FileSystemFileHandle?: { prototype: Partial<FileSystemFileHandle> } }} */ ({ storage: navigator.storage, FileSystemFileHandle: globalThis.FileSystemFileHandle });
+  const { storage, FileSystemFileHandle } =
+    /** @type {{ storage?: Partial<StorageManager>, FileSystemFileHandle?: { prototype: Partial<FileSystemFileHandle> } }} */ ({
+      storage: navigator.storage,
+      FileSystemFileHandle: globalThis.FileSystemFileHandle,
+    });
   if (storage?.getDirectory && FileSystemFileHandle?.prototype.createWritable) {
     try {
       return filesIn(await navigator.storage.getDirectory());
@@ -186,11 +208,18 @@ function filesIn(root) {
     async list() {
       const found = [];
       // not in TypeScript's library yet
-      const all = /** @type {FileSystemDirectoryHandle & { values: () => AsyncIterable<FileSystemHandle> }} */ (await folder());
+      const all = /** @type {FileSystemDirectoryHandle & { values: () => AsyncIterable<FileSystemHandle> }} */ (
+        await folder()
+      );
       for await (const handle of all.values()) {
         if (handle.kind !== "file" || !handle.name.endsWith(ENDING)) continue;
         const file = await /** @type {FileSystemFileHandle} */ (handle).getFile().catch(noneIfMissing);
-        if (file?.size) found.push({ name: decodeURIComponent(handle.name.slice(0, -ENDING.length)), file, saved: new Date(file.lastModified) });
+        if (file?.size)
+          found.push({
+            name: decodeURIComponent(handle.name.slice(0, -ENDING.length)),
+            file,
+            saved: new Date(file.lastModified),
+          });
       }
       return found;
     },
@@ -202,7 +231,8 @@ function filesIn(root) {
         const writer = await (await inside.getFileHandle(path(name), { create: true })).createWritable();
         try {
           // part by part: of a whole Blob for which there is no room some browsers say that it cannot be read
-          for (let at = 0; at < file.size; at += PART_BYTES) await writer.write(await file.slice(at, at + PART_BYTES).arrayBuffer());
+          for (let at = 0; at < file.size; at += PART_BYTES)
+            await writer.write(await file.slice(at, at + PART_BYTES).arrayBuffer());
           await writer.close();
         } catch (error) {
           await writer.abort().catch(() => {});
@@ -256,13 +286,21 @@ async function database() {
       closing(
         (async () => {
           const names = await within("readonly", (objects) => objects.getAllKeys());
-          const found = await Promise.all(names.map(async (name) => ({ name: String(name), ...(await get(String(name))) })));
+          const found = await Promise.all(
+            names.map(async (name) => ({ name: String(name), ...(await get(String(name))) })),
+          );
           return found.filter(({ file }) => file);
         })(),
       ),
     get: (name) => closing(get(name).then((found) => found?.file)),
-    put: (name, file) => closing(within("readwrite", (objects) => objects.put({ file, saved: new Date() }, name)).then(() => {})),
-    remove: (name) => closing(get(name).then((found) => within("readwrite", (objects) => objects.delete(name)).then(() => found !== undefined))),
+    put: (name, file) =>
+      closing(within("readwrite", (objects) => objects.put({ file, saved: new Date() }, name)).then(() => {})),
+    remove: (name) =>
+      closing(
+        get(name).then((found) =>
+          within("readwrite", (objects) => objects.delete(name)).then(() => found !== undefined),
+        ),
+      ),
   };
 }
 

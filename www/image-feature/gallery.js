@@ -123,7 +123,12 @@ export class Gallery {
   constructor({ dimension, metric = "cosine", dtype = "f32", wasm }) {
     checkWhole("dimension", dimension, 1, MOST_DIMENSION);
     checkForm(metric, dtype);
-    this.#request = /** @type {import("./gallery-session.js").OpenGalleryRequest} */ ({ source: { form: "empty", dimension }, metric, storage: dtype, wasm: wasmFolder(wasm) });
+    this.#request = /** @type {import("./gallery-session.js").OpenGalleryRequest} */ ({
+      source: { form: "empty", dimension },
+      metric,
+      storage: dtype,
+      wasm: wasmFolder(wasm),
+    });
     this.#facts = { dimension, metric, dtype, size: 0 };
   }
 
@@ -237,7 +242,11 @@ export class Gallery {
       if (label !== null && label !== undefined) checkText(`id \`${id}\`: the label`, label);
       // through JSON, which leaves out what is not given, and refuses here what cannot be kept
       const plain = JSON.parse(toJson({ label, metadata: meta }));
-      await this.#ask("updateVector", { id: checkId(id), change: plain, vector: feature && toVector(feature, `id \`${id}\``) }, { signal });
+      await this.#ask(
+        "updateVector",
+        { id: checkId(id), change: plain, vector: feature && toVector(feature, `id \`${id}\``) },
+        { signal },
+      );
     });
   }
 
@@ -330,10 +339,16 @@ export class Gallery {
    */
   searchMany(features, { signal, ...search } = {}) {
     return this.#turns.run(signal, async (signal) => {
-      const vectors = features instanceof Float32Array ? features.slice() : this.#joined(features.map((feature) => ({ feature })));
+      const vectors =
+        features instanceof Float32Array ? features.slice() : this.#joined(features.map((feature) => ({ feature })));
       const { dimension } = this;
-      if (vectors.length % dimension !== 0) throw new ImageFeatureError("usage", `${vectors.length} values do not make vectors of ${dimension}`);
-      const found = await this.#ask("searchVectors", { ...toSearch(search), vectors, dimension }, { signal, transfer: [vectors.buffer] });
+      if (vectors.length % dimension !== 0)
+        throw new ImageFeatureError("usage", `${vectors.length} values do not make vectors of ${dimension}`);
+      const found = await this.#ask(
+        "searchVectors",
+        { ...toSearch(search), vectors, dimension },
+        { signal, transfer: [vectors.buffer] },
+      );
       return found.flatMap(hitsOf);
     });
   }
@@ -347,7 +362,11 @@ export class Gallery {
    */
   recognize(feature, { signal, ...search } = {}) {
     return this.#turns.run(signal, async (signal) => {
-      const found = await this.#ask("recognizeVector", { ...toSearch(search), vector: toVector(feature, "the feature") }, { signal });
+      const found = await this.#ask(
+        "recognizeVector",
+        { ...toSearch(search), vector: toVector(feature, "the feature") },
+        { signal },
+      );
       return hitsOf(found)[0];
     });
   }
@@ -360,7 +379,9 @@ export class Gallery {
    * @returns {Promise<GalleryVote[]>}
    */
   classify(feature, { signal, ...search } = {}) {
-    return this.#turns.run(signal, (signal) => this.#ask("classifyVector", { ...toSearch(search), vector: toVector(feature, "the feature") }, { signal }));
+    return this.#turns.run(signal, (signal) =>
+      this.#ask("classifyVector", { ...toSearch(search), vector: toVector(feature, "the feature") }, { signal }),
+    );
   }
 
   /**
@@ -371,12 +392,17 @@ export class Gallery {
    */
   duplicates({ threshold, signal }) {
     return this.#turns.run(signal, async (signal) => {
-      if (typeof threshold !== "number" || Number.isNaN(threshold)) throw new ImageFeatureError("usage", `threshold must be a number, got ${threshold}`);
+      if (typeof threshold !== "number" || Number.isNaN(threshold))
+        throw new ImageFeatureError("usage", `threshold must be a number, got ${threshold}`);
       /** @type {import("./gallery-session.js").Found} */
       const { entries, places, scores } = await this.#ask("nearVectors", threshold, { signal });
       /** @type {GalleryEntry[]} */
       const known = JSON.parse(entries).map(fromEntry);
-      return Array.from(scores, (score, at) => ({ first: known[places[2 * at]], second: known[places[2 * at + 1]], score }));
+      return Array.from(scores, (score, at) => ({
+        first: known[places[2 * at]],
+        second: known[places[2 * at + 1]],
+        score,
+      }));
     });
   }
 
@@ -397,7 +423,9 @@ export class Gallery {
       // no image has the id of what has none
       const ids = queries?.some(({ id }) => id !== undefined) ? queries.map(({ id = "" }) => id) : [];
       const request = { vectors, labels, ids, recallAt: [...recallAt], block, worst, nearest };
-      return toEvaluation(await this.#ask("evaluateVectors", request, { signal, transfer: vectors ? [vectors.buffer] : [] }));
+      return toEvaluation(
+        await this.#ask("evaluateVectors", request, { signal, transfer: vectors ? [vectors.buffer] : [] }),
+      );
     });
   }
 
@@ -437,7 +465,8 @@ export class Gallery {
    */
   toFile({ format = "gallery", name = "gallery", signal } = {}) {
     return this.#turns.run(signal, async (signal) => {
-      const file = (/** @type {Blob} */ blob, /** @type {string} */ called) => new File([blob], called, { type: "application/octet-stream" });
+      const file = (/** @type {Blob} */ blob, /** @type {string} */ called) =>
+        new File([blob], called, { type: "application/octet-stream" });
       switch (format) {
         case "gallery":
           return file(await this.#ask("toGalleryFile", undefined, { signal }), `${name}.safetensors`);
@@ -492,13 +521,26 @@ export class Gallery {
     requireSimd();
     const progress = { report() {}, finish() {} };
     const { wasm } = this.#request;
-    const compiled = await compileAhead("gallery", { signal: signal ?? new AbortController().signal, progress, folder: wasm });
+    const compiled = await compileAhead("gallery", {
+      signal: signal ?? new AbortController().signal,
+      progress,
+      folder: wasm,
+    });
     throwIfAborted(signal);
     const bridge = openWorker();
     try {
       /** @type {import("./gallery-session.js").GalleryFacts} */
-      const { dimension, metric, storage, count } = await bridge.request("openGallery", { ...this.#request, compiled }, { signal });
-      this.#facts = { dimension, metric: /** @type {Metric} */ (metric), dtype: /** @type {GalleryDtype} */ (storage), size: count };
+      const { dimension, metric, storage, count } = await bridge.request(
+        "openGallery",
+        { ...this.#request, compiled },
+        { signal },
+      );
+      this.#facts = {
+        dimension,
+        metric: /** @type {Metric} */ (metric),
+        dtype: /** @type {GalleryDtype} */ (storage),
+        size: count,
+      };
       this.#bridge = bridge;
     } catch (error) {
       bridge.close(toError(error));
@@ -531,7 +573,11 @@ export class Gallery {
     all.forEach(({ id, feature }, at) => {
       const place = id === undefined ? `feature ${at}` : `id \`${id}\``;
       const vector = toVector(feature, place);
-      if (vector.length !== dimension) throw new ImageFeatureError("usage", `${place}: a vector of ${vector.length} values; the gallery's have ${dimension}`);
+      if (vector.length !== dimension)
+        throw new ImageFeatureError(
+          "usage",
+          `${place}: a vector of ${vector.length} values; the gallery's have ${dimension}`,
+        );
       vectors.set(vector, at * dimension);
     });
     return vectors;
@@ -555,8 +601,10 @@ function checkWhole(name, value, least, most = 2 ** 32 - 1) {
 
 /** @param {unknown} metric @param {unknown} dtype */
 function checkForm(metric, dtype) {
-  if (!METRICS.has(String(metric))) throw new ImageFeatureError("usage", `unknown metric "${metric}"; known are ${[...METRICS].join(", ")}`);
-  if (!DTYPES.has(String(dtype))) throw new ImageFeatureError("usage", `unknown dtype "${dtype}"; known are ${[...DTYPES].join(", ")}`);
+  if (!METRICS.has(String(metric)))
+    throw new ImageFeatureError("usage", `unknown metric "${metric}"; known are ${[...METRICS].join(", ")}`);
+  if (!DTYPES.has(String(dtype)))
+    throw new ImageFeatureError("usage", `unknown dtype "${dtype}"; known are ${[...DTYPES].join(", ")}`);
 }
 
 /** @param {string} what @param {unknown} value */
@@ -614,7 +662,8 @@ function toJson(value) {
  */
 function toSearch({ k = DEFAULT_K, threshold, filter }) {
   checkWhole("k", k, 0);
-  if (threshold !== undefined && (typeof threshold !== "number" || Number.isNaN(threshold))) throw new ImageFeatureError("usage", `threshold must be a number, got ${threshold}`);
+  if (threshold !== undefined && (typeof threshold !== "number" || Number.isNaN(threshold)))
+    throw new ImageFeatureError("usage", `threshold must be a number, got ${threshold}`);
   if (filter === undefined) return { k, threshold };
   const { meta, ...rest } = filter;
   return { k, threshold, filter: toJson({ ...rest, metadata: meta }) };
@@ -628,7 +677,9 @@ function hitsOf({ entries, counts, places, scores }) {
   /** @type {GalleryEntry[]} */
   const known = JSON.parse(entries).map(fromEntry);
   let at = 0;
-  return Array.from(counts, (count) => Array.from({ length: count }, () => ({ ...known[places[at]], score: scores[at++] })));
+  return Array.from(counts, (count) =>
+    Array.from({ length: count }, () => ({ ...known[places[at]], score: scores[at++] })),
+  );
 }
 
 /**
@@ -638,7 +689,10 @@ function hitsOf({ entries, counts, places, scores }) {
 function toEvaluation({ scores, overall, worst, entries, ...rest }) {
   /** @type {GalleryEntry[]} */
   const known = entries.map(fromEntry);
-  const byK = (/** @type {{ recall: [number, number | null][], mAP: number | null }} */ { recall, mAP }) => ({ recall: Object.fromEntries(recall), mAP });
+  const byK = (/** @type {{ recall: [number, number | null][], mAP: number | null }} */ { recall, mAP }) => ({
+    recall: Object.fromEntries(recall),
+    mAP,
+  });
   return {
     ...rest,
     scores: byK(scores),

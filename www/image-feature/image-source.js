@@ -63,7 +63,10 @@ export async function toImageInput(source, signal) {
   if (isA(source, "HTMLImageElement")) return fromElement(/** @type {HTMLImageElement} */ (source), signal);
   const drawable = ["ImageBitmap", "HTMLCanvasElement", "OffscreenCanvas", "HTMLVideoElement", "VideoFrame"];
   if (!drawable.some((name) => isA(source, name))) {
-    throw new ImageFeatureError("usage", `not an image: ${describe(source)}; give a Blob, a File, a URL, ImageData, or an image, canvas or video element`);
+    throw new ImageFeatureError(
+      "usage",
+      `not an image: ${describe(source)}; give a Blob, a File, a URL, ImageData, or an image, canvas or video element`,
+    );
   }
   return fromPixels(source);
 }
@@ -85,7 +88,10 @@ export function nameOf(source) {
 /** @param {ImageData} source */
 function fromImageData({ data, width, height }) {
   if (!(data instanceof Uint8ClampedArray)) {
-    throw new ImageFeatureError("unsupported", "this ImageData holds floating-point pixels; give one with 8 bits per channel");
+    throw new ImageFeatureError(
+      "unsupported",
+      "this ImageData holds floating-point pixels; give one with 8 bits per channel",
+    );
   }
   // a copy: the caller keeps its pixels
   return { pixels: new Uint8Array(data), width, height };
@@ -149,7 +155,11 @@ export function readPixels(bitmap) {
     const { data } = context.getImageData(0, 0, width, height);
     return { pixels: new Uint8Array(data.buffer), width, height };
   } catch (error) {
-    throw toError(error, "usage", "the pixels may not be read: the image comes from another site that does not allow it");
+    throw toError(
+      error,
+      "usage",
+      "the pixels may not be read: the image comes from another site that does not allow it",
+    );
   } finally {
     bitmap.close();
   }

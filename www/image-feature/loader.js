@@ -12,7 +12,8 @@ const SIMD = new Uint8Array([
 
 /** … one of relaxed SIMD, `i8x16.relaxed_swizzle`. */
 const RELAXED_SIMD = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15,
+  253, 128, 2, 11,
 ]);
 
 /** More threads than this gain little on a network this small, and take cores that the page has use for. */
@@ -63,7 +64,8 @@ export function cpuCandidates(wanted, inWorker) {
  * @returns {Promise<{ adapter: string } | { reason: string }>}
  */
 export async function probeGpu(softwareToo) {
-  if (!globalThis.isSecureContext) return { reason: "WebGPU needs a secure page: serve it over https, or from localhost" };
+  if (!globalThis.isSecureContext)
+    return { reason: "WebGPU needs a secure page: serve it over https, or from localhost" };
   if (!navigator.gpu) return { reason: "this browser has no WebGPU" };
   /** @type {GPUAdapter | null | "late"} */
   let adapter;
@@ -100,10 +102,17 @@ export async function fetchChecked(address, { signal, cache } = {}) {
     response = await fetch(address, { signal, cache });
   } catch (error) {
     if (signal?.aborted) throw cancelled(signal);
-    throw new ImageFeatureError("io", `${address}: no answer; is the address right, and does its server allow this page to read it (CORS)?`, { cause: error });
+    throw new ImageFeatureError(
+      "io",
+      `${address}: no answer; is the address right, and does its server allow this page to read it (CORS)?`,
+      { cause: error },
+    );
   }
   if (!response.ok) {
-    throw new ImageFeatureError("io", `${address}: the server answered ${response.status} ${response.statusText}`.trimEnd());
+    throw new ImageFeatureError(
+      "io",
+      `${address}: the server answered ${response.status} ${response.statusText}`.trimEnd(),
+    );
   }
   return response;
 }

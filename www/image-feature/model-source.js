@@ -41,7 +41,8 @@ export function toModelParts(source) {
   }
   if (source instanceof Blob) return [fromBlob(source)];
   // a Blob keeps the bytes for a restart even if the caller changes or transfers the buffer
-  if (source instanceof ArrayBuffer || source instanceof Uint8Array) return [{ name: "model", blob: new Blob([source]) }];
+  if (source instanceof ArrayBuffer || source instanceof Uint8Array)
+    return [{ name: "model", blob: new Blob([source]) }];
   if (Array.isArray(source) && source.length > 0 && source.every((file) => file instanceof File)) {
     return source.map(fromBlob);
   }
@@ -130,7 +131,10 @@ async function download(address, cache, signal, progress) {
  */
 function checkSize(name, size) {
   if (size <= MAX_BYTES) return;
-  throw new ImageFeatureError("limit", `${name}: larger than ${MAX_BYTES / 2 ** 30} GiB, too large for a model in the browser`);
+  throw new ImageFeatureError(
+    "limit",
+    `${name}: larger than ${MAX_BYTES / 2 ** 30} GiB, too large for a model in the browser`,
+  );
 }
 
 /**
@@ -139,11 +143,17 @@ function checkSize(name, size) {
  */
 async function verify({ name, bytes }, expected) {
   if (!globalThis.crypto?.subtle) {
-    throw new ImageFeatureError("unsupported", "sha256 can only be checked on a secure page: serve it over https, or from localhost");
+    throw new ImageFeatureError(
+      "unsupported",
+      "sha256 can only be checked on a secure page: serve it over https, or from localhost",
+    );
   }
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const actual = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
   if (actual !== expected.toLowerCase()) {
-    throw new ImageFeatureError("model", `${name}: its sha256 is ${actual}, expected ${expected}; is it the right file, and complete?`);
+    throw new ImageFeatureError(
+      "model",
+      `${name}: its sha256 is ${actual}, expected ${expected}; is it the right file, and complete?`,
+    );
   }
 }

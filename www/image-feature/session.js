@@ -78,7 +78,10 @@ export function createSession() {
       const value = await loaded().pool(request, signal);
       return { value, transfer: value.flatMap((answer) => ("pooled" in answer ? [answer.pooled.buffer] : [])) };
     },
-    async tune(/** @type {import("./protocol.js").TuneRequest} */ request, /** @type {import("./bridge.js").Call} */ { signal, onProgress }) {
+    async tune(
+      /** @type {import("./protocol.js").TuneRequest} */ request,
+      /** @type {import("./bridge.js").Call} */ { signal, onProgress },
+    ) {
       if (!cores) throw new ImageFeatureError("internal", "no WebAssembly is loaded");
       const value = await loaded().tune(cores.cpu.core, request, signal, onProgress);
       return { value, transfer: [value.model.buffer] };
@@ -154,12 +157,17 @@ class Session {
    */
   static async load({ device, cpu, gpu }, { files, dtype }, signal, progress) {
     const { ModelFile, Network } = cpu.core;
-    const model = ModelFile.fromFiles(files.map(({ name }) => name), files.map(({ bytes }) => bytes));
+    const model = ModelFile.fromFiles(
+      files.map(({ name }) => name),
+      files.map(({ bytes }) => bytes),
+    );
     const onCpu = await orTrap(Network.load(model, { threads: cpu.threads, dtype }));
     const { simd, threads: computing, dtype: computed } = onCpu.info();
-    if (dtype === "i8" && computed !== "i8") throw new ImageFeatureError("unsupported", `this build computes in ${computed}, not in i8`);
+    if (dtype === "i8" && computed !== "i8")
+      throw new ImageFeatureError("unsupported", `this build computes in ${computed}, not in i8`);
     // a GPU computes in f32, whatever the CPU is to compute in
-    const inF32 = () => (computed === "f32" ? onCpu : orTrap(Network.load(model, { threads: cpu.threads, dtype: "f32" })));
+    const inF32 = () =>
+      computed === "f32" ? onCpu : orTrap(Network.load(model, { threads: cpu.threads, dtype: "f32" }));
     const { network, reasons, ...placed } = await placeNetwork(device, model, onCpu, gpu, progress, inF32);
     throwIfAborted(signal);
     const { name, dimension } = model.info();
@@ -167,7 +175,15 @@ class Session {
     progress.finish("warmup");
     // how fast the CPU is concerns those who compute on it
     if (placed.device === "cpu") reasons.push(...cpu.reasons);
-    const info = { model: name, dimension, ...placed, threads: computing ?? 1, simd, dtype: network.info().dtype, reasons };
+    const info = {
+      model: name,
+      dimension,
+      ...placed,
+      threads: computing ?? 1,
+      simd,
+      dtype: network.info().dtype,
+      reasons,
+    };
     return new Session(model, network, info);
   }
 
@@ -184,7 +200,11 @@ class Session {
     return images.map((image) => {
       if (image instanceof ImageFeatureError) return { error: { kind: image.kind, message: image.message } };
       const feature = /** @type {Float32Array<ArrayBuffer>} */ (outputs.shift());
-      return { feature, decoder: image.decoder, milliseconds: { preprocess: image.milliseconds, network: milliseconds } };
+      return {
+        feature,
+        decoder: image.decoder,
+        milliseconds: { preprocess: image.milliseconds, network: milliseconds },
+      };
     });
   }
 
@@ -390,7 +410,12 @@ async function findGpu(device, options) {
  * @returns {Promise<{ network: Network, device: "webgpu" | "cpu", adapter: string | null, reasons: string[] }>}
  */
 async function placeNetwork(device, model, onCpu, gpu, progress, inF32) {
-  const stay = (/** @type {string[]} */ reasons) => ({ network: onCpu, device: /** @type {const} */ ("cpu"), adapter: null, reasons });
+  const stay = (/** @type {string[]} */ reasons) => ({
+    network: onCpu,
+    device: /** @type {const} */ ("cpu"),
+    adapter: null,
+    reasons,
+  });
   if (!gpu) return stay([]);
   if ("reason" in gpu) return stay([`WebGPU: ${gpu.reason}`]);
   // what fails here is the CPU's, which nothing can stand in for
@@ -406,7 +431,8 @@ async function placeNetwork(device, model, onCpu, gpu, progress, inF32) {
     return { network, device: "webgpu", adapter: gpu.adapter, reasons: [] };
   } catch (error) {
     const { message } = toError(error);
-    if (device === "webgpu") throw new ImageFeatureError("device", `WebGPU cannot be used: ${message}`, { cause: error });
+    if (device === "webgpu")
+      throw new ImageFeatureError("device", `WebGPU cannot be used: ${message}`, { cause: error });
     return stay([`WebGPU: ${message}`]);
   }
 }
@@ -418,7 +444,8 @@ async function placeNetwork(device, model, onCpu, gpu, progress, inF32) {
  */
 function withinTimeout(opened) {
   return new Promise((resolve, reject) => {
-    const late = () => reject(new ImageFeatureError("device", `no first result within ${GPU_TIMEOUT_MS / 1000} seconds`));
+    const late = () =>
+      reject(new ImageFeatureError("device", `no first result within ${GPU_TIMEOUT_MS / 1000} seconds`));
     const timer = setTimeout(late, GPU_TIMEOUT_MS);
     opened.then(resolve, reject).finally(() => clearTimeout(timer));
   });

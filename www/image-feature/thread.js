@@ -4,7 +4,9 @@ import { GLUE } from "./cores.js";
 
 addEventListener(
   "message",
-  async (/** @type {MessageEvent<import("./threads.js").ThreadStart>} */ { data: { kind, module, memory, distress } }) => {
+  async (
+    /** @type {MessageEvent<import("./threads.js").ThreadStart>} */ { data: { kind, module, memory, distress } },
+  ) => {
     try {
       const core = await GLUE[kind]();
       await core.default({ module_or_path: module, memory });

@@ -42,7 +42,10 @@ export async function startThreads(start, core, helpers, signal) {
   const workers = [];
   try {
     const starting = Array.from({ length: helpers }, (_, index) => {
-      const worker = new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: `image-feature thread ${index + 1}` });
+      const worker = new Worker(new URL("./thread.js", import.meta.url), {
+        type: "module",
+        name: `image-feature thread ${index + 1}`,
+      });
       workers.push(worker);
       worker.postMessage(start);
       return started(worker);
@@ -61,9 +64,16 @@ export async function startThreads(start, core, helpers, signal) {
  */
 function started(worker) {
   return new Promise((resolve, reject) => {
-    worker.onmessage = ({ data }) => (data.error ? reject(new ImageFeatureError("unsupported", data.error)) : resolve());
+    worker.onmessage = ({ data }) =>
+      data.error ? reject(new ImageFeatureError("unsupported", data.error)) : resolve();
     worker.onerror = ({ message }) =>
-      reject(new ImageFeatureError("io", message || "a worker's files could not be loaded; are all files of the package served, with the page's Cross-Origin-Embedder-Policy?"));
+      reject(
+        new ImageFeatureError(
+          "io",
+          message ||
+            "a worker's files could not be loaded; are all files of the package served, with the page's Cross-Origin-Embedder-Policy?",
+        ),
+      );
   });
 }
 

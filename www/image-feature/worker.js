@@ -5,4 +5,8 @@ import { createDatasetHandlers } from "./dataset-session.js";
 import { createGalleryHandlers } from "./gallery-session.js";
 import { createSession } from "./session.js";
 
-serve(/** @type {import("./bridge.js").Port} */ (/** @type {unknown} */ (globalThis)), { ...createSession().handlers, ...createDatasetHandlers(), ...createGalleryHandlers() });
+serve(/** @type {import("./bridge.js").Port} */ (/** @type {unknown} */ (globalThis)), {
+  ...createSession().handlers,
+  ...createDatasetHandlers(),
+  ...createGalleryHandlers(),
+});

@@ -17,12 +17,18 @@ async function part(name) {
  * @returns {Promise<string>}
  */
 export async function reportFile(report) {
-  const [frame, style, ...modules] = await Promise.all(["report-file.html", "dataset-report.css", "component.js", "dataset-report.js"].map(part));
+  const [frame, style, ...modules] = await Promise.all(
+    ["report-file.html", "dataset-report.css", "component.js", "dataset-report.js"].map(part),
+  );
   const script = modules.map(withoutModules).join("");
   const nonce = crypto.randomUUID();
   const json = JSON.stringify(report).replaceAll("<", "\\u003c");
   // the JSON last: what looks like a part of the frame in it is a name
-  return frame.replace("{{style}}", () => style).replace("{{script}}", () => script).replaceAll("{{nonce}}", nonce).replace("{{json}}", () => json);
+  return frame
+    .replace("{{style}}", () => style)
+    .replace("{{script}}", () => script)
+    .replaceAll("{{nonce}}", nonce)
+    .replace("{{json}}", () => json);
 }
 
 /**

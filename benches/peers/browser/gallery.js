@@ -52,8 +52,14 @@ export const contenders = {
   async ours({ count, dimension, k, metric, dtype }) {
     const { Gallery } = await import("/image-feature/index.js");
     const gallery = new Gallery({ dimension, metric, dtype });
-    await gallery.addMany(Array.from({ length: count }, (_, at) => ({ id: `${at}` })), vectors(0, count, { count, dimension }));
-    return async (queries) => (await gallery.searchMany(queries, { k })).map((hits) => hits.map(({ id, score }) => (metric === "hamming" ? score : Number(id))));
+    await gallery.addMany(
+      Array.from({ length: count }, (_, at) => ({ id: `${at}` })),
+      vectors(0, count, { count, dimension }),
+    );
+    return async (queries) =>
+      (await gallery.searchMany(queries, { k })).map((hits) =>
+        hits.map(({ id, score }) => (metric === "hamming" ? score : Number(id))),
+      );
   },
 
   async "hnswlib-wasm"({ count, dimension, k }) {
@@ -75,8 +81,12 @@ export const contenders = {
     config.indexType = JsIndexType.Flat;
     const index = new EdgeVec(config);
     const all = vectors(0, count, { count, dimension });
-    for (let row = 0; row < count; row++) index.insertBinary(new Uint8Array(bitsOf(all.subarray(row * dimension, (row + 1) * dimension)).buffer));
-    return (queries) => each(queries, dimension, (query) => index.searchBinary(new Uint8Array(bitsOf(query).buffer), k).map(({ score }) => score));
+    for (let row = 0; row < count; row++)
+      index.insertBinary(new Uint8Array(bitsOf(all.subarray(row * dimension, (row + 1) * dimension)).buffer));
+    return (queries) =>
+      each(queries, dimension, (query) =>
+        index.searchBinary(new Uint8Array(bitsOf(query).buffer), k).map(({ score }) => score),
+      );
   },
 
   async "typed-array loop"({ count, dimension, k, metric }) {
