@@ -1,7 +1,6 @@
 /** The engine and its peers natively: each a process of its own, taking turns in one run. */
 
 import { MOST, check } from "./inputs.mjs";
-import { Contender } from "./contender.mjs";
 import { compare, median, round } from "./statistics.mjs";
 import { caveat, medianOf, takeTurns, trust } from "./turn.mjs";
 

@@ -334,7 +334,13 @@ onPage("calls wait for each other, stop when they are told to, and end with disp
     const events = [];
     const stop = new AbortController();
     const aborted = tell(
-      dataset.check({ signal: stop.signal, onProgress: (event) => (events.push(event), stop.abort()) }),
+      dataset.check({
+        signal: stop.signal,
+        onProgress: (event) => {
+          events.push(event);
+          stop.abort();
+        },
+      }),
     );
     const told = { aborted: await aborted, before: await tell(dataset.check({ signal: AbortSignal.abort() })) };
     const fractions = [];

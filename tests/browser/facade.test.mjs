@@ -370,7 +370,7 @@ inBrowser(
 
 inBrowser(
   "a source that waits for each result gets it, and a fast one is not read far ahead",
-  async ({ load, image, collect, outcome }) => {
+  async ({ load, image, outcome }) => {
     const extractor = await load({ milliseconds: 2 });
     let release = () => {};
     const lockStep = async function* () {

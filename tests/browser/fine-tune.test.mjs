@@ -55,7 +55,11 @@ async function setUp() {
       context.beginPath();
       if (label === "discs") context.arc(x, y, size / 2, 0, 7);
       else if (label === "squares") context.rect(x, y, size, size);
-      else [0, 1, 2, 3].forEach((line) => (context.moveTo(x, y + 8 * line), context.lineTo(x + 50, y + 8 * line)));
+      else
+        for (let line = 0; line < 4; line++) {
+          context.moveTo(x, y + 8 * line);
+          context.lineTo(x + 50, y + 8 * line);
+        }
       if (label === "lines") context.stroke();
       else context.fill();
     }

@@ -93,7 +93,10 @@ function onPage(name, options, body) {
         if (blob.type.startsWith("image/")) addresses.add(address);
         return address;
       };
-      URL.revokeObjectURL = (address) => (addresses.delete(address), revokeObjectURL.call(URL, address));
+      URL.revokeObjectURL = (address) => {
+        addresses.delete(address);
+        revokeObjectURL.call(URL, address);
+      };
     });
     await page.reload();
     await body(page, (name) => page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true }));

@@ -1,7 +1,7 @@
 /** Galleries in the browser: through the package, with its WebAssembly, and in the page. */
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
@@ -814,9 +814,10 @@ for (const [store, prepare] of Object.entries(STORES)) {
     if (store === "the database") return;
     await quota();
     assert.deepEqual(
-      await page.evaluate(
-        async () => (await large.save("shop"), (await kit.Gallery.list()).map(({ name, count }) => [name, count])),
-      ),
+      await page.evaluate(async () => {
+        await large.save("shop");
+        return (await kit.Gallery.list()).map(({ name, count }) => [name, count]);
+      }),
       [["shop", 4000]],
     );
   });
@@ -876,9 +877,12 @@ inBrowser("tabs wait for each other, and a tab that is closed while it saves los
     return { impatient: impatient.kind, size: gallery.size };
   });
   await page.waitForTimeout(700);
-  await page.evaluate(() => (order.push("let go"), letGo()));
+  await page.evaluate(() => {
+    order.push("let go");
+    letGo();
+  });
   assert.deepEqual(await opening, { impatient: "cancelled", size: 4 });
-  assert.deepEqual(await page.evaluate(async () => (await saving, order)), ["let go", "saved"]);
+  assert.deepEqual(await page.evaluate(() => saving.then(() => order)), ["let go", "saved"]);
   // closed in the middle of a save, at several moments of it
   for (const wait of [0, 20, 60, 150]) {
     const doomed = await page.context().newPage();
@@ -892,10 +896,10 @@ inBrowser("tabs wait for each other, and a tab that is closed while it saves los
         kit.random(512 * count),
       );
     });
-    await doomed.evaluate(
-      (wait) => (void large.save("shop"), new Promise((resolve) => setTimeout(resolve, wait))),
-      wait,
-    );
+    await doomed.evaluate((wait) => {
+      void large.save("shop");
+      return new Promise((resolve) => setTimeout(resolve, wait));
+    }, wait);
     await doomed.close();
     const size = await other.evaluate(async () => {
       const gallery = await kit.Gallery.open("shop");

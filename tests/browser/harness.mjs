@@ -154,7 +154,11 @@ export async function serveSite(folder = WWW) {
     said.push(line);
     const url = /http:\/\/[\d.]+:\d+/.exec(line)?.[0];
     if (!url) continue;
-    return { url, close: () => (server.kill("SIGINT"), ended) };
+    const close = () => {
+      server.kill("SIGINT");
+      return ended;
+    };
+    return { url, close };
   }
   throw new Error(`${PROGRAM} serve did not start: ${said.join("\n")}`);
 }

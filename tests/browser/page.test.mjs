@@ -141,6 +141,7 @@ onPage("images, then a model: vectors, files of them, similarity", async (page, 
   assert.equal(headerEnd % 64, 0);
   assert.match(
     npy.bytes.subarray(0, headerEnd).toString("latin1"),
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the format begins with them
     /^\x93NUMPY\x01\x00..\{'descr': '<f4', 'fortran_order': False, 'shape': \(4, 512\), \} *\n$/s,
   );
   assert.equal(npy.bytes.length, headerEnd + 4 * 512 * 4);

@@ -72,7 +72,7 @@ class DatasetView extends Component {
       const [item] = items;
       // a file can be opened again, a dropped item cannot
       const file = items.length === 1 && item.webkitGetAsEntry()?.isFile ? item.getAsFile() : null;
-      this.#open(file ?? (items.length === 1 ? item : items));
+      void this.#open(file ?? (items.length === 1 ? item : items));
     });
     this.#render();
   }

@@ -223,26 +223,24 @@ class FineTuneView extends Component {
       h(
         "ul",
         { className: "fine-tune-classes" },
-        ...classes
-          .slice(0, CLASSES_SHOWN)
-          .map(([label, count]) =>
+        ...classes.slice(0, CLASSES_SHOWN).map(([label, count]) =>
+          h(
+            "li",
+            {},
+            h("span", { className: "file-name", title: label }, label),
+            h("span", { className: "muted" }, counted(count, "image")),
             h(
-              "li",
-              {},
-              h("span", { className: "file-name", title: label }, label),
-              h("span", { className: "muted" }, counted(count, "image")),
-              h(
-                "button",
-                {
-                  type: "button",
-                  className: "button small",
-                  "aria-label": `Leave out ${label}`,
-                  on: { click: () => this.#remove(label) },
-                },
-                "Leave out",
-              ),
+              "button",
+              {
+                type: "button",
+                className: "button small",
+                "aria-label": `Leave out ${label}`,
+                on: { click: () => this.#remove(label) },
+              },
+              "Leave out",
             ),
           ),
+        ),
         classes.length > CLASSES_SHOWN && h("li", { className: "muted" }, `and ${classes.length - CLASSES_SHOWN} more`),
       ),
       few > 0 &&

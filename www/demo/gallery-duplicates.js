@@ -27,7 +27,7 @@ class GalleryDuplicates extends Component {
   connect() {
     const send = (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();
-      this.#find();
+      void this.#find();
     };
     fill(
       this,

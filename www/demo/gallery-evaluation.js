@@ -35,7 +35,7 @@ class GalleryEvaluation extends Component {
   connect() {
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#evaluate();
+      void this.#evaluate();
     });
     this.#bar.element.hidden = true;
     fill(this, this.#said, this.#form, this.#bar.element, this.#answer);

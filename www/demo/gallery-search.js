@@ -81,7 +81,7 @@ class GallerySearch extends Component {
     );
     this.listen(room, "gallery", () => this.#forget());
     this.listen(room, "content", () => this.#renewLabels());
-    this.#renewLabels();
+    void this.#renewLabels();
   }
 
   /** Another gallery has not been asked yet. */
@@ -130,7 +130,7 @@ class GallerySearch extends Component {
         return vector;
       },
     };
-    this.#ask();
+    void this.#ask();
     this.#answer.scrollIntoView({ block: "nearest" });
   }
 

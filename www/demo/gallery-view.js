@@ -48,7 +48,7 @@ class GalleryView extends Component {
     takeDrops(this, (transfer) => this.#take(droppedPaths(transfer)));
     this.listen(document, "paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (isInOpenTab(this) && files.length > 0) this.#take(Promise.resolve(pickedPaths(files)));
+      if (isInOpenTab(this) && files.length > 0) void this.#take(Promise.resolve(pickedPaths(files)));
     });
     this.listen(room, "state", () => this.#render());
     this.listen(room, "progress", () => this.#renderProgress());
@@ -60,7 +60,7 @@ class GalleryView extends Component {
     new ResizeObserver(() => {
       if (this.#looked || !this.checkVisibility()) return;
       this.#looked = true;
-      this.#renderKept();
+      void this.#renderKept();
     }).observe(this);
     this.#render();
   }
@@ -136,7 +136,7 @@ class GalleryView extends Component {
     // they are not taken out of the page: what is found in them stays
     this.#head.hidden = this.#views.hidden = !gallery;
     this.#renderHead();
-    if (state.what === "nothing") this.#renderKept();
+    if (state.what === "nothing") void this.#renderKept();
     if (state.what !== "nothing")
       this.#said.textContent = {
         opening: "Opening",
@@ -281,7 +281,7 @@ class GalleryView extends Component {
     ];
     const open = () => {
       fill(this.#problems);
-      room.openKept(name);
+      void room.openKept(name);
     };
     return h(
       "li",
@@ -345,6 +345,10 @@ class GalleryView extends Component {
       }
     };
     const add = (/** @type {File[]} */ files) => this.#add(pickedPaths(files));
+    const close = () => {
+      fill(this.#problems);
+      room.close();
+    };
     const busy = state.what === "building" || state.what === "waiting";
     const title = saved.name || (state.name === "gallery" ? "A new gallery" : state.name);
     fill(
@@ -380,7 +384,7 @@ class GalleryView extends Component {
           "div",
           { className: "gallery-tool" },
           !busy && fileButton("Add a folder", { name: "gallery-more", folder: true, on: add }),
-          !busy && button("Close", () => (fill(this.#problems), room.close())),
+          !busy && button("Close", close),
         ),
       ),
       failures.length > 0 &&
@@ -434,7 +438,7 @@ function galleryTabs(search) {
  * @param {string} [className]
  * @param {string} [description]
  */
-function button(label, on, className = "button", description) {
+function button(label, on, className = "button", description = undefined) {
   return h("button", { type: "button", className, "aria-label": description, on: { click: on } }, label);
 }
 

@@ -52,7 +52,7 @@ class ImageIntake extends Component {
     }
     const model = files.filter(isModelFile);
     const images = files.filter((file) => !isModelFile(file));
-    if (model.length > 0) workspace.loadModel(model);
+    if (model.length > 0) void workspace.loadModel(model);
     if (images.length > 0) workspace.addImages(images);
   }
 

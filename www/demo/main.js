@@ -13,4 +13,4 @@ import "./vector-list.js";
 import { workspace } from "./workspace.js";
 
 // A first visit just works, and any other model can be chosen at once. `?model=none` is for those who bring their own.
-if (new URLSearchParams(location.search).get("model") !== "none") workspace.loadModel("default");
+if (new URLSearchParams(location.search).get("model") !== "none") void workspace.loadModel("default");

@@ -53,7 +53,7 @@ class ModelPanel extends Component {
       event.preventDefault();
       // what is dropped here is meant as a model, whatever it is called
       event.stopPropagation();
-      workspace.loadDropped(droppedFiles(event.dataTransfer));
+      void workspace.loadDropped(droppedFiles(event.dataTransfer));
     });
     this.#render();
   }

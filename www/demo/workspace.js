@@ -97,7 +97,7 @@ class Workspace extends EventTarget {
       if (signal.aborted) return extractor.dispose();
       this.#extractor = extractor;
       this.#setModel({ state: "ready", files, info: extractor.info, milliseconds: performance.now() - start });
-      this.embed();
+      void this.embed();
     } catch (error) {
       if (signal.aborted) return;
       this.#setModel({ state: "failed", files, error: asError(error) });
@@ -132,7 +132,7 @@ class Workspace extends EventTarget {
     if (device === this.device) return;
     this.device = device;
     this.#emit("device");
-    if (this.model.state !== "empty") this.loadModel(this.model.files);
+    if (this.model.state !== "empty") void this.loadModel(this.model.files);
   }
 
   /** @param {File[]} files */
@@ -146,7 +146,7 @@ class Workspace extends EventTarget {
     }));
     this.pictures.push(...added);
     this.#emit("images");
-    this.embed();
+    void this.embed();
   }
 
   /** @param {number} id */
@@ -173,7 +173,7 @@ class Workspace extends EventTarget {
 
   resume() {
     this.#restate(["stopped"], "waiting");
-    this.embed();
+    void this.embed();
   }
 
   /** Gives every waiting image its vector, also those that are added meanwhile. */
@@ -214,7 +214,7 @@ class Workspace extends EventTarget {
     } finally {
       this.#embedding = undefined;
       this.#emit("images");
-      this.embed();
+      void this.embed();
     }
   }
 

@@ -63,8 +63,14 @@ export class Bridge {
       };
       const forget = () => signal?.removeEventListener("abort", abort);
       this.#pending.set(id, {
-        resolve: (value) => (forget(), resolve(value)),
-        reject: (error) => (forget(), reject(error)),
+        resolve: (value) => {
+          forget();
+          resolve(value);
+        },
+        reject: (error) => {
+          forget();
+          reject(error);
+        },
         onProgress,
       });
       signal?.addEventListener("abort", abort);

@@ -241,7 +241,10 @@ export function openWorker(distress) {
     );
   }
   const threads = distress === undefined ? undefined : new BroadcastChannel(distress);
-  const bridge = new Bridge(worker, () => (threads?.close(), worker.terminate()));
+  const bridge = new Bridge(worker, () => {
+    threads?.close();
+    worker.terminate();
+  });
   if (threads)
     threads.onmessage = ({ data }) =>
       bridge.close(new ImageFeatureError("internal", `a thread of the WebAssembly core stopped: ${data}`));

@@ -426,11 +426,12 @@ class Lookers {
       while (next < shown.length) {
         const some = shown.slice(next, (next += BATCH));
         // a report is worth having without pictures, too
-        all.push(
-          ...(await worker
-            .request("thumbnails", some, { signal })
-            .catch((error) => (throwIfAborted(signal), worker.closed ? [] : Promise.reject(error)))),
-        );
+        try {
+          all.push(...(await worker.request("thumbnails", some, { signal })));
+        } catch (error) {
+          throwIfAborted(signal);
+          if (!worker.closed) throw error;
+        }
         if (worker.closed) await worker.start(signal);
       }
     });

@@ -51,7 +51,7 @@ export async function* inBatches(items, run, { batchSize, running: mostRunning, 
     const most = mostRunning();
     // with one worker nothing overtakes: what runs and what gathers is all that is ahead
     const mostAhead = most <= 2 ? most + 1 : SLACK * most;
-    if (gathered.length > 0 && running < most) start(gathered.splice(0, batchSize));
+    if (gathered.length > 0 && running < most) void start(gathered.splice(0, batchSize));
     if (gathered.length >= batchSize && !making) {
       making = makeRoom?.()?.then(() => {
         making = undefined;

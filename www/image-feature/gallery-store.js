@@ -134,7 +134,10 @@ async function locked(name, mode, signal, run) {
   let failed;
   try {
     return await navigator.locks.request(`image-feature gallery ${name}`, { mode, signal }, () =>
-      run().catch((error) => ((failed = error), Promise.reject(error))),
+      run().catch((error) => {
+        failed = error;
+        throw error;
+      }),
     );
   } catch (error) {
     if (failed === undefined && signal?.aborted) throw cancelled(signal);

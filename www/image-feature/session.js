@@ -369,7 +369,10 @@ class Session {
 function messagesRead() {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => (port1.close(), resolve(undefined));
+    port1.onmessage = () => {
+      port1.close();
+      resolve(undefined);
+    };
     port2.postMessage(null);
   });
 }

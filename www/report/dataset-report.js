@@ -89,16 +89,18 @@ class DatasetReport extends Component {
       );
     });
     const choose = (/** @type {"code" | "list"} */ key) => ({
-      change: (/** @type {{ target: HTMLSelectElement }} */ { target }) => (
-        (this.#filter[key] = target.value), changed()
-      ),
+      change: (/** @type {{ target: HTMLSelectElement }} */ { target }) => {
+        this.#filter[key] = target.value;
+        changed();
+      },
     });
     const codes = report.codes.map(({ code, name, count }) =>
       h("option", { value: code }, `${code} ${name} (${count.toLocaleString("en")})`),
     );
-    const search = (/** @type {{ target: HTMLInputElement }} */ { target }) => (
-      (this.#filter.text = target.value.trim().toLowerCase()), changed()
-    );
+    const search = (/** @type {{ target: HTMLInputElement }} */ { target }) => {
+      this.#filter.text = target.value.trim().toLowerCase();
+      changed();
+    };
     return h(
       "div",
       { className: "report-filters", role: "search", "aria-label": "Filter findings" },
