@@ -51,7 +51,7 @@ export async function measureNative(competitors) {
     }
   }
 
-  const starts = competitors.map(() => /** @type {Contender[]} */ ([]));
+  const starts = competitors.map(() => /** @type {import("./contender.mjs").Contender[]} */ ([]));
   for (let start = 0; start < STARTS; start++) {
     for (const [index, competitor] of competitors.entries()) {
       const contender = await competitor.start(1, 1);
