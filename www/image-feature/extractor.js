@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
+import { checkIterable, checkOneOf, checkWhole } from "./checks.js";
 import { Connection } from "./connection.js";
 import { wasmFolder } from "./core.js";
 import { inBatches } from "./embed-stream.js";
@@ -59,11 +60,11 @@ import { toModelParts } from "./model-source.js";
  *   | { name: string, error: ImageFeatureError, feature?: undefined }} NamedEmbedding
  */
 
-const DEVICES = new Set(["auto", "webgpu", "cpu"]);
-const CACHES = new Set(["default", "none"]);
+const DEVICES = /** @type {const} */ (["auto", "webgpu", "cpu"]);
+const CACHES = /** @type {const} */ (["default", "none"]);
 const DEFAULT_BATCH_SIZE = 8;
 const MAX_BATCH_SIZE = 64;
-const DTYPES = new Set(["f32", "f16", "i8"]);
+const DTYPES = /** @type {const} */ (["f32", "f16", "i8"]);
 const MAX_THREADS = 64;
 /** Each worker beyond the first holds a copy of the model: some 60 MB. */
 const MAX_DEFAULT_WORKERS = 4;
@@ -142,21 +143,9 @@ export class FeatureExtractor {
    * @returns {AsyncGenerator<NamedEmbedding, void, undefined>}
    */
   async *embedMany(items, { batchSize = DEFAULT_BATCH_SIZE, workers, signal, onProgress } = {}) {
-    if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > MAX_BATCH_SIZE) {
-      throw new ImageFeatureError(
-        "usage",
-        `batchSize must be a whole number from 1 to ${MAX_BATCH_SIZE}, got ${batchSize}`,
-      );
-    }
-    if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1 && workers <= MAX_WORKERS)) {
-      throw new ImageFeatureError("usage", `workers must be a whole number from 1 to ${MAX_WORKERS}, got ${workers}`);
-    }
-    if (!items || !(Symbol.asyncIterator in items || Symbol.iterator in items) || typeof items === "string") {
-      throw new ImageFeatureError(
-        "usage",
-        "embedMany takes an array or another iterable of images; for one image there is embed",
-      );
-    }
+    checkWhole("batchSize", batchSize, 1, MAX_BATCH_SIZE);
+    if (workers !== undefined) checkWhole("workers", workers, 1, MAX_WORKERS);
+    checkIterable(items, "embedMany takes an array or another iterable of images; for one image there is embed");
     const total = "length" in items ? Number(items.length) : "size" in items ? Number(items.size) : undefined;
     let loaded = 0;
     const report = () =>
@@ -214,16 +203,16 @@ export class FeatureExtractor {
    * @returns {Promise<Blob>}
    */
   async exportModel({ dtype = "f32" } = {}) {
-    checkDtype(dtype);
+    checkOneOf("dtype", dtype, DTYPES);
     return new Blob([await this.#main.exportModel(dtype)], { type: "application/octet-stream" });
   }
 
-  /** Stops everything under way and gives the memory back. Calling it again does nothing. */
+  /** Stops all calls and frees the memory. A second call does nothing. */
   dispose() {
     for (const connection of [this.#main, ...this.#others]) connection.close();
   }
 
-  // without Symbol.dispose in the browser this is a method that nobody calls
+  // in browsers without Symbol.dispose this is a method with the name "undefined", which does no harm
   [Symbol.dispose]() {
     this.dispose();
   }
@@ -268,16 +257,10 @@ export class FeatureExtractor {
  * @returns {import("./connection.js").ConnectionRequest}
  */
 function toLoadRequest(source, { device = "auto", dtype, threads, cache = "default", sha256, wasm }) {
-  if (!DEVICES.has(device)) {
-    throw new ImageFeatureError("usage", `unknown device "${device}"; known are ${[...DEVICES].join(", ")}`);
-  }
-  if (dtype !== undefined) checkDtype(dtype);
-  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS)) {
-    throw new ImageFeatureError("usage", `threads must be a whole number from 1 to ${MAX_THREADS}, got ${threads}`);
-  }
-  if (!CACHES.has(cache)) {
-    throw new ImageFeatureError("usage", `unknown cache "${cache}"; known are ${[...CACHES].join(", ")}`);
-  }
+  checkOneOf("device", device, DEVICES);
+  if (dtype !== undefined) checkOneOf("dtype", dtype, DTYPES);
+  if (threads !== undefined) checkWhole("threads", threads, 1, MAX_THREADS);
+  checkOneOf("cache", cache, CACHES);
   const parts = toModelParts(source);
   if (sha256 !== undefined && !/^[0-9a-f]{64}$/i.test(sha256)) {
     throw new ImageFeatureError("usage", "sha256 must be 64 hexadecimal digits");
@@ -286,12 +269,6 @@ function toLoadRequest(source, { device = "auto", dtype, threads, cache = "defau
     throw new ImageFeatureError("usage", "sha256 is of one file; put the loose files into an archive to check them");
   }
   return { parts, device, threads, dtype, cache, sha256, wasm: wasmFolder(wasm) };
-}
-
-/** @param {string} dtype */
-function checkDtype(dtype) {
-  if (!DTYPES.has(dtype))
-    throw new ImageFeatureError("usage", `unknown dtype "${dtype}"; known are ${[...DTYPES].join(", ")}`);
 }
 
 /**

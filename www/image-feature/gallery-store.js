@@ -16,8 +16,8 @@ import { ImageFeatureError, cancelled, toError } from "./errors.js";
  * @property {Date} saved
  * @property {number | null} count vectors
  * @property {number | null} dimension
- * @property {import("./gallery.js").Metric | null} metric
- * @property {import("./gallery.js").GalleryDtype | null} dtype
+ * @property {import("./gallery-types.js").Metric | null} metric
+ * @property {import("./gallery-types.js").GalleryDtype | null} dtype
  */
 
 /**

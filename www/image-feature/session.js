@@ -7,6 +7,7 @@ import { orTrap, startCpuCore, startGpuCore } from "./core.js";
 import { ImageFeatureError, isTrap, throwIfAborted, toError } from "./errors.js";
 import { decodeByBrowser, readPixels } from "./image-source.js";
 import { probeGpu } from "./loader.js";
+import { readMessages } from "./messages.js";
 import { RelayedProgress } from "./progress.js";
 
 /**
@@ -17,11 +18,22 @@ import { RelayedProgress } from "./progress.js";
  * @typedef {import("./protocol.js").EmbedAnswer} EmbedAnswer
  * @typedef {import("./protocol.js").PoolRequest} PoolRequest
  * @typedef {import("./protocol.js").PoolAnswer} PoolAnswer
+ * @typedef {import("./protocol.js").TuneRequest} TuneRequest
+ * @typedef {import("./protocol.js").TuneProgress} TuneProgress
+ * @typedef {import("./protocol.js").TuneAnswer} TuneAnswer
  * @typedef {import("./protocol.js").ExtractorInfo} ExtractorInfo
+ * @typedef {import("./progress.js").RelayedMessage} RelayedMessage
  * @typedef {import("./wasm/cpu/image_feature.js").ModelFile} ModelFile
  * @typedef {import("./wasm/cpu/image_feature.js").Network | import("./wasm/gpu/image_feature.js").Network} Network
  * @typedef {{ values: Float32Array, decoder: Embedding["decoder"], milliseconds: number }} Preprocessed
  */
+
+/**
+ * @template [Progress=never]
+ * @typedef {import("./bridge.js").Call<Progress>} Call
+ */
+
+/** @typedef {ReturnType<typeof createSession>["handlers"]} SessionMethods */
 
 /** Larger files are refused before they are read. */
 const MAX_IMAGE_BYTES = 512 * 2 ** 20;
@@ -36,9 +48,7 @@ const MEMORY_PER_MODEL_BYTE = 3;
 const MAX_WARM_BYTES = 64 * 2 ** 20;
 
 /**
- * What a worker answers, and how to end it.
- *
- * @returns {{ handlers: import("./bridge.js").Handlers, dispose: () => Promise<void> }}
+ * The handlers of a worker, and a function that frees what they hold.
  */
 export function createSession() {
   /** @type {Cores | undefined} */
@@ -50,13 +60,13 @@ export function createSession() {
     return session;
   };
   const handlers = {
-    /** While the page compiles the core of this kind. */
+    /** Fetches the JavaScript of a core, while the page compiles its WebAssembly. */
     async fetchGlue(/** @type {import("./protocol.js").CpuKind} */ kind) {
       // where it fails, `open` will say so
       await GLUE[kind]().catch(() => {});
       return {};
     },
-    async open(/** @type {OpenRequest} */ request, /** @type {import("./bridge.js").Call} */ { signal, onProgress }) {
+    async open(/** @type {OpenRequest} */ request, /** @type {Call<RelayedMessage>} */ { signal, onProgress }) {
       cores = await openCores(request, signal, new RelayedProgress(onProgress));
       return {};
     },
@@ -65,23 +75,20 @@ export function createSession() {
       cores?.cpu.core.warmUp(MEMORY_PER_MODEL_BYTE * Math.min(bytes, MAX_WARM_BYTES));
       return {};
     },
-    async load(/** @type {LoadRequest} */ request, /** @type {import("./bridge.js").Call} */ { signal, onProgress }) {
+    async load(/** @type {LoadRequest} */ request, /** @type {Call<RelayedMessage>} */ { signal, onProgress }) {
       if (!cores) throw new ImageFeatureError("internal", "no WebAssembly is loaded");
       session = await Session.load(cores, request, signal, new RelayedProgress(onProgress));
       return { value: session.info };
     },
-    async embed(/** @type {EmbedRequest[]} */ requests, /** @type {import("./bridge.js").Call} */ { signal }) {
+    async embed(/** @type {EmbedRequest[]} */ requests, /** @type {Call} */ { signal }) {
       const value = await loaded().embed(requests, signal);
       return { value, transfer: value.flatMap((answer) => ("feature" in answer ? [answer.feature.buffer] : [])) };
     },
-    async pool(/** @type {PoolRequest} */ request, /** @type {import("./bridge.js").Call} */ { signal }) {
+    async pool(/** @type {PoolRequest} */ request, /** @type {Call} */ { signal }) {
       const value = await loaded().pool(request, signal);
       return { value, transfer: value.flatMap((answer) => ("pooled" in answer ? [answer.pooled.buffer] : [])) };
     },
-    async tune(
-      /** @type {import("./protocol.js").TuneRequest} */ request,
-      /** @type {import("./bridge.js").Call} */ { signal, onProgress },
-    ) {
+    async tune(/** @type {TuneRequest} */ request, /** @type {Call<TuneProgress>} */ { signal, onProgress }) {
       if (!cores) throw new ImageFeatureError("internal", "no WebAssembly is loaded");
       const value = await loaded().tune(cores.cpu.core, request, signal, onProgress);
       return { value, transfer: [value.model.buffer] };
@@ -162,15 +169,16 @@ class Session {
       files.map(({ bytes }) => bytes),
     );
     const onCpu = await orTrap(Network.load(model, { threads: cpu.threads, dtype }));
-    const { simd, threads: computing, dtype: computed } = onCpu.info();
-    if (dtype === "i8" && computed !== "i8")
+    const { simd, threads: computing, dtype: computed } = infoOf(onCpu);
+    if (dtype === "i8" && computed !== "i8") {
       throw new ImageFeatureError("unsupported", `this build computes in ${computed}, not in i8`);
+    }
     // a GPU computes in f32, whatever the CPU is to compute in
     const inF32 = () =>
       computed === "f32" ? onCpu : orTrap(Network.load(model, { threads: cpu.threads, dtype: "f32" }));
     const { network, reasons, ...placed } = await placeNetwork(device, model, onCpu, gpu, progress, inF32);
     throwIfAborted(signal);
-    const { name, dimension } = model.info();
+    const { name, dimension } = /** @type {{ name: string, dimension: number }} */ (model.info());
     progress.finish("upload");
     progress.finish("warmup");
     // how fast the CPU is concerns those who compute on it
@@ -181,7 +189,7 @@ class Session {
       ...placed,
       threads: computing ?? 1,
       simd,
-      dtype: network.info().dtype,
+      dtype: infoOf(network).dtype,
       reasons,
     };
     return new Session(model, network, info);
@@ -228,27 +236,29 @@ class Session {
    * The model with last layers that have learnt. Between epochs messages are read, of which one may be an abort.
    *
    * @param {import("./cores.js").CpuCore} core
-   * @param {import("./protocol.js").TuneRequest} request
+   * @param {TuneRequest} request
    * @param {AbortSignal} signal
-   * @param {(progress: import("./protocol.js").TuneProgress) => void} onProgress
-   * @returns {Promise<import("./protocol.js").TuneAnswer>}
+   * @param {(progress: TuneProgress) => void} onProgress
+   * @returns {Promise<TuneAnswer>}
    */
   async tune(core, { pooled, views, labels, name, options }, signal, onProgress) {
     const tuning = core.FineTune.begin(this.#model, pooled, views, labels, options);
     try {
-      for (let epoch; (epoch = tuning.epoch()); ) {
-        onProgress(epoch);
-        await messagesRead();
-        throwIfAborted(signal);
+      for (;;) {
+        const progress = /** @type {TuneProgress | undefined} */ (tuning.epoch());
+        if (!progress) break;
+        onProgress(progress);
+        await readMessages(signal);
       }
     } catch (error) {
       // after a trap it cannot be freed, and the error of trying would hide the trap
       if (!isTrap(error)) tuning.free();
       throw error;
     }
-    // takes it, whatever comes of it
+    // frees the tuning, also where it fails
     const tuned = tuning.finish(this.#model, name);
-    const answer = { ...tuned.outcome, model: tuned.safetensors };
+    const outcome = /** @type {import("./protocol.js").TuneOutcome} */ (tuned.outcome);
+    const answer = { ...outcome, model: /** @type {Uint8Array<ArrayBuffer>} */ (tuned.safetensors) };
     tuned.free();
     return answer;
   }
@@ -259,7 +269,7 @@ class Session {
    * @param {import("./protocol.js").Dtype} dtype
    */
   exportModel(dtype) {
-    return this.#model.toSafetensors(dtype);
+    return /** @type {Uint8Array<ArrayBuffer>} */ (this.#model.toSafetensors(dtype));
   }
 
   /**
@@ -365,16 +375,15 @@ class Session {
   }
 }
 
-/** Goes on after the messages that have come. */
-function messagesRead() {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve(undefined);
-    };
-    port2.postMessage(null);
-  });
+/**
+ * How a network computes.
+ *
+ * @param {Network} network
+ */
+function infoOf(network) {
+  /** @type {Pick<ExtractorInfo, "simd" | "dtype"> & { threads: number | null | undefined }} */
+  const info = network.info();
+  return info;
 }
 
 /**
