@@ -39,7 +39,6 @@ import { openWorker } from "./worker-bridge.js";
  * @typedef {import("./gallery-types.js").Metric} Metric
  * @typedef {import("./gallery-types.js").NewGalleryEntry} NewGalleryEntry
  * @typedef {import("./gallery-types.js").SearchOptions} SearchOptions
- * @typedef {import("./gallery-session.js").GalleryMethods} GalleryMethods
  */
 
 const METRICS = /** @type {const} */ (["cosine", "ip", "l2", "hamming"]);
@@ -55,7 +54,8 @@ export class Gallery {
   #request;
   #facts;
   #turns = new Turns(disposed);
-  /** @type {import("./bridge.js").Bridge<GalleryMethods> | undefined} */
+  // no typedef: this file's types are published, and those of the WebAssembly are not
+  /** @type {import("./bridge.js").Bridge<import("./gallery-session.js").GalleryMethods> | undefined} */
   #bridge;
 
   /**
@@ -457,6 +457,7 @@ export class Gallery {
       const { dimension, metric, storage, count } = await bridge.request("openGallery", request, { signal });
       this.#facts = { dimension, metric, dtype: storage, size: count };
       this.#bridge = bridge;
+      return bridge;
     } catch (error) {
       bridge.close(toError(error));
       throw error;
@@ -466,11 +467,10 @@ export class Gallery {
   /**
    * Asks the worker. The first call starts it. After a crash it is not started again: its vectors are gone.
    *
-   * @type {import("./bridge.js").Bridge<GalleryMethods>["request"]}
+   * @type {import("./bridge.js").Bridge<import("./gallery-session.js").GalleryMethods>["request"]}
    */
   async #ask(method, argument, options) {
-    if (!this.#bridge) await this.#start(options?.signal);
-    const bridge = /** @type {import("./bridge.js").Bridge<GalleryMethods>} */ (this.#bridge);
+    const bridge = this.#bridge ?? (await this.#start(options?.signal));
     return bridge.request(method, argument, options);
   }
 }
