@@ -1,8 +1,8 @@
 /**
  * `image-feature check` beside a check in Python with Pillow, on the same photos and the same number of cores. All take
  * turns in one run; a ratio below 1 means that ours is faster. Processes are timed as a whole. Ours does more in any
- * case: it reads the lists to the letter, compares all images with each other, and writes the report. Then the same in a
- * browser: see dataset-browser.mjs.
+ * case: it reads the lists to the letter, compares all images with each other, and writes the report. Then the same in
+ * a browser: see dataset-browser.mjs.
  *
  *     ./build.sh bench dataset
  */

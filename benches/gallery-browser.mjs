@@ -1,7 +1,8 @@
 /**
- * Galleries in headless Chromium beside those that people use there: hnswlib-wasm's brute force, edgevec's flat index (which
- * in JavaScript is of bits alone), and a loop over typed arrays; one query and 64 at once. Each contender has a page of its own, and all take turns. Ours is timed as a page
- * sees it: the way to the worker and back is in it. A ratio below 1 means that ours is faster.
+ * Galleries in headless Chromium beside those that people use there: hnswlib-wasm's brute force, edgevec's flat index
+ * (which in JavaScript is of bits alone), and a loop over typed arrays; one query and 64 at once. Each contender has a
+ * page of its own, and all take turns. Ours is timed as a page sees it: the way to the worker and back is in it. A
+ * ratio below 1 means that ours is faster.
  *
  *     ./build.sh bench gallery [COUNT...]
  */

@@ -1,4 +1,7 @@
-/** Our package and its peers in headless Chromium, on the CPU: each page in a fresh browser, so that no compiled code is at hand. */
+/**
+ * Our package and its peers in headless Chromium, on the CPU: each page in a fresh browser, so that no compiled code is
+ * at hand.
+ */
 
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";

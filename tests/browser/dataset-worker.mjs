@@ -1,7 +1,8 @@
 /**
  * Hostile files through the WebAssembly itself, in a worker, to see what it makes of each and how much memory it takes.
  *
- * In: `{ archive: address }` or `{ images: addresses }`. Out: a verdict, or one for each image; and the bytes of memory.
+ * In: `{ archive: address }` or `{ images: addresses }`. Out: a verdict, or one for each image; and the bytes of
+ * memory.
  */
 
 import init, { DatasetFiles } from "/image-feature/wasm/dataset/image_feature.js";

@@ -1,4 +1,6 @@
-/** The npm package around the WebAssembly: worker, messages, crashes, aborts. The cores are doubles (`double/core.js`). */
+/**
+ * The npm package around the WebAssembly: worker, messages, crashes, aborts. The cores are doubles (`double/core.js`).
+ */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -1,4 +1,6 @@
-/** A static server with the headers of `image-feature serve`, and places of its own: fixtures, doubles, broken answers. */
+/**
+ * A static server with the headers of `image-feature serve`, and places of its own: fixtures, doubles, broken answers.
+ */
 
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";

@@ -69,7 +69,8 @@ function page(script) {
 }
 
 /**
- * Opens a folder's page and compares a feature from it, in the worker and on the page's thread; checks a data set, and searches a gallery.
+ * Opens a folder's page and compares a feature from it, in the worker and on the page's thread; checks a data set, and
+ * searches a gallery.
  *
  * @param {string} folder
  * @param {string} path

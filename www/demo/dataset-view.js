@@ -37,7 +37,7 @@ const NAME_ENCODINGS = {
   "windows-1252": "Windows-1252: Western European",
 };
 
-/** What to do about an error, by its kind. */
+/** Advice for each kind of error. */
 const ADVICE = {
   decode: "Copy or pack the archive again.",
   unsupported: "Choose a folder, or a .zip, .tar or .tar.gz.",
@@ -51,7 +51,7 @@ const ADVICE = {
   internal: "This is a fault of the page. Reload it and try again; the browser's console says more.",
 };
 
-/** A data set: dropped or picked, checked, mended, divided, converted, and saved. */
+/** The tab of data sets: a data set is opened, checked, repaired, divided, converted, and saved. */
 class DatasetView extends Component {
   /** @type {View} */
   #view = { state: "empty" };
@@ -90,7 +90,7 @@ class DatasetView extends Component {
     this.#show({ state: "working", name: "", what: "Opening" });
     this.#bar.update("Opening", 0);
     try {
-      // what was dropped must be taken before anything is waited for
+      // dropped items must be read before the first `await`
       const dataset = await Dataset.open(input, { encoding, signal });
       if (signal.aborted) return dataset.dispose();
       this.#dataset = dataset;
@@ -115,7 +115,7 @@ class DatasetView extends Component {
   }
 
   /**
-   * Changes the data set, saves it, and checks what it is now. Where that fails, the report stays.
+   * Changes the data set, saves it, and checks it again. If that fails, the report stays.
    *
    * @param {string} what
    * @param {string} suffix of the file's name
@@ -151,7 +151,7 @@ class DatasetView extends Component {
     this.#say("Stopped");
   }
 
-  /** Goes on with what has been looked at already. */
+  /** Continues a check that was stopped. */
   async #resume() {
     const dataset = this.#dataset;
     if (!dataset) return this.#show({ state: "empty" });
@@ -179,7 +179,7 @@ class DatasetView extends Component {
     this.#view = view;
     if (view.state === "working") this.#say(`${view.what} ${view.name}`.trim());
     this.#render();
-    // what was pressed may be gone
+    // the focused element may have been replaced
     if (hadFocus && !this.contains(document.activeElement))
       /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
   }
@@ -384,7 +384,7 @@ class DatasetView extends Component {
     );
   }
 
-  /** What PaddleX would say. */
+  /** A part that asks for PaddleX's verdict. */
   #paddlex() {
     const answer = h("div", { role: "status" });
     const ask = async () => {
@@ -411,7 +411,7 @@ class DatasetView extends Component {
   }
 }
 
-/** What a data set looks like. */
+/** A short explanation of the form of a data set. */
 function guide() {
   return h(
     "section",

@@ -9,7 +9,7 @@ const CHOICES = [
   ["cpu", "CPU", "The processor: works everywhere"],
 ];
 
-/** Which device computes, the choice of it, and why others were not taken. */
+/** The choice of the device, the device in use, and why no other is used. */
 class DevicePanel extends Component {
   #status = h("div", { className: "device-status" });
   #hint = h("p", { className: "muted" });

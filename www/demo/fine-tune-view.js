@@ -15,14 +15,14 @@ import { workspace } from "./workspace.js";
  * @typedef {import("./gallery-pictures.js").Source & { label: string }} Sample
  * @typedef {import("../image-feature/index.js").FineTuneProgress} FineTuneProgress
  *
- * @typedef {{ losses: number[], evaluation: import("../image-feature/index.js").FineTuned["evaluation"], images: number, milliseconds: number,
- *   file: File }} Result a model, and how it came about
+ * @typedef {{ losses: number[], evaluation: import("../image-feature/index.js").FineTuned["evaluation"], images:
+ *   number, milliseconds: number, file: File }} Result a model, and how it came about
  */
 
-/** Parts into which the images are divided, to find out how well those are found that were left out. */
+/** Number of folds of the cross-validation. */
 const FOLDS = 3;
 const EPOCHS = 60;
-/** Fewer images of a class tell little of it. */
+/** With fewer images of a class than this, the page advises to add more. */
 const FEW = 3;
 const CLASSES_SHOWN = 40;
 
@@ -32,7 +32,7 @@ const STAGES = /** @type {Record<string, string>} */ ({
   evaluate: "Trying it on images that were left out",
 });
 
-/** Teaches the model classes of the user's own: a folder of images for each, then a model to use here or to keep. */
+/** The tab of fine-tuning: folders of images, one for each class, give a tuned model to use here or to save. */
 class FineTuneView extends Component {
   /** @type {Sample[]} */
   #samples = [];
@@ -167,7 +167,7 @@ class FineTuneView extends Component {
         ? [this.#progressCard()]
         : [this.#intake(), this.#samples.length > 0 && this.#classesCard(), this.#result && resultCard(this.#result)]),
     );
-    // what was pressed may be gone
+    // the focused element may have been replaced
     if (hadFocus && !this.contains(document.activeElement))
       /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
   }
@@ -279,7 +279,7 @@ class FineTuneView extends Component {
 }
 
 /**
- * The name of the folder that was dropped, where it is one.
+ * The name of the folder that was dropped, if it is a single one.
  *
  * @param {DataTransfer} transfer
  */
@@ -289,7 +289,7 @@ function loneFolder({ items }) {
 }
 
 /**
- * An image that lies in no folder of its own is of the class that the folder around all is called after.
+ * Gives an image that lies directly in the dropped folder the class with the folder's name.
  *
  * @param {PathAndFile} one
  * @param {string} folder

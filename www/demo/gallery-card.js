@@ -1,14 +1,14 @@
-/** Images of a gallery as they are shown. */
+/** Elements that show images of a gallery. */
 
 import { h } from "../report/component.js";
 
 /** @typedef {import("../image-feature/index.js").GalleryEntry} GalleryEntry */
 
-/** Data URIs of pictures, and nothing else that a file may say a picture is. */
+/** The only data URIs that are shown as pictures: gallery files may come from anybody. */
 const PICTURE = /^data:image\/(webp|jpeg|png|gif);base64,[a-z0-9+/=]+$/i;
 
 /**
- * The small picture that an entry brings along; without one, the ending of its name.
+ * The small picture in an entry's metadata. Without one, the ending of the entry's name.
  *
  * @param {GalleryEntry} entry
  */
@@ -25,7 +25,7 @@ export function frame(inside) {
 }
 
 /**
- * An entry as a card; with `on`, one that can be pressed.
+ * An entry as a card. With `on` it is a button.
  *
  * @param {GalleryEntry} entry
  * @param {{ score?: string, mark?: "right" | "wrong", on?: () => void, title?: string }} [options]
@@ -49,7 +49,7 @@ export function entryCard(entry, { score, mark, on, title = entry.id } = {}) {
 }
 
 /**
- * A score with as many digits as tell scores apart.
+ * A score as text, with enough digits to distinguish scores.
  *
  * @param {number} score
  * @param {import("../image-feature/index.js").Metric} metric

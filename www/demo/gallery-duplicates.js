@@ -2,21 +2,22 @@ import { asError } from "./as-error.js";
 import { Component, fill, h } from "../report/component.js";
 import { entryCard, scoreText } from "./gallery-card.js";
 import { problem } from "./gallery-problem.js";
-import { room } from "./gallery-room.js";
+import { galleryState } from "./gallery-state.js";
 import { counted } from "./units.js";
 
 /**
  * @typedef {import("../image-feature/index.js").GalleryEntry} GalleryEntry
  * @typedef {import("../image-feature/index.js").GalleryPair} GalleryPair
  *
- * @typedef {{ entries: GalleryEntry[], nearest: number }} Group images each of which is near another of them, and the score of the nearest two
+ * @typedef {{ entries: GalleryEntry[], nearest: number }} Group images each of which is near another of them, and the
+ *   score of the nearest two
  */
 
 const GROUPS_AT_ONCE = 20;
-/** Cards of one group; a threshold that everything reaches makes one of all. */
+/** The largest number of cards of one group. With a low threshold all images are one group. */
 const MOST_CARDS = 24;
 
-/** Images that are all but the same, which can be taken out. */
+/** The view of near duplicates, which can be removed. */
 class GalleryDuplicates extends Component {
   #threshold = h("input", { type: "number", id: "gallery-near", step: "any", required: true, value: "0.95" });
   #answer = h("div", { className: "gallery-answer" });
@@ -50,14 +51,14 @@ class GalleryDuplicates extends Component {
       ),
       this.#answer,
     );
-    this.listen(room, "gallery", () => {
+    this.listen(galleryState, "gallery", () => {
       this.#finding.abort();
       fill(this.#answer);
     });
   }
 
   async #find() {
-    const { gallery } = room;
+    const { gallery } = galleryState;
     if (!gallery) return;
     this.#finding.abort();
     const { signal } = (this.#finding = new AbortController());
@@ -94,11 +95,11 @@ class GalleryDuplicates extends Component {
 
   /** @param {Group} group */
   #group({ entries, nearest }) {
-    const metric = room.gallery?.metric ?? "cosine";
+    const metric = galleryState.gallery?.metric ?? "cosine";
     const cards = entries.slice(0, MOST_CARDS).map((entry) => {
       const takeOut = async () => {
         try {
-          await room.remove([entry.id]);
+          await galleryState.remove([entry.id]);
           const next = item.nextElementSibling ?? item.previousElementSibling;
           item.remove();
           /** @type {HTMLElement | null} */ (next?.querySelector("button") ?? null)?.focus();
@@ -140,7 +141,7 @@ class GalleryDuplicates extends Component {
 }
 
 /**
- * Pairs joined to groups, the nearest first.
+ * Joins pairs to groups, sorted by their nearest pair.
  *
  * @param {GalleryPair[]} pairs
  * @param {boolean} larger whether a larger score is nearer
@@ -156,7 +157,7 @@ export function grouped(pairs, larger) {
     const [kept, gone] = a.entries.length >= b.entries.length ? [a, b] : [b, a];
     kept.nearest = larger ? Math.max(a.nearest, b.nearest, score) : Math.min(a.nearest, b.nearest, score);
     if (kept === gone) continue;
-    // the smaller into the larger: no entry moves more often than the groups double
+    // the smaller group joins the larger one, so that each entry moves only a few times
     for (const entry of gone.entries) {
       kept.entries.push(entry);
       groups.set(entry.id, kept);

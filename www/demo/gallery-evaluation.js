@@ -3,7 +3,7 @@ import { Component, fill, h } from "../report/component.js";
 import { entryCard, entryPicture, frame, scoreText } from "./gallery-card.js";
 import { smallPicture } from "./gallery-pictures.js";
 import { problem } from "./gallery-problem.js";
-import { room } from "./gallery-room.js";
+import { galleryState } from "./gallery-state.js";
 import { ProgressBar } from "./progress-bar.js";
 import { download } from "./results.js";
 import { counted } from "./units.js";
@@ -16,7 +16,7 @@ import { counted } from "./units.js";
 const ROWS_AT_ONCE = 20;
 const RECALL_AT = [1, 5];
 
-/** How well the gallery answers: numbers, classes, confusions, and the worst queries as pictures. */
+/** The view of an evaluation: scores, labels, confusions, and the worst queries as pictures. */
 class GalleryEvaluation extends Component {
   #bar = new ProgressBar();
   #form = h("form", { className: "gallery-ask" });
@@ -29,7 +29,7 @@ class GalleryEvaluation extends Component {
     "Cancel",
   );
   #byList = h("select", { id: "gallery-evaluate" });
-  #listed = room.queries;
+  #listed = galleryState.queries;
 
   /** @override */
   connect() {
@@ -39,8 +39,8 @@ class GalleryEvaluation extends Component {
     });
     this.#bar.element.hidden = true;
     fill(this, this.#said, this.#form, this.#bar.element, this.#answer);
-    this.listen(room, "state", () => this.#renderForm());
-    this.listen(room, "gallery", () => {
+    this.listen(galleryState, "state", () => this.#renderForm());
+    this.listen(galleryState, "gallery", () => {
       this.#working.abort();
       this.#busy(false);
       fill(this.#answer);
@@ -49,8 +49,8 @@ class GalleryEvaluation extends Component {
   }
 
   #renderForm() {
-    const { queries } = room;
-    // a list that has come is what is meant
+    const { queries } = galleryState;
+    // after a list was opened, it is selected
     const chosen = queries === this.#listed ? this.#byList.value : "list";
     this.#listed = queries;
     const options = [
@@ -98,7 +98,7 @@ class GalleryEvaluation extends Component {
   }
 
   async #evaluate() {
-    const { gallery } = room;
+    const { gallery } = galleryState;
     if (!gallery) return;
     this.#working.abort();
     const { signal } = (this.#working = new AbortController());
@@ -106,7 +106,7 @@ class GalleryEvaluation extends Component {
     this.#bar.update("Comparing", 0);
     fill(this.#answer);
     try {
-      const asked = this.#byList.value === "list" ? room.queries : undefined;
+      const asked = this.#byList.value === "list" ? galleryState.queries : undefined;
       const start = performance.now();
       const { queries, sources, failed } = asked
         ? await this.#queries(asked, signal)
@@ -131,7 +131,7 @@ class GalleryEvaluation extends Component {
   }
 
   /**
-   * Queries of images, but for those of which no vector can be made.
+   * Makes queries of images. Images that cannot be read are in `failed`.
    *
    * @param {Source[]} asked
    * @param {AbortSignal} signal
@@ -142,7 +142,7 @@ class GalleryEvaluation extends Component {
         `Queries: ${done.toLocaleString("en")} of ${counted(asked.length, "image")}`,
         (0.98 * done) / asked.length,
       );
-    const vectors = await room.vectorsOf(asked, { signal, onProgress });
+    const vectors = await galleryState.vectorsOf(asked, { signal, onProgress });
     const queries = [];
     const sources = [];
     const failed = [];
@@ -168,7 +168,7 @@ class GalleryEvaluation extends Component {
       ...Object.keys(overall.recall).map((k) => [`Recall@${k}`, overall.recall[Number(k)], scores.recall[Number(k)]]),
       ["mAP", overall.mAP, scores.mAP],
     ];
-    const name = (room.state.what === "nothing" ? "" : room.state.name) || "gallery";
+    const name = (galleryState.state.what === "nothing" ? "" : galleryState.state.name) || "gallery";
     const save = (/** @type {string} */ called, /** @type {string} */ text) =>
       download(called, new Blob([text], { type: "application/json" }));
     return [
@@ -333,7 +333,7 @@ function withoutPictures(report) {
 }
 
 /**
- * A table that grows as it is asked to.
+ * A table with a button that shows more rows.
  *
  * @param {string[]} head
  * @param {string[][]} rows

@@ -6,27 +6,28 @@ import { entryCard, entryPicture, frame, scoreText } from "./gallery-card.js";
 import { galleryGrid } from "./gallery-grid.js";
 import { isImage } from "./gallery-pictures.js";
 import { problem } from "./gallery-problem.js";
-import { room } from "./gallery-room.js";
+import { galleryState } from "./gallery-state.js";
 import { counted } from "./units.js";
 
 /**
  * @typedef {import("../image-feature/index.js").GalleryEntry} GalleryEntry
  *
- * What is asked: an image of the user's, or one of the gallery, which is then not among its own hits.
+ * A query: an image of the user, or one of the gallery, which is then not among its own hits.
  *
- * @typedef {{ name: string, picture: () => HTMLElement, vector: (signal: AbortSignal) => Promise<Float32Array>, itself?: string }} Query
+ * @typedef {{ name: string, picture: () => HTMLElement, vector: (signal: AbortSignal) => Promise<Float32Array>,
+ *   itself?: string }} Query
  */
 
 const DEFAULT_K = 24;
-/** Neighbours that have a vote on what a query is. */
+/** Number of hits that vote for the label of a query. */
 const VOTERS = 5;
 
-/** Search by an image that is dropped, pasted, chosen, or one of the gallery's own. */
+/** The view of a search. The query is an image that is dropped, pasted or chosen, or one of the gallery. */
 class GallerySearch extends Component {
   /** @type {Query | undefined} */
   #query;
   #asking = new AbortController();
-  /** Of the image that is asked for. */
+  /** The object URL of the query. */
   #address = "";
   #answer = h("div", { className: "gallery-answer" });
   #said = h("p", { role: "status", className: "visually-hidden" });
@@ -79,12 +80,12 @@ class GallerySearch extends Component {
       h("h2", {}, "All images"),
       galleryGrid((entry) => this.#askEntry(entry)),
     );
-    this.listen(room, "gallery", () => this.#forget());
-    this.listen(room, "content", () => this.#renewLabels());
+    this.listen(galleryState, "gallery", () => this.#forget());
+    this.listen(galleryState, "content", () => this.#renewLabels());
     void this.#renewLabels();
   }
 
-  /** Another gallery has not been asked yet. */
+  /** Removes the answer of the gallery before. */
   #forget() {
     this.#asking.abort();
     this.#query = undefined;
@@ -110,7 +111,7 @@ class GallerySearch extends Component {
         return picture;
       },
       async vector(signal) {
-        const [vector] = await room.vectorsOf([{ id: name, file }], { signal });
+        const [vector] = await galleryState.vectorsOf([{ id: name, file }], { signal });
         if (vector instanceof Error) throw vector;
         return vector;
       },
@@ -125,7 +126,7 @@ class GallerySearch extends Component {
       itself: entry.id,
       picture: () => entryPicture(entry),
       async vector(signal) {
-        const vector = await room.gallery?.vector(entry.id, { signal });
+        const vector = await galleryState.gallery?.vector(entry.id, { signal });
         if (!vector) throw new ImageFeatureError("usage", `${entry.id} is no longer in the gallery`);
         return vector;
       },
@@ -136,7 +137,7 @@ class GallerySearch extends Component {
 
   async #ask() {
     const query = this.#query;
-    const { gallery } = room;
+    const { gallery } = galleryState;
     if (!query || !gallery) return;
     this.#asking.abort();
     const { signal } = (this.#asking = new AbortController());
@@ -202,12 +203,12 @@ class GallerySearch extends Component {
   }
 
   async #renewLabels() {
-    const { gallery } = room;
+    const { gallery } = galleryState;
     if (!gallery) return;
     try {
       const labels = (await gallery.labels()).flatMap(({ label, count }) => (label === null ? [] : [{ label, count }]));
       const chosen = this.#label.value;
-      // a sign before each, since a label may be empty
+      // each value begins with a sign, because a label may be empty
       fill(
         this.#label,
         h("option", { value: "" }, "any"),
@@ -215,7 +216,7 @@ class GallerySearch extends Component {
       );
       this.#label.value = labels.some(({ label }) => `=${label}` === chosen) ? chosen : "";
     } catch (error) {
-      if (room.gallery === gallery) this.#show(problem("The labels could not be listed", asError(error)));
+      if (galleryState.gallery === gallery) this.#show(problem("The labels could not be listed", asError(error)));
     }
   }
 }

@@ -7,7 +7,7 @@ import "./gallery-duplicates.js";
 import "./gallery-evaluation.js";
 import { isImage, sourcesAmong } from "./gallery-pictures.js";
 import { problem } from "./gallery-problem.js";
-import { room } from "./gallery-room.js";
+import { galleryState } from "./gallery-state.js";
 import { gallerySearch } from "./gallery-search.js";
 import { ProgressBar } from "./progress-bar.js";
 import { download } from "./results.js";
@@ -29,7 +29,7 @@ const GALLERY_FILES = ".safetensors,.jsonl,.npy,.txt,.index,.yaml,.yml";
 const GALLERY_FILE = /\.(safetensors|jsonl|npy|index)$/i;
 const FAILURES_SHOWN = 8;
 
-/** A gallery: built of a folder of images or opened, searched, looked through, evaluated, saved. */
+/** The tab of galleries: a gallery is made from a folder of images or opened, searched, evaluated, and saved. */
 class GalleryView extends Component {
   #bar = new ProgressBar();
   #said = h("p", { role: "status", className: "visually-hidden" });
@@ -39,7 +39,7 @@ class GalleryView extends Component {
   #head = h("section", { className: "card", "aria-label": "This gallery" });
   #search = gallerySearch();
   #views = galleryTabs(this.#search);
-  /** Whether anybody has looked at this tab: what the browser keeps is read only then. */
+  /** Whether the tab was opened. The list of saved galleries is read only then. */
   #looked = false;
 
   /** @override */
@@ -50,12 +50,12 @@ class GalleryView extends Component {
       const files = [...(event.clipboardData?.files ?? [])];
       if (isInOpenTab(this) && files.length > 0) void this.#take(Promise.resolve(pickedPaths(files)));
     });
-    this.listen(room, "state", () => this.#render());
-    this.listen(room, "progress", () => this.#renderProgress());
-    this.listen(room, "gallery", () => this.#render());
-    this.listen(room, "content", () => this.#renderHead());
-    this.listen(room, "kept", () => this.#renderKept());
-    this.listen(room, "failed", ({ detail }) => this.#fail("That gallery could not be made", detail));
+    this.listen(galleryState, "state", () => this.#render());
+    this.listen(galleryState, "progress", () => this.#renderProgress());
+    this.listen(galleryState, "gallery", () => this.#render());
+    this.listen(galleryState, "content", () => this.#renderHead());
+    this.listen(galleryState, "kept", () => this.#renderKept());
+    this.listen(galleryState, "failed", ({ detail }) => this.#fail("That gallery could not be made", detail));
     this.listen(workspace, "model", () => this.#renderWaiting());
     new ResizeObserver(() => {
       if (this.#looked || !this.checkVisibility()) return;
@@ -66,7 +66,7 @@ class GalleryView extends Component {
   }
 
   /**
-   * What was dropped, pasted or picked: images to search with, a gallery's file, or images to make one of.
+   * Takes files that were dropped, pasted or picked: a query, a gallery's file, or images for a gallery.
    *
    * @param {Promise<PathAndFile[]>} coming
    */
@@ -78,7 +78,8 @@ class GalleryView extends Component {
         return this.#openFiles(files.map(({ file }) => file));
       if (files.length > 0 && files.every(({ file }) => isModelFile(file)))
         return void workspace.loadModel(files.map(({ file }) => file));
-      if (room.gallery && files.length === 1 && images.length === 1) return void this.#search.askFile(files[0].file);
+      if (galleryState.gallery && files.length === 1 && images.length === 1)
+        return void this.#search.askFile(files[0].file);
       await this.#add(files);
     } catch (error) {
       this.#fail("What was dropped could not be read", error);
@@ -99,14 +100,14 @@ class GalleryView extends Component {
           `${counted(missing, "image")} of gallery.txt and query.txt ${missing === 1 ? "is" : "are"} missing; the others are taken`,
         ),
       );
-    const name = room.state.what === "nothing" ? "gallery" : room.state.name;
-    await room.add(name, images, queries).catch((error) => this.#fail("They are not added", error));
+    const name = galleryState.state.what === "nothing" ? "gallery" : galleryState.state.name;
+    await galleryState.add(name, images, queries).catch((error) => this.#fail("They are not added", error));
   }
 
   /** @param {File[]} files */
   #openFiles(files) {
     fill(this.#problems);
-    return room.openFiles(files);
+    return galleryState.openFiles(files);
   }
 
   /** @param {string} title @param {unknown} error */
@@ -115,7 +116,7 @@ class GalleryView extends Component {
   }
 
   #renderProgress() {
-    const { state } = room;
+    const { state } = galleryState;
     if (state.what !== "building") return;
     this.#bar.update(
       `${state.done.toLocaleString("en")} of ${counted(state.total, "image")}`,
@@ -124,16 +125,16 @@ class GalleryView extends Component {
   }
 
   #renderWaiting() {
-    if (room.state.what === "waiting") this.#render();
+    if (galleryState.state.what === "waiting") this.#render();
   }
 
   #render() {
     const hadFocus = this.#content.contains(document.activeElement);
-    const { state, gallery } = room;
+    const { state, gallery } = galleryState;
     this.dataset.state = state.what;
     this.#renderProgress();
     fill(this.#content, ...this.#parts());
-    // they are not taken out of the page: what is found in them stays
+    // hidden, and not removed: their contents stay
     this.#head.hidden = this.#views.hidden = !gallery;
     this.#renderHead();
     if (state.what === "nothing") void this.#renderKept();
@@ -145,14 +146,14 @@ class GalleryView extends Component {
         open: `${counted(gallery?.size ?? 0, "image")} in the gallery`,
         stopped: "Stopped",
       }[state.what];
-    // what was pressed may be gone
+    // the focused element may have been replaced
     if (hadFocus && !this.contains(document.activeElement))
       /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
   }
 
   /** @returns {import("../report/component.js").Child[]} */
   #parts() {
-    const { state } = room;
+    const { state } = galleryState;
     const working = (/** @type {string} */ title, /** @type {...import("../report/component.js").Child} */ ...more) =>
       h(
         "section",
@@ -162,7 +163,7 @@ class GalleryView extends Component {
         h(
           "div",
           { className: "actions" },
-          button("Cancel", () => room.cancel()),
+          button("Cancel", () => galleryState.cancel()),
         ),
       );
     switch (state.what) {
@@ -194,7 +195,7 @@ class GalleryView extends Component {
             h(
               "div",
               { className: "actions" },
-              button("Go on", () => room.resume(), "button primary"),
+              button("Go on", () => galleryState.resume(), "button primary"),
             ),
           ),
         ];
@@ -239,7 +240,7 @@ class GalleryView extends Component {
     );
   }
 
-  /** What the browser keeps. */
+  /** The list of the galleries that the browser keeps. */
   async #renderKept() {
     if (!this.#looked) return;
     try {
@@ -268,7 +269,7 @@ class GalleryView extends Component {
   #keptRow({ name, count, bytes: size, saved }) {
     const remove = async () => {
       try {
-        await room.deleteKept(name);
+        await galleryState.deleteKept(name);
         this.#said.textContent = `${name} is deleted`;
       } catch (error) {
         this.#fail("It could not be deleted", error);
@@ -281,7 +282,7 @@ class GalleryView extends Component {
     ];
     const open = () => {
       fill(this.#problems);
-      void room.openKept(name);
+      void galleryState.openKept(name);
     };
     return h(
       "li",
@@ -298,9 +299,9 @@ class GalleryView extends Component {
   }
 
   #renderHead() {
-    const { gallery, state, saved, failures } = room;
+    const { gallery, state, saved, failures } = galleryState;
     if (!gallery || state.what === "nothing") return fill(this.#head);
-    // what is being written there stays
+    // text that the user has typed stays
     const written = /** @type {HTMLInputElement | null} */ (this.#head.querySelector("#gallery-name"))?.value;
     const chosen =
       /** @type {HTMLSelectElement | null} */ (this.#head.querySelector("#gallery-format"))?.value ?? "gallery";
@@ -324,7 +325,7 @@ class GalleryView extends Component {
       event.preventDefault();
       fill(this.#problems);
       try {
-        await room.save(name.value);
+        await galleryState.save(name.value);
         this.#said.textContent = `Saved as ${name.value}`;
       } catch (error) {
         this.#fail("The gallery could not be saved", error);
@@ -347,7 +348,7 @@ class GalleryView extends Component {
     const add = (/** @type {File[]} */ files) => this.#add(pickedPaths(files));
     const close = () => {
       fill(this.#problems);
-      room.close();
+      galleryState.close();
     };
     const busy = state.what === "building" || state.what === "waiting";
     const title = saved.name || (state.name === "gallery" ? "A new gallery" : state.name);
@@ -401,7 +402,7 @@ class GalleryView extends Component {
         ),
     );
     if (!focused) return;
-    // what was pressed is there again
+    // focus the new element that replaces the focused one
     const again = [
       .../** @type {NodeListOf<HTMLElement>} */ (
         this.#head.querySelectorAll("[data-focus], summary, button, input, select")

@@ -5,7 +5,10 @@ import { droppedFiles, isInOpenTab, isModelFile, takeDrops } from "./file-drop.j
 import { problem } from "./gallery-problem.js";
 import { workspace } from "./workspace.js";
 
-/** Where images come in: picked, pasted, or dropped anywhere on the page while its tab is shown. Model files dropped with them find their way. */
+/**
+ * Takes images that are picked, pasted, or dropped anywhere on the page while its tab is shown. Dropped model files are
+ * loaded.
+ */
 class ImageIntake extends Component {
   #problems = h("div", {});
 

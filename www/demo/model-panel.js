@@ -21,7 +21,7 @@ const STAGES = {
   pack: "Working",
 };
 
-/** What to do about an error, by its kind. */
+/** Advice for each kind of error. */
 const ADVICE = {
   decode: "",
   unsupported: "Choose a PP-ShiTuV2_rec model. Below is where to get one.",
@@ -35,7 +35,7 @@ const ADVICE = {
   internal: "This is a fault of the page. Reload it and try again; the browser's console says more.",
 };
 
-/** The model: none, loading, ready, or failed. */
+/** The state of the model: none, loading, ready, or failed. */
 class ModelPanel extends Component {
   #bar = new ProgressBar();
 
@@ -51,7 +51,7 @@ class ModelPanel extends Component {
     this.listen(this, "dragleave drop", () => this.classList.remove("drop-here"));
     this.listen(this, "drop", (event) => {
       event.preventDefault();
-      // what is dropped here is meant as a model, whatever it is called
+      // files that are dropped on this element are a model, with any name
       event.stopPropagation();
       void workspace.loadDropped(droppedFiles(event.dataTransfer));
     });

@@ -1,11 +1,12 @@
 import { h } from "../report/component.js";
 
 /**
- * An error as the page shows it, with what to do about it.
+ * An element that shows an error, with advice.
  *
  * @param {string} title
  * @param {import("../image-feature/index.js").ImageFeatureError} error
- * @param {Record<import("../image-feature/index.js").ImageFeatureError["kind"], string>} advice by kind; empty where there is none
+ * @param {Record<import("../image-feature/index.js").ImageFeatureError["kind"], string>} advice by kind; empty where
+ *   there is none
  */
 export function problemCard(title, { kind, message }, advice) {
   return h(

@@ -1,7 +1,7 @@
 import { h } from "../report/component.js";
 
 /**
- * A bar with its label. It is kept and updated, so that it can glide.
+ * A progress bar with its label. Its elements are kept and updated, so that it moves smoothly.
  */
 export class ProgressBar {
   #label = h("span", { className: "progress-label" });

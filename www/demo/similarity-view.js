@@ -6,25 +6,25 @@ import { workspace } from "./workspace.js";
 
 /** @typedef {import("./workspace.js").Picture & { feature: Float32Array<ArrayBuffer> }} Done */
 
-/** More are neither read nor drawn in a table; the first ones are compared, and the view says so. */
+/** The largest number of images in the table. Of more, the first ones are compared, and the view says so. */
 const MOST_COMPARED = 64;
 const PAIRS_SHOWN = 10;
-/** From this share of the accent colour on, its own ink is easier to read. */
+/** From this share of the accent colour on, the text has the colour for that background. */
 const STRONG = 0.7;
 
-/** How alike the images are: each with each, and the pairs that are most alike. */
+/** The view of similarities: the most similar pairs, and a table of all pairs. */
 class SimilarityView extends Component {
   #stale = true;
 
   /** @override */
   connect() {
     this.listen(workspace, "image images", () => this.#invalidate());
-    // its size changes when its tab is opened
+    // the size changes when the tab is opened
     new ResizeObserver(() => this.#refresh()).observe(this);
     this.#invalidate();
   }
 
-  /** A hidden view is drawn when it is looked at, not with every image. */
+  /** A hidden view is drawn when its tab is opened, and not with every image. */
   #invalidate() {
     this.#stale = true;
     requestAnimationFrame(() => this.#refresh());

@@ -2,7 +2,7 @@ import { Component } from "../report/component.js";
 import { counted } from "./units.js";
 import { workspace } from "./workspace.js";
 
-/** Says to screen readers what changed: what was loaded, and when a batch of images is through. */
+/** Tells screen readers when a model is loaded and when images are done. */
 class StatusAnnouncer extends Component {
   #lastModel = "";
   #wasBusy = false;
@@ -20,7 +20,7 @@ class StatusAnnouncer extends Component {
     if (model.state === "loading") this.textContent = "Loading the model";
     if (model.state === "ready")
       this.textContent = `Model ${model.info.model} loaded, running on ${model.info.device === "webgpu" ? "WebGPU" : "the CPU"}`;
-    // a failure is announced by the alert that shows it
+    // a failure is shown as an alert, which screen readers announce
   }
 
   #images() {

@@ -1,8 +1,8 @@
 import { Component, h } from "../report/component.js";
 
 /**
- * Tabs, one for each `<section id data-tab="Label">` inside; a lone section is shown without a tab. A section may hold
- * tabs of its own. The address holds the open one, so it can be linked to and survives a reload.
+ * Tabs, one for each `<section id data-tab="Label">` inside. A single section is shown without a tab. A section may
+ * hold other tabs. The page's address names the open tab, for links and reloads.
  */
 class TabView extends Component {
   /** @type {{ tab: HTMLButtonElement, panel: HTMLElement }[]} */

@@ -1,7 +1,7 @@
 import { h } from "../report/component.js";
 
 /**
- * A small picture of an image; where the browser cannot show its format, the ending of its name.
+ * A small picture of an image. If the browser cannot show its format, the ending of its name.
  *
  * @param {import("./workspace.js").Picture} picture
  * @returns {HTMLElement}

@@ -49,7 +49,7 @@ class VectorList extends Component {
     }
     for (const picture of pictures) {
       if (!this.#byId.has(picture.id)) this.#addRow(picture);
-      // whether it says "waiting" depends on the model
+      // the text of a waiting image depends on the model
       else if (picture.state === "waiting") this.#renderRow(picture);
     }
     this.#empty.hidden = pictures.length > 0;

@@ -1,6 +1,6 @@
 import { Component, fill, h } from "../report/component.js";
 
-/** A vector drawn as bars about a zero line: a glance tells two of them apart. */
+/** A vector drawn as bars about a zero line, so that two vectors are easy to compare by eye. */
 class VectorStrip extends Component {
   #canvas = h("canvas", { className: "strip", role: "img" });
   #readout = h("span", { className: "readout muted", "aria-hidden": "true" });

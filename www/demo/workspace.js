@@ -1,8 +1,12 @@
 /**
- * What the page works on: one model on one device, and the images. It knows nothing of the page; elements listen.
+ * The state of the page: one model on one device, and the images. It does not know the elements of the page; they
+ * listen to its events:
  *
- * Events: `model` (its state), `progress` (of loading it), `device` (the choice), `images` (some came or went), `image` (one changed;
- * `detail` is the image).
+ * - `model`: the state of the model has changed
+ * - `progress`: of loading the model
+ * - `device`: another device was chosen
+ * - `images`: images were added or removed
+ * - `image`: one image has changed; `detail` is the image
  */
 
 import { FeatureExtractor, ImageFeatureError } from "../image-feature/index.js";
@@ -41,13 +45,13 @@ class Workspace extends EventTarget {
   pictures = [];
   /** @type {FeatureExtractor | undefined} */
   #extractor;
-  /** Stops loading, and whatever the model before is doing. */
+  /** Stops the load under way. */
   #loading = new AbortController();
   /** @type {AbortController | undefined} */
   #embedding;
   #nextId = 0;
 
-  /** Whether images are being worked on. */
+  /** Whether images are being embedded. */
   get busy() {
     return this.#embedding !== undefined;
   }
@@ -58,7 +62,7 @@ class Workspace extends EventTarget {
   }
 
   /**
-   * Vectors of images that are not among the page's own, from the model that is loaded.
+   * Computes vectors of other images with the loaded model.
    *
    * @param {Parameters<FeatureExtractor["embedMany"]>[0]} items
    * @param {Parameters<FeatureExtractor["embedMany"]>[1]} options
@@ -69,7 +73,7 @@ class Workspace extends EventTarget {
   }
 
   /**
-   * Teaches the model that is loaded classes of the user's own; it stays as it is.
+   * Fine-tunes the loaded model on the user's classes. The loaded model stays as it is.
    *
    * @param {Parameters<FeatureExtractor["fineTune"]>[0]} samples
    * @param {Parameters<FeatureExtractor["fineTune"]>[1]} options
@@ -165,7 +169,7 @@ class Workspace extends EventTarget {
     this.#emit("images");
   }
 
-  /** Stops the images under way; `resume` takes them up again. */
+  /** Stops embedding; `resume` continues it. */
   stop() {
     this.#embedding?.abort();
     this.#restate(["waiting", "working"], "stopped");
@@ -176,7 +180,7 @@ class Workspace extends EventTarget {
     void this.embed();
   }
 
-  /** Gives every waiting image its vector, also those that are added meanwhile. */
+  /** Computes the vectors of all waiting images, also of those that are added meanwhile. */
   async embed() {
     if (this.#embedding || !this.#extractor || !this.#nextWaiting()) return;
     const extractor = this.#extractor;
@@ -208,7 +212,7 @@ class Workspace extends EventTarget {
         }
       }
     } catch (error) {
-      // an abort has already said what becomes of the images
+      // after an abort the images have their new state already
       if (!signal.aborted)
         for (const picture of sent) this.#update(picture, { state: "failed", error: asError(error) });
     } finally {
@@ -218,7 +222,7 @@ class Workspace extends EventTarget {
     }
   }
 
-  /** Lets go of the model; the images wait for the next one. */
+  /** Disposes of the model. All images wait for the next one. */
   #release() {
     this.#embedding?.abort();
     this.#extractor?.dispose();

@@ -67,7 +67,8 @@ import { ImageFeatureError, cancelled, isTrap, toError } from "./errors.js";
  * - `transfer`: buffers that move to the other side
  *
  * @template {Handler} Method
- * @typedef {{ signal?: AbortSignal, transfer?: Transferable[], onProgress?: (progress: ProgressOf<Method>) => void }} CallOptions
+ * @typedef {{ signal?: AbortSignal, transfer?: Transferable[], onProgress?: (progress: ProgressOf<Method>) => void }}
+ *   CallOptions
  */
 
 /**
@@ -185,8 +186,8 @@ export class Bridge {
 /**
  * Answers the calls of a `Bridge` on the other side.
  *
- * After some errors (a trap, a lost device) the state of the handlers cannot be trusted. Such an error is marked as fatal:
- * the other side closes its bridge and starts again.
+ * After some errors (a trap, a lost device) the state of the handlers cannot be trusted. Such an error is marked as
+ * fatal: the other side closes its bridge and starts again.
  *
  * @param {Port<Request>} port
  * @param {Handlers} handlers

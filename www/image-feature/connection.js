@@ -9,9 +9,10 @@ import { openHere, openWorker } from "./worker-bridge.js";
  * @typedef {import("./protocol.js").Embedding} Embedding
  * @typedef {import("./protocol.js").ExtractorInfo} ExtractorInfo
  * @typedef {import("./progress.js").ProgressEvent} ProgressEvent
- * @typedef {import("./model-source.js").ModelRequest & Omit<import("./protocol.js").OpenRequest, "compiled" | "distress">
- *   & Omit<import("./protocol.js").LoadRequest, "files">} ConnectionRequest
- * @typedef {{ source: import("./image-source.js").ImageSource, name?: string, roi?: import("./image-source.js").Roi }} Job
+ * @typedef {import("./model-source.js").ModelRequest & Omit<import("./protocol.js").OpenRequest, "compiled" |
+ *   "distress"> & Omit<import("./protocol.js").LoadRequest, "files">} ConnectionRequest
+ * @typedef {{ source: import("./image-source.js").ImageSource, name?: string, roi?: import("./image-source.js").Roi }}
+ *   Job
  * @typedef {import("./protocol.js").AnswerError} AnswerError
  * @typedef {import("./bridge.js").Bridge<import("./session.js").SessionMethods>} SessionBridge
  */
@@ -219,8 +220,8 @@ export class Connection {
   }
 
   /**
-   * Does the same as `embedAll`. Where the worker fails over a batch, its images are tried one by one, so that only the one at
-   * fault has no result.
+   * Does the same as `embedAll`. Where the worker fails over a batch, its images are tried one by one, so that only the
+   * one at fault has no result.
    *
    * @param {Job[]} jobs
    * @param {AbortSignal} signal

@@ -1,11 +1,11 @@
-/** What a data set can be opened from, made into an archive or the files of a folder. */
+/** The inputs of `Dataset.open`, made into an archive or the files of a folder. */
 
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 
 /**
  * - an archive (`.zip`, `.tar`, `.tar.gz`): a `File` or `Blob`, or the handle of one
  * - a folder: its handle (`showDirectoryPicker`), or the files of `<input webkitdirectory>`
- * - what was dropped: a `DataTransferItem`, or several; open them within the event, as browsers forget them after it
+ * - dropped items: one `DataTransferItem`, or several; they can be opened during the event of the drop only
  * - files with paths: `[path, file]` each
  *
  * @typedef {File | Blob | FileSystemHandle | DataTransferItem | FileList
@@ -13,7 +13,9 @@ import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
  *
  * @typedef {[path: string, file: Blob]} PathAndFile
  *
- * @typedef {{ archive: Blob } | { paths: string[], blobs: Blob[] }} DatasetSource as the workers open it
+ * The form in which workers open it.
+ *
+ * @typedef {{ archive: Blob } | { paths: string[], blobs: Blob[] }} DatasetSource
  */
 
 /**
@@ -22,12 +24,12 @@ import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
  * @returns {Promise<{ name: string, source: DatasetSource }>}
  */
 export async function toDatasetSource(input, signal) {
-  // dropped items can be read only during the event, so all are taken before the first wait
+  // dropped items can be read during the event only, so all are taken before the first `await`
   const given = isList(input) ? Array.from(input, taken) : [taken(input)];
   /** @type {PathAndFile[]} */
   const files = [];
   let isFolder = given.length !== 1;
-  /** Whether the paths are the caller's own, who knows what they are below. */
+  /** Whether the caller gave the paths. They are then relative to the data set already. */
   let isNamed = false;
   for (const one of given) {
     throwIfAborted(signal);
@@ -106,7 +108,7 @@ async function walkEntry(entry, above, files, signal) {
   }
   const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
   for (;;) {
-    // a reader gives some hundred entries at a time, and none at the end
+    // a reader gives about a hundred entries at a time, and an empty list at the end
     const entries = await new Promise((/** @type {(entries: FileSystemEntry[]) => void} */ resolve, reject) =>
       reader.readEntries(resolve, reject),
     );
@@ -126,13 +128,13 @@ async function walkHandle(handle, above, files, signal) {
   const path = above + handle.name;
   if (handle.kind === "file")
     return void files.push([path, await /** @type {FileSystemFileHandle} */ (handle).getFile()]);
-  // not in TypeScript's library yet
+  // TypeScript's library does not have this method yet
   const folder = /** @type {FileSystemDirectoryHandle & { values: () => AsyncIterable<FileSystemHandle> }} */ (handle);
   for await (const inner of folder.values()) await walkHandle(inner, `${path}/`, files, signal);
 }
 
 /**
- * The paths below the one folder that all files lie in, and its name.
+ * The paths without the one folder that holds all files, and that folder's name.
  *
  * @param {string[]} paths
  * @param {boolean} areNamed

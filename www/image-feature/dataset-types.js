@@ -9,10 +9,10 @@
 /**
  * @typedef {object} OpenDatasetOptions
  * @property {string} [name] of the data set, in reports and messages
- * @property {string} [encoding] of names in an archive that are not UTF-8, such as `gbk`, `shift_jis`, `koi8-r`. By default it
- *   is guessed from the user's languages, and a finding of the check names the one that was taken.
- * @property {number} [workers] number of workers that look at images at the same time: 1 to 16. By default 4, or the number of the
- *   machine's cores if that is less.
+ * @property {string} [encoding] of names in an archive that are not UTF-8, such as `gbk`, `shift_jis`, `koi8-r`. By
+ *   default it is guessed from the user's languages, and a finding of the check names the one that was taken.
+ * @property {number} [workers] number of workers that look at images at the same time: 1 to 16. By default 4, or the
+ *   number of the machine's cores if that is less.
  * @property {AbortSignal} [signal]
  * @property {string | URL} [wasm] the folder that holds `dataset/`, if it is not beside the package
  */

@@ -8,7 +8,9 @@ import { openWorker } from "./worker-bridge.js";
  * @typedef {import("./dataset-session.js").OpenDatasetRequest} OpenDatasetRequest
  */
 
-/** Images that a worker is given together: few, so that progress is smooth and all workers end at about the same time. */
+/**
+ * Images that a worker is given together: few, so that progress is smooth and all workers end at about the same time.
+ */
 const BATCH = 6;
 
 /** Workers that look at images during one check. */
@@ -21,7 +23,8 @@ export class Lookers {
   /**
    * @param {OpenDatasetRequest} request
    * @param {number} most
-   * @param {boolean} isStream whether files are unpacked from the beginning only: more workers would all unpack everything
+   * @param {boolean} isStream whether files are unpacked from the beginning only: more workers would all unpack
+   *   everything
    */
   constructor(request, most, isStream) {
     this.#request = request;

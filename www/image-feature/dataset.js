@@ -59,8 +59,8 @@ export class Dataset {
   /**
    * Opens an archive or a folder. No image is read yet.
    *
-   * Rejects with an `ImageFeatureError` of kind `unsupported` for a file that is no such archive, `decode` if all of it is damaged,
-   * `io` if it cannot be read, `usage` for a wrong argument, `cancelled` after an abort.
+   * Rejects with an `ImageFeatureError` of kind `unsupported` for a file that is no such archive, `decode` if all of it
+   * is damaged, `io` if it cannot be read, `usage` for a wrong argument, `cancelled` after an abort.
    *
    * @param {DatasetInput} input
    * @param {OpenDatasetOptions} [options]
@@ -88,8 +88,8 @@ export class Dataset {
   }
 
   /**
-   * Looks at every image, and reports all faults. With `compat` it gives PaddleX's verdict instead. After an abort the next check
-   * goes on with the images that were not looked at yet.
+   * Looks at every image, and reports all faults. With `compat` it gives PaddleX's verdict instead. After an abort the
+   * next check goes on with the images that were not looked at yet.
    *
    * @overload
    * @param {Running & { compat: Compat }} options
@@ -98,8 +98,8 @@ export class Dataset {
   /**
    * @overload
    * @param {Running & { compat?: undefined, batchSize?: number, findings?: number, thumbnails?: boolean }} [options]
-   *   `batchSize`: number of images of a training batch, 128 by default. `findings`: how many findings of each code the report has,
-   *   1000 by default. `thumbnails`: whether it has small pictures, true by default.
+   *   `batchSize`: number of images of a training batch, 128 by default. `findings`: how many findings of each code the
+   *   report has, 1000 by default. `thumbnails`: whether it has small pictures, true by default.
    * @returns {Promise<DatasetReport>}
    */
   /**
@@ -134,8 +134,8 @@ export class Dataset {
   }
 
   /**
-   * Cleans the data set: repairs line ends, byte order marks, separators and names, drops repeated rows, and moves broken rows to
-   * `set_aside.tsv`. Faults of images are known from a check.
+   * Cleans the data set: repairs line ends, byte order marks, separators and names, drops repeated rows, and moves
+   * broken rows to `set_aside.tsv`. Faults of images are known from a check.
    *
    * @param {{ signal?: AbortSignal }} [options]
    * @returns {Promise<FixOutcome>}
@@ -145,8 +145,9 @@ export class Dataset {
   }
 
   /**
-   * Converts the data set from another form: `labelme`, `folders` (one for each class) or `csv`. Images that the source does not
-   * divide into lists are divided, by default 50 : 30 : 20. With `compat` it converts from LabelMe as PaddleX does.
+   * Converts the data set from another form: `labelme`, `folders` (one for each class) or `csv`. Images that the source
+   * does not divide into lists are divided, by default 50 : 30 : 20. With `compat` it converts from LabelMe as PaddleX
+   * does.
    *
    * @overload
    * @param {{ from?: string, compat: Compat, signal?: AbortSignal }} options
@@ -180,9 +181,9 @@ export class Dataset {
   }
 
   /**
-   * Divides all images again, by default 70 : 20 : 10. Copies of one picture stay together: to find them, images that no check has
-   * looked at are looked at now, unless `ignoreCopies` is set. `by: "class"` divides the classes, so that training sees no class of the
-   * queries. With `compat` it divides as PaddleX does.
+   * Divides all images again, by default 70 : 20 : 10. Copies of one picture stay together: to find them, images that
+   * no check has looked at are looked at now, unless `ignoreCopies` is set. `by: "class"` divides the classes, so that
+   * training sees no class of the queries. With `compat` it divides as PaddleX does.
    *
    * @overload
    * @param {Running & Shares & { compat: Compat }} options
@@ -190,12 +191,13 @@ export class Dataset {
    */
   /**
    * @overload
-   * @param {Running & Shares & { compat?: undefined, by?: "image" | "class", allowAbsent?: boolean, ignoreCopies?: boolean }} [options]
-   *   `allowAbsent`: a class may have queries and no image in the gallery
+   * @param {Running & Shares & { compat?: undefined, by?: "image" | "class", allowAbsent?: boolean, ignoreCopies?:
+   *   boolean }} [options] `allowAbsent`: a class may have queries and no image in the gallery
    * @returns {Promise<ListSizes>}
    */
   /**
-   * @param {Running & Shares & { compat?: Compat, by?: "image" | "class", allowAbsent?: boolean, ignoreCopies?: boolean }} [options]
+   * @param {Running & Shares & { compat?: Compat, by?: "image" | "class", allowAbsent?: boolean, ignoreCopies?: boolean
+   *   }} [options]
    * @returns {Promise<ListSizes | CompatVerdict>}
    */
   split({
@@ -256,7 +258,8 @@ export class Dataset {
   }
 
   /**
-   * Packs all files as they are now into one zip. The browser keeps it like a download, so it is never in memory as a whole.
+   * Packs all files as they are now into one zip. The browser keeps it like a download, so it is never in memory as a
+   * whole.
    *
    * @param {Running} [options]
    * @returns {Promise<Blob>}

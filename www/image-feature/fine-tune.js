@@ -10,8 +10,8 @@ import { ImageFeatureError, toError } from "./errors.js";
 import { nameOf } from "./image-source.js";
 
 /**
- * A labelled image. `roi` is the part of the image to use. `name` is its name in error messages, by default the file's name or
- * address.
+ * A labelled image. `roi` is the part of the image to use. `name` is its name in error messages, by default the file's
+ * name or address.
  *
  * @typedef {{ source: import("./image-source.js").ImageSource, label: string, name?: string,
  *   roi?: import("./image-source.js").Roi }} FineTuneSample
@@ -20,12 +20,14 @@ import { nameOf } from "./image-source.js";
 /**
  * @typedef {object} FineTuneOptions
  * @property {number} [epochs] how often the network learns from each image: 1 to 10000, by default 60
- * @property {number} [learningRate] the highest learning rate: above 0 and at most 10, by default 0.05, which suits all models
- * @property {number} [views] number of views of each image: 1 to 16, by default 4. The views are the image itself, its mirror image,
- *   and crops. Each takes as long as embedding an image.
- * @property {number} [folds] number of folds of the cross-validation for `evaluation`: 2 to 10, or 0, the default, for none. Learning
- *   then takes that many times longer.
- * @property {number} [seed] a whole number, by default 0. The same images, options and seed give the same model on the same machine.
+ * @property {number} [learningRate] the highest learning rate: above 0 and at most 10, by default 0.05, which suits all
+ *   models
+ * @property {number} [views] number of views of each image: 1 to 16, by default 4. The views are the image itself, its
+ *   mirror image, and crops. Each takes as long as embedding an image.
+ * @property {number} [folds] number of folds of the cross-validation for `evaluation`: 2 to 10, or 0, the default, for
+ *   none. Learning then takes that many times longer.
+ * @property {number} [seed] a whole number, by default 0. The same images, options and seed give the same model on the
+ *   same machine.
  * @property {string} [name] of the new model
  * @property {AbortSignal} [signal]
  * @property {(event: FineTuneProgress) => void} [onProgress]
@@ -64,8 +66,9 @@ export class FineTuned {
     /** The labels in the order in which they first appeared, and the number of images of each. */
     this.classes = classes;
     /**
-     * With `folds`: recall@1 of images that were left out of learning, `before` and `after` it; `queries` is their number. An image
-     * counts as found if the nearest other image has its label. `null` without `folds`, or if no label has two images.
+     * With `folds`: recall@1 of images that were left out of learning, `before` and `after` it; `queries` is their
+     * number. An image counts as found if the nearest other image has its label. `null` without `folds`, or if no label
+     * has two images.
      */
     this.evaluation = evaluation;
   }
@@ -113,7 +116,8 @@ export function toTuning(options, model) {
  *
  * @param {Iterable<FineTuneSample> | AsyncIterable<FineTuneSample>} samples
  * @param {number} views
- * @param {(jobs: FineTuneSample[], signal: AbortSignal) => Promise<({ pooled: Float32Array } | ImageFeatureError)[]>} pool
+ * @param {(jobs: FineTuneSample[], signal: AbortSignal) => Promise<({ pooled: Float32Array } | ImageFeatureError)[]>}
+ *   pool
  * @param {{ signal?: AbortSignal, onProgress: (event: FineTuneProgress) => void }} options
  */
 export async function gather(samples, views, pool, { signal, onProgress }) {

@@ -27,9 +27,10 @@ import { ImageFeatureError, toError } from "./errors.js";
  * An evaluation as the worker gives it: entries are places in `entries`.
  *
  * @typedef {{ recall: [k: number, value: number | null][], mAP: number | null }} PlainScores
- * @typedef {Omit<WorstQuery, "entry" | "nearest"> & { entry: number | null, nearest: [place: number, score: number][] }} PlainWorst
- * @typedef {Omit<Evaluation, "scores" | "overall" | "worst"> & { scores: PlainScores, overall: PlainScores, worst: PlainWorst[],
- *   entries: PlainEntry[] }} PlainEvaluation
+ * @typedef {Omit<WorstQuery, "entry" | "nearest"> & { entry: number | null, nearest: [place: number, score: number][]
+ *   }} PlainWorst
+ * @typedef {Omit<Evaluation, "scores" | "overall" | "worst"> & { scores: PlainScores, overall: PlainScores, worst:
+ *   PlainWorst[], entries: PlainEntry[] }} PlainEvaluation
  */
 
 /** The largest number that the WebAssembly takes. */

@@ -62,7 +62,10 @@ const PART_BYTES = 8 * 2 ** 20;
 /** Queries of one call into the WebAssembly. Between two calls an abort is noticed. */
 const QUERIES_AT_ONCE = 512;
 
-/** Larger files are refused, if they are read as a whole: they do not fit into WebAssembly's memory beside their vectors. */
+/**
+ * Larger files are refused, if they are read as a whole: they do not fit into WebAssembly's memory beside their
+ * vectors.
+ */
 const MOST_BYTES = 1.5 * 2 ** 30;
 
 /** The handlers of a worker for one gallery. */

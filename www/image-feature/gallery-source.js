@@ -1,10 +1,10 @@
-/** What a gallery can be read from, told apart by what is in the files. */
+/** The inputs of `Gallery.fromFile`. Their format is recognised by the content of the files. */
 
 import { toDatasetSource } from "./dataset-source.js";
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 
 /**
- * As a worker opens it. `entries` is a JSON list.
+ * The form in which a worker opens it. `entries` is a JSON list.
  *
  * @typedef {{ form: "empty", dimension: number }
  *   | { form: "gallery" | "jsonl", file: Blob }
@@ -12,11 +12,11 @@ import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
  *   | { form: "paddlex", vectors: Blob, labels: Blob }} GallerySource
  */
 
-/** PaddleX's files. */
+/** The files of PaddleX's index folder. */
 export const VECTORS = "vector.index";
 export const LABELS = "id_map.yaml";
 
-/** First bytes of FAISS's index files. */
+/** The first bytes of FAISS's index files. */
 const FAISS = /^(IxM2|IxMp|IxFI|IxF2|IxFl|IHNf|IwFl)/;
 
 /**
@@ -74,7 +74,7 @@ function labelled(labels) {
 }
 
 /**
- * Entries as JSON lines.
+ * Parses entries, one in each line.
  *
  * @param {string} text
  */

@@ -12,8 +12,8 @@
  */
 
 /**
- * How values are stored for a search. The hits and scores are those of `f32`, except with `bit`: together with `cosine` it may
- * miss one hit in a thousand. `hamming` takes `bit` only.
+ * How values are stored for a search. The hits and scores are those of `f32`, except with `bit`: together with `cosine`
+ * it may miss one hit in a thousand. `hamming` takes `bit` only.
  *
  * @typedef {"f32" | "f16" | "i8" | "bit"} GalleryDtype
  */
@@ -49,8 +49,9 @@
  */
 
 /**
- * Limits a search to the entries with this label, or one of these labels, and with these values in their metadata. A value in
- * `meta` matches itself, a list matches each of its items, and `{ min, max }` matches the numbers from `min` to `max`.
+ * Limits a search to the entries with this label, or one of these labels, and with these values in their metadata. A
+ * value in `meta` matches itself, a list matches each of its items, and `{ min, max }` matches the numbers from `min`
+ * to `max`.
  *
  * @typedef {{ label?: string | readonly string[], meta?: Record<string, unknown> }} GalleryFilter
  */
@@ -84,10 +85,11 @@
 
 /**
  * @typedef {object} EvaluateOptions
- * @property {readonly GalleryQuery[]} [queries] The image of the gallery with a query's `id` is left out for that query.
- *   Without queries, each labelled image of the gallery is a query, and is itself left out.
+ * @property {readonly GalleryQuery[]} [queries] The image of the gallery with a query's `id` is left out for that
+ *   query. Without queries, each labelled image of the gallery is a query, and is itself left out.
  * @property {readonly number[]} [recallAt] the k of recall@k; 1 and 5 by default
- * @property {number} [block] number of queries that PaddleClas evaluates together, on which its scores depend; 64 by default
+ * @property {number} [block] number of queries that PaddleClas evaluates together, on which its scores depend; 64 by
+ *   default
  * @property {number} [worst] how many of the worst queries the result has; 20 by default
  * @property {number} [nearest] how many of the nearest images each of these has; 5 by default
  * @property {AbortSignal} [signal]

@@ -47,8 +47,8 @@ const FORMATS = /** @type {const} */ (["gallery", "jsonl", "npy", "paddlex"]);
 const MOST_DIMENSION = 65535;
 
 /**
- * Vectors, each with an id, a label and metadata. They are searched exactly, and saved in this browser or as a file. A worker
- * holds the vectors and does the work. Calls run one after the other.
+ * Vectors, each with an id, a label and metadata. They are searched exactly, and saved in this browser or as a file. A
+ * worker holds the vectors and does the work. Calls run one after the other.
  */
 export class Gallery {
   #request;
@@ -90,11 +90,12 @@ export class Gallery {
    *
    * - a file that `toFile` wrote
    * - PaddleX's index folder: `vector.index` and `id_map.yaml`
-   * - a `.npy` file. Its labels are in `labels`, in a `.txt` file with a label in each line, or in a `.jsonl` file of entries
+   * - a `.npy` file. Its labels are in `labels`, in a `.txt` file with a label in each line, or in a `.jsonl` file of
+   *   entries
    * - a `.jsonl` file
    *
-   * Rejects with an `ImageFeatureError` of kind `gallery` for a damaged file, `unsupported` for another format, `io` if the file
-   * cannot be read.
+   * Rejects with an `ImageFeatureError` of kind `gallery` for a damaged file, `unsupported` for another format, `io` if
+   * the file cannot be read.
    *
    * @param {import("./dataset-source.js").DatasetInput} input
    * @param {GalleryFileOptions} [options]
@@ -149,8 +150,8 @@ export class Gallery {
   /**
    * Adds a vector.
    *
-   * Rejects with an `ImageFeatureError` of kind `usage` if the gallery has the id already, or if the feature has another dimension,
-   * has a NaN, or with `cosine` has only zeros.
+   * Rejects with an `ImageFeatureError` of kind `usage` if the gallery has the id already, or if the feature has
+   * another dimension, has a NaN, or with `cosine` has only zeros.
    *
    * @param {NewGalleryEntry} entry
    * @param {{ signal?: AbortSignal }} [options]
@@ -222,7 +223,8 @@ export class Gallery {
   }
 
   /**
-   * The vector with this id; `undefined` if there is none. With `cosine` its length is 1, with `hamming` its values are 1 and -1.
+   * The vector with this id; `undefined` if there is none. With `cosine` its length is 1, with `hamming` its values are
+   * 1 and -1.
    *
    * @param {string} id
    * @param {{ signal?: AbortSignal }} [options]
@@ -308,7 +310,8 @@ export class Gallery {
   }
 
   /**
-   * The labels of the nearest vectors, the most frequent first. Of equally frequent labels the one with the nearest vector is first.
+   * The labels of the nearest vectors, the most frequent first. Of equally frequent labels the one with the nearest
+   * vector is first.
    *
    * @param {Feature} feature
    * @param {SearchOptions} [options]
@@ -335,8 +338,8 @@ export class Gallery {
   }
 
   /**
-   * Measures how well the gallery answers queries: recall@k and mAP as PaddleClas computes them, scores by label, and the worst
-   * queries.
+   * Measures how well the gallery answers queries: recall@k and mAP as PaddleClas computes them, scores by label, and
+   * the worst queries.
    *
    * @param {EvaluateOptions} [options]
    * @returns {Promise<Evaluation>}
@@ -377,7 +380,8 @@ export class Gallery {
    * Writes the gallery as one file: in its own format, or as JSON lines.
    *
    * @overload
-   * @param {{ format?: "gallery" | "jsonl", name?: string, signal?: AbortSignal }} [options] `name`: of the file, without its ending
+   * @param {{ format?: "gallery" | "jsonl", name?: string, signal?: AbortSignal }} [options] `name`: of the file,
+   *   without its ending
    * @returns {Promise<File>}
    */
   /**

@@ -1,10 +1,10 @@
 /**
- * Image feature vectors in the browser, galleries of them, and the data sets that networks for them are trained on.
+ * Image feature vectors in the browser, galleries of such vectors, and data sets to train networks on.
  *
  * ```js
  * import { Dataset, FeatureExtractor, Gallery } from "image-feature";
  *
- * const extractor = await FeatureExtractor.load();     // the model in the box
+ * const extractor = await FeatureExtractor.load();     // the model that comes with the package
  * const { feature } = await extractor.embed(photo);   // Float32Array(512), a unit vector
  * extractor.dispose();
  *
@@ -12,8 +12,8 @@
  * const hits = await gallery.search(feature, { k: 5 });
  * gallery.dispose();
  *
- * const dataset = await Dataset.open(zip);             // a File, a folder, what was dropped
- * const report = await dataset.check();                // everything that is wrong with it
+ * const dataset = await Dataset.open(zip);             // a File, a folder, dropped items
+ * const report = await dataset.check();                // a report of all faults
  * dataset.dispose();
  * ```
  *

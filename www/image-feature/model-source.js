@@ -1,14 +1,18 @@
 /**
- * Model files as the caller has them, and how they are read into memory.
+ * Reads the caller's model files into memory.
  */
 
 import { ImageFeatureError, cancelled, throwIfAborted } from "./errors.js";
 import { fetchChecked, readBody } from "./loader.js";
 
 /**
- * Where a model comes from: `"default"`, the small model that comes with the package; the address of an archive or a single
- * file, a file, its bytes, or the loose files of an exported model (`inference.json` or `inference.pdmodel`,
- * `inference.pdiparams`, `inference.yml`).
+ * The source of a model:
+ *
+ * - `"default"`: the small model that comes with the package
+ * - the address of an archive or of a single file
+ * - a file, or its bytes
+ * - the loose files of an exported model: `inference.json` or `inference.pdmodel`, `inference.pdiparams`,
+ *   `inference.yml`
  *
  * @typedef {"default" | (string & {}) | URL | Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | File[]} ModelSource
  *
@@ -28,7 +32,7 @@ const OFFICIAL =
  * @returns {ModelPart[]}
  */
 export function toModelParts(source) {
-  // in this very form bundlers find the file
+  // bundlers find the file in this form only
   if (source === "default") return [{ address: new URL("./models/default.safetensors", import.meta.url).href }];
   if (source === "PP-ShiTuV2_rec") {
     throw new ImageFeatureError(
@@ -40,7 +44,7 @@ export function toModelParts(source) {
     return [{ address: absolute(source) }];
   }
   if (source instanceof Blob) return [fromBlob(source)];
-  // a Blob keeps the bytes for a restart even if the caller changes or transfers the buffer
+  // a Blob is a copy: the caller may change or transfer the buffer, and a restart needs the bytes again
   if (source instanceof ArrayBuffer || source instanceof Uint8Array)
     return [{ name: "model", blob: new Blob([source]) }];
   if (Array.isArray(source) && source.length > 0 && source.every((file) => file instanceof File)) {
@@ -67,7 +71,7 @@ function absolute(address) {
 }
 
 /**
- * Reads a model's files, from the network where they lie there, and checks the sha256 where one is given.
+ * Reads a model's files, and fetches them if they are addresses. Checks the sha256, if one is given.
  *
  * @param {ModelRequest} request
  * @param {AbortSignal} signal

@@ -1,5 +1,5 @@
 /**
- * One loaded model on one device: what the worker holds.
+ * One loaded model on one device, as a worker holds it.
  */
 
 import { GLUE } from "./cores.js";
@@ -38,13 +38,13 @@ import { RelayedProgress } from "./progress.js";
 /** Larger files are refused before they are read. */
 const MAX_IMAGE_BYTES = 512 * 2 ** 20;
 
-/** With `auto`, a GPU that takes longer than this to give its first result is left alone. */
+/** With `auto`, a GPU that gives no first result within this time is not used. */
 const GPU_TIMEOUT_MS = 60_000;
 
-/** A model in memory: its file, its tensors, and as the kernels read them. */
+/** A model is in memory three times: its file, its tensors, and the tensors in the kernels' layout. */
 const MEMORY_PER_MODEL_BYTE = 3;
 
-/** Memory that is touched before a model needs it takes time that only a slow download has to spare. */
+/** Touching memory ahead takes time, which only a slow download leaves. */
 const MAX_WARM_BYTES = 64 * 2 ** 20;
 
 /**
@@ -62,7 +62,7 @@ export function createSession() {
   const handlers = {
     /** Fetches the JavaScript of a core, while the page compiles its WebAssembly. */
     async fetchGlue(/** @type {import("./protocol.js").CpuKind} */ kind) {
-      // where it fails, `open` will say so
+      // an error is reported by `open`, which imports it again
       await GLUE[kind]().catch(() => {});
       return {};
     },
@@ -70,7 +70,7 @@ export function createSession() {
       cores = await openCores(request, signal, new RelayedProgress(onProgress));
       return {};
     },
-    /** Something to do while the page waits for a model of so many bytes. */
+    /** Touches memory for a model of so many bytes, while the page waits for its download. */
     async warmUp(/** @type {number} */ bytes) {
       cores?.cpu.core.warmUp(MEMORY_PER_MODEL_BYTE * Math.min(bytes, MAX_WARM_BYTES));
       return {};
@@ -98,18 +98,19 @@ export function createSession() {
       return { value, transfer: [value.buffer] };
     },
   };
-  // after a trap there is nothing to be freed one could trust
+  // after a trap, freeing may fail, too
   return { handlers, dispose: async () => session?.dispose().catch(() => {}) };
 }
 
 /**
- * The WebAssembly of a session: the CPU's, and the GPU's or the reason why it is not used.
+ * The WebAssembly cores of a session: the CPU's, and the GPU's or the reason why it is not used.
  *
- * @typedef {{ device: OpenRequest["device"], cpu: Awaited<ReturnType<typeof startCpuCore>>, gpu: Gpu | undefined }} Cores
+ * @typedef {{ device: OpenRequest["device"], cpu: Awaited<ReturnType<typeof startCpuCore>>, gpu: Gpu | undefined }}
+ *   Cores
  */
 
 /**
- * Starts the WebAssembly, while the page fetches the model.
+ * Starts the WebAssembly cores, while the page fetches the model.
  *
  * @param {OpenRequest} request
  * @param {AbortSignal} signal
@@ -117,7 +118,7 @@ export function createSession() {
  * @returns {Promise<Cores>}
  */
 async function openCores(request, signal, progress) {
-  // stops the downloads that still run when one of them fails
+  // stops the other download when one fails
   const stop = new AbortController();
   const abort = () => stop.abort(signal.reason);
   signal.addEventListener("abort", abort);
@@ -173,7 +174,7 @@ class Session {
     if (dtype === "i8" && computed !== "i8") {
       throw new ImageFeatureError("unsupported", `this build computes in ${computed}, not in i8`);
     }
-    // a GPU computes in f32, whatever the CPU is to compute in
+    // a GPU always computes in f32
     const inF32 = () =>
       computed === "f32" ? onCpu : orTrap(Network.load(model, { threads: cpu.threads, dtype: "f32" }));
     const { network, reasons, ...placed } = await placeNetwork(device, model, onCpu, gpu, progress, inF32);
@@ -181,7 +182,7 @@ class Session {
     const { name, dimension } = /** @type {{ name: string, dimension: number }} */ (model.info());
     progress.finish("upload");
     progress.finish("warmup");
-    // how fast the CPU is concerns those who compute on it
+    // reasons why the CPU is slow matter only if it computes
     if (placed.device === "cpu") reasons.push(...cpu.reasons);
     const info = {
       model: name,
@@ -196,7 +197,8 @@ class Session {
   }
 
   /**
-   * Features of several images in one run of the network. An image that cannot be read does not stop the others.
+   * Computes the features of several images in one run of the network. An image that cannot be read has an error as its
+   * answer.
    *
    * @param {EmbedRequest[]} requests
    * @param {AbortSignal} signal
@@ -217,7 +219,7 @@ class Session {
   }
 
   /**
-   * What the last layers are given for several views of each image.
+   * Computes the input of the last layers, for several views of each image.
    *
    * @param {PoolRequest} request
    * @param {AbortSignal} signal
@@ -233,7 +235,7 @@ class Session {
   }
 
   /**
-   * The model with last layers that have learnt. Between epochs messages are read, of which one may be an abort.
+   * Fine-tunes the last layers. Between epochs messages are read, so that an abort is noticed.
    *
    * @param {import("./cores.js").CpuCore} core
    * @param {TuneRequest} request
@@ -251,7 +253,7 @@ class Session {
         await readMessages(signal);
       }
     } catch (error) {
-      // after a trap it cannot be freed, and the error of trying would hide the trap
+      // after a trap it cannot be freed, and the error of that would hide the trap
       if (!isTrap(error)) tuning.free();
       throw error;
     }
@@ -273,8 +275,8 @@ class Session {
   }
 
   /**
-   * What the network gives for images, or why one cannot be read. An image has `views` parts in it, one after the other;
-   * `milliseconds` is an image's share of the run.
+   * Runs the network on images. An image that cannot be read has an error instead. An output has one part for each of
+   * the `views` of an image; `milliseconds` is an image's share of the run.
    *
    * @param {EmbedRequest[]} requests
    * @param {number} views
@@ -293,7 +295,7 @@ class Session {
     return { images, ...(await this.#run(good, views, run, signal)) };
   }
 
-  /** Gives the memory back, after the run that is under way. */
+  /** Frees the memory, after the run that is under way. */
   async dispose() {
     await this.#lastRun;
     this.#network.free();
@@ -310,7 +312,7 @@ class Session {
       if ("blob" in input) return await this.#fromFile(input.blob, roi, views);
       return this.#fromPixels(input, roi, views);
     } catch (error) {
-      // the instance must not be used again, so this is not one image's error
+      // not the error of one image: the instance must not be used again
       if (isTrap(error)) throw error;
       return toError(error);
     }
@@ -330,7 +332,7 @@ class Session {
       return { values, decoder: "image-feature", milliseconds: performance.now() - start };
     } catch (error) {
       if (toError(error).kind !== "unsupported") throw error;
-      // AVIF, HEIC and the like, where the browser knows them
+      // the browser may know other formats, such as AVIF
       const bitmap = await decodeByBrowser(blob).catch(() => {
         throw error;
       });
@@ -361,7 +363,7 @@ class Session {
     const size = images[0].values.length;
     const input = new Float32Array(size * images.length);
     images.forEach(({ values }, index) => input.set(values, index * size));
-    // one run at a time: the next batch is preprocessed meanwhile
+    // one run at a time; the next batch is preprocessed meanwhile
     const run = this.#lastRun.then(async () => {
       throwIfAborted(signal);
       const start = performance.now();
@@ -387,7 +389,7 @@ function infoOf(network) {
 }
 
 /**
- * The GPU core, started where an adapter answers, or the reason why not.
+ * The GPU's core, if there is an adapter, or the reason why it is not used.
  *
  * @typedef {{ core: typeof import("./wasm/gpu/image_feature.js"), adapter: string } | { reason: string }} Gpu
  *
@@ -411,14 +413,15 @@ async function findGpu(device, options) {
 }
 
 /**
- * Moves the network to the GPU where there is one that computes correctly, else leaves it on the CPU.
+ * Moves the network to the GPU if the GPU computes correctly, else leaves it on the CPU.
  *
  * @param {"auto" | "webgpu" | "cpu"} device
  * @param {ModelFile} model
  * @param {import("./wasm/cpu/image_feature.js").Network} onCpu
  * @param {Gpu | undefined} gpu
  * @param {import("./progress.js").Progress} progress
- * @param {() => Network | Promise<Network>} inF32 the network on the CPU as a GPU computes it: `onCpu`, or one to be freed
+ * @param {() => Network | Promise<Network>} inF32 the network on the CPU in f32: `onCpu`, or another one, which is
+ *   freed here
  * @returns {Promise<{ network: Network, device: "webgpu" | "cpu", adapter: string | null, reasons: string[] }>}
  */
 async function placeNetwork(device, model, onCpu, gpu, progress, inF32) {
@@ -430,7 +433,7 @@ async function placeNetwork(device, model, onCpu, gpu, progress, inF32) {
   });
   if (!gpu) return stay([]);
   if ("reason" in gpu) return stay([`WebGPU: ${gpu.reason}`]);
-  // what fails here is the CPU's, which nothing can stand in for
+  // outside of the `try`: an error of the CPU is an error of the load
   const reference = await inF32();
   const expected = await orTrap(reference.probe());
   if (reference !== onCpu) reference.free();

@@ -1,11 +1,13 @@
 import { Component, fill, h } from "./component.js";
 
 /**
- * What a check of a data set found, as `image-feature check --json` writes it.
+ * The report of a check, as `image-feature check --json` writes it.
  *
  * @typedef {"train" | "gallery" | "query"} ListName
- * @typedef {{ code: string, name: string, severity: "error" | "warning" | "hint", title: string, fix: string, count: number, shown: number }} ReportCode
- * @typedef {{ code: string, list?: ListName, line?: number, column?: number, image?: string, reason: string, fix?: string }} ReportFinding
+ * @typedef {{ code: string, name: string, severity: "error" | "warning" | "hint", title: string, fix: string, count:
+ *   number, shown: number }} ReportCode
+ * @typedef {{ code: string, list?: ListName, line?: number, column?: number, image?: string, reason: string, fix?:
+ *   string }} ReportFinding
  * @typedef {{
  *   name: string, root: string, notes: string[], passed: boolean, complete: boolean,
  *   errors: number, warnings: number, hints: number,
@@ -20,14 +22,14 @@ import { Component, fill, h } from "./component.js";
  * }} DatasetReportData
  */
 
-/** Findings of a code that are shown at first, and with each further click. */
+/** Number of findings of a code that are shown at first, and added with each click. */
 const FINDINGS_AT_ONCE = 20;
-/** Bars of the long tail; where there are more classes, a bar stands for several. */
+/** The largest number of bars. With more classes, a bar stands for several. */
 const MOST_BARS = 160;
 const SEVERITIES = /** @type {const} */ (["error", "warning", "hint"]);
 const LISTS = /** @type {const} */ (["train", "gallery", "query"]);
 
-/** The outcome of a data set check: verdict, figures, findings to filter, sample images. */
+/** Shows the report of a check: verdict, figures, findings with filters, sample images. */
 class DatasetReport extends Component {
   /** @type {DatasetReportData | null} */
   #report = null;
@@ -217,7 +219,7 @@ function figures(report) {
 }
 
 /**
- * Rows and classes of each list.
+ * A chart of the rows and classes of each list.
  *
  * @param {DatasetReportData} report
  */
@@ -252,7 +254,7 @@ function listChart({ lists }) {
 }
 
 /**
- * How many images each class has, the largest first.
+ * A chart of the number of images of each class, the largest first.
  *
  * @param {DatasetReportData} report
  */
@@ -333,7 +335,7 @@ function group(report, kind, findings, open) {
     shown += next.length;
     more.textContent = `Show ${Math.min(FINDINGS_AT_ONCE, findings.length - shown)} more of ${(findings.length - shown).toLocaleString("en")}`;
     more.hidden = shown >= findings.length;
-    // the button that was pressed may be gone
+    // the button that was pressed may be hidden now
     if (hadFocus && more.hidden) added[0].focus();
   }
   const details = h(
@@ -351,7 +353,7 @@ function group(report, kind, findings, open) {
     items,
     more,
   );
-  // a closed group makes nothing
+  // the elements of a group are made when it is opened
   if (open) show();
   else details.addEventListener("toggle", () => shown === 0 && show());
   return details;

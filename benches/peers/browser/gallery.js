@@ -1,6 +1,6 @@
 /**
- * Galleries of the same vectors: ours and others', each as a page uses it. Each gives a function that finds the nearest to each
- * query: their places, or where bits are compared, of which many differ in as many, in how many they differ.
+ * Galleries of the same vectors: ours and others', each as a page uses it. Each gives a function that finds the nearest
+ * to each query: their places, or where bits are compared, of which many differ in as many, in how many they differ.
  *
  * @typedef {{ count: number, dimension: number, k: number, metric: string, dtype: string }} Size
  * @typedef {(queries: Float32Array) => Promise<number[][]> | number[][]} Search
