@@ -8,17 +8,16 @@
 //!
 #![cfg_attr(all(feature = "cpu", feature = "default-model"), doc = "```ignore-wasm32")]
 #![cfg_attr(not(all(feature = "cpu", feature = "default-model")), doc = "```ignore")]
-//! use image_feature::{DecodeLimits, DeviceRequest, Extractor, Model, RgbImage, decode};
+//! use image_feature::{DeviceRequest, Extractor, Model, RgbImage};
 //!
 //! let model = Model::bundled()?; // or Model::open("PP-ShiTuV2_rec_infer.tar")
 //! let extractor = Extractor::open(&model, DeviceRequest::Cpu)?;
 //!
-//! let red = RgbImage::new(64, 64, [200, 30, 30].repeat(64 * 64))?;
-//! let file = [b"P6 64 64 255\n".as_slice(), &[30, 30, 200].repeat(64 * 64)].concat(); // or std::fs::read("photo.jpg")
-//! let blue = decode(&file, &DecodeLimits::default())?;
-//!
+//! let red = RgbImage::new(64, 64, [200, 30, 30].repeat(64 * 64))?; // or RgbImage::open("photo.jpg")
+//! let blue = RgbImage::new(64, 64, [30, 30, 200].repeat(64 * 64))?;
 //! let features = extractor.embed_batch(&[red.clone(), red, blue])?;
 //! assert_eq!(features[0].len(), 512);
+//!
 //! let cosine = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
 //! assert!(cosine(&features[0], &features[1]) > 0.999);
 //! assert!(cosine(&features[0], &features[2]) < 0.99);
@@ -95,7 +94,11 @@
 //!
 //! Two more packages build on this one: the program `image-feature` (crate `image-feature-cli`), and the npm package
 //! `image-feature` for JavaScript.
-#![cfg_attr(not(feature = "cpu"), doc = "\n[`engine`]: #features\n[`Extractor`]: #features")]
+#![cfg_attr(not(feature = "cpu"), doc = "\n[`engine`]: #features")]
+#![cfg_attr(
+    not(any(feature = "cpu", feature = "burn")),
+    doc = "\n[`Extractor`]: #features\n[`ExtractorInfo::reasons`]: #features"
+)]
 #![cfg_attr(not(feature = "gallery"), doc = "\n[`gallery`]: #features\n[`metrics`]: #features")]
 #![cfg_attr(not(feature = "dataset"), doc = "\n[`dataset`]: #features")]
 #![cfg_attr(not(all(feature = "gallery", not(target_arch = "wasm32"))), doc = "\n[`output_file`]: #features")]

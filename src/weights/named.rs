@@ -55,8 +55,8 @@ pub(super) fn identify(tensors: &HashMap<&str, &RawTensor>, described: Option<&N
 fn vit(patches: &[usize]) -> Result<Network> {
     identify::vit(patches).map(Network::Vit).ok_or_else(|| {
         Error::unsupported(format!(
-            "a vision transformer whose `{PATCH_EMBEDDING}` has shape {patches:?}; those of PP-ShiTuV2_rec_CLIP_vit_base, \
-             [768, 3, 16, 16], and _large, [1024, 3, 14, 14], are known"
+            "a vision transformer with a `{PATCH_EMBEDDING}` of shape {patches:?}; known are [768, 3, 16, 16] of \
+             PP-ShiTuV2_rec_CLIP_vit_base and [1024, 3, 14, 14] of _large"
         ))
     })
 }

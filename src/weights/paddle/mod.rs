@@ -70,7 +70,7 @@ impl<'f> Exported<'f> {
                 let params = params.map_or("", |index| &files[index].name);
                 let stem = params.rsplit_once('.').map_or(params, |(stem, _)| stem);
                 return Err(Error::model(format!(
-                    "`{stem}.json` (or `{stem}.pdmodel`) is missing: without the graph nobody knows which weights `{params}` holds"
+                    "`{stem}.json` (or `{stem}.pdmodel`) is missing: the graph names the weights that `{params}` holds"
                 )));
             }
         };
