@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Saying things, checking for programs, installing Debian packages.
 
-say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+# STEP is set where a command has several steps: "2/9".
+say() { printf '\033[1m==> %s%s\033[0m\n' "${STEP:+[$STEP] }" "$*" >&2; }
 fail() {
   printf 'error: %s\n' "$*" >&2
   exit 1

@@ -42,6 +42,8 @@ pub use loader::ModelLoader;
 pub use model::Model;
 pub use origin::SkippedTensor;
 #[cfg(feature = "train")]
-pub(crate) use paddle::{checkpoint, dump_yaml, parse_yaml};
+pub use paddle::parse_yaml;
+#[cfg(feature = "train")]
+pub(crate) use paddle::{checkpoint, dump_yaml};
 #[cfg(feature = "train")]
 pub(crate) use published::published_description;

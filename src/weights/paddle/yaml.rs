@@ -17,11 +17,11 @@ const MAX_NODES: usize = 4096;
 /// PyYAML writes an alias for a list that occurs twice. Each can repeat a text as long as the file.
 const MAX_ALIASES: usize = 64;
 
-/// The value of a document: mappings as objects, sequences as arrays. An empty document is `null`.
+/// The value of a YAML document: mappings as objects, sequences as arrays, `null` for an empty document.
 ///
 /// # Errors
 /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the line.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value> {
+pub fn parse(bytes: &[u8]) -> Result<Value> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
         Error::model(format!("line {line}: not UTF-8"))
