@@ -222,13 +222,13 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Writes the product `left * right` to `to`, row by row. With `add`, adds it to the values there.
+/// Writes `left * right` to `to`, row by row, or adds it to the values there if `add`.
 #[expect(unsafe_code, reason = "the library takes pointers and strides")]
 fn multiply(left: Matrix, right: Matrix, to: &mut [f32], add: bool) {
     assert_eq!(left.columns, right.rows);
     assert_eq!(to.len(), left.rows * right.columns);
-    // SAFETY: each matrix borrows a slice of `rows * columns` values, and its strides address no value outside of it.
-    // `to` has as many values as the product, by the assertion above, and is borrowed exclusively.
+    // SAFETY: `Matrix::rows` has asserted that each matrix borrows a slice of rows times columns values, and its strides are
+    // those of its rows or columns. `to` is as long as the product and borrowed mutably. Inner sizes are equal.
     unsafe {
         gemm::gemm(
             left.rows,

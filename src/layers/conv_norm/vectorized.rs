@@ -25,15 +25,17 @@ macro_rules! vectorized {
                     body($($argument),*)
                 }
 
-                if is_x86_feature_detected!("avx512f")
+                let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+                if has_avx2
+                    && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
                 {
-                    // SAFETY: the processor has AVX-512, by the checks above. Every processor with AVX-512 has AVX2 and FMA.
+                    // SAFETY: this processor has each feature that `avx512` is compiled for.
                     return unsafe { avx512($($argument),*) };
                 }
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    // SAFETY: the processor has AVX2 and FMA, by the checks above.
+                if has_avx2 {
+                    // SAFETY: this processor has AVX2 and FMA, for which `avx2` is compiled.
                     return unsafe { avx2($($argument),*) };
                 }
             }
