@@ -28,9 +28,9 @@
 //!
 //! - The feature `default-model` puts a small one into the library: `Model::bundled`.
 //! - The official model, which is larger and better, is one download: `PP-ShiTuV2_rec_infer.tar`. The README has the address.
-//! - [`Model::open`] reads PaddleX's files as they are: exported inference models (`inference.json` or `inference.pdmodel` with
-//!   `inference.pdiparams` and `inference.yml`), training checkpoints (`.pdparams`), and archives of these. It also reads the
-//!   `.safetensors` files that this crate writes.
+//! - [`Model::open`] reads PaddleX's files as they are: exported inference models (`inference.json` or `inference.pdmodel`
+//!   with `inference.pdiparams` and `inference.yml`), training checkpoints (`.pdparams`), and archives of these. It also reads
+//!   the `.safetensors` files that this crate writes.
 //! - [`finetune`] trains the last layers in seconds, from a few labelled images. The feature `train` adds training of the
 //!   whole network.
 //!

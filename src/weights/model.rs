@@ -25,7 +25,8 @@ pub struct Model {
     pub description: ModelDescription,
     /// Whether re-parameterised blocks are stored as branches or fused.
     pub form: Form,
-    /// Classes of the classification head, where `tensors` hold one: see [`ModelLoader::with_head`](super::ModelLoader::with_head).
+    /// Number of classes, where `tensors` hold a classification head: see
+    /// [`ModelLoader::with_head`](super::ModelLoader::with_head).
     pub classes: Option<usize>,
     /// The tensors of [`Network::parameters`](crate::model::Network::parameters) for `form` and `classes`: exactly these names
     /// and shapes, in this order. Every value is finite.

@@ -102,7 +102,11 @@ fn inference_yml(description: &ModelDescription) -> String {
         json!({ "PreProcess": { "transform_ops": [
             { "ResizeImage": resize_image },
             { "NormalizeImage": {
-                "channel_num": 3, "mean": normalize.mean, "order": if is_vit { "" } else { "hwc" }, "scale": normalize.scale, "std": normalize.std,
+                "channel_num": 3,
+                "mean": normalize.mean,
+                "order": if is_vit { "" } else { "hwc" },
+                "scale": normalize.scale,
+                "std": normalize.std,
             }},
             { "ToCHWImage": null },
         ]}}),
