@@ -1,8 +1,8 @@
 //! Image feature vectors: PaddleX's image feature module (PP-ShiTuV2_rec) in Rust, for native programs and browsers.
 //!
-//! A feature vector describes what a picture shows, in a few hundred numbers of length 1. The dot product of two vectors is
-//! their cosine: 1 for the same picture, near 0 for unrelated ones. Search, duplicates and classification by example all build
-//! on it.
+//! A feature vector describes what a picture shows, in a few hundred numbers of length 1. The dot product of two
+//! vectors is their cosine: 1 for the same picture, near 0 for unrelated ones. Search, duplicates and classification by
+//! example all build on it.
 //!
 //! # Show me
 //!
@@ -27,35 +27,37 @@
 //! # How do I get a model?
 //!
 //! - The feature `default-model` puts a small one into the library: `Model::bundled`.
-//! - The official model, which is larger and better, is one download: `PP-ShiTuV2_rec_infer.tar`. The README has the address.
-//! - [`Model::open`] reads PaddleX's files as they are: exported inference models (`inference.json` or `inference.pdmodel`
-//!   with `inference.pdiparams` and `inference.yml`), training checkpoints (`.pdparams`), and archives of these. It also reads
-//!   the `.safetensors` files that this crate writes.
-//! - [`finetune`] trains the last layers in seconds, from a few labelled images. The feature `train` adds training of the
-//!   whole network.
+//! - The official model, which is larger and better, is one download: `PP-ShiTuV2_rec_infer.tar`. The README has the
+//!   address.
+//! - [`Model::open`] reads PaddleX's files as they are: exported inference models (`inference.json` or
+//!   `inference.pdmodel` with `inference.pdiparams` and `inference.yml`), training checkpoints (`.pdparams`), and
+//!   archives of these. It also reads the `.safetensors` files that this crate writes.
+//! - [`finetune`] trains the last layers in seconds, from a few labelled images. The feature `train` adds training of
+//!   the whole network.
 //!
 //! # Which device does it use?
 //!
-//! The device that you [request](DeviceRequest). [`DeviceRequest::Auto`] takes the first that works: CUDA, a GPU through wgpu,
-//! the CPU; [`ExtractorInfo::reasons`] then tells why better ones were not chosen. A GPU must first pass a self-test against the
-//! CPU. Only devices whose features are enabled are compiled.
+//! The device that you [request](DeviceRequest). [`DeviceRequest::Auto`] takes the first that works: CUDA, a GPU
+//! through wgpu, the CPU; [`ExtractorInfo::reasons`] then tells why better ones were not chosen. A GPU must first pass
+//! a self-test against the CPU. Only devices whose features are enabled are compiled.
 //!
 //! # How fast is it?
 //!
-//! With the official model on two cores of an AMD EPYC, one image takes 8.6 ms in f32 and 3.5 ms in i8. ONNX Runtime takes 8.7 ms
-//! in the same run, Paddle with oneDNN 11.4 ms. `docs/benchmarks.md` in the repository has all figures, those of browsers
-//! too, and the commands that measure them on your machine.
+//! With the official model on two cores of an AMD EPYC, one image takes 8.6 ms in f32 and 3.5 ms in i8. ONNX Runtime
+//! takes 8.7 ms in the same run, Paddle with oneDNN 11.4 ms. `docs/benchmarks.md` in the repository has all figures,
+//! those of browsers too, and the commands that measure them on your machine.
 //!
 //! # Are the vectors those of PaddleX?
 //!
-//! Yes. Images are decoded to OpenCV's pixels, resized with OpenCV's integer arithmetic and normalised as in PaddleX 3. No element
-//! of a feature differs from Paddle's by more than 2e-5. The tests check every stage.
+//! Yes. Images are decoded to OpenCV's pixels, resized with OpenCV's integer arithmetic and normalised as in PaddleX 3.
+//! No element of a feature differs from Paddle's by more than 2e-5. The tests check every stage.
 //!
 //! # Is it safe with files I don't trust?
 //!
-//! Every file is untrusted input. Sizes are checked before memory is allocated: against [`DecodeLimits`] and against the length of
-//! the file. Pickles are read by a reader that knows arrays and dictionaries only; nothing is executed. A damaged file gives an
-//! [`Error`] that names the place and a remedy. `unsafe` code is confined to the kernels.
+//! Every file is untrusted input. Sizes are checked before memory is allocated: against [`DecodeLimits`] and against
+//! the length of the file. Pickles are read by a reader that knows arrays and dictionaries only; nothing is executed. A
+//! damaged file gives an [`Error`] that names the place and a remedy. `unsafe` code is in a few files only, most of
+//! them kernels, and each block gives its reason.
 //!
 //! # Modules
 //!
@@ -76,8 +78,8 @@
 //!
 //! # Features
 //!
-//! Each feature adds one thing and changes nothing else. The only default is `cpu`. Without any feature, the library still decodes
-//! images, prepares them for a network, and reads and writes model files.
+//! Each feature adds one thing and changes nothing else. The only default is `cpu`. Without any feature, the library
+//! still decodes images, prepares them for a network, and reads and writes model files.
 //!
 //! - `cpu` (default): the networks on the CPU, by this crate's own engine. Pure Rust, f32 and i8.
 //! - `threads`: threads on shared memory, for wasm32. Native builds always have threads.
@@ -88,9 +90,11 @@
 //!   - `flex`: Burn on the CPU, in pure Rust.
 //!   - `webgpu`: Burn on GPUs through wgpu: WebGPU in browsers; Vulkan, Metal, DX12 or GL natively.
 //!   - `cuda`: Burn on NVIDIA GPUs. Its build downloads LLVM; the CUDA toolkit is needed at run time.
-//! - `train`: training of whole networks with PaddleX's recipes. Includes `flex`, `dataset` and `gallery`. Not on wasm32.
+//! - `train`: training of whole networks with PaddleX's recipes. Includes `flex`, `dataset` and `gallery`. Not on
+//!   wasm32.
 //!
-//! Burn takes several minutes to compile. Public items with Burn's types say so: they follow Burn's version and are not stable.
+//! Burn takes several minutes to compile. Public items with Burn's types say so: they follow Burn's version and are not
+//! stable.
 //!
 //! Two more packages build on this one: the program `image-feature` (crate `image-feature-cli`), and the npm package
 //! `image-feature` for JavaScript.

@@ -55,7 +55,8 @@ impl Network {
         }
     }
 
-    /// The tensors in the deploy form, which is the form that runs: fused where `form` is the training form, else borrowed.
+    /// The tensors in the deploy form, which is the form that runs: fused where `form` is the training form, else
+    /// borrowed.
     ///
     /// A vision transformer has nothing to fuse.
     ///

@@ -31,7 +31,8 @@ pub(super) fn head(network: &Network) -> &'static str {
 
 /// Finds the network that these tensors belong to, or the most similar one: [`collect`] then reports the difference.
 ///
-/// `described` is the network that the file describes, where it does. Weights do not show all sizes of a vision transformer.
+/// `described` is the network that the file describes, where it does. Weights do not show all sizes of a vision
+/// transformer.
 pub(super) fn identify(tensors: &HashMap<&str, &RawTensor>, described: Option<&Network>) -> Result<Identified> {
     let shape = |name: &str| tensors.get(name).map(|tensor| &tensor.shape[..]);
     let (network, form) = match (shape(PATCH_EMBEDDING), described) {

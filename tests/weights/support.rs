@@ -27,7 +27,8 @@ pub fn pir() -> Option<&'static Model> {
     MODEL.as_ref()
 }
 
-/// Checks the error of one case of a table: its kind, and the texts in its message. Returns a complaint, if there is one.
+/// Checks the error of one case of a table: its kind, and the texts in its message. Returns a complaint, if there is
+/// one.
 pub fn expect_error(case: &str, result: Result<Model>, kind: ErrorKind, parts: &[&str]) -> Option<String> {
     let error = match result {
         Ok(_) => return Some(format!("{case}: is read without an error")),

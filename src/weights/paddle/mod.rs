@@ -1,9 +1,9 @@
 //! PaddlePaddle's files, read and written without Paddle.
 //!
-//! An exported model is a graph (`inference.json`, or the older `inference.pdmodel`), the values of its parameters in the
-//! order of their internal names (`inference.pdiparams`), and `inference.yml`. Internal names differ between exports, so a
-//! parameter is identified by its place in the graph. Both kinds of graph are lowered to the same [list of ops](op::Program),
-//! and [`graph`] compares that list with the known networks.
+//! An exported model is a graph (`inference.json`, or the older `inference.pdmodel`), the values of its parameters in
+//! the order of their internal names (`inference.pdiparams`), and `inference.yml`. Internal names differ between
+//! exports, so a parameter is identified by its place in the graph. Both kinds of graph are lowered to the same [list
+//! of ops](op::Program), and [`graph`] compares that list with the known networks.
 
 #[cfg(feature = "train")]
 pub(crate) mod checkpoint;
@@ -111,7 +111,8 @@ pub(super) fn read(files: &Exported) -> Result<Model> {
     Ok(Model { description, form: Form::Deploy, classes: None, tensors, calibration: None, origin })
 }
 
-/// The description of a graph's network with an `inference.yml`. `declared` is the input size in the graph, if it has one.
+/// The description of a graph's network with an `inference.yml`. `declared` is the input size in the graph, if it has
+/// one.
 fn described(
     yml: &File,
     network: Network,
