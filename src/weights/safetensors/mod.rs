@@ -2,10 +2,13 @@
 //!
 //! The metadata key is `image_feature`.
 //!
-//! In a file of type i8 the weights of 1x1 convolutions are I8, `[out, in, 1, 1]`. `LAYER.conv.weight_scale` (F32,
-//! `[out]`) is the scale of each output channel. A layer that is also computed in 8 bits has scales of its input
-//! channels, too, `LAYER.input_scale` (F32, `[in]`), and they are part of its weights: `weight = I8 * weight_scale /
-//! input_scale`. The weights of other convolutions are F16, all other tensors F32.
+//! In a file of type i8:
+//!
+//! - The weights of 1x1 convolutions are I8, `[out, in, 1, 1]`.
+//! - `LAYER.conv.weight_scale`, F32 `[out]`, is the scale of each output channel.
+//! - `LAYER.input_scale`, F32 `[in]`, is the scale of each input channel. Only a layer that is computed in 8 bits has it.
+//!   It is part of the weights: `weight = I8 * weight_scale / input_scale`.
+//! - The weights of other convolutions are F16, all other tensors F32.
 
 mod description;
 mod read;
