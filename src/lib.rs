@@ -98,15 +98,16 @@
 //!
 //! Two more packages build on this one: the program `image-feature` (crate `image-feature-cli`), and the npm package
 //! `image-feature` for JavaScript.
-#![cfg_attr(not(feature = "cpu"), doc = "\n[`engine`]: #features")]
+//!
+#![cfg_attr(not(feature = "cpu"), doc = "[`engine`]: #features")]
 #![cfg_attr(
     not(any(feature = "cpu", feature = "burn")),
-    doc = "\n[`Extractor`]: #features\n[`ExtractorInfo::reasons`]: #features"
+    doc = "[`Extractor`]: #features\n[`ExtractorInfo::reasons`]: #features"
 )]
-#![cfg_attr(not(feature = "gallery"), doc = "\n[`gallery`]: #features\n[`metrics`]: #features")]
-#![cfg_attr(not(feature = "dataset"), doc = "\n[`dataset`]: #features")]
-#![cfg_attr(not(all(feature = "gallery", not(target_arch = "wasm32"))), doc = "\n[`output_file`]: #features")]
-#![cfg_attr(not(all(feature = "train", not(target_arch = "wasm32"))), doc = "\n[`train`]: #features")]
+#![cfg_attr(not(feature = "gallery"), doc = "[`gallery`]: #features\n[`metrics`]: #features")]
+#![cfg_attr(not(feature = "dataset"), doc = "[`dataset`]: #features")]
+#![cfg_attr(not(all(feature = "gallery", not(target_arch = "wasm32"))), doc = "[`output_file`]: #features")]
+#![cfg_attr(not(all(feature = "train", not(target_arch = "wasm32"))), doc = "[`train`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Modules that need `unsafe`, the kernels among them, allow it for themselves.
 #![deny(unsafe_code)]
@@ -140,6 +141,7 @@ mod warm_up;
 pub mod weights;
 
 pub use device::DeviceRequest;
+#[doc(inline)]
 pub use error::{Error, ErrorKind, Result};
 #[cfg(any(feature = "cpu", feature = "burn"))]
 pub use extractor::{Extractor, ExtractorInfo, ExtractorOptions};
@@ -149,6 +151,7 @@ pub use image::{
 };
 #[cfg(feature = "cpu")]
 pub use warm_up::warm_up;
+#[doc(inline)]
 pub use weights::{Dtype, Model, ModelInfo, ModelLoader, PreprocessInfo, SkippedTensor, TensorInfo};
 
 /// The README's examples.
