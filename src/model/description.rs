@@ -102,7 +102,7 @@ impl Network {
             Network::LcNetV2(config) => Ok(Network::LcNetV2(LcNetV2Config { input, ..config })),
             Network::Vit(config) if config.input == input => Ok(Network::Vit(config)),
             Network::Vit(config) => Err(Error::model(format!(
-                "images of {}x{} pixels are asked for, but a vision transformer takes one size, and this one {}x{}",
+                "an input of {}x{} pixels was requested; this vision transformer takes {}x{} only",
                 input[1], input[0], config.input[1], config.input[0]
             ))),
         }

@@ -130,7 +130,7 @@ fn described(
     if !settings.normalize_features {
         origin
             .notes
-            .push(format!("{} does not ask for normalised features; they are normalised here all the same", yml.name));
+            .push(format!("{} does not ask for normalised features; they are normalised here anyway", yml.name));
     }
     let network = network.with_input(input).context(in_yml)?;
     if let Some(declared) = declared.filter(|&declared| declared != input) {
