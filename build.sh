@@ -44,7 +44,7 @@ END
 build_program() {
   need_rust
   say "compiling the program"
-  cargo build --release || fail "the program did not compile: look at cargo's message above"
+  cargo build --release "${NATIVE[@]}" || fail "the program did not compile: look at cargo's message above"
 }
 
 # serve [--quick] [ARGUMENT...]: serves the page once all of it works. What makes it faster is built behind it.

@@ -33,8 +33,7 @@ step_lint() {
   need_node_modules
   npm run --silent --if-present check:lint
   need_wasm_toolchain
-  # the packages that `cargo test` compiles, so that both share what they can, then the binder
-  cargo clippy --release --all-targets -- --deny warnings
+  cargo clippy --release --all-targets "${NATIVE[@]}" -- --deny warnings
   cargo clippy --package image-feature-bind -- --deny warnings
   # each feature alone: it only adds, so it needs no other
   list="$(packages_and_features)"
@@ -50,13 +49,13 @@ step_lint() {
 }
 
 # packages_and_features: a line for each package without features, and one for each of its features. Left out: `cuda`, whose
-# build downloads LLVM, and the library's `threads`, which needs wasm32 and is compiled with the artefacts.
+# build downloads LLVM; `threads` and `gpu`, which the step `wasm` compiles.
 packages_and_features() {
   cargo metadata --format-version 1 --no-deps | node -e '
     const { packages } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
     for (const { name, features } of packages) {
       for (const feature of ["", ...Object.keys(features)]) {
-        if (name !== "image-feature-bind" && !["cuda", "default", "threads"].includes(feature)) console.log(name, feature);
+        if (name !== "image-feature-bind" && !["cuda", "default", "gpu", "threads"].includes(feature)) console.log(name, feature);
       }
     }'
 }
@@ -69,7 +68,7 @@ step_rust() {
   else
     say "no PostgreSQL could be installed: the tests of galleries in one are skipped"
   fi
-  "${with_postgres[@]}" cargo test --release
+  "${with_postgres[@]}" cargo test --release "${NATIVE[@]}"
 }
 
 step_wasm() {

@@ -69,6 +69,6 @@ fn run_small_networks() -> Result<()> {
 }
 
 fn unit_calibration(plan: &Plan) -> Result<Calibration> {
-    let layers = plan.quantizable().map(|index| &plan.steps[index]);
-    Calibration::new(layers.map(|step| (step.name.clone(), vec![1.0; plan.shape(step.input).channels])).collect())
+    let layers = plan.quantizable();
+    Calibration::new(layers.map(|step| (step.name().into(), vec![1.0; plan.shape(step.input()).channels])).collect())
 }

@@ -28,6 +28,8 @@ mod model;
 mod named;
 mod origin;
 mod paddle;
+#[cfg(feature = "cpu")]
+mod plan;
 mod published;
 mod safetensors;
 

@@ -10,7 +10,7 @@ pub(in super::super) use self::dot::Simd128Dot;
 pub(in super::super) use self::dot::{HalvesDot, WholeDot, halves_are_faster};
 use super::Lanes;
 
-/// WebAssembly's simd128, with the fused multiply-add of relaxed SIMD where that is compiled in: registers of 4.
+/// WebAssembly's simd128, registers of 4; with relaxed SIMD, its fused multiply-add.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Simd128(v128);
 
@@ -24,11 +24,11 @@ impl Lanes for Simd128 {
     }
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        unsafe { Simd128(v128_load(from.cast())) }
+        Simd128(v128_load(from.cast()))
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        unsafe { v128_store(to.cast(), self.0) }
+        v128_store(to.cast(), self.0)
     }
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
@@ -63,12 +63,10 @@ impl Lanes for Simd128 {
     }
     #[inline(always)]
     unsafe fn store_u7(self, to: *mut u8) {
-        unsafe {
-            let cut = f32x4_pmin(f32x4_pmax(self.0, f32x4_splat(0.0)), f32x4_splat(127.0));
-            // adding 2^23 rounds, and leaves the whole number in the lowest bits: shorter than a conversion
-            let whole = f32x4_add(cut, f32x4_splat(8_388_608.0));
-            let bytes = i8x16_shuffle::<0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12>(whole, whole);
-            v128_store32_lane::<0>(bytes, to.cast());
-        }
+        let cut = f32x4_pmin(f32x4_pmax(self.0, f32x4_splat(0.0)), f32x4_splat(127.0));
+        // adding 2^23 rounds, and leaves the whole number in the lowest bits: shorter than a conversion
+        let whole = f32x4_add(cut, f32x4_splat(8_388_608.0));
+        let bytes = i8x16_shuffle::<0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12>(whole, whole);
+        v128_store32_lane::<0>(bytes, to.cast());
     }
 }

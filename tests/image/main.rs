@@ -1,24 +1,20 @@
-//! Decoding, resizing and normalising against what OpenCV and PaddleX make of the same files.
+//! Decoding, resizing and normalising against the results of OpenCV and PaddleX for the same files.
 //!
-//! The tables in `tests/image/` are made by `tests/image/make_files.py` and `tests/image/opencv_reference.py`, whose headers say how.
+//! `tests/image/make_files.py` makes the files in `tests/image/files`, `tests/image/opencv_reference.py` the tables;
+//! their headers describe how.
 #![cfg(not(target_arch = "wasm32"))]
 
-#[path = "image/damage.rs"]
 mod damage;
-#[path = "image/decode.rs"]
 mod decode;
-#[path = "image/limits.rs"]
 mod limits;
-#[path = "image/preprocess.rs"]
 mod preprocess;
-#[path = "image/resize.rs"]
 mod resize;
 
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-/// The folder of golden data and test images, where this checkout has one.
+/// The folder of golden data and test images; `None` where the checkout has none.
 fn shared() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     if !path.is_dir() {
@@ -43,7 +39,7 @@ fn table(name: &str) -> Vec<Vec<String>> {
     text.lines().skip(1).map(|line| line.split('\t').map(str::to_owned).collect()).collect()
 }
 
-/// Fails with all the complaints, if there are any.
+/// Fails with all messages, if there are any.
 fn report(complaints: Vec<String>, cases: usize) {
     assert!(complaints.is_empty(), "{} of {cases} cases failed:\n{}", complaints.len(), complaints.join("\n"));
 }

@@ -1,46 +1,26 @@
 //! Plans that multiply 8-bit whole numbers.
 
-use super::plan::{Activation, Operation, Plan, QuantizedWeights, Step, ValueId, Weights};
+use super::{Activation, Operation, Plan, QuantizedWeights, Step, ValueId, Weights};
 use crate::model::{Calibration, quantization};
-use crate::weights::{Dtype, Model};
 use crate::{Error, Result};
 
 impl Plan {
-    /// The plan of a model in the numbers it is to be computed with: those asked for, or, by default, those of its file.
-    /// f16 is a way to keep weights; they are computed with as f32.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where i8 is asked for and the model has no calibration;
-    /// as [`compile`](Self::compile) and [`quantize`](Self::quantize).
-    pub fn of_model(model: &Model, dtype: Option<Dtype>) -> Result<Plan> {
-        let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
-        match (dtype, &model.calibration) {
-            (None | Some(Dtype::I8), Some(calibration)) => plan.quantize(calibration),
-            (Some(Dtype::I8), None) => Err(Error::usage(format!(
-                "{} has not been calibrated, which computing with i8 needs; make a calibrated file with \
-                 `image-feature model convert MODEL --dtype i8 --calibrate IMAGES --output FILE.safetensors`",
-                model.description.name
-            ))),
-            (None | Some(Dtype::F32 | Dtype::F16), _) => Ok(plan),
-        }
-    }
-
-    /// Whether any of its layers is computed in 8-bit whole numbers.
+    /// Whether any layer multiplies 8-bit whole numbers.
     pub fn is_quantized(&self) -> bool {
         let quantized = |step: &Step| matches!(&step.operation, Operation::Pointwise { weights: Weights::I8(_), .. });
         self.steps.iter().any(quantized)
     }
 
-    /// The plan with its 1x1 convolutions in 8-bit whole numbers: weights by output channel, activations as calibrated.
+    /// The plan with its 1x1 convolutions in 8-bit whole numbers: weights with a scale for each output channel,
+    /// activations with the scales of the calibration.
     ///
-    /// Convolutions of a single pixel stay as they are, since there is nothing to gain, and so do those of maps that may hold
-    /// negative numbers.
+    /// Only the layers of [`quantizable`](Self::quantizable) change.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the layer, where the calibration lacks one of the plan's layers
-    /// or has one that the plan has not.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the layer, where the calibration lacks one of these
+    /// layers, has another one, or has not one scale for each channel of a layer's input.
     pub fn quantize(mut self, calibration: &Calibration) -> Result<Plan> {
-        let layers: Vec<usize> = self.quantizable().collect();
+        let layers: Vec<usize> = self.quantizable_indices().collect();
         let known = |name: &str| layers.iter().any(|&index| self.steps[index].name == name);
         if let Some((stranger, _)) = calibration.iter().find(|(name, _)| !known(name)) {
             return Err(Error::model(format!(
@@ -73,11 +53,17 @@ impl Plan {
                 *weights = Weights::I8(QuantizedWeights { values, scales, input_scales });
             }
         }
+        self.check()?;
         Ok(self)
     }
 
-    /// Indices of the steps that [`quantize`](Self::quantize) changes.
-    pub(crate) fn quantizable(&self) -> impl Iterator<Item = usize> {
+    /// The steps that [`quantize`](Self::quantize) changes: 1x1 convolutions in f32 of more than one pixel, since there
+    /// is nothing to gain in one, and of values that are never negative.
+    pub fn quantizable(&self) -> impl Iterator<Item = &Step> {
+        self.quantizable_indices().map(|index| &self.steps[index])
+    }
+
+    fn quantizable_indices(&self) -> impl Iterator<Item = usize> {
         self.steps.iter().enumerate().filter(|(_, step)| self.is_quantizable(step)).map(|(index, _)| index)
     }
 
@@ -90,7 +76,8 @@ impl Plan {
 
     /// Whether a value is known to hold no negative number.
     fn is_never_negative(&self, value: ValueId) -> bool {
-        let Some(maker) = self.steps.iter().find(|step| step.output == value) else { return false };
+        // the input has no maker
+        let Some(maker) = value.0.checked_sub(1).map(|index| &self.steps[index]) else { return false };
         match &maker.operation {
             Operation::Convolution { activation, .. } | Operation::Depthwise { activation, .. } => {
                 *activation == Activation::Relu

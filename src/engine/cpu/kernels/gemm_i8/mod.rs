@@ -19,36 +19,39 @@ pub(in super::super) struct GemmI8 {
     pub input: *const u8,
     /// Values from a pixel to the next.
     pub input_stride: usize,
-    /// As [`pack`](super::super::pack::quads) leaves them, from the first of these columns on.
+    /// As packed by [`quads`](super::super::pack::quads), from the first of these columns on.
     pub weights: *const i8,
-    /// What 1 stands for in the sum of products: `columns` values.
+    /// The scale of each column's sum of products: `columns` values.
     pub scales: *const f32,
     /// `columns` values.
     pub bias: *const f32,
     /// `rows` x `columns`.
     pub output: Output,
-    /// What is added after the activation, of the output's shape.
+    /// Values that are added after the activation, of the output's shape. Only read.
     pub residual: Option<Pixels>,
     pub activation: Activation,
 }
 
-/// What becomes of a product.
+/// The type and the addresses of an output.
 #[derive(Clone, Copy)]
 pub(in super::super) enum Output {
     F32(Pixels),
-    /// Multiplied by the factor of its column, rounded and cut to 0..=127.
+    /// Bytes: each value multiplied by the factor of its column, rounded and limited to 0..=127.
     U7(Pixels<u8>, *const f32),
 }
 
 /// Runs a product in tiles of `ROWS` x `VECTORS` registers.
 ///
 /// # Safety
-/// The instruction set of `D` must be enabled and every pointer of `gemm` valid for what its field says.
+/// The instruction set of `D` is enabled, and every pointer of `gemm` is valid for what its field says.
 #[inline(always)]
 pub(in super::super) unsafe fn gemm_i8<D: Dot, const ROWS: usize, const VECTORS: usize>(gemm: &GemmI8) {
     let count = D::Lanes::COUNT;
     let mut column = 0;
     while column < gemm.columns {
+        // SAFETY: `columns` is a multiple of `CHANNELS` and so of the lanes: a panel of one register always fits, one
+        // of `VECTORS` where so many columns are left. Packed panels follow each other, `inner` weights of their
+        // columns each.
         unsafe {
             let weights = gemm.weights.add(column * gemm.inner);
             if gemm.columns - column >= VECTORS * count {
@@ -63,10 +66,14 @@ pub(in super::super) unsafe fn gemm_i8<D: Dot, const ROWS: usize, const VECTORS:
 }
 
 /// All rows of one panel of weights.
+///
+/// # Safety
+/// As [`gemm_i8`]; there are `VECTORS` registers of columns from `column` on, and `weights` is their panel.
 #[inline(always)]
 unsafe fn panel<D: Dot, const ROWS: usize, const VECTORS: usize>(gemm: &GemmI8, weights: *const i8, column: usize) {
     let mut at = Position { input: gemm.input, output: gemm.output, residual: gemm.residual };
     let mut left = gemm.rows;
+    // SAFETY: each tile has no more rows than are left, and moves `at` on by as many
     unsafe {
         while left >= ROWS {
             tile::<D, ROWS, VECTORS>(gemm, &mut at, weights, column);
@@ -90,6 +97,10 @@ struct Position {
     residual: Option<Pixels>,
 }
 
+/// `ROWS` rows of a panel.
+///
+/// # Safety
+/// As [`panel`]; input, output and residual have `ROWS` rows from `at` on.
 #[inline(always)]
 unsafe fn tile<D: Dot, const ROWS: usize, const VECTORS: usize>(
     gemm: &GemmI8,
@@ -98,6 +109,8 @@ unsafe fn tile<D: Dot, const ROWS: usize, const VECTORS: usize>(
     column: usize,
 ) {
     let count = D::Lanes::COUNT;
+    // SAFETY: bias, scales, factors, output and residual have the columns of the panel, and `advance` gives the address
+    // of one row after the other
     unsafe {
         let sums = accumulate::<D, ROWS, VECTORS>(at.input, gemm.input_stride, weights, gemm.inner);
         at.input = at.input.wrapping_add(ROWS * gemm.input_stride);
@@ -139,7 +152,11 @@ unsafe fn tile<D: Dot, const ROWS: usize, const VECTORS: usize>(
     }
 }
 
-/// The loop in which nearly all time is spent.
+/// The sums of products of a tile: the loop in which nearly all time is spent.
+///
+/// # Safety
+/// The instruction set of `D` is enabled; `input` is valid for `ROWS` rows of `inner` bytes, `stride` apart, and
+/// `weights` for `inner` times as many weights as `VECTORS` registers of lanes. `inner` is a multiple of 4.
 #[inline(always)]
 unsafe fn accumulate<D: Dot, const ROWS: usize, const VECTORS: usize>(
     input: *const u8,
@@ -147,6 +164,8 @@ unsafe fn accumulate<D: Dot, const ROWS: usize, const VECTORS: usize>(
     mut weights: *const i8,
     inner: usize,
 ) -> [[D; VECTORS]; ROWS] {
+    // SAFETY: `k` and the three values after it are less than `inner`, the number of values of a row and of weights of
+    // a column
     unsafe {
         let mut sums = [[D::zero(); VECTORS]; ROWS];
         let mut rows = [input; ROWS];

@@ -5,7 +5,7 @@ mod stored;
 pub(in super::super) use self::dot::ScalarDot;
 use super::Lanes;
 
-/// One value at a time: the reference the others are tested against, and what runs where there is no SIMD.
+/// One value at a time: the reference for the tests of the others, and the fallback where there is no SIMD.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Scalar(f32);
 
@@ -19,11 +19,11 @@ impl Lanes for Scalar {
     }
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        unsafe { Scalar(from.read()) }
+        Scalar(from.read())
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        unsafe { to.write(self.0) }
+        to.write(self.0)
     }
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
@@ -52,6 +52,6 @@ impl Lanes for Scalar {
     }
     #[inline(always)]
     unsafe fn store_u7(self, to: *mut u8) {
-        unsafe { to.write(self.0.clamp(0.0, 127.0).round_ties_even() as u8) }
+        to.write(self.0.clamp(0.0, 127.0).round_ties_even() as u8)
     }
 }

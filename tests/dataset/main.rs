@@ -1,9 +1,8 @@
-//! Data sets from outside: generated ones with every fault planted, clean ones, and real photos.
+//! Data sets through the public API: generated ones with each fault planted, clean ones, and real photos.
 #![cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 
-#[path = "common/mod.rs"]
+#[path = "../common/mod.rs"]
 mod common;
-#[path = "dataset/generated.rs"]
 mod generated;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +53,7 @@ fn a_clean_data_set_has_no_findings() {
     assert!(audit.passed() && audit.is_complete);
 }
 
-/// Puts a text in place of another in a list.
+/// Replaces a text in a list.
 fn edit(files: &mut Files, list: &str, from: &str, to: &str) {
     let text = String::from_utf8(files[list].clone()).unwrap();
     assert!(text.contains(from), "{list} has no {from:?}");
@@ -66,7 +65,7 @@ fn add(files: &mut Files, list: &str, row: &str) {
     files.get_mut(list).unwrap().extend(format!("{row}\n").bytes());
 }
 
-/// Adds an image in a list, of a class that is there.
+/// Adds an image of an existing class to a list.
 fn add_image(files: &mut Files, list: &str, path: &str, bytes: Vec<u8>) {
     files.insert(path.into(), bytes);
     add(files, list, &format!("{path} {}", if list == "train.txt" { 0 } else { 100 }));
@@ -78,7 +77,7 @@ fn beside(name: &str) -> Vec<u8> {
 
 type Plant = Box<dyn Fn(&mut Files)>;
 
-/// Each fault, how to plant it, and the code that must be found; and those that come along of necessity.
+/// Each fault: how to plant it, the code that must be found, and other codes that it necessarily causes.
 fn faults() -> Vec<(&'static str, Plant, Vec<&'static str>)> {
     let first = "images/t0_0.ppm 0\n";
     let fault = |code: &'static str, plant: fn(&mut Files), also: &[&'static str]| {
@@ -222,7 +221,7 @@ fn faults() -> Vec<(&'static str, Plant, Vec<&'static str>)> {
 fn damaged_jpeg() -> Vec<u8> {
     let mut bytes = jpeg(&photo(906), 90);
     let middle = bytes.len() / 2;
-    // a marker where there is none: the data after it are lost
+    // a marker in the middle of the data: the data after it are lost
     bytes[middle..middle + 2].copy_from_slice(&[0xff, 0xc4]);
     bytes
 }
@@ -241,7 +240,7 @@ fn shaded(image: &RgbImage, shade: fn(u8) -> u8) -> RgbImage {
     RgbImage::new(image.width(), image.height(), image.pixels().iter().map(|&value| shade(value)).collect()).unwrap()
 }
 
-/// Of another size, by linear interpolation.
+/// The picture in another size, by linear interpolation.
 fn stretched(image: &RgbImage, width: usize, height: usize) -> RgbImage {
     let at = |x: usize, y: usize, channel: usize| f64::from(image.pixels()[3 * (y * image.width() + x) + channel]);
     let place = |to: usize, from: usize, length: usize| {
@@ -295,7 +294,7 @@ fn each_planted_fault_is_found_and_nothing_else() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The codes that no generated list can plant: they need archives, other options, or a model.
+/// The codes that are not planted in generated lists: they need archives, other options, or a model.
 const ELSEWHERE: [&str; 9] = [
     "archive-problem",
     "archive-oddity",
@@ -378,7 +377,7 @@ fn a_model_doubts_labels_and_strangers() {
     let files = clean();
     let tree = Memory::new("test", files);
     let dataset = Dataset::read(&tree);
-    // a direction for each class, a little of another, and what all have in common
+    // a direction for each class, a little of another one, and a part that all have in common
     let feature = |label: i64, index: usize| {
         let mut feature = vec![0.0f32; 64];
         feature[label as usize % 60] = 1.0;
@@ -418,7 +417,7 @@ fn a_model_doubts_labels_and_strangers() {
             .iter()
             .any(|finding| finding.image.as_deref() == Some("images/t4_1.ppm"))
     );
-    // a model that takes all images for about the same is told as one, and not asked
+    // a model that cannot tell images apart is reported, and its features are not used
     for feature in features.iter_mut().flatten() {
         feature[61] += 5.0;
     }
@@ -427,7 +426,7 @@ fn a_model_doubts_labels_and_strangers() {
     assert!(found.findings.of(Code::LikelyMislabel).is_empty() && found.findings.of(Code::SimilarFeatures).is_empty());
 }
 
-/// What PaddleX's check looks at: every row is a path, one space and a whole number, and the file is there.
+/// PaddleX's conditions: each row is a path, one space and a whole number, and the file exists.
 fn passes_paddlex(tree: &Memory) -> Result<(), String> {
     let images: Vec<_> =
         tree.entries().iter().filter(|entry| entry.path.rsplit('/').next() == Some("images")).collect();
@@ -447,7 +446,7 @@ fn passes_paddlex(tree: &Memory) -> Result<(), String> {
     Ok(())
 }
 
-/// The tree that a new data set makes.
+/// A new data set as a tree.
 fn written(tree: &Memory, new: &image_feature::dataset::NewDataset) -> Memory {
     let images = new.images.iter().map(|(index, path)| (path.clone(), tree.read(*index, 1 << 30).unwrap()));
     Memory::new("written", new.files.iter().cloned().chain(images))
@@ -455,7 +454,7 @@ fn written(tree: &Memory, new: &image_feature::dataset::NewDataset) -> Memory {
 
 #[test]
 fn mended_copies_pass_where_lists_can_be_mended() {
-    // what remains is for people to decide, or is no matter of lists
+    // the remaining findings need a decision, or do not concern lists
     let not_mended = [
         "list-missing",
         "list-empty",
