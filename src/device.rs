@@ -21,8 +21,8 @@ pub enum DeviceRequest {
     Auto,
     /// The CPU.
     Cpu,
-    /// A GPU through wgpu: WebGPU in browsers; Vulkan, Metal, DX12 or GL natively. Needs the feature `webgpu`. Accepts a
-    /// software adapter, too.
+    /// A GPU through wgpu: WebGPU in browsers; Vulkan, Metal, DX12 or GL natively. Needs the feature `webgpu`. Accepts
+    /// a software adapter, too.
     WebGpu,
     /// The NVIDIA GPU with this index. Needs the feature `cuda`.
     Cuda(usize),

@@ -1,24 +1,23 @@
 //! Image feature vectors: PaddleX's image feature module (PP-ShiTuV2_rec) in Rust, for native programs and browsers.
 //!
-//! A feature vector describes what a picture shows, in a few hundred numbers of length 1. The dot product of two vectors is
-//! their cosine: 1 for the same picture, near 0 for unrelated ones. Search, duplicates and classification by example all build
-//! on it.
+//! A feature vector describes what a picture shows, in a few hundred numbers of length 1. The dot product of two
+//! vectors is their cosine: 1 for the same picture, near 0 for unrelated ones. Search, duplicates and classification by
+//! example all build on it.
 //!
 //! # Show me
 //!
 #![cfg_attr(all(feature = "cpu", feature = "default-model"), doc = "```ignore-wasm32")]
 #![cfg_attr(not(all(feature = "cpu", feature = "default-model")), doc = "```ignore")]
-//! use image_feature::{DecodeLimits, DeviceRequest, Extractor, Model, RgbImage, decode};
+//! use image_feature::{DeviceRequest, Extractor, Model, RgbImage};
 //!
 //! let model = Model::bundled()?; // or Model::open("PP-ShiTuV2_rec_infer.tar")
 //! let extractor = Extractor::open(&model, DeviceRequest::Cpu)?;
 //!
-//! let red = RgbImage::new(64, 64, [200, 30, 30].repeat(64 * 64))?;
-//! let file = [b"P6 64 64 255\n".as_slice(), &[30, 30, 200].repeat(64 * 64)].concat(); // or std::fs::read("photo.jpg")
-//! let blue = decode(&file, &DecodeLimits::default())?;
-//!
+//! let red = RgbImage::new(64, 64, [200, 30, 30].repeat(64 * 64))?; // or RgbImage::open("photo.jpg")
+//! let blue = RgbImage::new(64, 64, [30, 30, 200].repeat(64 * 64))?;
 //! let features = extractor.embed_batch(&[red.clone(), red, blue])?;
 //! assert_eq!(features[0].len(), 512);
+//!
 //! let cosine = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
 //! assert!(cosine(&features[0], &features[1]) > 0.999);
 //! assert!(cosine(&features[0], &features[2]) < 0.99);
@@ -28,35 +27,37 @@
 //! # How do I get a model?
 //!
 //! - The feature `default-model` puts a small one into the library: `Model::bundled`.
-//! - The official model, which is larger and better, is one download: `PP-ShiTuV2_rec_infer.tar`. The README has the address.
-//! - [`Model::open`] reads PaddleX's files as they are: exported inference models (`inference.json` or `inference.pdmodel` with
-//!   `inference.pdiparams` and `inference.yml`), training checkpoints (`.pdparams`), and archives of these. It also reads the
-//!   `.safetensors` files that this crate writes.
-//! - [`finetune`] trains the last layers in seconds, from a few labelled images. The feature `train` adds training of the
-//!   whole network.
+//! - The official model, which is larger and better, is one download: `PP-ShiTuV2_rec_infer.tar`. The README has the
+//!   address.
+//! - [`Model::open`] reads PaddleX's files as they are: exported inference models (`inference.json` or
+//!   `inference.pdmodel` with `inference.pdiparams` and `inference.yml`), training checkpoints (`.pdparams`), and
+//!   archives of these. It also reads the `.safetensors` files that this crate writes.
+//! - [`finetune`] trains the last layers in seconds, from a few labelled images. The feature `train` adds training of
+//!   the whole network.
 //!
 //! # Which device does it use?
 //!
-//! The device that you [request](DeviceRequest). [`DeviceRequest::Auto`] takes the first that works: CUDA, a GPU through wgpu,
-//! the CPU; [`ExtractorInfo::reasons`] then tells why better ones were not chosen. A GPU must first pass a self-test against the
-//! CPU. Only devices whose features are enabled are compiled.
+//! The device that you [request](DeviceRequest). [`DeviceRequest::Auto`] takes the first that works: CUDA, a GPU
+//! through wgpu, the CPU; [`ExtractorInfo::reasons`] then tells why better ones were not chosen. A GPU must first pass
+//! a self-test against the CPU. Only devices whose features are enabled are compiled.
 //!
 //! # How fast is it?
 //!
-//! With the official model on two cores of an AMD EPYC, one image takes 8.6 ms in f32 and 3.5 ms in i8. ONNX Runtime takes 8.7 ms
-//! in the same run, Paddle with oneDNN 11.4 ms. `docs/benchmarks.md` in the repository has all figures, those of browsers
-//! too, and the commands that measure them on your machine.
+//! With the official model on two cores of an AMD EPYC, one image takes 8.6 ms in f32 and 3.5 ms in i8. ONNX Runtime
+//! takes 8.7 ms in the same run, Paddle with oneDNN 11.4 ms. `docs/benchmarks.md` in the repository has all figures,
+//! those of browsers too, and the commands that measure them on your machine.
 //!
 //! # Are the vectors those of PaddleX?
 //!
-//! Yes. Images are decoded to OpenCV's pixels, resized with OpenCV's integer arithmetic and normalised as in PaddleX 3. No element
-//! of a feature differs from Paddle's by more than 2e-5. The tests check every stage.
+//! Yes. Images are decoded to OpenCV's pixels, resized with OpenCV's integer arithmetic and normalised as in PaddleX 3.
+//! No element of a feature differs from Paddle's by more than 2e-5. The tests check every stage.
 //!
 //! # Is it safe with files I don't trust?
 //!
-//! Every file is untrusted input. Sizes are checked before memory is allocated: against [`DecodeLimits`] and against the length of
-//! the file. Pickles are read by a reader that knows arrays and dictionaries only; nothing is executed. A damaged file gives an
-//! [`Error`] that names the place and a remedy. `unsafe` code is confined to the kernels.
+//! Every file is untrusted input. Sizes are checked before memory is allocated: against [`DecodeLimits`] and against
+//! the length of the file. Pickles are read by a reader that knows arrays and dictionaries only; nothing is executed. A
+//! damaged file gives an [`Error`] that names the place and a remedy. `unsafe` code is in a few files only, most of
+//! them kernels, and each block gives its reason.
 //!
 //! # Modules
 //!
@@ -77,8 +78,8 @@
 //!
 //! # Features
 //!
-//! Each feature adds one thing and changes nothing else. The only default is `cpu`. Without any feature, the library still decodes
-//! images, prepares them for a network, and reads and writes model files.
+//! Each feature adds one thing and changes nothing else. The only default is `cpu`. Without any feature, the library
+//! still decodes images, prepares them for a network, and reads and writes model files.
 //!
 //! - `cpu` (default): the networks on the CPU, by this crate's own engine. Pure Rust, f32 and i8.
 //! - `threads`: threads on shared memory, for wasm32. Native builds always have threads.
@@ -89,17 +90,24 @@
 //!   - `flex`: Burn on the CPU, in pure Rust.
 //!   - `webgpu`: Burn on GPUs through wgpu: WebGPU in browsers; Vulkan, Metal, DX12 or GL natively.
 //!   - `cuda`: Burn on NVIDIA GPUs. Its build downloads LLVM; the CUDA toolkit is needed at run time.
-//! - `train`: training of whole networks with PaddleX's recipes. Includes `flex`, `dataset` and `gallery`. Not on wasm32.
+//! - `train`: training of whole networks with PaddleX's recipes. Includes `flex`, `dataset` and `gallery`. Not on
+//!   wasm32.
 //!
-//! Burn takes several minutes to compile. Public items with Burn's types say so: they follow Burn's version and are not stable.
+//! Burn takes several minutes to compile. Public items with Burn's types say so: they follow Burn's version and are not
+//! stable.
 //!
 //! Two more packages build on this one: the program `image-feature` (crate `image-feature-cli`), and the npm package
 //! `image-feature` for JavaScript.
-#![cfg_attr(not(feature = "cpu"), doc = "\n[`engine`]: #features\n[`Extractor`]: #features")]
-#![cfg_attr(not(feature = "gallery"), doc = "\n[`gallery`]: #features\n[`metrics`]: #features")]
-#![cfg_attr(not(feature = "dataset"), doc = "\n[`dataset`]: #features")]
-#![cfg_attr(not(all(feature = "gallery", not(target_arch = "wasm32"))), doc = "\n[`output_file`]: #features")]
-#![cfg_attr(not(all(feature = "train", not(target_arch = "wasm32"))), doc = "\n[`train`]: #features")]
+//!
+#![cfg_attr(not(feature = "cpu"), doc = "[`engine`]: #features")]
+#![cfg_attr(
+    not(any(feature = "cpu", feature = "burn")),
+    doc = "[`Extractor`]: #features\n[`ExtractorInfo::reasons`]: #features"
+)]
+#![cfg_attr(not(feature = "gallery"), doc = "[`gallery`]: #features\n[`metrics`]: #features")]
+#![cfg_attr(not(feature = "dataset"), doc = "[`dataset`]: #features")]
+#![cfg_attr(not(all(feature = "gallery", not(target_arch = "wasm32"))), doc = "[`output_file`]: #features")]
+#![cfg_attr(not(all(feature = "train", not(target_arch = "wasm32"))), doc = "[`train`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Modules that need `unsafe`, the kernels among them, allow it for themselves.
 #![deny(unsafe_code)]
@@ -133,6 +141,7 @@ mod warm_up;
 pub mod weights;
 
 pub use device::DeviceRequest;
+#[doc(inline)]
 pub use error::{Error, ErrorKind, Result};
 #[cfg(any(feature = "cpu", feature = "burn"))]
 pub use extractor::{Extractor, ExtractorInfo, ExtractorOptions};
@@ -142,6 +151,7 @@ pub use image::{
 };
 #[cfg(feature = "cpu")]
 pub use warm_up::warm_up;
+#[doc(inline)]
 pub use weights::{Dtype, Model, ModelInfo, ModelLoader, PreprocessInfo, SkippedTensor, TensorInfo};
 
 /// The README's examples.

@@ -1,5 +1,5 @@
-//! The random generator of this crate. Its numbers must never change: the same seed always gives the same split of a data set
-//! and the same training run.
+//! The random generator of this crate. Its numbers must never change: the same seed always gives the same split of a
+//! data set and the same training run.
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators", 2014).
 #[derive(Clone)]
@@ -52,7 +52,8 @@ impl SplitMix64 {
         z ^ z >> 31
     }
 
-    /// A number below `bound`: the upper half of a product. Draws that would make some numbers more frequent are rejected.
+    /// A number below `bound`: the upper half of a product. Draws that would make some numbers more frequent are
+    /// rejected.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let favoured = bound.wrapping_neg() % bound;
         loop {

@@ -52,8 +52,8 @@ impl Tensors {
     /// The tensor of this name and shape.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the tensor and the expected shape, where it is missing or has another
-    /// shape.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the tensor and the expected shape, where it is missing or
+    /// has another shape.
     pub fn expect(&self, name: &str, shape: &[usize]) -> Result<&Tensor> {
         let tensor = self
             .get(name)

@@ -1,7 +1,7 @@
 //! Warming up while a model is downloaded: a small network is read, packed and run.
 //!
-//! A browser first compiles WebAssembly without optimisation, and optimises code that runs often. Memory is slow at its first
-//! use. Both take about as long as reading a model, and can be done during its download.
+//! A browser first compiles WebAssembly without optimisation, and optimises code that runs often. Memory is slow at its
+//! first use. Both take about as long as reading a model, and can be done during its download.
 
 use crate::Result;
 use crate::engine::{Plan, cpu};
@@ -17,11 +17,11 @@ const NETWORK: LcNetV2Config = LcNetV2Config { scale: 0.5, input: [64, 64], embe
 /// Runs of each network: enough for the browser to optimise every kernel.
 const RUNS: usize = 4;
 
-/// Prepares the process for a first model: reads and runs a small network in f32 and in i8, and touches `memory` bytes, the
-/// size that the model will need.
+/// Prepares the process for a first model: reads and runs a small network in f32 and in i8, and touches `memory` bytes,
+/// the size that the model will need.
 ///
-/// It shortens the time to the first feature in a browser, called while the model is downloaded. A native program has no use
-/// for it.
+/// It shortens the time to the first feature in a browser, called while the model is downloaded. A native program has
+/// no use for it.
 ///
 /// ```
 /// image_feature::warm_up(1 << 20)?;

@@ -1,4 +1,4 @@
-//! Files to features against the features of PaddleX: the whole line, from each kind of model file.
+//! Features from files against PaddleX's features: every step, with each kind of model file.
 #![cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
 
 mod common;
@@ -51,7 +51,7 @@ fn features_equal_paddlex_from_every_format() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Half-precision weights move a feature by little.
+/// Half-precision weights change a feature by little.
 #[test]
 fn f16_weights_keep_the_feature() {
     let Some(path) = shared("golden/models/PP-ShiTuV2_rec_infer_pir") else { return };
@@ -79,7 +79,7 @@ fn auto_gives_a_device_and_reasons() {
     assert!((length - 1.0).abs() < 1e-5, "{length}");
 }
 
-/// Where wgpu finds any adapter, software ones included, it gives the CPU's feature.
+/// Where wgpu finds an adapter, also a software one, it gives the CPU's feature.
 #[test]
 #[cfg(feature = "webgpu")]
 fn webgpu_gives_the_feature_of_the_cpu() {
@@ -97,7 +97,7 @@ fn webgpu_gives_the_feature_of_the_cpu() {
     }
 }
 
-/// The self-test lets the right vector pass and refuses any other.
+/// The self-test accepts the right vector and refuses any other.
 #[test]
 fn a_device_that_computes_something_else_is_refused() {
     let model = small_model(64);

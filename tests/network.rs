@@ -1,4 +1,4 @@
-//! The network on Burn against the activations of the real one.
+//! The network on Burn against activations recorded in Paddle.
 //!
 //! `golden/features/*_acts_chelsea.safetensors` was made by PaddleClas with the weights of a closed formula (see
 //! `golden/scripts/golden_features.py`), which `common` repeats, so that no model file is needed here.
@@ -26,7 +26,7 @@ fn every_stage_equals_paddle() {
     let config = LcNetV2Config::default();
     let training = formula_tensors(&config, Form::Training, None);
     let deploy = fuse(&config, &training).unwrap();
-    // ours -> the golden's; a block's last output is its stage's
+    // our names to the golden names; the output of a stage is that of its last block
     let stages = [
         ("stem.1", "stem"),
         ("stages.0.1", "stage0"),
@@ -58,7 +58,7 @@ fn every_stage_equals_paddle() {
         for (ours, theirs) in stages {
             let expected = &golden[theirs];
             let scale = expected.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-            // the golden holds only the first values of the two largest stages
+            // the golden file holds only the first values of the two largest stages
             let difference = max_abs_diff(&outputs[ours][..expected.len()], expected);
             let within = difference <= 1e-5 * scale.max(1.0);
             if !within {
@@ -94,7 +94,7 @@ fn siblings_agree_between_forms_and_batches() {
     }
 }
 
-/// The head is a plain product of the neck's features.
+/// The head is a matrix product with the neck's features.
 #[test]
 fn logits_are_features_times_the_head() {
     let config = LcNetV2Config { scale: 0.25, input: [32, 32], embedding: 32 };

@@ -9,7 +9,7 @@ use image_feature::engine::cpu::{Executor, Options, instruction_sets};
 use image_feature::model::vit::VitConfig;
 use image_feature::{DeviceRequest, Dtype, ErrorKind, Extractor, Model, RgbImage};
 
-/// Sizes that are no multiple of any lane or tile, few and many tokens, heads of all widths.
+/// Sizes that are no multiples of lanes or tiles, few and many tokens, heads of all widths.
 fn sizes() -> Vec<VitConfig> {
     let config = |input, patch, [width, depth, heads, hidden]: [usize; 4], projection, average_class_token| VitConfig {
         input,
@@ -25,7 +25,7 @@ fn sizes() -> Vec<VitConfig> {
     vec![
         config([32, 48], 16, [48, 2, 3, 96], 40, false),
         config([15, 10], 5, [33, 2, 3, 50], 17, true),
-        // one patch, and of its two tokens one is left for the mean
+        // one patch: of the two tokens, the mean takes one
         config([7, 7], 7, [20, 2, 1, 8], 5, false),
         config([1, 1], 1, [1, 1, 1, 1], 1, true),
         config([28, 70], 14, [64, 2, 1, 130], 64, true),
@@ -90,7 +90,7 @@ mod burn_network {
         tensor.into_data().try_to_vec().unwrap()
     }
 
-    /// The plan computes what the network on Burn does, which is built from the same tensors.
+    /// The plan and the network on Burn, built from the same tensors, give the same features.
     #[test]
     fn transformers_of_any_size_agree_with_burn() {
         for config in sizes() {
@@ -135,7 +135,7 @@ mod burn_network {
             let expected = &golden[theirs];
             let scale = expected.iter().fold(1.0f32, |most, value| most.max(value.abs()));
             let difference = max_abs_diff(&outputs[ours][..expected.len()], expected);
-            // written so that a NaN complains
+            // with `<` a NaN is reported
             let good = difference <= 1e-5 * scale;
             (!good).then(|| format!("{theirs} differs by {difference} at a scale of {scale}"))
         };
@@ -202,7 +202,7 @@ fn features_of_large_equal_paddlex() {
     features_equal_paddlex("large", &VitConfig::large());
 }
 
-/// Printed, a plan shows each step with its shapes, weights and work.
+/// A printed plan shows each step with its shapes, weights and work.
 #[test]
 fn a_plan_can_be_read() {
     let plan = plan(&vit_model(&VitConfig { depth: 1, ..VitConfig::base() }));
@@ -227,7 +227,7 @@ fn small() -> VitConfig {
     VitConfig { input: [32, 48], ..sizes().remove(0) }
 }
 
-/// From a file to a feature, alone and in a batch; half precision moves it by little.
+/// From a file to a feature, alone and in a batch. Half precision changes it by little.
 #[test]
 fn an_extractor_reads_the_file_it_is_given() {
     let model = vit_model(&small());

@@ -1,4 +1,4 @@
-//! The same results in a browser as natively.
+//! The browser gives the same results as a native build.
 //!
 //! `cargo test` runs these natively, `wasm-pack test --headless --chrome` in Chromium, both against the same expected
 //! values: OpenCV's pixels, and features that this crate computed natively.

@@ -19,14 +19,14 @@ use crate::{Error, Result};
 
 /// The self-test accepts this difference between a GPU and the CPU in any element of a feature.
 ///
-/// Features have length 1. A correct GPU differs by less than 1e-5 in f32 and less than 1e-3 in TF32; a wrong or skipped
-/// kernel by 1e-2 or more.
+/// Features have length 1. A correct GPU differs by less than 1e-5 in f32 and less than 1e-3 in TF32; a wrong or
+/// skipped kernel by 1e-2 or more.
 const SELF_TEST_TOLERANCE: f32 = 2e-3;
 
 /// Turns images into feature vectors of length 1.
 ///
-/// Methods whose names end in `_async` are async. All others block; a browser does not allow that, so most of them exist
-/// natively only.
+/// Methods whose names end in `_async` are async. All others block; a browser does not allow that, so most of them
+/// exist natively only.
 ///
 #[cfg_attr(all(feature = "cpu", feature = "default-model"), doc = "```ignore-wasm32")]
 #[cfg_attr(not(all(feature = "cpu", feature = "default-model")), doc = "```ignore")]
@@ -65,11 +65,12 @@ enum Network {
 pub struct ExtractorOptions {
     /// The device to compute on.
     pub device: DeviceRequest,
-    /// Number of threads on the CPU, the caller's included. The default is the number that the machine runs at once. Other
-    /// devices ignore it.
+    /// Number of threads on the CPU, the caller's included. The default is the number that the machine runs at once.
+    /// Other devices ignore it.
     pub threads: Option<usize>,
-    /// The type of numbers that the CPU computes in. The default is [`Dtype::I8`] for a calibrated model, else [`Dtype::F32`].
-    /// [`Dtype::F16`] computes in f32, since f16 is a type of storage only. Other devices always compute in f32.
+    /// The type of numbers that the CPU computes in. The default is [`Dtype::I8`] for a calibrated model, else
+    /// [`Dtype::F32`]. [`Dtype::F16`] computes in f32, since f16 is a type of storage only. Other devices always
+    /// compute in f32.
     pub dtype: Option<Dtype>,
 }
 
@@ -93,8 +94,8 @@ pub struct ExtractorInfo {
     pub adapter: Option<String>,
     /// Number of threads, where the device is the CPU.
     pub threads: Option<usize>,
-    /// Instruction set of the kernels, where the device is the CPU: `avx512`, `avx2`, `neon`, `relaxed-simd`, `simd128` or
-    /// `scalar`.
+    /// Instruction set of the kernels, where the device is the CPU: `avx512`, `avx2`, `neon`, `relaxed-simd`, `simd128`
+    /// or `scalar`.
     pub simd: Option<&'static str>,
     /// The type of numbers that it computes in: `f32` or `i8`.
     pub dtype: &'static str,
@@ -120,8 +121,8 @@ impl ExtractorInfo {
 impl Extractor {
     /// Opens a device and puts the model on it.
     ///
-    /// [`DeviceRequest::Auto`] tries the devices in turn; [`ExtractorInfo::reasons`] then tells why better ones were not chosen.
-    /// A GPU must pass a self-test: for a fixed input it must give the same feature as the CPU.
+    /// [`DeviceRequest::Auto`] tries the devices in turn; [`ExtractorInfo::reasons`] then tells why better ones were
+    /// not chosen. A GPU must pass a self-test: for a fixed input it must give the same feature as the CPU.
     ///
     /// # Errors
     /// [`ErrorKind::Device`](crate::ErrorKind::Device) where the named device cannot be opened or fails its self-test,
@@ -164,7 +165,8 @@ impl Extractor {
         Ok(gpu)
     }
 
-    /// Opens exactly the device of `request`, and compares its [probe](Self::probe_async) with `expected`, the probe of a CPU.
+    /// Opens exactly the device of `request`, and compares its [probe](Self::probe_async) with `expected`, the probe of
+    /// a CPU.
     ///
     /// A build without the CPU engine needs this: it has no reference of its own.
     ///
@@ -234,7 +236,8 @@ impl Extractor {
 
     /// The features of `count` preprocessed images.
     ///
-    /// `input` holds `count` x 3 x height x width values; the result holds `count` x dimension, each vector of length 1.
+    /// `input` holds `count` x 3 x height x width values; the result holds `count` x dimension, each vector of length
+    /// 1.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `input` has another length,
@@ -268,8 +271,8 @@ impl Extractor {
         self.description.pooled_len()
     }
 
-    /// The pooled vectors of `count` preprocessed images: the input of the last layers, which [`finetune`](crate::finetune)
-    /// trains.
+    /// The pooled vectors of `count` preprocessed images: the input of the last layers, which
+    /// [`finetune`](crate::finetune) trains.
     ///
     /// `input` holds `count` x 3 x height x width values; the result holds `count` x [`pooled_len`](Self::pooled_len).
     ///
@@ -342,7 +345,8 @@ impl Extractor {
         self.run(self.description.network_input(image)?, 1)
     }
 
-    /// The [pooled](Self::pooled_async) vectors of `count` [views](crate::model::views) of an image, one after the other.
+    /// The [pooled](Self::pooled_async) vectors of `count` [views](crate::model::views) of an image, one after the
+    /// other.
     ///
     /// [`Samples::add`](crate::finetune::Samples::add) takes them.
     ///

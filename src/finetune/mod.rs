@@ -1,7 +1,7 @@
 //! Fine-tuning: a model's last layers learn to tell apart a few classes of the user's own, from a few dozen images, in seconds.
 //!
 //! The backbone stays as it is, so each image goes through it once: what is left of it is the pooled vector that
-//! [`Extractor::pooled`](crate::Extractor::pooled) gives, from any device. All else is done here, free of any device and of Burn, and so
+//! [`Extractor::pooled_async`](crate::Extractor::pooled_async) gives, from any device. All else is done here, free of any device and of Burn, and so
 //! the same in a browser. The loss is [`ArcMargin`]; [`Neck`] says which layers learn.
 //!
 #![cfg_attr(all(feature = "cpu", not(target_family = "wasm")), doc = "```no_run")]

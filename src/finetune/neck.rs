@@ -7,7 +7,7 @@ use crate::tensors::{Tensor, Tensors};
 use crate::weights::Model;
 use crate::{Error, Result};
 
-/// A model's last layers, from the pooled vector that [`Extractor::pooled`](crate::Extractor::pooled) gives to the feature.
+/// A model's last layers, from the pooled vector that [`Extractor::pooled_async`](crate::Extractor::pooled_async) gives to the feature.
 ///
 /// - LCNetV2: `backbone.last_conv`, dropout, and the BatchNorm `neck.feat_bn`
 /// - a vision transformer: the linear layer `neck.fc`

@@ -55,7 +55,8 @@ impl Network {
         }
     }
 
-    /// The tensors in the deploy form, which is the form that runs: fused where `form` is the training form, else borrowed.
+    /// The tensors in the deploy form, which is the form that runs: fused where `form` is the training form, else
+    /// borrowed.
     ///
     /// A vision transformer has nothing to fuse.
     ///
@@ -101,7 +102,7 @@ impl Network {
             Network::LcNetV2(config) => Ok(Network::LcNetV2(LcNetV2Config { input, ..config })),
             Network::Vit(config) if config.input == input => Ok(Network::Vit(config)),
             Network::Vit(config) => Err(Error::model(format!(
-                "images of {}x{} pixels are asked for, but a vision transformer takes one size, and this one {}x{}",
+                "an input of {}x{} pixels was requested; this vision transformer takes {}x{} only",
                 input[1], input[0], config.input[1], config.input[0]
             ))),
         }

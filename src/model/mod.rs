@@ -1,7 +1,7 @@
 //! Networks: their sizes, their parameters, and the preprocessing of their input.
 //!
-//! [`ModelDescription`] holds everything about a model but its weights. It needs no tensor library. With the feature `burn`,
-//! [`lcnet_v2`] and [`vit`] hold the networks themselves, too, written on Burn for every device.
+//! [`ModelDescription`] holds everything about a model but its weights. It needs no tensor library. With the feature
+//! `burn`, [`lcnet_v2`] and [`vit`] hold the networks themselves, too, written on Burn for every device.
 //!
 //! ```
 //! use image_feature::Preprocess;

@@ -8,13 +8,13 @@ use crate::{Error, Result};
 
 /// The largest quantized weight. -128 is not used, so that the range is symmetric.
 pub(crate) const LARGEST_WEIGHT: f32 = 127.0;
-/// The largest quantized activation: 7 bits. The sum of two products then fits into the 16 bits that many processors and
-/// WebAssembly have for it, and results are the same everywhere.
+/// The largest quantized activation: 7 bits. The sum of two products then fits into the 16 bits that many processors
+/// and WebAssembly have for it, and results are the same everywhere.
 #[cfg(feature = "cpu")]
 pub(crate) const LARGEST_ACTIVATION: f32 = 127.0;
 
-/// Scales of the activations that enter a network's 1x1 convolutions, measured on images. Computing in 8-bit integers needs
-/// them.
+/// Scales of the activations that enter a network's 1x1 convolutions, measured on images. Computing in 8-bit integers
+/// needs them.
 ///
 /// `engine::cpu::Calibrator` makes one. Safetensors files of type `i8` store it.
 ///
@@ -38,8 +38,8 @@ impl Calibration {
     /// Activations are divided by their scale, rounded and clamped to 0..=127.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the layer, where a scale is not a finite number above 0, or is too
-    /// small to divide by.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the layer, where a scale is not a finite number above 0,
+    /// or is too small to divide by.
     pub fn new(layers: BTreeMap<String, Vec<f32>>) -> Result<Self> {
         for (layer, scales) in &layers {
             if let Some(scale) = scales.iter().find(|&&scale| !is_scale(scale)) {
@@ -111,7 +111,8 @@ pub(crate) fn dequantize(quantized: &[i8], scales: &[f32]) -> Vec<f32> {
     values
 }
 
-/// Multiplies each row by `factors`, value by value. This moves the scales of the input into the weights, or out of them.
+/// Multiplies each row by `factors`, value by value. This moves the scales of the input into the weights, or out of
+/// them.
 pub(crate) fn scale_columns(values: &mut [f32], factors: impl Iterator<Item = f32> + Clone, row: usize) {
     for row in values.chunks_exact_mut(row) {
         row.iter_mut().zip(factors.clone()).for_each(|(value, factor)| *value *= factor);

@@ -8,8 +8,8 @@ use crate::random::SplitMix64;
 /// The smallest share of an image's sides that a view shows.
 const LEAST_SIDE: f64 = 0.7;
 
-/// The network's inputs for `count` views of an image, one after the other: the image, its mirror image, then random crops,
-/// every other one mirrored. The same image always gives the same views.
+/// The network's inputs for `count` views of an image, one after the other: the image, its mirror image, then random
+/// crops, every other one mirrored. The same image always gives the same views.
 ///
 /// ```
 /// use image_feature::model::{ModelDescription, Network, lcnet_v2::LcNetV2Config, views};

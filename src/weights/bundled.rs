@@ -12,8 +12,8 @@ static FILE: &[u8] = include_bytes!("../../www/image-feature/models/default.safe
 impl Model {
     /// The small model inside the library (feature `default-model`): it needs no file and no download.
     ///
-    /// It is an LCNetV2 of half the width in 8 bits, with features of length 512. `./build.sh model` makes it. Its model card,
-    /// `www/image-feature/models/README.md`, says what it was trained on and how good it is.
+    /// It is an LCNetV2 of half the width in 8 bits, with features of length 512. `./build.sh model` makes it. Its
+    /// model card, `www/image-feature/models/README.md`, says what it was trained on and how good it is.
     ///
     /// ```
     /// use image_feature::Model;

@@ -21,7 +21,8 @@ pub enum Dtype {
     F16,
     /// 8-bit integers with a scale for each output channel: a quarter of the size.
     ///
-    /// Only a model with a [`Calibration`](crate::model::Calibration) can be written so. It is then computed in 8 bits, too.
+    /// Only a model with a [`Calibration`](crate::model::Calibration) can be written so. It is then computed in 8 bits,
+    /// too.
     I8,
 }
 

@@ -12,8 +12,8 @@ const MAX_EMBEDDING: usize = 65_536;
 /// The network of the family with the fewest `mismatches` among those with this shape of the last convolution
 /// (`[embedding, channels, 1, 1]`). `None` where no last convolution can have this shape.
 ///
-/// Channel counts are rounded to multiples of 8, so several scales give the same network. The scale with the fewest decimals
-/// is taken.
+/// Channel counts are rounded to multiples of 8, so several scales give the same network. The scale with the fewest
+/// decimals is taken.
 pub(super) fn lcnet_v2(last_conv: &[usize], mismatches: impl Fn(&LcNetV2Config) -> usize) -> Option<LcNetV2Config> {
     let &[embedding, channels, 1, 1] = last_conv else { return None };
     if channels == 0 || channels > MAX_CHANNELS || embedding == 0 || embedding > MAX_EMBEDDING {
@@ -45,7 +45,8 @@ pub(super) fn lcnet_v2(last_conv: &[usize], mismatches: impl Fn(&LcNetV2Config) 
 
 /// The published vision transformer with this shape of the patch embedding (`[width, 3, patch, patch]`).
 ///
-/// Weights alone identify only these: they do not show the number of heads, or whether the mean includes the class token.
+/// Weights alone identify only these: they do not show the number of heads, or whether the mean includes the class
+/// token.
 pub(super) fn vit(patch_embedding: &[usize]) -> Option<VitConfig> {
     [VitConfig::base(), VitConfig::large()]
         .into_iter()

@@ -6,8 +6,8 @@ use crate::{Error, Result};
 
 /// Size of all files of a model together in bytes, unpacked.
 pub(crate) const MODEL_BYTES: u64 = 2 << 30;
-/// Size of a graph (`inference.json`, `inference.pdmodel`) in bytes. The largest known has 414 kB. A parsed hostile graph
-/// takes some fifty times as much memory.
+/// Size of a graph (`inference.json`, `inference.pdmodel`) in bytes. The largest known has 414 kB. A parsed hostile
+/// graph takes some fifty times as much memory.
 pub(crate) const GRAPH_BYTES: u64 = 8 << 20;
 /// Size of an `inference.yml` in bytes. Real ones have half a kilobyte.
 pub(crate) const YML_BYTES: u64 = 64 << 10;

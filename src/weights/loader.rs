@@ -175,11 +175,11 @@ impl ModelLoader {
 impl Model {
     /// Reads a model from a file, a folder or an archive.
     ///
-    /// - A file is a `.safetensors`, a `.pdparams`, a `.tar`, `.tar.gz` or `.zip` archive, or one of the files of an exported
-    ///   model (`inference.json`, `inference.pdmodel`, `inference.pdiparams`). The other files of an exported model are
-    ///   found beside it.
-    /// - A folder holds an exported model, or `best_model` of a training run. Of two graphs in one folder, `inference.json` is
-    ///   taken, as PaddleX 3 does.
+    /// - A file is a `.safetensors`, a `.pdparams`, a `.tar`, `.tar.gz` or `.zip` archive, or one of the files of an
+    ///   exported model (`inference.json`, `inference.pdmodel`, `inference.pdiparams`). The other files of an exported
+    ///   model are found beside it.
+    /// - A folder holds an exported model, or `best_model` of a training run. Of two graphs in one folder,
+    ///   `inference.json` is taken, as PaddleX 3 does.
     ///
     /// The classification head of a training checkpoint is left out; [`ModelLoader::with_head`] keeps it.
     ///
@@ -209,8 +209,8 @@ impl Model {
         ModelLoader::new().from_bytes(name, bytes)
     }
 
-    /// Reads a model from files in memory, given as name (or path) and content: an archive, a `.safetensors`, a `.pdparams`,
-    /// or the files of an exported model. Other files are ignored.
+    /// Reads a model from files in memory, given as name (or path) and content: an archive, a `.safetensors`, a
+    /// `.pdparams`, or the files of an exported model. Other files are ignored.
     ///
     /// # Errors
     /// As [`Model::from_bytes`]. The message names a missing file.

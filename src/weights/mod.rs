@@ -1,7 +1,7 @@
 //! Model files: reading every supported format, and writing safetensors and Paddle's own files.
 //!
-//! [`Model::open`] reads a file, a folder or an archive; [`Model::from_bytes`] and [`Model::from_files`] read from memory.
-//! [`Model::to_safetensors`] and `Model::to_paddle` write. Every file is untrusted input.
+//! [`Model::open`] reads a file, a folder or an archive; [`Model::from_bytes`] and [`Model::from_files`] read from
+//! memory. [`Model::to_safetensors`] and `Model::to_paddle` write. Every file is untrusted input.
 //!
 #![cfg_attr(feature = "default-model", doc = "```")]
 #![cfg_attr(not(feature = "default-model"), doc = "```ignore")]

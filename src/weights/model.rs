@@ -25,10 +25,11 @@ pub struct Model {
     pub description: ModelDescription,
     /// Whether re-parameterised blocks are stored as branches or fused.
     pub form: Form,
-    /// Classes of the classification head, where `tensors` hold one: see [`ModelLoader::with_head`](super::ModelLoader::with_head).
+    /// Number of classes, where `tensors` hold a classification head: see
+    /// [`ModelLoader::with_head`](super::ModelLoader::with_head).
     pub classes: Option<usize>,
-    /// The tensors of [`Network::parameters`](crate::model::Network::parameters) for `form` and `classes`: exactly these names
-    /// and shapes, in this order. Every value is finite.
+    /// The tensors of [`Network::parameters`](crate::model::Network::parameters) for `form` and `classes`: exactly
+    /// these names and shapes, in this order. Every value is finite.
     pub tensors: Tensors,
     /// The scales for computing in 8 bits, where they were measured: see [`Dtype::I8`](super::Dtype::I8).
     pub calibration: Option<Calibration>,
@@ -39,8 +40,8 @@ impl Model {
     /// A model from tensors made elsewhere, for example by training.
     ///
     /// # Errors
-    /// [`Model`](crate::ErrorKind::Model) where a tensor is missing, has another shape than the description asks for, or is
-    /// not part of the network.
+    /// [`Model`](crate::ErrorKind::Model) where a tensor is missing, has another shape than the description asks for,
+    /// or is not part of the network.
     pub fn new(description: ModelDescription, form: Form, classes: Option<usize>, tensors: &Tensors) -> Result<Model> {
         let mut ordered = Tensors::new();
         for parameter in description.network.parameters(form, classes) {

@@ -31,7 +31,8 @@ pub(super) fn head(network: &Network) -> &'static str {
 
 /// Finds the network that these tensors belong to, or the most similar one: [`collect`] then reports the difference.
 ///
-/// `described` is the network that the file describes, where it does. Weights do not show all sizes of a vision transformer.
+/// `described` is the network that the file describes, where it does. Weights do not show all sizes of a vision
+/// transformer.
 pub(super) fn identify(tensors: &HashMap<&str, &RawTensor>, described: Option<&Network>) -> Result<Identified> {
     let shape = |name: &str| tensors.get(name).map(|tensor| &tensor.shape[..]);
     let (network, form) = match (shape(PATCH_EMBEDDING), described) {
@@ -55,8 +56,8 @@ pub(super) fn identify(tensors: &HashMap<&str, &RawTensor>, described: Option<&N
 fn vit(patches: &[usize]) -> Result<Network> {
     identify::vit(patches).map(Network::Vit).ok_or_else(|| {
         Error::unsupported(format!(
-            "a vision transformer whose `{PATCH_EMBEDDING}` has shape {patches:?}; those of PP-ShiTuV2_rec_CLIP_vit_base, \
-             [768, 3, 16, 16], and _large, [1024, 3, 14, 14], are known"
+            "a vision transformer with a `{PATCH_EMBEDDING}` of shape {patches:?}; known are [768, 3, 16, 16] of \
+             PP-ShiTuV2_rec_CLIP_vit_base and [1024, 3, 14, 14] of _large"
         ))
     })
 }

@@ -1,15 +1,16 @@
-//! The plan of a model that was read.
+//! The CPU engine's plan of a model.
 
-use super::{Dtype, Model};
+use super::dtype::Dtype;
+use super::model::Model;
 use crate::engine::Plan;
 use crate::{Error, Result};
 
 impl Plan {
-    /// The plan of a model that computes with `dtype` or, by default, with the type that the model's file is made for.
-    /// Weights of type f16 are computed with as f32.
+    /// The plan of a model that computes in `dtype`. The default is i8 for a calibrated model, else f32. F16 computes in
+    /// f32.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where i8 is asked for and the model has no calibration;
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for i8 where the model has no calibration;
     /// as [`compile`](Self::compile) and [`quantize`](Self::quantize).
     pub fn of_model(model: &Model, dtype: Option<Dtype>) -> Result<Plan> {
         let plan = Plan::compile(&model.description, model.form, &model.tensors)?;

@@ -1,4 +1,4 @@
-//! What several tests share: the golden data and the closed formula of its weights.
+//! Code shared by several tests: the golden data, and the formula of its weights.
 #![allow(dead_code)] // each test uses a part
 
 use std::collections::BTreeMap;
@@ -10,13 +10,13 @@ use image_feature::model::{ModelDescription, Network, Parameter, Role};
 use image_feature::weights::{Tensor, Tensors};
 use image_feature::{DecodeLimits, Model, Preprocess, Resize, decode};
 
-/// The folder of the whole repository, whichever of its crates is tested.
+/// The root folder of the repository, for the tests of any of its crates.
 pub fn repository() -> &'static Path {
     let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     folders.find(|folder| folder.join("build.sh").is_file()).unwrap()
 }
 
-/// A path below the shared folder beside the checkout; `None`, saying so, where it is absent.
+/// A path below the shared folder beside the checkout; `None`, with a message, where it is absent.
 pub fn shared(path: &str) -> Option<PathBuf> {
     let root = repository().join("../shared");
     if !root.is_dir() {
@@ -102,7 +102,7 @@ pub fn vit_model(config: &VitConfig) -> Model {
     Model::new(description, Form::Deploy, None, &formula_vit(config)).unwrap()
 }
 
-/// The golden photos, by name, as the network takes them.
+/// The golden photos by name, preprocessed.
 pub fn golden_inputs(description: &ModelDescription) -> Vec<(String, Vec<f32>)> {
     let entries = std::fs::read_dir(shared("golden/features/inputs").unwrap()).unwrap();
     let input = |path: PathBuf| {
@@ -113,7 +113,7 @@ pub fn golden_inputs(description: &ModelDescription) -> Vec<(String, Vec<f32>)> 
     entries.map(|entry| input(entry.unwrap().path())).collect()
 }
 
-/// Each feature, made as long as 1.
+/// Each feature divided by its length.
 pub fn normalized(features: &[f32], dimension: usize) -> Vec<Vec<f32>> {
     let normalize = |feature: &[f32]| {
         let length = feature.iter().map(|value| value * value).sum::<f32>().sqrt();
@@ -122,12 +122,12 @@ pub fn normalized(features: &[f32], dimension: usize) -> Vec<Vec<f32>> {
     features.chunks_exact(dimension).map(normalize).collect()
 }
 
-/// Values as preprocessed pixels have them.
+/// Values in the range of preprocessed pixels.
 pub fn pixels(len: usize) -> Vec<f32> {
     (0..len).map(|index| (index * 7919 % 251) as f32 / 60.0 - 2.0).collect()
 }
 
-/// A vision transformer of 32 x 32 pixels, with features of 12 numbers.
+/// A vision transformer for 32 x 32 pixels, with features of 12 numbers.
 pub fn small_transformer() -> VitConfig {
     VitConfig {
         input: [32, 32],
@@ -142,7 +142,7 @@ pub fn small_transformer() -> VitConfig {
     }
 }
 
-/// A network of 32 x 32 pixels, a quarter as wide as the real one: it runs in milliseconds.
+/// A network for 32 x 32 pixels, a quarter as wide as the real one: it runs in milliseconds.
 pub fn small_model(embedding: usize) -> Model {
     let config = LcNetV2Config { scale: 0.25, input: [32, 32], embedding };
     let tensors = formula_tensors(&config, Form::Training, None);
@@ -154,7 +154,7 @@ pub fn small_model(embedding: usize) -> Model {
     Model::new(description, Form::Training, None, &tensors).unwrap()
 }
 
-/// The largest absolute difference of two equally long slices; NaN where either holds one.
+/// The largest absolute difference of two slices of the same length; NaN if either holds a NaN.
 pub fn max_abs_diff(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len(), "lengths differ");
     let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());

@@ -1,4 +1,4 @@
-//! Archives, folders and loose files: the same model from each, and what is said where one is not whole.
+//! Archives, folders and loose files: each gives the same model, and an error where a part is missing.
 
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ fn archives_hold_the_other_formats() {
         for archive in [tar(&files), gz(&tar(&files)), deflated(&files)] {
             assert!(Model::from_bytes("x", &archive).unwrap().tensors == model.tensors, "{name}");
         }
-        // A file's content says what it is, whatever it is called.
+        // the content of a file tells its format, whatever its name
         assert!(Model::from_files(vec![("download".into(), files[0].1.clone())]).unwrap().tensors == model.tensors);
     }
 }
@@ -109,7 +109,7 @@ fn golden_model_comes_out_of_every_archive() {
     let read = |name: &str| (format!("PP-ShiTuV2_rec_infer/{name}"), std::fs::read(folder.join(name)).unwrap());
     let files = ["inference.json", "inference.pdiparams", "inference.yml"].map(read).to_vec();
     let tar = tar(&files);
-    // Packed without effort: weights hardly shrink, and the test is about what comes out.
+    // fast compression: the test is about reading
     let gz = gz_with(&tar, flate2::Compression::none());
     for archive in [gz, tar, zip(&files, zip::CompressionMethod::Stored)] {
         let unpacked = Model::from_bytes("PP-ShiTuV2_rec_infer", &archive).unwrap();
@@ -133,7 +133,7 @@ fn broken_and_hostile_archives_are_refused() {
     let mut flipped = zipped.clone();
     flipped[2000] ^= 0x55;
     let endless = {
-        // The member says that it has eight gigabytes.
+        // the member's header says eight gigabytes
         let mut header = tar::Header::new_gnu();
         header.set_path("inference.pdiparams").unwrap();
         header.set_size(8 << 30);
@@ -186,7 +186,7 @@ fn loose_files_find_each_other() {
             .map(|(name, bytes)| (if name.ends_with("json") { graph } else { params }.into(), bytes))
             .collect()
     };
-    // The graph of another export lies beside: PIR is taken, as PaddleX 3 does.
+    // with the graphs of two exports the PIR one is taken, as in PaddleX 3
     let both = [exported.files(), vec![("inference.pdmodel".into(), program)]].concat();
     let photo = [exported.files(), vec![("cat.jpg".into(), vec![0xff])]].concat();
     let cases = [
@@ -219,7 +219,7 @@ fn loose_files_find_each_other() {
     );
 }
 
-/// A folder that goes away with the test.
+/// A folder that is deleted after the test.
 struct Folder(PathBuf);
 
 impl Folder {

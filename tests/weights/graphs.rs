@@ -1,4 +1,4 @@
-//! Graphs that are almost right: each departure is found and named. And the files around a graph.
+//! Graphs that are almost right: each difference is found and named. Also the other files of an exported model.
 
 use image_feature::model::Network;
 use image_feature::{ErrorKind, Model, Resize};
@@ -19,7 +19,7 @@ fn nth<'g>(graph: &'g mut Value, kind: &str, index: usize) -> &'g mut Value {
     ops(graph).iter_mut().filter(|op| op["#"] == kind).nth(index).unwrap()
 }
 
-/// Takes an op out and lets those behind it compute with its operand.
+/// Removes an op; the ops after it use its operand instead.
 fn bypass(graph: &mut Value, kind: &str, index: usize) {
     let op = nth(graph, kind, index).clone();
     let (from, to) = (op["O"][0]["%"].clone(), op["I"][0]["%"].clone());
@@ -182,7 +182,7 @@ fn wrong_structure_is_found_though_every_shape_is_right() {
         (
             "statistics exchanged",
             |g| {
-                // Mean and variance have the same shape: known by their place, so only a doubled use shows.
+                // mean and variance have the same shape, so only the double use is found
                 let mean = nth(g, "1.batch_norm_", 0)["I"][1]["%"].clone();
                 nth(g, "1.batch_norm_", 0)["I"][2]["%"] = mean;
             },
@@ -379,7 +379,7 @@ fn settings_are_honoured() {
         let model = with("0.00392156862745098", scale);
         assert_eq!(model.description.preprocess.normalize.scale, 1.0 / 255.0, "{scale}");
     }
-    // PyYAML writes a list that is there twice as an anchor and an alias.
+    // PyYAML writes a list that occurs twice as an anchor and an alias
     let alias = with("mean: [0.5, 0.4, 0.3]", "mean: &id001 [0.5, 0.5, 0.5]").description.preprocess.normalize.mean;
     assert_eq!(alias, [0.5; 3]);
     assert!(with("  NormalizeFeatures: null", "").info().notes.iter().any(|note| note.contains("normalised")));

@@ -9,12 +9,12 @@ use super::pickles::pickled;
 use super::small;
 use super::support::{golden, golden_bytes};
 
-/// Every length near the start and the end, and a share of those between.
+/// Every length near the start and the end, and some between.
 fn lengths(len: usize) -> impl Iterator<Item = usize> {
     (0..len).filter(move |&cut| cut < 400 || cut + 100 > len || cut % 997 == 0)
 }
 
-/// Reads each beginning of a file; none of them is a model.
+/// Reads each beginning of a file. None is a model.
 fn cut_everywhere(bytes: &[u8], read: impl Fn(&[u8]) -> image_feature::Result<Model>) {
     for cut in lengths(bytes.len()) {
         assert!(read(&bytes[..cut]).is_err(), "{cut} of {} bytes are read as a model", bytes.len());
@@ -39,7 +39,7 @@ fn cut_files_are_refused() {
 #[test]
 fn cut_golden_files_are_refused() {
     let Some(bytes) = golden_bytes("PP-ShiTuV2_rec_random.pdparams") else { return };
-    // After each array comes the next one's name: cut there and around.
+    // the name of the next array follows each array: cut there and around it
     for at in bytes.windows(10).enumerate().filter(|(_, window)| *window == b"backbone.s").map(|(at, _)| at) {
         for cut in [at.saturating_sub(20), at.saturating_sub(1), at, at + 5] {
             assert!(Model::from_bytes("x", &bytes[..cut]).is_err(), "{cut}");
@@ -50,7 +50,7 @@ fn cut_golden_files_are_refused() {
     let params = std::fs::read(folder.join("inference.pdiparams")).unwrap();
     let graph = std::fs::read(folder.join("inference.pdmodel")).unwrap();
     for cut in (0..graph.len()).filter(|cut| cut % 251 == 0) {
-        // Protobuf has no end: a graph may be cut between two ops and be one. It is then another one.
+        // protobuf has no end marker: a graph that is cut between two ops is valid, and another graph
         let files = vec![("inference.pdmodel".into(), graph[..cut].to_vec()), ("inference.pdiparams".into(), vec![])];
         let error = Model::from_files(files).unwrap_err().to_string();
         assert!(error.starts_with("inference.pdmodel"), "{cut}: {error}");
@@ -63,7 +63,7 @@ fn cut_golden_files_are_refused() {
     }
 }
 
-/// A damaged file is refused, or is a model of the same shapes with other numbers in it.
+/// A damaged file is refused, or gives a model of the same shapes with other values.
 fn same_shape_or_refused(result: image_feature::Result<Model>, expected: &Model) -> Result<(), TestCaseError> {
     if let Ok(model) = result {
         prop_assert_eq!(model.form, expected.form);
@@ -90,7 +90,7 @@ fn flips() -> impl Strategy<Value = Vec<(prop::sample::Index, u8)>> {
     prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)
 }
 
-/// As [`flips`], but only within the first `len` bytes, where structure is denser than data.
+/// As [`flips`], but only in the first `len` bytes, which are mostly structure.
 fn flips_within(len: usize) -> impl Strategy<Value = Vec<(usize, u8)>> {
     prop::collection::vec((0..len, any::<u8>()), 1..3)
 }
@@ -137,7 +137,7 @@ proptest! {
     #[test]
     fn flipped_programs(flips in flips()) {
         let Some(graph) = golden_bytes("PP-ShiTuV2_rec_infer_pdmodel/inference.pdmodel") else { return Ok(()) };
-        // Without weights: the graph is read and compared all the same, and nothing else takes time.
+        // without weights: the graph is still read and compared, and the test is fast
         let result = Model::from_files(vec![("inference.pdmodel".into(), flip(&graph, &flips))]);
         prop_assert!(result.is_err());
     }

@@ -1,7 +1,7 @@
-//! Model files in: every format against the golden files, and every way of damaging one against a clear error.
+//! Reading model files: every format against the golden files, and damaged files against clear errors.
 //!
-//! The golden weights follow a closed formula of their names (`../shared/golden/scripts/detweights.py`), so each value is
-//! checked, not a checksum. Where `../shared` is absent the tests that need it say so and pass.
+//! The golden weights follow a closed formula of their names (`../shared/golden/scripts/detweights.py`), so each value
+//! is checked, not a checksum. Where `../shared` is absent the tests that need it say so and pass.
 #![cfg(not(target_arch = "wasm32"))]
 
 mod archives;

@@ -260,7 +260,7 @@ fn hostile_pickles_are_refused() {
     let many = |opcode: u8| Pickle::new().raw(&vec![opcode; 3 << 20]).done();
     let cyclic_list = Pickle::new().raw(b"]\x94h\0a").done();
     let cyclic_dict = Pickle::new().raw(b"}\x94").text("a").raw(b"h\0s").done();
-    // A text decoded a thousand times over.
+    // a text that is decoded a thousand times
     let text = "x".repeat(100_000);
     let mut decoded = Pickle::new().raw(b"c_codecs\nencode\n\x94").text(&text).op(0x94).text("latin1").op(0x94);
     for _ in 0..1000 {

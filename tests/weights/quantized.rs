@@ -37,7 +37,7 @@ fn weights_are_near_and_then_stay() {
     assert_eq!(back.calibration, model.calibration);
     assert_eq!(back.info().notes, Vec::<String>::new());
     assert!(back.info().skipped.is_empty(), "{:?}", back.info().skipped);
-    // the second time no whole number changes; scales may, in their last digit
+    // a second time no integer changes; a scale may, in its last digit
     let (header, data) = split(&bytes);
     let (again_header, again) = split(&back.to_safetensors(Dtype::I8).unwrap());
     assert!(header == again_header);
@@ -76,7 +76,7 @@ fn weights_are_near_and_then_stay() {
     }
 }
 
-/// Other types are for computing in floats.
+/// The other types compute in floats.
 #[test]
 fn only_i8_keeps_the_calibration() {
     for dtype in [Dtype::F32, Dtype::F16] {

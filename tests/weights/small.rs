@@ -71,7 +71,7 @@ pub fn attribute<'o>(op: &'o mut Value, name: &str) -> &'o mut Value {
     &mut entry["AT"]["D"]
 }
 
-/// The structured names of parameters by those that exported programs call them by.
+/// The structured names of parameters, by their internal names in an exported program.
 pub fn structured_names(tsv: &str) -> HashMap<&str, &str> {
     tsv.lines()
         .map(|line| {
@@ -102,7 +102,7 @@ fn shrink() -> Option<Exported> {
             *attribute(op, "groups") = json!(channels[&filter]);
         }
     }
-    // What nobody reads is left out: the graph is parsed hundreds of times.
+    // unused parts are left out, since the graph is parsed hundreds of times
     for op in ops(&mut graph) {
         let parameter = op["#"] == "p";
         let op = op.as_object_mut().unwrap();

@@ -1,11 +1,11 @@
-//! Where the golden files are, and the models that many tests share.
+//! The golden files, and models that many tests share.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use image_feature::{ErrorKind, Model, Result};
 
-/// A golden file or folder; `None`, with a word about it, where they are not to be had.
+/// A golden file or folder; `None`, with a message, where it is absent.
 pub fn golden(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden/models").join(name);
     if path.exists() {
@@ -27,7 +27,8 @@ pub fn pir() -> Option<&'static Model> {
     MODEL.as_ref()
 }
 
-/// Checks the error of one case of a table: its kind, and what its text must hold. Gives what is wrong, if anything.
+/// Checks the error of one case of a table: its kind, and the texts in its message. Returns a complaint, if there is
+/// one.
 pub fn expect_error(case: &str, result: Result<Model>, kind: ErrorKind, parts: &[&str]) -> Option<String> {
     let error = match result {
         Ok(_) => return Some(format!("{case}: is read without an error")),
@@ -39,7 +40,7 @@ pub fn expect_error(case: &str, result: Result<Model>, kind: ErrorKind, parts: &
         .then(|| format!("{case}: {:?} error {text:?}; expected {kind:?} with {missing:?}", error.kind()))
 }
 
-/// Fails with every complaint of a table.
+/// Fails if there are complaints, and prints all of them.
 pub fn report(complaints: impl IntoIterator<Item = Option<String>>) {
     let complaints: Vec<String> = complaints.into_iter().flatten().collect();
     assert!(complaints.is_empty(), "{} cases fail:\n{}", complaints.len(), complaints.join("\n"));

@@ -1,4 +1,4 @@
-//! CLIP's vision transformers: every way into a model, and files that are almost right.
+//! CLIP's vision transformers: every file format, and files that are almost right.
 
 use image_feature::model::vit::VitConfig;
 use image_feature::model::{ModelDescription, Network};
@@ -34,7 +34,7 @@ fn model(classes: Option<usize>) -> Model {
     Model::new(description, image_feature::model::lcnet_v2::Form::Deploy, classes, &tensors).unwrap()
 }
 
-/// The weights of the golden base model as its graph wants them.
+/// The weights of the golden base model in the order of its graph.
 fn base_params() -> Option<Vec<u8>> {
     let graph = golden_bytes(&format!("{BASE}_infer_pir_graph_only/inference.json"))?;
     let mut graph: Value = serde_json::from_slice(&graph).unwrap();
@@ -57,7 +57,7 @@ fn base_params() -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Both kinds of exported graph, and the training weights, of the base model: each value where it belongs.
+/// Both kinds of exported graph, and the training weights, of the base model: every value is in its place.
 #[test]
 fn every_format_of_base_holds_the_formula() {
     let Some(params) = base_params() else { return };
@@ -90,7 +90,7 @@ fn every_format_of_base_holds_the_formula() {
     assert!(model.info().notes[0].contains(BASE), "{:?}", model.info().notes);
 }
 
-/// Without weights there is still a graph, and it is one that we know.
+/// A graph without weights is recognised, and the missing file is named.
 #[test]
 fn what_is_missing_is_the_weights() {
     report(["base", "large"].into_iter().map(|name| {
@@ -178,7 +178,7 @@ fn damaged_descriptions_and_tensors_are_named() {
     }));
 }
 
-/// Of training weights the shapes alone tell which network it is.
+/// Training weights identify the network by their shapes alone.
 #[test]
 fn training_weights_of_unknown_sizes_are_refused() {
     let error = Model::from_bytes("model.pdparams", &pickled(&formula::vit(&small(), None))).unwrap_err();
@@ -186,7 +186,7 @@ fn training_weights_of_unknown_sizes_are_refused() {
     assert!(error.to_string().contains("[24, 3, 8, 8]"), "{error}");
 }
 
-/// The name in `inference.yml` says a vision transformer, or its size another than that of the positions.
+/// An `inference.yml` with the wrong kind of name, or with another size than that of the positions.
 #[test]
 fn settings_that_do_not_fit_the_graph() {
     let folder = format!("{BASE}_infer_pir_graph_only");

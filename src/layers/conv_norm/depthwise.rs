@@ -1,7 +1,7 @@
 //! Depthwise convolutions: each channel has a kernel of its own.
 //!
-//! A plane is copied with its padding, and split by the stride: one copy for each remainder of row and column. A tap of the
-//! kernel is then a fixed distance in memory, and the convolution of the whole plane a sum of shifted rows. Vector
+//! A plane is copied with its padding, and split by the stride: one copy for each remainder of row and column. A tap of
+//! the kernel is then a fixed distance in memory, and the convolution of the whole plane a sum of shifted rows. Vector
 //! instructions compute it well even for small planes. Results that fall into the padding are dropped.
 
 use rayon::prelude::*;

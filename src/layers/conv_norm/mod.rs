@@ -1,9 +1,9 @@
 //! Convolution, BatchNorm and ReLU in training on the CPU, as one operation with its own gradient.
 //!
-//! Burn computes the gradient of a depthwise convolution as one convolution for each channel, and reads memory a dozen times
-//! for a BatchNorm. Here a layer is one node of Burn's graph: convolutions of the same input, BatchNorm of each with the
-//! statistics of the batch, their sum, ReLU. The order of additions does not depend on the number of threads, so a run can be
-//! repeated exactly.
+//! Burn computes the gradient of a depthwise convolution as one convolution for each channel, and reads memory a dozen
+//! times for a BatchNorm. Here a layer is one node of Burn's graph: convolutions of the same input, BatchNorm of each
+//! with the statistics of the batch, their sum, ReLU. The order of additions does not depend on the number of threads,
+//! so a run can be repeated exactly.
 
 #[macro_use]
 mod vectorized;
@@ -31,8 +31,8 @@ use norm::{Moments, Norm};
 
 /// The sum of convolutions of the same input, each followed by its BatchNorm; then ReLU where `activate`.
 ///
-/// Input and output are `[n, channels, height, width]`; the stride divides height and width. The running statistics of the
-/// BatchNorms are updated.
+/// Input and output are `[n, channels, height, width]`; the stride divides height and width. The running statistics of
+/// the BatchNorms are updated.
 ///
 /// `None` where `x` is not on the CPU with autodiff, or there is no kernel for the layer: take Burn's operations then.
 pub(crate) fn forward(x: &Tensor<4>, branches: &[(&Conv2d, &BatchNorm)], activate: bool) -> Option<Tensor<4>> {
@@ -111,8 +111,8 @@ struct State {
     y: FlexTensor,
 }
 
-/// The backward pass of a node. Burn's graph needs the number of its parents at compile time: the input, and three for each
-/// branch.
+/// The backward pass of a node. Burn's graph needs the number of its parents at compile time: the input, and three for
+/// each branch.
 #[derive(Debug)]
 struct LayerBackward;
 
@@ -160,8 +160,8 @@ impl<const N: usize> Backward<Flex, N> for LayerBackward {
     }
 }
 
-/// Updates the running statistics, which evaluation uses, from those of a batch. As in Paddle, the variance is the biased
-/// one.
+/// Updates the running statistics, which evaluation uses, from those of a batch. As in Paddle, the variance is the
+/// biased one.
 fn remember(norm: &BatchNorm, moments: &Moments, device: &Device) {
     let channels = moments.mean.len();
     let new = |values: &[f32]| Tensor::<1>::from_data(TensorData::new(values.to_vec(), [channels]), device);

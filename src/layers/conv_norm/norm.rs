@@ -132,7 +132,8 @@ pub(super) struct Back {
     pub beta: Vec<f32>,
 }
 
-/// The gradients of each branch of [`apply`], from the gradient of its result. `y` is the result, where there was a ReLU.
+/// The gradients of each branch of [`apply`], from the gradient of its result. `y` is the result, where there was a
+/// ReLU.
 pub(super) fn backward(
     gradient: &[f32],
     y: Option<&[f32]>,

@@ -2,8 +2,8 @@
 
 /// Defines functions that use the widest vectors of the processor they run on.
 ///
-/// Functions called from them must be `#[inline(always)]`: code that is not inlined, closures among it, is compiled for any
-/// processor.
+/// Functions called from them must be `#[inline(always)]`: code that is not inlined, closures among it, is compiled for
+/// any processor.
 macro_rules! vectorized {
     ($($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => { $(
         $(#[$attribute])*

@@ -1,8 +1,8 @@
 //! Layers in training on a GPU, with their own gradients.
 //!
-//! The gradient of a weight and the statistics of a BatchNorm are few numbers, each a sum over all images and pixels. Burn
-//! gives each of these sums to one thread, so that most of the GPU is idle. Here they are matrix products, or sums over the
-//! pixels of each image and then over the images, which use the whole GPU.
+//! The gradient of a weight and the statistics of a BatchNorm are few numbers, each a sum over all images and pixels.
+//! Burn gives each of these sums to one thread, so that most of the GPU is idle. Here they are matrix products, or sums
+//! over the pixels of each image and then over the images, which use the whole GPU.
 
 mod convolution;
 mod norm;

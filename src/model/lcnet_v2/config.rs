@@ -58,7 +58,8 @@ pub struct BlockConfig {
     pub kernel: usize,
     /// Stride of the depthwise convolution.
     pub stride: usize,
-    /// Height and width of each kernel of the parallel depthwise branches; empty for a block that is not re-parameterised.
+    /// Height and width of each kernel of the parallel depthwise branches; empty for a block that is not
+    /// re-parameterised.
     pub branches: Vec<usize>,
     /// Whether squeeze-and-excitation follows the depthwise convolution.
     pub squeeze: bool,
@@ -138,8 +139,8 @@ impl LcNetV2Config {
 
     /// Every parameter in state-dict order, which is also the order of their use in the forward pass.
     ///
-    /// `classes` adds a classification head for so many classes. The training form includes the fused convolutions, which
-    /// PaddleClas stores beside the branches and does not use.
+    /// `classes` adds a classification head for so many classes. The training form includes the fused convolutions,
+    /// which PaddleClas stores beside the branches and does not use.
     pub fn parameters(&self, form: Form, classes: Option<usize>) -> Vec<Parameter> {
         let mut list = List::default();
         list.conv_norm("backbone.stem.0", self.stem_channels(), 3, 3);

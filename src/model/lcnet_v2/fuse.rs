@@ -39,7 +39,8 @@ pub fn fuse(config: &LcNetV2Config, training: &Tensors) -> Result<Tensors> {
     Ok(deploy)
 }
 
-/// The tensors in the deploy form, which is the form that runs: [fused](fuse) where `form` is the training form, else borrowed.
+/// The tensors in the deploy form, which is the form that runs: [fused](fuse) where `form` is the training form, else
+/// borrowed.
 ///
 /// # Errors
 /// As [`fuse`].

@@ -20,8 +20,8 @@ const MOMENTUM: f64 = 0.1;
 /// PPLCNetV2_base_ShiTu with a BNNeck and, for training, a classification head.
 ///
 /// Unstable: its methods take and give Burn's types, and follow Burn's version.
-// The comment at each field is its name in PaddleClas. Fields are in the order of `LcNetV2Config::parameters`: training tells
-// parameters apart by that order.
+// The comment at each field is its name in PaddleClas. Fields are in the order of `LcNetV2Config::parameters`: training
+// tells parameters apart by that order.
 #[derive(Module, Debug)]
 pub struct LcNetV2 {
     /// `backbone.stem.0`
@@ -83,20 +83,21 @@ impl LcNetV2 {
         self.forward_observed(images, |_, _| {})
     }
 
-    /// [`forward`](Self::forward) that calls `observe` with the output of each stage: `stem.1`, `stages.0.0`, …, `avg_pool`,
-    /// `last_conv`, `backbone`. This finds the first stage that differs from another implementation.
+    /// [`forward`](Self::forward) that calls `observe` with the output of each stage: `stem.1`, `stages.0.0`, …,
+    /// `avg_pool`, `last_conv`, `backbone`. This finds the first stage that differs from another implementation.
     pub fn forward_observed(&self, images: Tensor<4>, mut observe: impl FnMut(&str, Tensor<4>)) -> Tensor<2> {
         let x = self.embed(images, &mut observe).mul_scalar(KEEP);
         observe("backbone", x.clone());
         self.neck.forward(x.flatten::<2>(1, 3))
     }
 
-    /// [`forward`](Self::forward) for training, on a device with autodiff: BatchNorms use the statistics of the batch, and
-    /// update their running statistics.
+    /// [`forward`](Self::forward) for training, on a device with autodiff: BatchNorms use the statistics of the batch,
+    /// and update their running statistics.
     ///
-    /// `kept`, `[n, embedding]`, is the mask of dropout: 1 where the backbone's output is kept, 0 elsewhere. In Paddle's mode
-    /// `downscale_in_infer` training does not rescale the kept values; [`forward`](Self::forward) multiplies by their share
-    /// instead. The BatchNorm that follows has fixed statistics, so that factor must not be left out.
+    /// `kept`, `[n, embedding]`, is the mask of dropout: 1 where the backbone's output is kept, 0 elsewhere. In
+    /// Paddle's mode `downscale_in_infer` training does not rescale the kept values; [`forward`](Self::forward)
+    /// multiplies by their share instead. The BatchNorm that follows has fixed statistics, so that factor must not be
+    /// left out.
     pub fn forward_training(&self, images: Tensor<4>, kept: Tensor<2>) -> Tensor<2> {
         let x = self.embed(images, &mut |_, _| {}).flatten::<2>(1, 3).mul(kept);
         self.neck.forward(x)
@@ -221,7 +222,8 @@ impl Block {
     }
 }
 
-/// Squeeze-and-excitation with a plain sigmoid. (PaddleClas names the attribute `hardsigmoid`; the function is a sigmoid.)
+/// Squeeze-and-excitation with a plain sigmoid. (PaddleClas names the attribute `hardsigmoid`; the function is a
+/// sigmoid.)
 #[derive(Module, Debug)]
 struct SqueezeExcite {
     reduce: Conv2d,

@@ -13,8 +13,8 @@ use crate::tensors::Tensors;
 /// CLIP's vision transformer with a linear layer after it and, for training, a classification head.
 ///
 /// Unstable: its methods take and give Burn's types, and follow Burn's version.
-// The comment at each field is its name in PaddleClas. Fields are in the order of `VitConfig::parameters`: training tells
-// parameters apart by that order.
+// The comment at each field is its name in PaddleClas. Fields are in the order of `VitConfig::parameters`: training
+// tells parameters apart by that order.
 #[derive(Module, Debug)]
 pub struct Vit {
     /// `backbone.pos_embed`
@@ -43,8 +43,8 @@ impl Vit {
     /// The network with these weights on a device. `classes` adds the classification head.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where sizes do not fit together, or a tensor is missing or has another
-    /// shape than `config` says.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where sizes do not fit together, or a tensor is missing or has
+    /// another shape than `config` says.
     pub fn new(config: &VitConfig, classes: Option<usize>, tensors: &Tensors, device: &Device) -> Result<Self> {
         config.check()?;
         let build = Builder { tensors, device };
@@ -101,9 +101,9 @@ impl Vit {
         self.pool(images, &mut |_, _| {})
     }
 
-    /// [`forward`](Self::forward) that calls `observe` with the tokens of each stage, `[n, tokens, channels]`: `patch_embed`,
-    /// `ln_pre`, `blocks.0.attn`, `blocks.0.mlp`, `blocks.0`, …, `norm`. This finds the first stage that differs from another
-    /// implementation.
+    /// [`forward`](Self::forward) that calls `observe` with the tokens of each stage, `[n, tokens, channels]`:
+    /// `patch_embed`, `ln_pre`, `blocks.0.attn`, `blocks.0.mlp`, `blocks.0`, …, `norm`. This finds the first stage that
+    /// differs from another implementation.
     pub fn forward_observed(&self, images: Tensor<4>, mut observe: impl FnMut(&str, Tensor<3>)) -> Tensor<2> {
         self.neck.forward(self.pool(images, &mut observe))
     }

@@ -3,10 +3,11 @@
 use crate::model::lcnet_v2::LcNetV2Config;
 use crate::model::{Network, Parameter, Role};
 
-/// The internal name of each parameter of a network's training form with head, in a process that creates only this network.
+/// The internal name of each parameter of a network's training form with head, in a process that creates only this
+/// network.
 ///
-/// PaddleClas creates the original LCNetV2 and then replaces its last stage, last convolution and classifier. The numbers of
-/// the replaced layers are not used again.
+/// PaddleClas creates the original LCNetV2 and then replaces its last stage, last convolution and classifier. The
+/// numbers of the replaced layers are not used again.
 pub(super) fn internal_names(network: &Network, parameters: &[Parameter]) -> Vec<String> {
     let mut counters = Counters::default();
     let mut last: Option<(String, String)> = None;

@@ -1,9 +1,9 @@
 //! PaddlePaddle's files, read and written without Paddle.
 //!
-//! An exported model is a graph (`inference.json`, or the older `inference.pdmodel`), the values of its parameters in the
-//! order of their internal names (`inference.pdiparams`), and `inference.yml`. Internal names differ between exports, so a
-//! parameter is identified by its place in the graph. Both kinds of graph are lowered to the same [list of ops](op::Program),
-//! and [`graph`] compares that list with the known networks.
+//! An exported model is a graph (`inference.json`, or the older `inference.pdmodel`), the values of its parameters in
+//! the order of their internal names (`inference.pdiparams`), and `inference.yml`. Internal names differ between
+//! exports, so a parameter is identified by its place in the graph. Both kinds of graph are lowered to the same [list
+//! of ops](op::Program), and [`graph`] compares that list with the known networks.
 
 #[cfg(feature = "train")]
 pub(crate) mod checkpoint;
@@ -70,7 +70,7 @@ impl<'f> Exported<'f> {
                 let params = params.map_or("", |index| &files[index].name);
                 let stem = params.rsplit_once('.').map_or(params, |(stem, _)| stem);
                 return Err(Error::model(format!(
-                    "`{stem}.json` (or `{stem}.pdmodel`) is missing: without the graph nobody knows which weights `{params}` holds"
+                    "`{stem}.json` (or `{stem}.pdmodel`) is missing: the graph names the weights that `{params}` holds"
                 )));
             }
         };
@@ -111,7 +111,8 @@ pub(super) fn read(files: &Exported) -> Result<Model> {
     Ok(Model { description, form: Form::Deploy, classes: None, tensors, calibration: None, origin })
 }
 
-/// The description of a graph's network with an `inference.yml`. `declared` is the input size in the graph, if it has one.
+/// The description of a graph's network with an `inference.yml`. `declared` is the input size in the graph, if it has
+/// one.
 fn described(
     yml: &File,
     network: Network,
@@ -129,7 +130,7 @@ fn described(
     if !settings.normalize_features {
         origin
             .notes
-            .push(format!("{} does not ask for normalised features; they are normalised here all the same", yml.name));
+            .push(format!("{} does not ask for normalised features; they are normalised here anyway", yml.name));
     }
     let network = network.with_input(input).context(in_yml)?;
     if let Some(declared) = declared.filter(|&declared| declared != input) {

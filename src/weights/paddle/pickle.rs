@@ -1,11 +1,11 @@
 //! Reads Python pickles of named arrays (`.pdparams`, `.pdopt`, `.pdstates`), and of nothing else.
 //!
 //! A pickle is a program, and Python's reader lets it import and call anything. This reader knows the few opcodes of a
-//! dictionary of NumPy arrays, and the four names that such a pickle imports. It calls nothing: a known name stands for the
-//! object that it would build, and any other name is refused.
+//! dictionary of NumPy arrays, and the four names that such a pickle imports. It calls nothing: a known name stands for
+//! the object that it would build, and any other name is refused.
 //!
-//! All objects are in one flat list, so nothing recurses, however deep or circular the objects are. Their number is limited by
-//! [`MAX_STEPS`]. Array data is borrowed from the input.
+//! All objects are in one flat list, so nothing recurses, however deep or circular the objects are. Their number is
+//! limited by [`MAX_STEPS`]. Array data is borrowed from the input.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -102,7 +102,8 @@ struct Machine<'a> {
     /// Heights of the stack where marks were set.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
-    /// Number of bytes decoded from text so far. A text may be decoded several times; the total may not exceed the file.
+    /// Number of bytes decoded from text so far. A text may be decoded several times; the total may not exceed the
+    /// file.
     decoded: usize,
 }
 

@@ -66,7 +66,8 @@ fn put_int(value: i64, out: &mut Vec<u8>) {
     }
 }
 
-/// An array as `numpy.ndarray.__reduce__` gives it: an empty array and its state. NumPy 2 reads the module's old name, too.
+/// An array as `numpy.ndarray.__reduce__` gives it: an empty array and its state. NumPy 2 reads the module's old name,
+/// too.
 fn put_array(shape: &[usize], values: &[f32], out: &mut Vec<u8>) {
     out.extend(b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85C\x01b\x87R");
     out.extend(b"(K\x01(");

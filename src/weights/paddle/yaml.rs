@@ -1,7 +1,7 @@
 //! Reads YAML, within limits.
 //!
-//! A parser gives events. This module builds values from them, by the part of YAML 1.2's core schema that a settings file uses.
-//! Depth, aliases, nodes (those of an alias counted each time) and the number of documents are limited.
+//! A parser gives events. This module builds values from them, by the part of YAML 1.2's core schema that a settings
+//! file uses. Depth, aliases, nodes (those of an alias counted each time) and the number of documents are limited.
 
 use std::collections::HashMap;
 
@@ -201,7 +201,8 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> std::result::Res
 
 /// The value of a scalar without quotes: null, a truth value, a decimal number, or text.
 ///
-/// Infinities and other notations of numbers stay text. No setting has one, and an error can then show it as it was written.
+/// Infinities and other notations of numbers stay text. No setting has one, and an error can then show it as it was
+/// written.
 fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,

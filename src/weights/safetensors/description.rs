@@ -207,7 +207,7 @@ impl PreprocessEntry {
 fn check_network(described: &Network, told: &Network) -> Result<()> {
     match (described, told) {
         (&Network::LcNetV2(LcNetV2Config { scale, embedding, .. }), Network::LcNetV2(told)) => {
-            // The shapes have told the widths, so the scale needs only to give the same ones. It is bounded before it is used.
+            // Several scales give the same widths. The scale is bounded before it is used.
             let sizes_agree = (0.001..=100.0).contains(&scale)
                 && embedding == told.embedding
                 && LcNetV2Config { scale, ..told.clone() }.blocks() == told.blocks();

@@ -2,10 +2,13 @@
 //!
 //! The metadata key is `image_feature`.
 //!
-//! In a file of type i8 the weights of 1x1 convolutions are I8, `[out, in, 1, 1]`. `LAYER.conv.weight_scale` (F32, `[out]`) is
-//! the scale of each output channel. A layer that is also computed in 8 bits has scales of its input channels, too,
-//! `LAYER.input_scale` (F32, `[in]`), and they are part of its weights: `weight = I8 * weight_scale / input_scale`.
-//! The weights of other convolutions are F16, all other tensors F32.
+//! In a file of type i8:
+//!
+//! - The weights of 1x1 convolutions are I8, `[out, in, 1, 1]`.
+//! - `LAYER.conv.weight_scale`, F32 `[out]`, is the scale of each output channel.
+//! - `LAYER.input_scale`, F32 `[in]`, is the scale of each input channel. Only a layer that is computed in 8 bits has it.
+//!   It is part of the weights: `weight = I8 * weight_scale / input_scale`.
+//! - The weights of other convolutions are F16, all other tensors F32.
 
 mod description;
 mod read;
@@ -42,8 +45,8 @@ impl Model {
     ///
     /// The same model always gives the same bytes. Reading them back gives the same model, to the precision of `dtype`.
     ///
-    /// [`Dtype::I8`] writes the fused form without a classification head, and the calibration. The other types leave the
-    /// calibration out.
+    /// [`Dtype::I8`] writes the fused form without a classification head, and the calibration. The other types leave
+    /// the calibration out.
     ///
     /// # Errors
     /// [`Model`](crate::ErrorKind::Model), naming the tensor, where a value is too large for `f16`;
@@ -52,8 +55,8 @@ impl Model {
         write::write(self, dtype)
     }
 
-    /// Everything that the model's features depend on beside its tensors, as JSON: network, form, preprocessing, and whether
-    /// it computes in 8 bits. The same model always gives the same text.
+    /// Everything that the model's features depend on beside its tensors, as JSON: network, form, preprocessing, and
+    /// whether it computes in 8 bits. The same model always gives the same text.
     #[cfg(feature = "gallery")]
     pub(crate) fn essence(&self) -> String {
         let Description { network, form, preprocess, .. } = Description::of(self);

@@ -32,7 +32,7 @@ pub(in crate::weights) fn read(bytes: &[u8], keep_head: bool) -> Result<Model> {
         Some((description, network)) => description::check(description, network, &identified).map_err(in_metadata)?,
         None => {
             origin.notes.push(format!(
-                "the file has no metadata `{KEY}`: the network was told from the names and shapes of its tensors, \
+                "the file has no metadata `{KEY}`: the network was identified by the names and shapes of its tensors, \
                  name and preprocessing are those of PP-ShiTuV2_rec"
             ));
             published::default_description(identified.network.clone())
@@ -98,7 +98,7 @@ impl<'a> Entries<'a> {
         let is_quantized = |layer: &str| names.iter().any(|name| name.strip_suffix(WEIGHT) == Some(layer));
         if let Some(layer) = input_scales.keys().find(|layer| !is_quantized(layer)) {
             return Err(Error::model(format!(
-                "tensor `{layer}{INPUT_SCALE}` scales the input of a layer whose `{layer}{WEIGHT}` holds no whole numbers"
+                "tensor `{layer}{INPUT_SCALE}` scales the input of a layer, but its `{layer}{WEIGHT}` holds no whole numbers"
             )));
         }
         let calibration = if input_scales.is_empty() { None } else { Some(Calibration::new(input_scales)?) };

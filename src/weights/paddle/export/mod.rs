@@ -17,8 +17,8 @@ use crate::weights::model::Model;
 use crate::weights::published::{PUBLISHED, PUBLISHED_VIT};
 
 impl Model {
-    /// The model as Paddle's own inference files, by name: `inference.json`, `inference.pdiparams` and `inference.yml`. Paddle
-    /// and PaddleX run them.
+    /// The model as Paddle's own inference files, by name: `inference.json`, `inference.pdiparams` and `inference.yml`.
+    /// Paddle and PaddleX run them.
     ///
     /// Branches are fused, the classification head is left out.
     ///
@@ -102,7 +102,11 @@ fn inference_yml(description: &ModelDescription) -> String {
         json!({ "PreProcess": { "transform_ops": [
             { "ResizeImage": resize_image },
             { "NormalizeImage": {
-                "channel_num": 3, "mean": normalize.mean, "order": if is_vit { "" } else { "hwc" }, "scale": normalize.scale, "std": normalize.std,
+                "channel_num": 3,
+                "mean": normalize.mean,
+                "order": if is_vit { "" } else { "hwc" },
+                "scale": normalize.scale,
+                "std": normalize.std,
             }},
             { "ToCHWImage": null },
         ]}}),
@@ -111,8 +115,8 @@ fn inference_yml(description: &ModelDescription) -> String {
     sections.iter().map(dump).collect()
 }
 
-/// The name of the published model with the same architecture. PaddleX accepts only these names, and chooses the pipeline by
-/// them.
+/// The name of the published model with the same architecture. PaddleX accepts only these names, and chooses the
+/// pipeline by them.
 fn known_name(network: &Network) -> String {
     match network {
         Network::LcNetV2(_) => PUBLISHED.into(),
@@ -318,8 +322,8 @@ mod tests {
         found.collect()
     }
 
-    /// Paddle's exported graphs have the same operations, attributes, shapes and inputs. Names of layers and suffixes of
-    /// internal names may differ.
+    /// Paddle's exported graphs have the same operations, attributes, shapes and inputs. Names of layers and suffixes
+    /// of internal names may differ.
     #[test]
     fn the_graphs_are_paddles() {
         for (network, golden) in goldens("inference.json") {

@@ -1,7 +1,7 @@
 //! Identifies the parameters of a graph, by walking it along the network that it should compute.
 //!
-//! Shapes alone do not prove that a graph is right: another stride, a missing activation or another dropout does not change
-//! them. So each op is compared with the network's, and an error names the first difference.
+//! Shapes alone do not prove that a graph is right: another stride, a missing activation or another dropout does not
+//! change them. So each op is compared with the network's, and an error names the first difference.
 
 mod lcnet_v2;
 mod vit;
@@ -24,8 +24,8 @@ pub(super) struct Mapping {
 /// Finds the network that a graph computes.
 ///
 /// # Errors
-/// `Model` where the graph computes none of the known networks, naming the first op or parameter that differs from the most
-/// similar one; `Limit` where its sizes are larger than any known ones.
+/// `Model` where the graph computes none of the known networks, naming the first op or parameter that differs from the
+/// most similar one; `Limit` where its sizes are larger than any known ones.
 pub(super) fn map(program: &Program) -> Result<Mapping> {
     let input = || match program.input[..] {
         [_, 3, height, width] => {

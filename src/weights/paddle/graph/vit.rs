@@ -10,8 +10,8 @@ use crate::{Error, Result};
 pub(super) fn config(program: &Program, input: Option<[usize; 2]>) -> Result<VitConfig> {
     let config = sizes(program, input).ok_or_else(|| {
         Error::model(
-            "its sizes cannot be told: expected an input of fixed size, a convolution to patches, blocks of four linear layers \
-             whose queries, keys and values a reshape parts by heads, and two linear layers behind them",
+            "its sizes are not found: expected an input of fixed size, a convolution to patches, blocks of four linear layers \
+             with a reshape that divides queries, keys and values by heads, and two linear layers after the blocks",
         )
     })?;
     limits::check_vit(&config)?;
