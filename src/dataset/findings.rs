@@ -95,11 +95,11 @@ codes! {
     Cmyk "I009" "cmyk" Warning "An image is CMYK" "Save it as RGB: programs differ in the colours they make of it";
     SixteenBit "I010" "sixteen-bit" Hint "An image has 16 bits a sample" "Nothing, if 8 bits do: only the upper ones are used";
     Transparent "I011" "transparent" Hint "An image has an alpha channel" "Put it on a background: alpha is dropped, what was hidden under it shows";
-    Tiny "I012" "tiny" Warning "An image is too small to tell anything" "Replace it: it is blown up to the network's size";
+    Tiny "I012" "tiny" Warning "An image is too small to recognise anything" "Replace it: it is enlarged to the network's size";
     Huge "I013" "huge" Hint "An image has more than 50 megapixels" "Scale it down: it slows training, which uses a few hundred pixels a side";
     Elongated "I014" "elongated" Hint "An image is more than eight times as long as wide" "Crop it: it is squeezed to a square";
     ExifRotated "I015" "exif-rotated" Hint "EXIF says that an image is to be turned" "Save it upright: programs that ignore EXIF see it lying";
-    Blank "I016" "blank" Warning "An image shows next to nothing" "Replace it";
+    Blank "I016" "blank" Warning "An image is blank, or nearly" "Replace it";
     Dark "I017" "dark" Hint "An image is very dark" "Look at it";
     Bright "I018" "bright" Hint "An image is nearly white" "Look at it";
     Blurred "I019" "blurred" Hint "An image is blurred" "Look at it";
@@ -120,8 +120,8 @@ codes! {
     NearDuplicateLabels "D007" "near-duplicate-labels" Warning "Nearly the same image has two labels" "Look at both: one label may be wrong";
     SimilarFeatures "M001" "similar-features" Hint "The model takes two images for the same" "Keep one, if they are copies";
     LikelyMislabel "M002" "likely-mislabel" Warning "An image looks like those of another class" "Look at its label";
-    Outlier "M003" "outlier" Hint "An image looks like no other" "See whether it belongs here";
-    ModelBlind "M004" "model-blind" Warning "The model hardly tells the images apart" "Take one that is trained on images of this kind: of copies, labels and outliers it was not asked";
+    Outlier "M003" "outlier" Hint "An image looks like no other" "Check whether it belongs here";
+    ModelBlind "M004" "model-blind" Warning "The model hardly tells the images apart" "Use a model that is trained on images of this kind: with this one, similar images, labels and outliers are not checked";
 }
 
 impl Code {

@@ -6,6 +6,7 @@ use image_feature::dataset::compat::{Change, Exception, Flavor, Place, ShiTuRec,
 use image_feature::file_tree::Memory;
 
 use super::cases::Case;
+use super::common::shared;
 
 /// The results of a run of PaddleX.
 struct Run {
@@ -61,7 +62,7 @@ fn run(case: &Case, flavor: Flavor) -> Run {
 }
 
 /// The differences between a golden and this crate's results for its data set.
-pub fn differences(text: &str, flavor: Flavor) -> Vec<String> {
+fn differences(text: &str, flavor: Flavor) -> Vec<String> {
     let case = Case::parse(text);
     let run = run(&case, flavor);
     let mut differences = Vec::new();
@@ -77,32 +78,26 @@ pub fn differences(text: &str, flavor: Flavor) -> Vec<String> {
     differences
 }
 
-#[cfg(not(target_arch = "wasm32"))]
-mod native {
-    use super::*;
-    use crate::common::shared;
-
-    #[test]
-    fn every_case_is_as_paddlex_leaves_it() {
-        for (release, flavor) in [("v372", Flavor::Paddlex3), ("beta1", Flavor::Beta)] {
-            let Some(folder) = shared(&format!("golden/check_dataset/{release}")) else { return };
-            let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-            let is_case = |path: &std::path::PathBuf| {
-                path.extension().is_some_and(|extension| extension == "json") && !path.ends_with("index.json")
-            };
-            let cases: Vec<_> = files.filter(is_case).collect();
-            assert!(cases.len() >= 40, "{} cases of {release}", cases.len());
-            let read = |path: &std::path::PathBuf| std::fs::read_to_string(path).unwrap();
-            let all: Vec<String> = cases.iter().flat_map(|path| differences(&read(path), flavor)).collect();
-            assert!(all.is_empty(), "{release}:\n{}", all.join("\n"));
-        }
+#[test]
+fn every_case_is_as_paddlex_leaves_it() {
+    for (release, flavor) in [("v372", Flavor::Paddlex3), ("beta1", Flavor::Beta)] {
+        let Some(folder) = shared(&format!("golden/check_dataset/{release}")) else { return };
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let is_case = |path: &std::path::PathBuf| {
+            path.extension().is_some_and(|extension| extension == "json") && !path.ends_with("index.json")
+        };
+        let cases: Vec<_> = files.filter(is_case).collect();
+        assert!(cases.len() >= 40, "{} cases of {release}", cases.len());
+        let read = |path: &std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+        let all: Vec<String> = cases.iter().flat_map(|path| differences(&read(path), flavor)).collect();
+        assert!(all.is_empty(), "{release}:\n{}", all.join("\n"));
     }
+}
 
-    #[test]
-    fn the_result_file_is_the_same_to_the_byte() {
-        let Some(folder) = shared("golden/check_dataset/v372") else { return };
-        let case = Case::parse(&std::fs::read_to_string(folder.join("ok.json")).unwrap());
-        let file = std::fs::read_to_string(folder.join("ok_output/check_dataset_result.json")).unwrap();
-        assert_eq!(run(&case, Flavor::Paddlex3).json, file);
-    }
+#[test]
+fn the_result_file_is_the_same_to_the_byte() {
+    let Some(folder) = shared("golden/check_dataset/v372") else { return };
+    let case = Case::parse(&std::fs::read_to_string(folder.join("ok.json")).unwrap());
+    let file = std::fs::read_to_string(folder.join("ok_output/check_dataset_result.json")).unwrap();
+    assert_eq!(run(&case, Flavor::Paddlex3).json, file);
 }

@@ -2,6 +2,7 @@
 #![cfg(feature = "dataset")]
 
 mod cases;
+#[cfg(not(target_arch = "wasm32"))]
 mod golden;
 #[cfg(not(target_arch = "wasm32"))]
 mod pillow;
