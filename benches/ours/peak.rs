@@ -12,25 +12,31 @@ const STEPS: u64 = 1 << 20;
 pub fn macs_per_second(instruction_set: &str) -> Option<f64> {
     let start = Instant::now();
     let macs_per_step = match instruction_set {
-        // SAFETY: the machine has the function's instructions, by the check before
         #[cfg(target_arch = "x86_64")]
-        "avx512" if is_x86_feature_detected!("avx512f") => unsafe { x86::avx512(STEPS) },
-        // SAFETY: the same
+        "avx512" if is_x86_feature_detected!("avx512f") => {
+            // SAFETY: the machine has AVX-512 F
+            unsafe { x86::avx512(STEPS) }
+        }
         #[cfg(target_arch = "x86_64")]
-        "avx2" if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") => unsafe { x86::avx2(STEPS) },
-        // SAFETY: all of this target's processors have NEON
+        "avx2" if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") => {
+            // SAFETY: the machine has AVX2 and FMA
+            unsafe { x86::avx2(STEPS) }
+        }
         #[cfg(target_arch = "aarch64")]
-        "neon" => unsafe { arm::neon(STEPS) },
+        "neon" if std::arch::is_aarch64_feature_detected!("neon") => {
+            // SAFETY: the machine has NEON
+            unsafe { arm::neon(STEPS) }
+        }
         "scalar" => scalar(STEPS),
         _ => return None,
     };
     Some((STEPS * macs_per_step) as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Independent sums for 16 registers, of which the factors take two. They hide the latency of a multiply-add: 4 to 5 cycles,
+/// Independent sums, for 16 registers of which the factors take two. They hide the latency of a multiply-add: 4 to 5 cycles,
 /// with two starting in each cycle.
 const SUMS: usize = 12;
-/// Independent sums for 32 registers.
+/// Independent sums for 32 registers, for cores on which four start in each cycle.
 const MANY_SUMS: usize = 24;
 
 #[cfg(target_arch = "x86_64")]

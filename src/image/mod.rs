@@ -1,4 +1,4 @@
-//! Bytes to RGB pixels to network input, the way OpenCV and PaddleX do it.
+//! Image files to RGB pixels, and pixels to the network's input, with OpenCV's and PaddleX's results.
 
 #[cfg(feature = "train")]
 mod bicubic;
@@ -7,6 +7,7 @@ mod budget;
 mod decode;
 mod format;
 mod gif;
+mod info;
 mod jpeg;
 mod limits;
 mod orientation;
@@ -21,8 +22,9 @@ mod webp;
 pub use budget::{DecodeBudget, DecodeShare};
 #[cfg(feature = "dataset")]
 pub use decode::decode_noting_damage;
-pub use decode::{ImageInfo, decode, probe};
+pub use decode::{decode, probe};
 pub use format::ImageFormat;
+pub use info::ImageInfo;
 pub use limits::DecodeLimits;
 pub use preprocess::{Normalize, Preprocess, Resize};
 pub use rgb::{RgbImage, Roi};

@@ -6,9 +6,8 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use super::loss::cross_entropy;
 use super::optimizer::{Momentum, Rule};
 use super::recipe::{Objective, Recipe};
-use crate::model::lcnet_v2::{Form, KEEP, LcNetV2, Norms};
-use crate::model::vit::Vit;
-use crate::model::{ModelDescription, Network, Parameter};
+use crate::model::lcnet_v2::{Form, KEEP, Norms};
+use crate::model::{AnyNetwork, ModelDescription, Parameter};
 use crate::random::SplitMix64;
 use crate::tensors::{Tensor as Values, Tensors};
 use crate::weights::Model;
@@ -53,7 +52,7 @@ pub type Losses = Vec<(&'static str, f32)>;
 /// # Ok::<(), image_feature::Error>(())
 /// ```
 pub struct Learner {
-    network: Kind,
+    network: AnyNetwork,
     /// The parameters in the order in which Burn visits them.
     parameters: Vec<Parameter>,
     /// Tensors of the state dict that the network does not use: PaddleClas's fused convolutions.
@@ -68,27 +67,18 @@ pub struct Learner {
     device: Device,
 }
 
-enum Kind {
-    LcNetV2(Box<LcNetV2>),
-    Vit(Box<Vit>),
-}
-
 impl Learner {
-    /// Puts a network with these weights on a device. `tensors` has the tensors of [`Network::parameters`] in the training
-    /// form, with the head. Unstable: the device follows Burn's version.
+    /// Puts a network with these weights on a device. `tensors` has the tensors of
+    /// [`Network::parameters`](crate::model::Network::parameters) in the training form, with the head. Unstable: the device
+    /// follows Burn's version.
     ///
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model): a tensor is missing or has another shape.
     pub fn new(recipe: &Recipe, tensors: &Tensors, device: &Device) -> Result<Self> {
         let device = device.clone().autodiff();
         let classes = Some(recipe.classes);
-        let network = match &recipe.model.network {
-            Network::LcNetV2(config) => {
-                let network = LcNetV2::new(config, Form::Training, classes, Norms::Separate, tensors, &device)?;
-                Kind::LcNetV2(Box::new(network))
-            }
-            Network::Vit(config) => Kind::Vit(Box::new(Vit::new(config, classes, tensors, &device)?)),
-        };
+        let network = &recipe.model.network;
+        let network = AnyNetwork::new(network, Form::Training, classes, Norms::Separate, tensors, &device)?;
         let (mut parameters, mut spares) = (Vec::new(), Tensors::new());
         for parameter in recipe.model.network.parameters(Form::Training, classes) {
             if recipe.model.network.is_spare(&parameter) {
@@ -130,8 +120,8 @@ impl Learner {
         let (total, losses) = self.losses(batch, iteration, place)?;
         let mut collect = Collect { gradients: total.backward(), flat: Vec::with_capacity(self.parameters.len()) };
         match &self.network {
-            Kind::LcNetV2(network) => network.visit(&mut collect),
-            Kind::Vit(network) => network.visit(&mut collect),
+            AnyNetwork::LcNetV2(network) => network.visit(&mut collect),
+            AnyNetwork::Vit(network) => network.visit(&mut collect),
         }
         Ok((collect.flat, losses))
     }
@@ -146,8 +136,8 @@ impl Learner {
             learning_rate,
         };
         match &mut self.network {
-            Kind::LcNetV2(network) => **network = network.as_ref().clone().map(&mut step),
-            Kind::Vit(network) => **network = network.as_ref().clone().map(&mut step),
+            AnyNetwork::LcNetV2(network) => **network = network.as_ref().clone().map(&mut step),
+            AnyNetwork::Vit(network) => **network = network.as_ref().clone().map(&mut step),
         }
     }
 
@@ -168,7 +158,7 @@ impl Learner {
         let images = Tensor::<4>::from_data(TensorData::new(images, [count, 3, height, width]), &self.device);
         let missing = || Error::internal("a network in training has a head");
         Ok(match (&self.network, self.objective) {
-            (Kind::LcNetV2(network), Objective::Linear { smoothing, triplet }) => {
+            (AnyNetwork::LcNetV2(network), Objective::Linear { smoothing, triplet }) => {
                 let features = network.forward_training(images, self.kept(count, iteration, place));
                 let logits = network.logits(features.clone()).ok_or_else(missing)?;
                 let classified = cross_entropy(logits, &labels, smoothing);
@@ -183,8 +173,8 @@ impl Learner {
             }
             (network, Objective::Angles(angles)) => {
                 let (features, directions) = match network {
-                    Kind::Vit(network) => (network.forward(images), network.directions()),
-                    Kind::LcNetV2(network) => {
+                    AnyNetwork::Vit(network) => (network.forward(images), network.directions()),
+                    AnyNetwork::LcNetV2(network) => {
                         (network.forward_training(images, self.kept(count, iteration, place)), network.directions())
                     }
                 };
@@ -214,8 +204,8 @@ impl Learner {
         let mut read = Read { parameters: self.parameters.iter(), tensors: Tensors::new(), failed: None };
         // `valid` gives the network without autodiff, with the statistics of the last batch
         match &self.network {
-            Kind::LcNetV2(network) => network.valid().visit(&mut read),
-            Kind::Vit(network) => network.valid().visit(&mut read),
+            AnyNetwork::LcNetV2(network) => network.valid().visit(&mut read),
+            AnyNetwork::Vit(network) => network.valid().visit(&mut read),
         }
         if let Some(error) = read.failed {
             return Err(error);

@@ -11,7 +11,7 @@ mod hostile;
 mod torture;
 mod trees;
 
-/// An archive of `hostile` as it is read here: from memory.
+/// The source of an archive of `hostile`: here, memory.
 fn source(bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }

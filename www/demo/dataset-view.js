@@ -1,12 +1,12 @@
 import { Dataset } from "../image-feature/index.js";
 import { asError } from "./as-error.js";
-import { Component, fill, h } from "./component.js";
-import "./dataset-report.js";
+import { Component, fill, h } from "../report/component.js";
+import "../report/dataset-report.js";
 import { fileButton } from "./file-button.js";
 import { takeDrops } from "./file-drop.js";
 import { problemCard } from "./problem-card.js";
 import { ProgressBar } from "./progress-bar.js";
-import { reportFile } from "./report-file.js";
+import { reportFile } from "../report/report-file.js";
 import { download } from "./results.js";
 import { counted } from "./units.js";
 
@@ -188,7 +188,7 @@ class DatasetView extends Component {
     fill(this.#content, ...this.#parts());
   }
 
-  /** @returns {import("./component.js").Child[]} */
+  /** @returns {import("../report/component.js").Child[]} */
   #parts() {
     const view = this.#view;
     switch (view.state) {
@@ -268,7 +268,7 @@ class DatasetView extends Component {
       h(
         "div",
         { className: "actions" },
-        button("Save the report", async () => download(`${name}-report.html`, new Blob([await reportFile(report)], { type: "text/html" }))),
+        button("Save the report", () => this.#saveReport(`${name}-report.html`, report)),
         button("Save as JSON", () => download(`${name}-report.json`, new Blob([`${JSON.stringify(report, null, 1)}\n`], { type: "application/json" }))),
         button("Save a mended copy (.zip)", fix),
       ),
@@ -277,6 +277,19 @@ class DatasetView extends Component {
       this.#archive && this.#encodingForm(this.#archive),
       this.#paddlex(),
     );
+  }
+
+  /**
+   * @param {string} name
+   * @param {DatasetReport} report
+   */
+  async #saveReport(name, report) {
+    const before = this.#view;
+    try {
+      download(name, new Blob([await reportFile(report)], { type: "text/html" }));
+    } catch (error) {
+      if (this.#view === before && before.state === "done") this.#show({ ...before, notice: "", problem: asError(error) });
+    }
   }
 
   #splitForm() {

@@ -1,4 +1,4 @@
-import { Component, fill, h } from "./component.js";
+import { Component, fill, h } from "../report/component.js";
 import { duration } from "./units.js";
 import { workspace } from "./workspace.js";
 

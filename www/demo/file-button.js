@@ -1,4 +1,4 @@
-import { h } from "./component.js";
+import { h } from "../report/component.js";
 
 /**
  * A button that opens the browser's file dialogue. The same file can be chosen twice in a row.

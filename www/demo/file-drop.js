@@ -22,7 +22,7 @@ export function isInOpenTab(/** @type {Element} */ element) {
  * Takes what is dropped anywhere on the page while the component's tab is shown; the component has the class `drop-here`
  * while files are held over the page.
  *
- * @param {import("./component.js").Component} component
+ * @param {import("../report/component.js").Component} component
  * @param {(transfer: DataTransfer) => void} take called during the event
  */
 export function takeDrops(component, take) {

@@ -1,6 +1,6 @@
 import { ImageFeatureError } from "../image-feature/index.js";
 import { asError } from "./as-error.js";
-import { Component, fill, h } from "./component.js";
+import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
 import { droppedPaths, isModelFile, pickedPaths, takeDrops } from "./file-drop.js";
 import { TRAINING_LIST, isImage, learningImages } from "./gallery-pictures.js";

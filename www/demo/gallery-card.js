@@ -1,6 +1,6 @@
 /** Images of a gallery as they are shown. */
 
-import { h } from "./component.js";
+import { h } from "../report/component.js";
 
 /** @typedef {import("../image-feature/index.js").GalleryEntry} GalleryEntry */
 

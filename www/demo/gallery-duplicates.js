@@ -1,5 +1,5 @@
 import { asError } from "./as-error.js";
-import { Component, fill, h } from "./component.js";
+import { Component, fill, h } from "../report/component.js";
 import { entryCard, scoreText } from "./gallery-card.js";
 import { problem } from "./gallery-problem.js";
 import { room } from "./gallery-room.js";

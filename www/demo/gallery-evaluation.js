@@ -1,5 +1,5 @@
 import { asError } from "./as-error.js";
-import { Component, fill, h } from "./component.js";
+import { Component, fill, h } from "../report/component.js";
 import { entryCard, entryPicture, frame, scoreText } from "./gallery-card.js";
 import { smallPicture } from "./gallery-pictures.js";
 import { problem } from "./gallery-problem.js";

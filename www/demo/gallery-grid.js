@@ -1,5 +1,5 @@
 import { asError } from "./as-error.js";
-import { Component, fill, h } from "./component.js";
+import { Component, fill, h } from "../report/component.js";
 import { entryCard } from "./gallery-card.js";
 import { room } from "./gallery-room.js";
 
@@ -95,6 +95,8 @@ class GalleryGrid extends Component {
     const { gallery } = room;
     const asked = gallery ? gallery.entries({ first: page * PAGE, count: PAGE }) : Promise.resolve([]);
     this.#pages.set(page, asked);
+    // a page that failed is asked for again
+    asked.catch(() => this.#pages.get(page) === asked && this.#pages.delete(page));
     for (const old of this.#pages.keys()) {
       if (this.#pages.size <= MOST_PAGES) break;
       this.#pages.delete(old);

@@ -1,6 +1,6 @@
 import { ImageFeatureError } from "../image-feature/index.js";
 import { asError } from "./as-error.js";
-import { Component, fill, h } from "./component.js";
+import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
 import { entryCard, entryPicture, frame, scoreText } from "./gallery-card.js";
 import { galleryGrid } from "./gallery-grid.js";
@@ -137,7 +137,7 @@ class GallerySearch extends Component {
     }
   }
 
-  /** @param {...import("./component.js").Child} parts */
+  /** @param {...import("../report/component.js").Child} parts */
   #show(...parts) {
     const hadFocus = this.#answer.contains(document.activeElement);
     fill(this.#answer, ...parts);

@@ -1,6 +1,6 @@
 import { Gallery, ImageFeatureError } from "../image-feature/index.js";
 import { asError } from "./as-error.js";
-import { Component, fill, h } from "./component.js";
+import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
 import { droppedPaths, isInOpenTab, isModelFile, pickedPaths, takeDrops } from "./file-drop.js";
 import "./gallery-duplicates.js";
@@ -124,10 +124,10 @@ class GalleryView extends Component {
     if (hadFocus && !this.contains(document.activeElement)) /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
   }
 
-  /** @returns {import("./component.js").Child[]} */
+  /** @returns {import("../report/component.js").Child[]} */
   #parts() {
     const { state } = room;
-    const working = (/** @type {string} */ title, /** @type {...import("./component.js").Child} */ ...more) =>
+    const working = (/** @type {string} */ title, /** @type {...import("../report/component.js").Child} */ ...more) =>
       h("section", { className: "card", "aria-label": "Progress", tabIndex: -1, "data-focus": true }, h("h2", {}, title), ...more, h("div", { className: "actions" }, button("Cancel", () => room.cancel())));
     switch (state.what) {
       case "nothing":

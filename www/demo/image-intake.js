@@ -1,10 +1,14 @@
-import { Component, fill, h } from "./component.js";
+import { asError } from "./as-error.js";
+import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
 import { droppedFiles, isInOpenTab, isModelFile, takeDrops } from "./file-drop.js";
+import { problem } from "./gallery-problem.js";
 import { workspace } from "./workspace.js";
 
 /** Where images come in: picked, pasted, or dropped anywhere on the page while its tab is shown. Model files dropped with them find their way. */
 class ImageIntake extends Component {
+  #problems = h("div", {});
+
   /** @override */
   connect() {
     fill(
@@ -15,6 +19,7 @@ class ImageIntake extends Component {
         h("div", { className: "intake-text" }, h("h1", {}, "Drop images here"), h("p", { className: "muted" }, "or paste them, or choose files: JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, QOI")),
         fileButton("Choose images", { name: "images", accept: "image/*,.qoi,.pnm,.ppm,.pgm,.pbm,.tif,.tiff", className: "button primary", on: (files) => workspace.addImages(files) }),
       ),
+      this.#problems,
     );
     takeDrops(this, (transfer) => this.#take(transfer));
     this.listen(document, "paste", (event) => {
@@ -27,7 +32,14 @@ class ImageIntake extends Component {
 
   /** @param {DataTransfer} transfer */
   async #take(transfer) {
-    const files = await droppedFiles(transfer);
+    /** @type {File[]} */
+    let files;
+    fill(this.#problems);
+    try {
+      files = await droppedFiles(transfer);
+    } catch (error) {
+      return fill(this.#problems, problem("What was dropped could not be read", asError(error)));
+    }
     const model = files.filter(isModelFile);
     const images = files.filter((file) => !isModelFile(file));
     if (model.length > 0) workspace.loadModel(model);

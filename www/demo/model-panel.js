@@ -1,4 +1,4 @@
-import { Component, fill, h } from "./component.js";
+import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
 import { droppedFiles, holdsFiles } from "./file-drop.js";
 import { ProgressBar } from "./progress-bar.js";
@@ -49,12 +49,11 @@ class ModelPanel extends Component {
       this.classList.add("drop-here");
     });
     this.listen(this, "dragleave drop", () => this.classList.remove("drop-here"));
-    this.listen(this, "drop", async (event) => {
+    this.listen(this, "drop", (event) => {
       event.preventDefault();
       // what is dropped here is meant as a model, whatever it is called
       event.stopPropagation();
-      const files = await droppedFiles(event.dataTransfer);
-      if (files.length > 0) workspace.loadModel(files);
+      workspace.loadDropped(droppedFiles(event.dataTransfer));
     });
     this.#render();
   }
@@ -72,7 +71,7 @@ class ModelPanel extends Component {
     this.#bar.update(STAGES[stage], fraction);
   }
 
-  /** @returns {import("./component.js").Child[]} */
+  /** @returns {import("../report/component.js").Child[]} */
   #content() {
     const { model } = workspace;
     switch (model.state) {

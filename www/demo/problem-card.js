@@ -1,4 +1,4 @@
-import { h } from "./component.js";
+import { h } from "../report/component.js";
 
 /**
  * An error as the page shows it, with what to do about it.

@@ -1,4 +1,4 @@
-import { h } from "./component.js";
+import { h } from "../report/component.js";
 
 /**
  * A bar with its label. It is kept and updated, so that it can glide.

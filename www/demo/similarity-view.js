@@ -1,4 +1,4 @@
-import { Component, fill, h } from "./component.js";
+import { Component, fill, h } from "../report/component.js";
 import { cosineMatrix, rankedPairs } from "./similarity.js";
 import { thumbnail } from "./thumbnail.js";
 import { counted, digitsFor } from "./units.js";

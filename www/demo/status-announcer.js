@@ -1,4 +1,4 @@
-import { Component } from "./component.js";
+import { Component } from "../report/component.js";
 import { counted } from "./units.js";
 import { workspace } from "./workspace.js";
 

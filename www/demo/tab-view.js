@@ -1,4 +1,4 @@
-import { Component, h } from "./component.js";
+import { Component, h } from "../report/component.js";
 
 /**
  * Tabs, one for each `<section id data-tab="Label">` inside; a lone section is shown without a tab. A section may hold

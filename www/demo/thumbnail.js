@@ -1,4 +1,4 @@
-import { h } from "./component.js";
+import { h } from "../report/component.js";
 
 /**
  * A small picture of an image; where the browser cannot show its format, the ending of its name.

@@ -1,4 +1,4 @@
-import { Component, fill, h } from "./component.js";
+import { Component, fill, h } from "../report/component.js";
 import { ProgressBar } from "./progress-bar.js";
 import { downloadAllJson, downloadAllNpy, downloadJson, downloadNpy, toJsonText } from "./results.js";
 import { thumbnail } from "./thumbnail.js";

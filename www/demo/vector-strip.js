@@ -1,4 +1,4 @@
-import { Component, fill, h } from "./component.js";
+import { Component, fill, h } from "../report/component.js";
 
 /** A vector drawn as bars about a zero line: a glance tells two of them apart. */
 class VectorStrip extends Component {

@@ -104,6 +104,21 @@ class Workspace extends EventTarget {
     }
   }
 
+  /**
+   * Loads a model from files that are still being gathered.
+   *
+   * @param {Promise<File[]>} coming
+   */
+  async loadDropped(coming) {
+    try {
+      const files = await coming;
+      if (files.length > 0) await this.loadModel(files);
+    } catch (error) {
+      const unread = new ImageFeatureError("io", `what was dropped could not be read: ${String(error)}`, { cause: error });
+      this.#setModel({ state: "failed", files: [], error: unread });
+    }
+  }
+
   /** Stops loading; the page is then without a model. */
   cancelLoading() {
     this.#loading.abort();

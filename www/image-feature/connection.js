@@ -68,11 +68,12 @@ export class Connection {
     try {
       const reading = readModel({ parts, cache, sha256 }, stop.signal, progress).finally(() => (coming = 0));
       const open = async () => {
-        // a worker takes its time to start, in which the page gets ready what it will need
+        // a worker needs time to start; meanwhile the page compiles the WebAssembly
         const kind = firstCpuKind(opening, this.#inWorker);
-        const fetched = bridge.request("fetchGlue", kind, { signal: stop.signal });
-        const compiled = await compileAhead(kind, { signal: stop.signal, progress, folder: opening.wasm });
-        await fetched;
+        const [compiled] = await Promise.all([
+          compileAhead(kind, { signal: stop.signal, progress, folder: opening.wasm }),
+          bridge.request("fetchGlue", kind, { signal: stop.signal }),
+        ]);
         await bridge.request("open", { ...opening, compiled, distress }, { signal: stop.signal, ...relay });
         // on the page's own thread, waiting is all that may be done
         if (coming > 0 && this.#inWorker) await bridge.request("warmUp", coming, { signal: stop.signal });

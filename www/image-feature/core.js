@@ -3,7 +3,7 @@
  */
 
 import { GLUE } from "./cores.js";
-import { isTrap, throwIfAborted, toError } from "./errors.js";
+import { ImageFeatureError, isTrap, throwIfAborted, toError } from "./errors.js";
 import { compileWasm, cpuCandidates, requireSimd } from "./loader.js";
 import { startThreads } from "./threads.js";
 
@@ -31,7 +31,12 @@ const WASM = {
  * @param {string | URL} [wasm] as the caller gives it
  */
 export function wasmFolder(wasm) {
-  return wasm === undefined ? undefined : new URL(`${wasm}`.replace(/\/*$/, "/"), globalThis.document?.baseURI ?? location.href).href;
+  if (wasm === undefined) return undefined;
+  try {
+    return new URL(`${wasm}`.replace(/\/*$/, "/"), globalThis.document?.baseURI ?? location.href).href;
+  } catch (error) {
+    throw new ImageFeatureError("usage", `wasm is not an address: ${wasm}`, { cause: error });
+  }
 }
 
 /** How many threads a CPU core is asked for: with WebGPU it only reads images and is asked once for a feature to compare. */

@@ -122,10 +122,12 @@ export class Dataset {
       throw new ImageFeatureError("usage", `workers must be a whole number from 1 to ${MAX_WORKERS}, got ${workers}`);
     }
     requireSimd();
-    const found = toDatasetSource(input, signal);
     const folder = wasmFolder(wasm);
     const progress = { report() {}, finish() {} };
-    const [{ name: own, source }, compiled] = await Promise.all([found, compileAhead("dataset", { signal: signal ?? new AbortController().signal, progress, folder })]);
+    const [{ name: own, source }, compiled] = await Promise.all([
+      toDatasetSource(input, signal),
+      compileAhead("dataset", { signal: signal ?? new AbortController().signal, progress, folder }),
+    ]);
     throwIfAborted(signal);
     const request = { name: name ?? own, source, encoding, wasm: folder, compiled };
     const dataset = new Dataset(request, workers ?? Math.min(navigator.hardwareConcurrency || 1, MAX_DEFAULT_WORKERS));

@@ -1,4 +1,4 @@
-//! TIFF, with its samples reduced to 8-bit RGB as libtiff's RGBA interface does it, which OpenCV reads 8-bit images through.
+//! TIFF, reduced to 8-bit RGB as by libtiff's RGBA interface, which OpenCV uses for 8-bit images.
 
 mod jpeg;
 
@@ -10,8 +10,8 @@ use ::tiff::TiffError;
 use ::tiff::decoder::{Decoder, DecodingResult, Limits};
 use ::tiff::tags::{CompressionMethod, ExtraSamples, SampleFormat, Tag};
 
-use super::decode::ImageInfo;
 use super::format::ImageFormat;
+use super::info::ImageInfo;
 use super::limits::{DecodeLimits, zeroed};
 use super::rgb::RgbImage;
 use crate::{Error, ErrorKind, Result};
@@ -23,7 +23,7 @@ pub(super) fn probe(bytes: &[u8]) -> Result<ImageInfo> {
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage> {
     let Page { mut decoder, info, layout, is_jpeg } = open(bytes, limits)?;
     let sample_bytes = u64::from(info.bits_per_sample.div_ceil(8));
-    // the samples as stored, beside the output, which is turned after them
+    // the stored samples beside the output; the rotated copy comes after them
     limits.check(ImageFormat::Tiff, info.width, info.height, 3 + (sample_bytes * u64::from(info.channels)).max(3))?;
     let (width, height) = (info.width as usize, info.height as usize);
 
@@ -66,7 +66,7 @@ struct Page<'a> {
     decoder: Decoder<Cursor<&'a [u8]>>,
     info: ImageInfo,
     layout: Layout,
-    /// Whether its strips are JPEG data, which is decoded here.
+    /// Whether the strips are JPEG data, which this crate decodes itself.
     is_jpeg: bool,
 }
 
@@ -74,17 +74,17 @@ fn misfit() -> Error {
     Error::decode("TIFF: the samples do not fit the size of the image")
 }
 
-/// What the samples of a pixel mean.
+/// The meaning of a pixel's samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
-    /// Gray, and perhaps alpha, which is dropped.
+    /// Gray, perhaps with alpha, which is dropped.
     Gray,
-    /// Colour, and perhaps alpha that is already multiplied in.
+    /// Colour, perhaps with premultiplied alpha.
     Rgb,
-    /// Colour and alpha that libtiff multiplies in.
+    /// Colour with alpha that is not premultiplied; libtiff multiplies it in.
     RgbUnassociatedAlpha,
     Cmyk,
-    /// Brightness and colour differences, which the JPEG decoder turns into RGB.
+    /// YCbCr, which the JPEG decoder turns into RGB.
     YCbCr,
 }
 
@@ -134,10 +134,10 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Page<'a>> {
     Ok(Page { decoder, info, layout, is_jpeg })
 }
 
-/// Where the samples of a pixel lie.
+/// The positions of a pixel's samples.
 struct Grid {
     channels: usize,
-    /// Samples from one channel's plane to the next, where channels are stored apart.
+    /// The distance in samples from one channel's plane to the next, where channels are stored separately.
     plane: Option<usize>,
 }
 
