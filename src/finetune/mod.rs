@@ -207,7 +207,7 @@ impl FineTune {
                 losses: self.losses,
                 evaluation: (self.left_out.len() > 1).then_some(self.evaluation),
             }),
-            _ => Err(Error::usage("fine-tuning is not at its end yet")),
+            _ => Err(Error::usage("fine-tuning has epochs left: call `epoch` until it gives none")),
         }
     }
 }

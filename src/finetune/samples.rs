@@ -49,7 +49,11 @@ impl Samples {
     /// - [`ErrorKind::Limit`](crate::ErrorKind::Limit): there are too many images.
     pub fn add(&mut self, label: &str, pooled: &[f32]) -> Result<()> {
         if pooled.is_empty() || !pooled.len().is_multiple_of(self.width) {
-            return Err(Error::usage(format!("{} values are no pooled vectors of {} each", pooled.len(), self.width)));
+            return Err(Error::usage(format!(
+                "{} values do not make pooled vectors of {} each",
+                pooled.len(),
+                self.width
+            )));
         }
         if !pooled.iter().all(|value| value.is_finite()) {
             return Err(Error::usage("a pooled vector holds a number that is not finite"));

@@ -50,8 +50,8 @@ impl Room {
         Err(Error::new(
             ErrorKind::Io,
             format!(
-                "{}: the checkpoints of this run take up to {} more, but {} are free there: make room, {fewer}choose another \
-                 folder, or begin all the same (--ignore-disk)",
+                "{}: the checkpoints of this run take up to {} more, but {} are free there: free some space, {fewer}choose another \
+                 folder, or start anyway (--ignore-disk)",
                 output.display(),
                 megabytes(self.needed),
                 megabytes(free),

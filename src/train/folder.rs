@@ -183,7 +183,7 @@ pub(super) fn files(
         model.tensors.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()))
     {
         return Err(Error::usage(format!(
-            "training has diverged: `{name}` is no longer finite. Nothing of it is saved; begin again with a lower \
+            "training has diverged: `{name}` is no longer finite. It is not saved; start again with a lower \
              learning rate or a longer warm-up"
         )));
     }

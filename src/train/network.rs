@@ -148,7 +148,7 @@ impl Learner {
         let count = labels.len();
         if count == 0 || images.len() != count * 3 * height * width {
             return Err(Error::usage(format!(
-                "{} values are no {count} images of {width}x{height} pixels",
+                "{} values do not make {count} images of {width}x{height} pixels",
                 images.len()
             )));
         }
@@ -258,7 +258,7 @@ fn number(loss: Tensor<1>) -> f32 {
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let data = tensor.try_into_data().map_err(|error| Error::device(format!("the device failed: {error:?}")))?;
-    data.try_to_vec::<f32>().map_err(|error| Error::internal(format!("weights are no f32: {error:?}")))
+    data.try_to_vec::<f32>().map_err(|error| Error::internal(format!("weights are not f32: {error:?}")))
 }
 
 /// Reads every parameter.

@@ -95,8 +95,8 @@ impl<'r> Progress<'r> {
     fn add(&mut self, iteration: usize, size: usize, losses: &Losses) -> Result<()> {
         if losses.iter().any(|(_, loss)| !loss.is_finite()) {
             return Err(Error::usage(format!(
-                "training has diverged in epoch {}, iteration {iteration}: the loss is no number. The checkpoints before \
-                 remain; begin again with a lower learning rate or a longer warm-up",
+                "training has diverged in epoch {}, iteration {iteration}: the loss is not finite. Earlier checkpoints \
+                 remain; start again with a lower learning rate or a longer warm-up",
                 self.epoch
             )));
         }

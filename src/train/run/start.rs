@@ -39,7 +39,7 @@ impl Start {
         let kept = Kept::read(path, recipe)?;
         if kept.progress.epoch >= recipe.epochs {
             return Err(Error::usage(format!(
-                "{}: its {} epochs are done; ask for more than {} to go on",
+                "{}: its {} epochs are done; ask for more than {} to continue",
                 path.display(),
                 kept.progress.epoch,
                 recipe.epochs
@@ -88,8 +88,8 @@ impl Kept {
             .find(|parameter| model.tensors.get(&parameter.name).is_some_and(|tensor| tensor.shape != parameter.shape))
         {
             return Err(Error::model(format!(
-                "{}: `{}` is of another network than {}; ask for the one that the run was begun with, by --model, --width and \
-                 --embedding: its config.yaml says which",
+                "{}: `{}` does not fit {}; repeat the --model, --width and --embedding of the run that you resume: its config.yaml \
+                 has them",
                 in_file("pdparams"),
                 other.name,
                 recipe.model.name
@@ -129,7 +129,7 @@ fn take_over(path: &Path, recipe: &Recipe, tensors: &mut Tensors) -> Result<Vec<
     let shown = path.display();
     if model.form != recipe.model.network.training_form() {
         return Err(Error::model(format!(
-            "{shown}: an exported model, whose branches are fused for good; give the .pdparams of its training"
+            "{shown}: an exported model cannot be trained, because its branches are fused; give the .pdparams of its training"
         )));
     }
     let names: Vec<String> = tensors.iter().map(|(name, _)| name.to_string()).collect();
@@ -149,7 +149,7 @@ fn take_over(path: &Path, recipe: &Recipe, tensors: &mut Tensors) -> Result<Vec<
     Ok(match left.as_slice() {
         [] => Vec::new(),
         [first, ..] => vec![format!(
-            "{shown}: {} of {} tensors have another shape or are missing, such as `{first}`; they begin at random",
+            "{shown}: {} of {} tensors have another shape or are missing, such as `{first}`; they start at random",
             left.len(),
             left.len() + taken
         )],
