@@ -28,7 +28,9 @@ async function ours({ device, repeats }) {
   const photo = await (await fetch("/golden/features/inputs/china.jpg")).blob();
   const start = performance.now();
   const files = await Promise.all(
-    ["inference.json", "inference.pdiparams", "inference.yml"].map(async (name) => new File([await (await fetch(`${folder}/${name}`)).blob()], name)),
+    ["inference.json", "inference.pdiparams", "inference.yml"].map(
+      async (name) => new File([await (await fetch(`${folder}/${name}`)).blob()], name),
+    ),
   );
   const extractor = await FeatureExtractor.load(files, { device, threads: 1 });
   const load = performance.now() - start;

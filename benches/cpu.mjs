@@ -1,8 +1,8 @@
 /**
- * The engine on the CPU beside its peers: eager burn-flex, ONNX Runtime and Paddle with oneDNN natively, ONNX Runtime Web
- * and TensorFlow.js in headless Chromium; and how near each step of the plan comes to what the core can do. All contenders
- * of a table take turns in one run. A ratio below 1 means that ours is faster or smaller; only speeds, in GMAC/s, are
- * better where larger.
+ * The engine on the CPU beside its peers: eager burn-flex, ONNX Runtime and Paddle with oneDNN natively, ONNX Runtime
+ * Web and TensorFlow.js in headless Chromium; and how near each step of the plan comes to what the core can do. All
+ * contenders of a table take turns in one run. A ratio below 1 means that ours is faster or smaller; only speeds, in
+ * GMAC/s, are better where larger.
  *
  *     ./build.sh bench cpu [native] [roofline] [browser]
  */
@@ -35,7 +35,8 @@ const program = buildOurs();
 const models = makeModels(FOLDER, program, inputs.tensors);
 
 const lines = [];
-if (chosen.includes("native")) lines.push(...(await measureNative(await lineUp(FOLDER, program, inputs.tensors, models))));
+if (chosen.includes("native"))
+  lines.push(...(await measureNative(await lineUp(FOLDER, program, inputs.tensors, models))));
 if (chosen.includes("roofline")) lines.push(...measureRoofline(program, inputs.tensors));
 if (chosen.includes("browser")) lines.push(...(await measureBrowser(FOLDER, program, inputs, models)));
 

@@ -25,8 +25,17 @@ export async function inBrowser({ folder, photos, rounds }) {
   const zip = join(folder, "photos.zip");
   const megabytes = (await writeZip(photos, zip)) / 1e6;
   const site = await serveStatic({
-    mounts: [["/", WWW], ["/bench/", join(ROOT, "benches/peers/browser")], ["/fflate/", join(peers, "fflate/esm")]],
-    answers: { "/empty.html": (response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,><input type=file>") },
+    mounts: [
+      ["/", WWW],
+      ["/bench/", join(ROOT, "benches/peers/browser")],
+      ["/fflate/", join(peers, "fflate/esm")],
+    ],
+    answers: {
+      "/empty.html": (response) =>
+        response
+          .writeHead(200, { "content-type": "text/html" })
+          .end("<!doctype html><link rel=icon href=data:,><input type=file>"),
+    },
   });
   const browser = await launch();
   const seconds = { ours: [], fflate: [], check: [] };
@@ -42,7 +51,11 @@ export async function inBrowser({ folder, photos, rounds }) {
     await browser.close();
     await site.close();
   }
-  const { ours, fflate, check: checking } = Object.fromEntries(Object.entries(seconds).map(([who, all]) => [who, median(all)]));
+  const {
+    ours,
+    fflate,
+    check: checking,
+  } = Object.fromEntries(Object.entries(seconds).map(([who, all]) => [who, median(all)]));
   return {
     lines: [compare(`unzip ${round(megabytes, 3)} MB of photos in Chromium`, "seconds", ours, "fflate", fflate)],
     table: {

@@ -1,8 +1,8 @@
 /**
  * `image-feature check` beside a check in Python with Pillow, on the same photos and the same number of cores. All take
  * turns in one run; a ratio below 1 means that ours is faster. Processes are timed as a whole. Ours does more in any
- * case: it reads the lists to the letter, compares all images with each other, and writes the report. Then the same in a
- * browser: see dataset-browser.mjs.
+ * case: it reads the lists to the letter, compares all images with each other, and writes the report. Then the same in
+ * a browser: see dataset-browser.mjs.
  *
  *     ./build.sh bench dataset
  */
@@ -32,7 +32,12 @@ const cores = availableParallelism();
 /** Who takes part: each run gives the seconds for all images. */
 const contenders = [...new Set([1, cores])].flatMap((threads) => [
   { name: `check, ${on(threads)}`, threads, run: () => runOurs(threads) },
-  ...Object.entries(WORKS).map(([work, words]) => ({ name: `Pillow, ${on(threads)}, ${words}`, threads, work, run: () => runPillow(work, threads) })),
+  ...Object.entries(WORKS).map(([work, words]) => ({
+    name: `Pillow, ${on(threads)}, ${words}`,
+    threads,
+    work,
+    run: () => runPillow(work, threads),
+  })),
 ]);
 let images = 0;
 // the first turn reads the files from the disk
@@ -46,7 +51,7 @@ const lines = [];
 const table = {};
 for (const [index, { name, threads, work }] of contenders.entries()) {
   const time = median(seconds[index]);
-  table[name] = { "images/s": round(images / time, 4), "seconds": round(time, 3) };
+  table[name] = { "images/s": round(images / time, 4), seconds: round(time, 3) };
   if (!work) continue;
   const ours = median(seconds[contenders.findIndex((other) => !other.work && other.threads === threads)]);
   lines.push(compare(`check of ${images} photos, ${on(threads)}, ${WORKS[work]}`, "seconds", ours, "Pillow 12", time));
@@ -77,7 +82,10 @@ function runOurs(threads) {
 /** @param {string} work @param {number} processes */
 function runPillow(work, processes) {
   const script = fileURLToPath(new URL("peers/pillow_check.py", import.meta.url));
-  const { status, stdout, took } = timed(python, [script, PHOTOS, work, `${processes}`], { OMP_NUM_THREADS: "1", PYTHONPYCACHEPREFIX: join(FOLDER, "pycache") });
+  const { status, stdout, took } = timed(python, [script, PHOTOS, work, `${processes}`], {
+    OMP_NUM_THREADS: "1",
+    PYTHONPYCACHEPREFIX: join(FOLDER, "pycache"),
+  });
   if (status !== 0) throw new Error(`the check in Python ended with ${status}`);
   images = JSON.parse(stdout).images;
   return took;
@@ -86,14 +94,37 @@ function runPillow(work, processes) {
 /** @param {string} command @param {string[]} words @param {Record<string, string>} [environment] */
 function timed(command, words, environment = {}) {
   const start = performance.now();
-  const { status, stdout } = spawnSync(command, words, { encoding: "utf8", env: { ...process.env, ...environment }, stdio: ["ignore", "pipe", "inherit"], maxBuffer: 2 ** 28 });
+  const { status, stdout } = spawnSync(command, words, {
+    encoding: "utf8",
+    env: { ...process.env, ...environment },
+    stdio: ["ignore", "pipe", "inherit"],
+    maxBuffer: 2 ** 28,
+  });
   return { status, stdout, took: (performance.now() - start) / 1e3 };
 }
 
 function buildProgram() {
-  const words = ["build", "--release", "--bin", "image-feature", "--no-default-features", "--features", "cli", "--message-format", "json-render-diagnostics"];
-  const { status, stdout } = spawnSync("cargo", words, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 2 ** 28 });
+  const words = [
+    "build",
+    "--release",
+    "--bin",
+    "image-feature",
+    "--no-default-features",
+    "--features",
+    "cli",
+    "--message-format",
+    "json-render-diagnostics",
+  ];
+  const { status, stdout } = spawnSync("cargo", words, {
+    cwd: ROOT,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+    maxBuffer: 2 ** 28,
+  });
   if (status !== 0) throw new Error("the program did not compile: look at cargo's message above");
-  const messages = stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  const messages = stdout
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
   return messages.findLast(({ target, executable }) => executable && target?.name === "image-feature").executable;
 }

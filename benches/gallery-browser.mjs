@@ -1,7 +1,8 @@
 /**
- * Galleries in headless Chromium beside those that people use there: hnswlib-wasm's brute force, edgevec's flat index (which
- * in JavaScript is of bits alone), and a loop over typed arrays; one query and 64 at once. Each contender has a page of its own, and all take turns. Ours is timed as a page
- * sees it: the way to the worker and back is in it. A ratio below 1 means that ours is faster.
+ * Galleries in headless Chromium beside those that people use there: hnswlib-wasm's brute force, edgevec's flat index
+ * (which in JavaScript is of bits alone), and a loop over typed arrays; one query and 64 at once. Each contender has a
+ * page of its own, and all take turns. Ours is timed as a page sees it: the way to the worker and back is in it. A
+ * ratio below 1 means that ours is faster.
  *
  *     ./build.sh bench gallery [COUNT...]
  */
@@ -20,7 +21,9 @@ const DIMENSION = 512;
 const K = 10;
 /** Contenders in f32 and their pages' copies take a gigabyte for so many; ten times that no browser gives. */
 const MOST = 200_000;
-const COUNTS = (process.argv.length > 2 ? process.argv.slice(2).map(Number) : [100_000]).filter((count) => count <= MOST);
+const COUNTS = (process.argv.length > 2 ? process.argv.slice(2).map(Number) : [100_000]).filter(
+  (count) => count <= MOST,
+);
 const QUERIES = [1, 64];
 const ROUNDS = Number(process.env.ROUNDS ?? 5);
 const TURN_MS = 400;
@@ -34,11 +37,28 @@ const LEAST_RECALL = 0.99;
 
 mkdirSync(FOLDER, { recursive: true });
 const peers = installNodePeers(FOLDER);
-const versions = Object.fromEntries(await Promise.all(["hnswlib-wasm", "edgevec"].map(async (name) => [name, (await import(join(peers, name, "package.json"), { with: { type: "json" } })).default.version])));
+const versions = Object.fromEntries(
+  await Promise.all(
+    ["hnswlib-wasm", "edgevec"].map(async (name) => [
+      name,
+      (await import(join(peers, name, "package.json"), { with: { type: "json" } })).default.version,
+    ]),
+  ),
+);
 const site = await serveStatic({
-  mounts: [["/", WWW], ["/bench/", join(ROOT, "benches/peers/browser")], ["/edgevec/", join(peers, "edgevec")], ["/hnswlib/", join(peers, "hnswlib-wasm/dist")]],
+  mounts: [
+    ["/", WWW],
+    ["/bench/", join(ROOT, "benches/peers/browser")],
+    ["/edgevec/", join(peers, "edgevec")],
+    ["/hnswlib/", join(peers, "hnswlib-wasm/dist")],
+  ],
   // one peer makes functions of text
-  answers: { "/empty.html": (response) => response.writeHead(200, { "content-type": "text/html", "content-security-policy": "script-src 'self' 'unsafe-eval'" }).end("<!doctype html><link rel=icon href=data:,>") },
+  answers: {
+    "/empty.html": (response) =>
+      response
+        .writeHead(200, { "content-type": "text/html", "content-security-policy": "script-src 'self' 'unsafe-eval'" })
+        .end("<!doctype html><link rel=icon href=data:,>"),
+  },
 });
 const browser = await launch();
 const lines = [];
@@ -67,14 +87,26 @@ async function measure(count, { metric, dtypes, peers }) {
       const expected = await others.at(-1).find(Math.min(queries, 8));
       for (const contender of all) {
         const recall = recallOf(await contender.find(Math.min(queries, 8)), expected);
-        if (recall < LEAST_RECALL) throw new Error(`${contender.name}, ${metric}, ${dtype}: ${recall} of the nearest are found`);
+        if (recall < LEAST_RECALL)
+          throw new Error(`${contender.name}, ${metric}, ${dtype}: ${recall} of the nearest are found`);
       }
       const times = all.map(() => []);
-      for (let turn = 0; turn < ROUNDS; turn++) for (const [at, contender] of all.entries()) times[at].push(await contender.time(queries));
+      for (let turn = 0; turn < ROUNDS; turn++)
+        for (const [at, contender] of all.entries()) times[at].push(await contender.time(queries));
       const [mine, ...theirs] = times.map(median);
       const of = `${count} x ${DIMENSION}, ${queries} at once, ${metric}, ${dtype}, Chromium`;
-      peers.forEach((name, at) => lines.push(compare(of, "search (ms)", mine, `${name} ${versions[name] ?? ""}`.trim(), theirs[at])));
-      table[of] = { "ours (ms)": round(mine, 3), ...Object.fromEntries(peers.flatMap((name, at) => [[`${name} (ms)`, round(theirs[at], 3)], [`to ${name}`, round(mine / theirs[at], 2)]])) };
+      peers.forEach((name, at) =>
+        lines.push(compare(of, "search (ms)", mine, `${name} ${versions[name] ?? ""}`.trim(), theirs[at])),
+      );
+      table[of] = {
+        "ours (ms)": round(mine, 3),
+        ...Object.fromEntries(
+          peers.flatMap((name, at) => [
+            [`${name} (ms)`, round(theirs[at], 3)],
+            [`to ${name}`, round(mine / theirs[at], 2)],
+          ]),
+        ),
+      };
       console.log(of, table[of]);
     }
     await ours.close();

@@ -1,7 +1,8 @@
 /**
- * Galleries beside FAISS's flat index, and beside what the memory gives: 100 000 and a million vectors of 512 values, one query
- * and 64 at once. All contenders of a table take turns in one run, with as many threads as the machine has cores. A ratio below
- * 1 means that ours is faster; that to reading the same bytes is 1 where a search is as fast as memory.
+ * Galleries beside FAISS's flat index, and beside what the memory gives: 100 000 and a million vectors of 512 values,
+ * one query and 64 at once. All contenders of a table take turns in one run, with as many threads as the machine has
+ * cores. A ratio below 1 means that ours is faster; that to reading the same bytes is 1 where a search is as fast as
+ * memory.
  *
  *     ./build.sh bench gallery [COUNT...]
  */
@@ -45,7 +46,14 @@ for (const count of COUNTS) {
   for (const queries of QUERIES) {
     const vectors = join(FOLDER, `vectors-${count}-${queries}.bin`);
     execFileSync(program, ["vectors", vectors, DIMENSION, count, queries].map(String));
-    const faiss = await start("faiss", join(FOLDER, "venv-faiss/bin/python"), [join(ROOT, "benches/peers/faiss_worker.py"), vectors, DIMENSION, count, queries, threads]);
+    const faiss = await start("faiss", join(FOLDER, "venv-faiss/bin/python"), [
+      join(ROOT, "benches/peers/faiss_worker.py"),
+      vectors,
+      DIMENSION,
+      count,
+      queries,
+      threads,
+    ]);
     const expected = await faiss.features();
     for (const [storage, width] of Object.entries(STORAGES)) {
       const ours = await start("ours", program, ["gallery", vectors, DIMENSION, count, queries, storage]);
@@ -58,8 +66,11 @@ for (const count of COUNTS) {
       const [mine, theirs, memory] = turns.map(medianOf);
       await Promise.all([ours, read].map((contender) => contender.stop()));
       const of = `${count} x ${DIMENSION}, ${queries} at once, ${threads} threads, ${storage}`;
-      lines.push(compare(of, `search (ms)${caveat(turns[0], turns[1])}`, mine, `faiss ${faiss.version} IndexFlatIP`, theirs));
-      if (queries === 1) lines.push(compare(of, `search (ms)${caveat(turns[0], turns[2])}`, mine, "reading the same bytes", memory));
+      lines.push(
+        compare(of, `search (ms)${caveat(turns[0], turns[1])}`, mine, `faiss ${faiss.version} IndexFlatIP`, theirs),
+      );
+      if (queries === 1)
+        lines.push(compare(of, `search (ms)${caveat(turns[0], turns[2])}`, mine, "reading the same bytes", memory));
       table[of] = {
         "ours (ms)": round(mine, 3),
         "faiss (ms)": round(theirs, 3),
@@ -74,7 +85,9 @@ for (const count of COUNTS) {
   }
 }
 console.table(table);
-console.log(`${ROUNDS} rounds; ${trust(turnsOfAll)}; load average ${loadavg()[0].toFixed(1)}; written to target/bench/gallery.json`);
+console.log(
+  `${ROUNDS} rounds; ${trust(turnsOfAll)}; load average ${loadavg()[0].toFixed(1)}; written to target/bench/gallery.json`,
+);
 writeFileSync(join(FOLDER, "gallery.json"), JSON.stringify(lines, null, 2));
 
 /** How many of the expected ids were found, query by query, as a share. */

@@ -21,13 +21,19 @@ const server = createPageServer("www");
 server.listen(0, "127.0.0.1");
 await once(server, "listening");
 const address = server.address();
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox"],
+});
 try {
   const page = await browser.newPage({ viewport: { width: 1100, height: 760 }, deviceScaleFactor: 1 });
   await page.goto(`http://127.0.0.1:${typeof address === "object" && address?.port}/`);
   await page.setInputFiles("input[name=images]", photos);
   await page.getByRole("tab", { name: "Similarity" }).click();
-  await page.locator("similarity-view td").nth(photos.length ** 2 - 1).waitFor();
+  await page
+    .locator("similarity-view td")
+    .nth(photos.length ** 2 - 1)
+    .waitFor();
   await page.screenshot({ path: OUTPUT });
   console.error(`${OUTPUT} is written`);
 } finally {

@@ -58,7 +58,8 @@ export function createPageServer(folder) {
     send(request, path, { root, dotfiles: "ignore", cacheControl: false })
       .on("error", ({ status = 500, message }) => {
         // the page shows these words where it finds an artefact missing
-        if (status === 404 && path.includes("/wasm/")) response.statusMessage = "Not Built (./build.sh serve builds it)";
+        if (status === 404 && path.includes("/wasm/"))
+          response.statusMessage = "Not Built (./build.sh serve builds it)";
         refuse(response, status, status === 404 ? "no such file" : message);
       })
       .pipe(response);
@@ -71,7 +72,9 @@ export function createPageServer(folder) {
  * @param {number | undefined} port ours
  */
 function isOwnHost(host, port) {
-  return ["localhost", "127.0.0.1", "[::1]"].some((name) => host === `${name}:${port}` || (port === 80 && host === name));
+  return ["localhost", "127.0.0.1", "[::1]"].some(
+    (name) => host === `${name}:${port}` || (port === 80 && host === name),
+  );
 }
 
 /**
@@ -109,7 +112,11 @@ function readArguments() {
   try {
     return parseArgs({
       allowPositionals: true,
-      options: { port: { type: "string", default: "8080" }, check: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+      options: {
+        port: { type: "string", default: "8080" },
+        check: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
     });
   } catch (error) {
     return fail(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
@@ -124,17 +131,20 @@ async function main() {
   if (more.length > 0) fail(`one folder at a time: ${more.join(" ")} is too much`);
   if (!(port <= 65535)) fail(`--port ${values.port} is no port: take a number from 0 to 65535`);
 
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) fail(`${folder}: no such folder; give the one to serve`);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    fail(`${folder}: no such folder; give the one to serve`);
   const server = createPageServer(folder);
   server.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
-    if (error.code === "EADDRINUSE") fail(`another program listens on port ${port}; stop it, or choose with --port N (0 takes a free port)`);
+    if (error.code === "EADDRINUSE")
+      fail(`another program listens on port ${port}; stop it, or choose with --port N (0 takes a free port)`);
     if (error.code === "EACCES") fail(`ports below 1024 need an administrator; choose another with --port N`);
     fail(`cannot listen on port ${port}: ${error.message}`);
   });
   server.listen(port, "127.0.0.1", () => {
     if (values.check) return server.close();
     const address = server.address();
-    if (typeof address === "object") console.error(`serving ${folder} at http://127.0.0.1:${address?.port}/ (Ctrl-C stops)`);
+    if (typeof address === "object")
+      console.error(`serving ${folder} at http://127.0.0.1:${address?.port}/ (Ctrl-C stops)`);
   });
   for (const signal of ["SIGINT", "SIGTERM"]) {
     process.on(signal, () => {

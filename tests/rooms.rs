@@ -7,8 +7,24 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const ORDER: [&str; 18] = [
-    "error", "random", "tensors", "image", "file_tree", "output_file", "layers", "model", "engine", "weights", "device",
-    "extractor", "finetune", "gallery", "metrics", "dataset", "train", "warm_up",
+    "error",
+    "random",
+    "tensors",
+    "image",
+    "file_tree",
+    "output_file",
+    "layers",
+    "model",
+    "engine",
+    "weights",
+    "device",
+    "extractor",
+    "finetune",
+    "gallery",
+    "metrics",
+    "dataset",
+    "train",
+    "warm_up",
 ];
 
 fn source() -> PathBuf {
@@ -98,7 +114,9 @@ fn modules_use_only_those_before_them() {
             let from = reexports.get(used).map_or(used, String::as_str);
             match rank(from) {
                 Some(place) if place <= own => {}
-                Some(_) => complaints.push(format!("{}: {module} uses {from}, which comes after it", relative.display())),
+                Some(_) => {
+                    complaints.push(format!("{}: {module} uses {from}, which comes after it", relative.display()))
+                }
                 None => complaints.push(format!("{}: `crate::{used}` is in no known module", relative.display())),
             }
         }

@@ -1,4 +1,7 @@
-/** Our package and its peers in headless Chromium, on the CPU: each page in a fresh browser, so that no compiled code is at hand. */
+/**
+ * Our package and its peers in headless Chromium, on the CPU: each page in a fresh browser, so that no compiled code is
+ * at hand.
+ */
 
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -26,8 +29,22 @@ const CONTENDERS = [1, 2].flatMap((threads) => [
     { simd: "relaxed-simd", dtype: "f16" },
     { simd: "simd128", dtype: "i8" },
     { simd: "relaxed-simd", dtype: "i8" },
-  ].map(({ simd, dtype }) => ({ name: `ours, ${simd}, ${dtype}`, ours: true, script: "ours", threads, simd, dtype, model: `/models/${dtype}.safetensors` })),
-  { name: "onnxruntime-web", script: "onnxruntime", threads, dtype: "f32", model: "/golden/models/PP-ShiTuV2_rec.onnx" },
+  ].map(({ simd, dtype }) => ({
+    name: `ours, ${simd}, ${dtype}`,
+    ours: true,
+    script: "ours",
+    threads,
+    simd,
+    dtype,
+    model: `/models/${dtype}.safetensors`,
+  })),
+  {
+    name: "onnxruntime-web",
+    script: "onnxruntime",
+    threads,
+    dtype: "f32",
+    model: "/golden/models/PP-ShiTuV2_rec.onnx",
+  },
   { name: "tfjs-wasm", script: "tfjs", threads, dtype: "f32", model: "/plan" },
 ]);
 
@@ -41,7 +58,14 @@ const CONTENDERS = [1, 2].flatMap((threads) => [
 export async function measureBrowser(folder, program, inputs, models) {
   execFileSync(program, ["plan", join(GOLDEN, "models/PP-ShiTuV2_rec_infer_pir"), join(folder, "plan")]);
   const peers = installNodePeers(folder);
-  const results = CONTENDERS.map((contender) => ({ ...contender, version: "", files: new Set(), loads: [], firsts: [], turns: { 1: [], [MOST]: [] } }));
+  const results = CONTENDERS.map((contender) => ({
+    ...contender,
+    version: "",
+    files: new Set(),
+    loads: [],
+    firsts: [],
+    turns: { 1: [], [MOST]: [] },
+  }));
   for (let round = 0; round < ROUNDS; round++) {
     for (const result of results) await visit(result, { folder, peers, inputs, models });
   }
@@ -83,7 +107,9 @@ async function visit(result, places) {
  */
 async function openSite({ ours, simd, files }, { folder, peers, inputs, models }) {
   const plain = ["cpu", "cpu-threads"].flatMap((kind) =>
-    ours && simd === "simd128" && existsSync(join(WASM, kind)) ? [[`/image-feature/wasm/${kind}-relaxed/`, join(WASM, kind)]] : [],
+    ours && simd === "simd128" && existsSync(join(WASM, kind))
+      ? [[`/image-feature/wasm/${kind}-relaxed/`, join(WASM, kind)]]
+      : [],
   );
   return serveStatic({
     mounts: [
@@ -134,7 +160,10 @@ async function prepare({ script, most }) {
       return data;
     }),
   });
-  globalThis.bench = { inputs: { 1: inputs(1), [most]: inputs(most) }, script: await import(`/contenders/${script}.js`) };
+  globalThis.bench = {
+    inputs: { 1: inputs(1), [most]: inputs(most) },
+    script: await import(`/contenders/${script}.js`),
+  };
 }
 
 /** In the browser: from nothing to a loaded model, and to the first feature, in milliseconds. */
@@ -205,6 +234,8 @@ function report(results) {
   return lines;
 }
 
-const isModel = (/** @type {string} */ file) => file.startsWith(GOLDEN) || /\.safetensors$|plan\/(plan\.json|weights\.bin)$/.test(file);
+const isModel = (/** @type {string} */ file) =>
+  file.startsWith(GOLDEN) || /\.safetensors$|plan\/(plan\.json|weights\.bin)$/.test(file);
 const sum = (/** @type {number[]} */ values) => values.reduce((total, value) => total + value, 0);
-const gzipped = (/** @type {string[]} */ files) => sum(files.map((file) => gzipSync(readFileSync(file), { level: 9 }).length));
+const gzipped = (/** @type {string[]} */ files) =>
+  sum(files.map((file) => gzipSync(readFileSync(file), { level: 9 }).length));

@@ -16,7 +16,10 @@ export class Contender {
    * @param {{ name: string, command: string, arguments: string[], environment?: Record<string, string> }} options
    */
   static async start({ name, command, arguments: words, environment = {} }) {
-    const contender = new Contender(name, spawn(command, words, { env: { ...process.env, ...environment }, stdio: "pipe" }));
+    const contender = new Contender(
+      name,
+      spawn(command, words, { env: { ...process.env, ...environment }, stdio: "pipe" }),
+    );
     const start = performance.now();
     const { version, threads } = await contender.#answer("start");
     contender.version = version;
@@ -79,6 +82,8 @@ export class Contender {
     if (!done) return JSON.parse(value);
     // what it said last may come after its output's end
     await this.#ended;
-    throw new Error(`${this.name} ended without an answer to "${request}": ${this.#complaint.trim().split("\n").at(-1)}`);
+    throw new Error(
+      `${this.name} ended without an answer to "${request}": ${this.#complaint.trim().split("\n").at(-1)}`,
+    );
   }
 }

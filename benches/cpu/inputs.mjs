@@ -5,7 +5,16 @@ import { readFileSync } from "node:fs";
 import { golden, goldenFeature, largestDifference } from "../../tests/browser/harness.mjs";
 
 /** The largest batch. The images differ, so that one computed in another's place is noticed; there are seven. */
-const IMAGES = ["chelsea.png", "astronaut.png", "camera.png", "china.jpg", "exact_224.png", "tall_37x401.png", "tiny_3x2.png", "chelsea.png"];
+const IMAGES = [
+  "chelsea.png",
+  "astronaut.png",
+  "camera.png",
+  "china.jpg",
+  "exact_224.png",
+  "tall_37x401.png",
+  "tiny_3x2.png",
+  "chelsea.png",
+];
 export const MOST = IMAGES.length;
 
 const SIDE = 224;
@@ -19,7 +28,10 @@ export function pixels() {
   const header = JSON.parse(file.subarray(8, start).toString());
   return Buffer.concat(
     IMAGES.map((image) => {
-      const { dtype, data_offsets: [from, to] } = header[`${image}/resized_rgb_u8_predict`];
+      const {
+        dtype,
+        data_offsets: [from, to],
+      } = header[`${image}/resized_rgb_u8_predict`];
       if (dtype !== "U8") throw new Error(`the pixels of ${image} are ${dtype}`);
       return file.subarray(start + from, start + to);
     }),
@@ -70,7 +82,9 @@ export function check(contender, features, count, dtype) {
     const cosine = unit.reduce((sum, value, at) => sum + value * expected[at], 0);
     // written so that NaN fails
     if (!(dtype === "f32" ? difference <= TOLERANCE : cosine >= LEAST_COSINE)) {
-      throw new Error(`${contender} is wrong on image ${index} (${IMAGES[index]}): it differs from PaddleX by ${difference}, cosine ${cosine}`);
+      throw new Error(
+        `${contender} is wrong on image ${index} (${IMAGES[index]}): it differs from PaddleX by ${difference}, cosine ${cosine}`,
+      );
     }
   }
 }

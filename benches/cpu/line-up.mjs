@@ -80,9 +80,17 @@ export function buildOurs() {
   const { FEATURES } = process.env;
   const features = FEATURES === undefined ? [] : ["--no-default-features", "--features", FEATURES];
   const words = ["bench", "--no-run", "--bench", "ours", "--message-format", "json-render-diagnostics", ...features];
-  const { status, stdout } = spawnSync("cargo", words, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 2 ** 28 });
+  const { status, stdout } = spawnSync("cargo", words, {
+    cwd: ROOT,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+    maxBuffer: 2 ** 28,
+  });
   if (status !== 0) throw new Error("the benchmark `ours` did not compile: look at cargo's message above");
-  const messages = stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  const messages = stdout
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
   const program = messages.findLast(({ target, executable }) => executable && target?.name === "ours")?.executable;
   if (!program) throw new Error("cargo made no program for the benchmark `ours`");
   return program;

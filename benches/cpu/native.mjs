@@ -1,7 +1,6 @@
 /** The engine and its peers natively: each a process of its own, taking turns in one run. */
 
 import { MOST, check } from "./inputs.mjs";
-import { Contender } from "./contender.mjs";
 import { compare, median, round } from "./statistics.mjs";
 import { caveat, medianOf, takeTurns, trust } from "./turn.mjs";
 
@@ -34,13 +33,25 @@ export async function measureNative(competitors) {
         note(name, `${column} (ms)`, speeds[index]);
         if (threads === 1) note(name, `batch ${batch}, peak (MB)`, memory[index] / 1e6);
       });
-      lines.push(...pair(competitors, contenders, `native, ${column}`, "median (ms)", speeds, (a, b) => caveat(turns[a], turns[b])));
-      lines.push(...pair(competitors, contenders, `native, ${column}`, "peak memory (MB)", memory.map((bytes) => bytes / 1e6)));
+      lines.push(
+        ...pair(competitors, contenders, `native, ${column}`, "median (ms)", speeds, (a, b) =>
+          caveat(turns[a], turns[b]),
+        ),
+      );
+      lines.push(
+        ...pair(
+          competitors,
+          contenders,
+          `native, ${column}`,
+          "peak memory (MB)",
+          memory.map((bytes) => bytes / 1e6),
+        ),
+      );
       allTurns.push(...turns.flat());
     }
   }
 
-  const starts = competitors.map(() => /** @type {Contender[]} */ ([]));
+  const starts = competitors.map(() => /** @type {import("./contender.mjs").Contender[]} */ ([]));
   for (let start = 0; start < STARTS; start++) {
     for (const [index, competitor] of competitors.entries()) {
       const contender = await competitor.start(1, 1);
@@ -50,7 +61,15 @@ export async function measureNative(competitors) {
   }
   const firsts = starts.map((contenders) => median(contenders.map(({ first }) => first)));
   competitors.forEach(({ name }, index) => note(name, "from start to first (ms)", firsts[index]));
-  lines.push(...pair(competitors, starts.map(([contender]) => contender), "native, 1 thread, batch 1", "from start to first feature (ms)", firsts));
+  lines.push(
+    ...pair(
+      competitors,
+      starts.map(([contender]) => contender),
+      "native, 1 thread, batch 1",
+      "from start to first feature (ms)",
+      firsts,
+    ),
+  );
 
   console.table(table);
   console.table(lines);
@@ -69,10 +88,27 @@ async function enter(competitor, batch, threads) {
 }
 
 /** Each of ours beside each peer. */
-function pair(competitors, contenders, of, metric, values, remark = (/** @type {number} */ _mine, /** @type {number} */ _theirs) => "") {
+function pair(
+  competitors,
+  contenders,
+  of,
+  metric,
+  values,
+  remark = (/** @type {number} */ _mine, /** @type {number} */ _theirs) => "",
+) {
   return competitors.flatMap((ours, mine) =>
     competitors.flatMap((peer, theirs) =>
-      ours.ours && !peer.ours ? [compare(`${of}, ${ours.name}`, metric + remark(mine, theirs), values[mine], `${peer.name} ${contenders[theirs].version}`, values[theirs])] : [],
+      ours.ours && !peer.ours
+        ? [
+            compare(
+              `${of}, ${ours.name}`,
+              metric + remark(mine, theirs),
+              values[mine],
+              `${peer.name} ${contenders[theirs].version}`,
+              values[theirs],
+            ),
+          ]
+        : [],
     ),
   );
 }

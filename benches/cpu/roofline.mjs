@@ -13,7 +13,9 @@ const ROUNDS = Number(process.env.ROOFLINE_ROUNDS ?? 40);
  * @returns {object[]} lines as `compare` makes them: rates, so here larger is better
  */
 export function measureRoofline(program, inputs) {
-  const said = execFileSync(program, ["roofline", golden("models/PP-ShiTuV2_rec_infer_pir"), inputs, `${ROUNDS}`], { encoding: "utf8" });
+  const said = execFileSync(program, ["roofline", golden("models/PP-ShiTuV2_rec_infer_pir"), inputs, `${ROUNDS}`], {
+    encoding: "utf8",
+  });
   const { instruction_set: set, peak_macs_per_second: peak, steps } = JSON.parse(said);
   const whole = {
     name: "all",
@@ -32,8 +34,12 @@ export function measureRoofline(program, inputs) {
       "of peak": macs === 0 ? "" : `${((100 * rate) / peak).toFixed(1)} %`,
     })),
   );
-  console.log(`peak of ${set} on one core: ${(peak / 1e9).toFixed(1)} GMAC/s; best of ${ROUNDS} rounds, one thread, batch 1`);
+  console.log(
+    `peak of ${set} on one core: ${(peak / 1e9).toFixed(1)} GMAC/s; best of ${ROUNDS} rounds, one thread, batch 1`,
+  );
   return rows
     .filter(({ macs }) => macs > 0)
-    .map(({ name, macs_per_second: rate }) => compare(`roofline, ${set}, ${name}`, "speed (GMAC/s)", rate / 1e9, "peak of the core", peak / 1e9));
+    .map(({ name, macs_per_second: rate }) =>
+      compare(`roofline, ${set}, ${name}`, "speed (GMAC/s)", rate / 1e9, "peak of the core", peak / 1e9),
+    );
 }

@@ -87,7 +87,10 @@ export function trust(/** @type {Turn[]} */ turns) {
   return `${disturbed} of ${turns.length} turns were disturbed by other programs, whose times are left out where there are others`;
 }
 
-/** Milliseconds that the threads of a process and its children have stood ready without a core; 0 where the system does not say. */
+/**
+ * Milliseconds that the threads of a process and its children have stood ready without a core; 0 where the system does
+ * not say.
+ */
 function waited(root) {
   let nanoseconds = 0;
   for (const process of family(root)) {

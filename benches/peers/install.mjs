@@ -20,7 +20,10 @@ export function installNodePeers(folder) {
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return installed;
   mkdirSync(target, { recursive: true });
   for (const name of ["package.json", "package-lock.json"]) copyFileSync(join(here, name), join(target, name));
-  execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: target, stdio: "inherit" });
+  execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: target,
+    stdio: "inherit",
+  });
   writeFileSync(stamp, lock);
   return installed;
 }

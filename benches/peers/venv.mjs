@@ -22,7 +22,11 @@ export function makeVenv(folder, name) {
   console.log(`installing ${wanted.trim().split("\n").join(", ")} (pip)`);
   mkdirSync(folder, { recursive: true });
   execFileSync("python3", ["-m", "venv", "--clear", venv], { stdio: "inherit" });
-  execFileSync(join(venv, "bin/pip"), ["install", "--quiet", "--disable-pip-version-check", "--requirement", requirements], { stdio: "inherit" });
+  execFileSync(
+    join(venv, "bin/pip"),
+    ["install", "--quiet", "--disable-pip-version-check", "--requirement", requirements],
+    { stdio: "inherit" },
+  );
   writeFileSync(stamp, wanted);
   return python;
 }

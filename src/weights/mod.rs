@@ -28,9 +28,9 @@ mod model;
 mod named;
 mod origin;
 mod paddle;
-mod published;
 #[cfg(feature = "cpu")]
 mod plan;
+mod published;
 mod safetensors;
 
 pub use crate::tensors::{Tensor, Tensors};

@@ -15,14 +15,23 @@ export function cases(release) {
 
 function toCase(all) {
   const overrides = Object.fromEntries(all.overrides.map((pair) => pair.replace(/^CheckDataset\./, "").split("=")));
-  const percent = (list) => (`split.${list}_percent` in overrides ? Number(overrides[`split.${list}_percent`]) : undefined);
+  const percent = (list) =>
+    `split.${list}_percent` in overrides ? Number(overrides[`split.${list}_percent`]) : undefined;
   const other = { ok_nested: "ok_nested2", split_70_20_10_second_run: "split_70_20_10" };
   return {
     case: all.case,
     folder: other[all.case] ?? all.case,
     files: filesOf(all),
     convert: "convert.enable" in overrides ? { from: overrides["convert.src_dataset_type"] } : undefined,
-    split: "split.enable" in overrides ? { train: percent("train"), gallery: percent("gallery"), query: percent("query"), seed: all.python_random_seed_before_run ?? 0 } : undefined,
+    split:
+      "split.enable" in overrides
+        ? {
+            train: percent("train"),
+            gallery: percent("gallery"),
+            query: percent("query"),
+            seed: all.python_random_seed_before_run ?? 0,
+          }
+        : undefined,
     result: all.result,
     lists: typeof all.txt_after === "object" && all.txt_after ? all.txt_after : all.txt_before,
     outFiles: all.out_files,
@@ -41,8 +50,14 @@ function filesOf({ case: name, txt_before: lists, os_listdir_annotations: order 
   for (const [label, k] of all) files[`${below}${folder}/c${label}_${k}.png`] = image(label, k);
   for (const [list, text] of Object.entries(lists ?? {})) files[list] = base64(text);
   if (name === "ok_nested") {
-    for (const [list, parts] of [["train", [0, 1]], ["gallery", [0]], ["query", [1]]]) {
-      const rows = all.filter(([, k]) => parts.includes(k % 2)).map(([label, k]) => `images/c${label}_${k}.png ${label}\n`);
+    for (const [list, parts] of [
+      ["train", [0, 1]],
+      ["gallery", [0]],
+      ["query", [1]],
+    ]) {
+      const rows = all
+        .filter(([, k]) => parts.includes(k % 2))
+        .map(([label, k]) => `images/c${label}_${k}.png ${label}\n`);
       files[`sub/data/${list}.txt`] = base64(rows.join(""));
     }
   }
@@ -51,13 +66,18 @@ function filesOf({ case: name, txt_before: lists, os_listdir_annotations: order 
   if (name === "ok_corrupt_image_after_first10") files["images/c1_4.png"] = base64("notanimage");
   if (name === "bad_two_images_dirs") files["x/images/file"] = "";
   if (name === "bad_space_in_path") files["images/a b.png"] = image(0, 0);
-  (order ?? []).forEach((file, index) => (files[`annotations/${String(index).padStart(3, "0")}_${file}`] = base64(JSON.stringify(annotations[file]))));
+  (order ?? []).forEach(
+    (file, index) =>
+      (files[`annotations/${String(index).padStart(3, "0")}_${file}`] = base64(JSON.stringify(annotations[file]))),
+  );
   return files;
 }
 
 /** The 64 x 48 pixels that the goldens' images have. */
 function image(label, k) {
-  return png(64, 48, (x, y) => [label * 60, k * 40, x >= 10 && x < 20 && y >= 10 && y < 20 ? 255 : 0]).toString("base64");
+  return png(64, 48, (x, y) => [label * 60, k * 40, x >= 10 && x < 20 && y >= 10 && y < 20 ? 255 : 0]).toString(
+    "base64",
+  );
 }
 
 /**
@@ -66,7 +86,10 @@ function image(label, k) {
  * @param {(x: number, y: number) => number[]} pixel
  */
 export function png(width, height, pixel) {
-  const rows = Array.from({ length: height }, (_, y) => [0, ...Array.from({ length: width }, (_, x) => pixel(x, y)).flat()]);
+  const rows = Array.from({ length: height }, (_, y) => [
+    0,
+    ...Array.from({ length: width }, (_, x) => pixel(x, y)).flat(),
+  ]);
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
@@ -79,7 +102,12 @@ export function png(width, height, pixel) {
     sum.writeUInt32BE(crc32(body));
     return Buffer.concat([length, body, sum]);
   };
-  return Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), chunk("IHDR", header), chunk("IDAT", deflateSync(Buffer.from(rows.flat()))), chunk("IEND", Buffer.alloc(0))]);
+  return Buffer.concat([
+    Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
+    chunk("IHDR", header),
+    chunk("IDAT", deflateSync(Buffer.from(rows.flat()))),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
 }
 
 /**

@@ -1,7 +1,8 @@
 /**
  * Hostile files through the WebAssembly itself, in a worker, to see what it makes of each and how much memory it takes.
  *
- * In: `{ archive: address }` or `{ images: addresses }`. Out: a verdict, or one for each image; and the bytes of memory.
+ * In: `{ archive: address }` or `{ images: addresses }`. Out: a verdict, or one for each image; and the bytes of
+ * memory.
  */
 
 import init, { DatasetFiles } from "/image-feature/wasm/dataset/image_feature.js";
@@ -41,7 +42,11 @@ addEventListener("message", async ({ data: { id, archive, images } }) => {
     if (archive) {
       value = verdictOf(await fetched(archive));
     } else {
-      const files = DatasetFiles.fromFolder("x", images.map((_, index) => `${String(index).padStart(3, "0")}`), await Promise.all(images.map(fetched)));
+      const files = DatasetFiles.fromFolder(
+        "x",
+        images.map((_, index) => `${String(index).padStart(3, "0")}`),
+        await Promise.all(images.map(fetched)),
+      );
       value = images.map((_, index) => JSON.parse(files.look(index)));
       files.free();
     }

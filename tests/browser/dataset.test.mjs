@@ -7,7 +7,18 @@ import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
 
 import { cases, png, unzipStored, zipStored } from "./dataset-cases.mjs";
-import { ROOT, SHARED, WWW, launch, openPage, requireWasm, serveDouble, shows, tar, withoutGolden } from "./harness.mjs";
+import {
+  ROOT,
+  SHARED,
+  WWW,
+  launch,
+  openPage,
+  requireWasm,
+  serveDouble,
+  shows,
+  tar,
+  withoutGolden,
+} from "./harness.mjs";
 import { serveStatic } from "./static-server.mjs";
 
 const SCREENSHOTS = join(ROOT, "target/screenshots");
@@ -23,7 +34,13 @@ before(async () => {
   requireWasm(["dataset"]);
   mkdirSync(SCREENSHOTS, { recursive: true });
   browser = await launch();
-  site = await serveStatic({ mounts: [["/", WWW], ["/tests/", join(ROOT, "tests/browser")], ["/shared/", SHARED]] });
+  site = await serveStatic({
+    mounts: [
+      ["/", WWW],
+      ["/tests/", join(ROOT, "tests/browser")],
+      ["/shared/", SHARED],
+    ],
+  });
 });
 
 after(async () => {
@@ -38,7 +55,10 @@ after(async () => {
  */
 function onPage(name, { skip = false, options = {} }, body) {
   test(name, { timeout: 300_000, skip }, async () => {
-    const { page, close } = await openPage(browser, `${site.url}/?model=none#data-set`, { viewport: { width: 1280, height: 900 }, ...options });
+    const { page, close } = await openPage(browser, `${site.url}/?model=none#data-set`, {
+      viewport: { width: 1280, height: 900 },
+      ...options,
+    });
     page.setDefaultTimeout(120_000);
     await page.evaluate(async () => {
       globalThis.api = await import("/image-feature/index.js");
@@ -89,14 +109,20 @@ async function saved(page, click) {
   return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
 }
 
-for (const [release, compat] of [["v372", "paddlex"], ["beta1", "paddlex-beta"]]) {
+for (const [release, compat] of [
+  ["v372", "paddlex"],
+  ["beta1", "paddlex-beta"],
+]) {
   onPage(`every golden of ${release}: verdict, JSON and lists are PaddleX's`, { skip: withoutGolden }, async (page) => {
     const all = cases(release);
     assert.ok(all.length >= 40, `${all.length} cases`);
     const runs = await page.evaluate(
       async ({ all, compat }) => {
         const run = async ({ folder, files, convert, split }) => {
-          const blobs = Object.entries(files).map(([path, base64]) => [path, new Blob([Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))])]);
+          const blobs = Object.entries(files).map(([path, base64]) => [
+            path,
+            new Blob([Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))]),
+          ]);
           const dataset = await api.Dataset.open(blobs, { name: `<ROOT>/${folder}`, workers: 1 });
           let verdict = { passed: true };
           if (convert) verdict = await dataset.convert({ ...convert, compat });
@@ -118,9 +144,17 @@ for (const [release, compat] of [["v372", "paddlex"], ["beta1", "paddlex-beta"]]
       assert.equal(JSON.stringify(JSON.parse(json)), JSON.stringify(result), `${name}: ${log}`);
       assert.equal(passed, result.done_flag, name);
       const isList = (path) => !path.includes("/") && /\.(txt|bak)$/.test(path);
-      const left = Object.fromEntries([...unzipStored(Buffer.from(zip, "latin1"))].filter(([path]) => isList(path)).map(([path, bytes]) => [path, bytes.toString()]));
+      const left = Object.fromEntries(
+        [...unzipStored(Buffer.from(zip, "latin1"))]
+          .filter(([path]) => isList(path))
+          .map(([path, bytes]) => [path, bytes.toString()]),
+      );
       assert.deepEqual(left, lists, `${name}: lists`);
-      const drawn = [...new Set(samples.map((sample) => `check_dataset/demo_img/${sample}`)), ...(passed ? ["check_dataset/histogram.png"] : []), "check_dataset_result.json"];
+      const drawn = [
+        ...new Set(samples.map((sample) => `check_dataset/demo_img/${sample}`)),
+        ...(passed ? ["check_dataset/histogram.png"] : []),
+        "check_dataset_result.json",
+      ];
       assert.deepEqual(drawn.sort(), [...outFiles].sort(), `${name}: files`);
     }
   });
@@ -145,39 +179,55 @@ async function openBench(page) {
   return (request) => page.evaluate((request) => ask(request), request);
 }
 
-onPage("hostile archives have the verdict they have natively, in bounded memory", { skip: withoutData }, async (page) => {
-  const read = (file) => readFileSync(file, "utf8").trim().split("\n").slice(1).map((row) => row.split("\t"));
-  const different = new Map(read(join(ROOT, "tests/archives/torture.tsv")).map(([name, verdict]) => [name, verdict]));
-  const python = (text) => ({ ok: "whole", OPEN: "refused" })[text.split(" ")[0]] ?? "part";
-  const ask = await openBench(page);
-  let most = 0;
-  const complaints = [];
-  const rows = read(join(DATA, "torture_zip/python_zipfile_verdicts.tsv"));
-  assert.ok(rows.length > 80, `${rows.length} archives`);
-  for (const [path, , verdict] of rows) {
-    const { value, memory, error } = await ask({ archive: `/shared/data/torture_zip/${path.split("/").map(encodeURIComponent).join("/")}` });
-    const expected = different.get(path.split("/").at(-1)) ?? python(verdict);
-    if (error || value !== expected) complaints.push(`${path}: ${error ?? value}, expected ${expected}`);
-    most = Math.max(most, memory ?? 0);
-  }
-  assert.deepEqual(complaints, []);
-  console.log(`# ${rows.length} archives in ${(most / 2 ** 20).toFixed(0)} MiB`);
-  assert.ok(most < MOST_MEMORY, `${most} bytes of memory`);
-});
+onPage(
+  "hostile archives have the verdict they have natively, in bounded memory",
+  { skip: withoutData },
+  async (page) => {
+    const read = (file) =>
+      readFileSync(file, "utf8")
+        .trim()
+        .split("\n")
+        .slice(1)
+        .map((row) => row.split("\t"));
+    const different = new Map(read(join(ROOT, "tests/archives/torture.tsv")).map(([name, verdict]) => [name, verdict]));
+    const python = (text) => ({ ok: "whole", OPEN: "refused" })[text.split(" ")[0]] ?? "part";
+    const ask = await openBench(page);
+    let most = 0;
+    const complaints = [];
+    const rows = read(join(DATA, "torture_zip/python_zipfile_verdicts.tsv"));
+    assert.ok(rows.length > 80, `${rows.length} archives`);
+    for (const [path, , verdict] of rows) {
+      const { value, memory, error } = await ask({
+        archive: `/shared/data/torture_zip/${path.split("/").map(encodeURIComponent).join("/")}`,
+      });
+      const expected = different.get(path.split("/").at(-1)) ?? python(verdict);
+      if (error || value !== expected) complaints.push(`${path}: ${error ?? value}, expected ${expected}`);
+      most = Math.max(most, memory ?? 0);
+    }
+    assert.deepEqual(complaints, []);
+    console.log(`# ${rows.length} archives in ${(most / 2 ** 20).toFixed(0)} MiB`);
+    assert.ok(most < MOST_MEMORY, `${most} bytes of memory`);
+  },
+);
 
 onPage("no hostile image stops the WebAssembly", { skip: withoutData }, async (page) => {
   const folder = join(DATA, "torture_images");
-  const files = readdirSync(folder, { recursive: true }).filter((path) => statSync(join(folder, path)).isFile() && !path.endsWith(".tsv"));
+  const files = readdirSync(folder, { recursive: true }).filter(
+    (path) => statSync(join(folder, path)).isFile() && !path.endsWith(".tsv"),
+  );
   assert.ok(files.length > 800, `${files.length} images`);
   const ask = await openBench(page);
   let decoded = 0;
   let most = 0;
   for (let at = 0; at < files.length; at += 40) {
     const some = files.slice(at, at + 40);
-    const images = some.map((path) => `/shared/data/torture_images/${path.split("/").map(encodeURIComponent).join("/")}`);
+    const images = some.map(
+      (path) => `/shared/data/torture_images/${path.split("/").map(encodeURIComponent).join("/")}`,
+    );
     const { value, memory, error } = await ask({ images });
     assert.equal(error, undefined, `among ${some.join(", ")}`);
-    for (const [index, { problem, pixels }] of value.entries()) assert.ok(Boolean(problem) !== Boolean(pixels), `${some[index]}: pixels or the reason why not`);
+    for (const [index, { problem, pixels }] of value.entries())
+      assert.ok(Boolean(problem) !== Boolean(pixels), `${some[index]}: pixels or the reason why not`);
     decoded += value.filter(({ pixels }) => pixels).length;
     most = Math.max(most, memory);
   }
@@ -211,7 +261,9 @@ onPage("a data set is opened from whatever a browser has", {}, async (page) => {
         "dropped item": transfer.items[0],
         "dropped files": transfer.files,
         paths: files.map(([path, content]) => [path, new Blob([bytes(content)])]),
-        "files alone": files.filter(([path]) => path.endsWith(".txt")).map(([path, content]) => new File([bytes(content)], path)),
+        "files alone": files
+          .filter(([path]) => path.endsWith(".txt"))
+          .map(([path, content]) => new File([bytes(content)], path)),
         "not an archive": new File(["hello"], "notes.txt"),
         "gzip of no tar": new File([await gzipped(new Blob(["hello"]).stream())], "x.tar.gz"),
         number: 7,
@@ -221,7 +273,13 @@ onPage("a data set is opened from whatever a browser has", {}, async (page) => {
         try {
           const dataset = await api.Dataset.open(input);
           const { name: called, passed, images, thumbnails, findings } = await dataset.check();
-          reports[name] = { called, passed, decoded: images.decoded, pictures: Object.values(thumbnails).filter((uri) => uri.startsWith("data:image/jpeg;base64,")).length, findings: findings.map(({ code, reason }) => `${code} ${reason}`).join("; ") };
+          reports[name] = {
+            called,
+            passed,
+            decoded: images.decoded,
+            pictures: Object.values(thumbnails).filter((uri) => uri.startsWith("data:image/jpeg;base64,")).length,
+            findings: findings.map(({ code, reason }) => `${code} ${reason}`).join("; "),
+          };
           dataset.dispose();
         } catch (error) {
           reports[name] = [error.name, error.kind, error.message];
@@ -229,59 +287,110 @@ onPage("a data set is opened from whatever a browser has", {}, async (page) => {
       }
       return reports;
     },
-    { files, zip: zipped(small()).toString("base64"), tgz: gzipSync(tar(small().map(([name, bytes]) => ({ name, bytes })))).toString("base64") },
+    {
+      files,
+      zip: zipped(small()).toString("base64"),
+      tgz: gzipSync(tar(small().map(([name, bytes]) => ({ name, bytes })))).toString("base64"),
+    },
   );
   const good = (called) => ({ called, passed: true, decoded: 144 });
-  const expected = { file: "shop.zip", blob: "data set", "tar.gz": "shop.tar.gz", "folder's handle": "shop", "dropped item": "dropped.zip", "dropped files": "dropped.zip", paths: "data set" };
+  const expected = {
+    file: "shop.zip",
+    blob: "data set",
+    "tar.gz": "shop.tar.gz",
+    "folder's handle": "shop",
+    "dropped item": "dropped.zip",
+    "dropped files": "dropped.zip",
+    paths: "data set",
+  };
   for (const [name, called] of Object.entries(expected)) {
     const { findings, pictures, ...rest } = reports[name];
     assert.deepEqual(rest, good(called), `${name}: ${findings}`);
     assert.ok(pictures >= 36, `${name}: ${pictures} small pictures`);
   }
   assert.deepEqual([reports["files alone"].passed, reports["files alone"].decoded], [false, 0]);
-  for (const [name, kind] of [["not an archive", "unsupported"], ["gzip of no tar", "decode"], ["number", "usage"]]) {
-    assert.deepEqual(reports[name].slice?.(0, 2), ["ImageFeatureError", kind], `${name}: ${JSON.stringify(reports[name])}`);
+  for (const [name, kind] of [
+    ["not an archive", "unsupported"],
+    ["gzip of no tar", "decode"],
+    ["number", "usage"],
+  ]) {
+    assert.deepEqual(
+      reports[name].slice?.(0, 2),
+      ["ImageFeatureError", kind],
+      `${name}: ${JSON.stringify(reports[name])}`,
+    );
   }
 });
 
 onPage("calls wait for each other, stop when they are told to, and end with dispose", {}, async (page) => {
-  const outcome = await page.evaluate(
-    async (zip) => {
-      const bytes = Uint8Array.from(atob(zip), (character) => character.charCodeAt(0));
-      const tell = (promise) => promise.then(() => "fine", ({ name, kind }) => `${name} ${kind}`);
-      const dataset = await api.Dataset.open(new File([bytes], "shop.zip"), { workers: 2 });
-      const events = [];
-      const stop = new AbortController();
-      const aborted = tell(dataset.check({ signal: stop.signal, onProgress: (event) => (events.push(event), stop.abort()) }));
-      const told = { aborted: await aborted, before: await tell(dataset.check({ signal: AbortSignal.abort() })) };
-      const fractions = [];
-      const [report, zipAgain] = await Promise.all([dataset.check({ onProgress: ({ stage, fraction }) => fractions.push(`${stage} ${fraction}`) }), dataset.toZip()]);
-      const sizes = await dataset.split({ train: 50, gallery: 25, query: 25, seed: 3 });
-      const paths = await dataset.paths();
-      const rows = new TextDecoder().decode(await dataset.read("train.txt")).trim().split("\n").length;
-      const wrong = {
-        percent: await tell(dataset.split({ train: 50 })),
-        sum: await tell(dataset.split({ train: 50, gallery: 25, query: 20 })),
-        batch: await tell(dataset.check({ batchSize: 0 })),
-        seed: await tell(dataset.split({ seed: -1 })),
-        by: await tell(dataset.split({ by: "colour" })),
-        compat: await tell(dataset.check({ compat: "paddle" })),
-        form: await tell(dataset.convert({ from: "yolo" })),
-        path: await tell(dataset.read("gone.txt")),
-        encoding: await tell(api.Dataset.open(new File([bytes], "shop.zip"), { encoding: "klingon" })),
-        workers: await tell(api.Dataset.open(new File([bytes], "shop.zip"), { workers: 0 })),
-      };
-      const running = tell(dataset.check({ onProgress: () => dataset.dispose() }));
-      return { told, stage: events[0].stage, passed: report.passed, size: zipAgain.size, fractions, sizes, rows, paths, wrong, ended: [await running, await tell(dataset.check())] };
-    },
-    zipped(small()).toString("base64"),
-  );
+  const outcome = await page.evaluate(async (zip) => {
+    const bytes = Uint8Array.from(atob(zip), (character) => character.charCodeAt(0));
+    const tell = (promise) =>
+      promise.then(
+        () => "fine",
+        ({ name, kind }) => `${name} ${kind}`,
+      );
+    const dataset = await api.Dataset.open(new File([bytes], "shop.zip"), { workers: 2 });
+    const events = [];
+    const stop = new AbortController();
+    const aborted = tell(
+      dataset.check({
+        signal: stop.signal,
+        onProgress: (event) => {
+          events.push(event);
+          stop.abort();
+        },
+      }),
+    );
+    const told = { aborted: await aborted, before: await tell(dataset.check({ signal: AbortSignal.abort() })) };
+    const fractions = [];
+    const [report, zipAgain] = await Promise.all([
+      dataset.check({ onProgress: ({ stage, fraction }) => fractions.push(`${stage} ${fraction}`) }),
+      dataset.toZip(),
+    ]);
+    const sizes = await dataset.split({ train: 50, gallery: 25, query: 25, seed: 3 });
+    const paths = await dataset.paths();
+    const rows = new TextDecoder()
+      .decode(await dataset.read("train.txt"))
+      .trim()
+      .split("\n").length;
+    const wrong = {
+      percent: await tell(dataset.split({ train: 50 })),
+      sum: await tell(dataset.split({ train: 50, gallery: 25, query: 20 })),
+      batch: await tell(dataset.check({ batchSize: 0 })),
+      seed: await tell(dataset.split({ seed: -1 })),
+      by: await tell(dataset.split({ by: "colour" })),
+      compat: await tell(dataset.check({ compat: "paddle" })),
+      form: await tell(dataset.convert({ from: "yolo" })),
+      path: await tell(dataset.read("gone.txt")),
+      encoding: await tell(api.Dataset.open(new File([bytes], "shop.zip"), { encoding: "klingon" })),
+      workers: await tell(api.Dataset.open(new File([bytes], "shop.zip"), { workers: 0 })),
+    };
+    const running = tell(dataset.check({ onProgress: () => dataset.dispose() }));
+    return {
+      told,
+      stage: events[0].stage,
+      passed: report.passed,
+      size: zipAgain.size,
+      fractions,
+      sizes,
+      rows,
+      paths,
+      wrong,
+      ended: [await running, await tell(dataset.check())],
+    };
+  }, zipped(small()).toString("base64"));
   const { told, stage, passed, size, fractions, sizes, rows, paths, wrong, ended } = outcome;
   assert.deepEqual(told, { aborted: "ImageFeatureError cancelled", before: "ImageFeatureError cancelled" });
   assert.equal(stage, "check");
   assert.ok(passed && size > 144 * 100, `${passed}, ${size} bytes`);
   assert.equal(fractions.at(-1), "check 1");
-  assert.ok(fractions.every((text, index) => index === 0 || Number(text.split(" ")[1]) >= Number(fractions[index - 1].split(" ")[1])), fractions.join());
+  assert.ok(
+    fractions.every(
+      (text, index) => index === 0 || Number(text.split(" ")[1]) >= Number(fractions[index - 1].split(" ")[1]),
+    ),
+    fractions.join(),
+  );
   assert.deepEqual(sizes, { train: 72, gallery: 36, query: 36 });
   assert.equal(rows, 72);
   assert.deepEqual([paths.length, paths.at(-1)], [147, "train.txt"]);
@@ -289,10 +398,13 @@ onPage("calls wait for each other, stop when they are told to, and end with disp
   assert.deepEqual(ended, ["ImageFeatureError usage", "ImageFeatureError usage"]);
 });
 
-test("an image that stops the WebAssembly is one that cannot be read; the others are looked at", { timeout: 60_000 }, async () => {
+test("an image that stops the WebAssembly is one that cannot be read; the others are looked at", {
+  timeout: 60_000,
+}, async () => {
   const glue = readFileSync(new URL("./double/dataset.js", import.meta.url));
   const double = await serveDouble({
-    "/image-feature/wasm/dataset/image_feature.js": (response) => response.writeHead(200, { "content-type": "text/javascript" }).end(glue),
+    "/image-feature/wasm/dataset/image_feature.js": (response) =>
+      response.writeHead(200, { "content-type": "text/javascript" }).end(glue),
   });
   const { page, close } = await openPage(browser, `${double.url}/?model=none`);
   const { facts, loaded } = await page.evaluate(async () => {
@@ -304,79 +416,106 @@ test("an image that stops the WebAssembly is one that cannot be read; the others
     return { facts, loaded };
   });
   assert.equal(loaded, 20);
-  facts.forEach((text, index) => (index === 7 ? assert.match(text, /^broken: the WebAssembly core stopped/) : assert.equal(text, `saw ${index}`)));
+  facts.forEach((text, index) =>
+    index === 7 ? assert.match(text, /^broken: the WebAssembly core stopped/) : assert.equal(text, `saw ${index}`),
+  );
   assert.equal(facts.length, 20);
   assert.deepEqual(await close(), []);
   await double.close();
 });
 
-onPage("in the page: faults are shown, names stay text, a copy is mended, divided and converted", {}, async (page, shoot) => {
-  const name = "<img src=x onerror=alert(1)>.png";
-  const files = small();
-  const train = files.find(([path]) => path === "train.txt");
-  train[1] = Buffer.from(`\ufeff${train[1].toString().replaceAll("\n", "\r\n")}images/gone.png 1\r\nimages/${name} 7\r\n`);
-  files.push([`images/${name}`, photo(999)]);
-  await shoot("dataset-empty");
-  await chooseArchive(page, archive("shop.zip", files));
-  await inState(page, "done");
-  const report = page.locator("dataset-report");
-  await shows.text(report, /1 error|\d errors/, /train\.txt/);
-  assert.equal(await page.locator("dataset-report img[src=x]").count(), 0);
-  await page.getByRole("searchbox", { name: "Search in findings" }).fill("onerror");
-  await shows.text(page.locator(".report-findings"), /<img src=x onerror=alert\(1\)>\.png/);
-  await page.getByRole("searchbox", { name: "Search in findings" }).fill("");
-  await shoot("dataset-report-light");
+onPage(
+  "in the page: faults are shown, names stay text, a copy is mended, divided and converted",
+  {},
+  async (page, shoot) => {
+    const name = "<img src=x onerror=alert(1)>.png";
+    const files = small();
+    const train = files.find(([path]) => path === "train.txt");
+    train[1] = Buffer.from(
+      `\ufeff${train[1].toString().replaceAll("\n", "\r\n")}images/gone.png 1\r\nimages/${name} 7\r\n`,
+    );
+    files.push([`images/${name}`, photo(999)]);
+    await shoot("dataset-empty");
+    await chooseArchive(page, archive("shop.zip", files));
+    await inState(page, "done");
+    const report = page.locator("dataset-report");
+    await shows.text(report, /1 error|\d errors/, /train\.txt/);
+    assert.equal(await page.locator("dataset-report img[src=x]").count(), 0);
+    await page.getByRole("searchbox", { name: "Search in findings" }).fill("onerror");
+    await shows.text(page.locator(".report-findings"), /<img src=x onerror=alert\(1\)>\.png/);
+    await page.getByRole("searchbox", { name: "Search in findings" }).fill("");
+    await shoot("dataset-report-light");
 
-  const json = await saved(page, () => page.getByRole("button", { name: "Save as JSON" }).click());
-  assert.equal(json.name, "shop-report.json");
-  assert.equal(JSON.parse(json.bytes.toString()).schema, "dataset-report");
-  const html = await saved(page, () => page.getByRole("button", { name: "Save the report" }).click());
-  const text = html.bytes.toString();
-  assert.ok(!text.includes("<img") && !/^\s*(import|export) /m.test(text) && !/\{\{\w+\}\}/.test(text), "the file is whole and holds no name as HTML");
-  const alone = await page.context().newPage();
-  await alone.setContent(text);
-  await shows.text(alone.locator("dataset-report"), /shop\.zip/, /Findings/);
-  await alone.close();
+    const json = await saved(page, () => page.getByRole("button", { name: "Save as JSON" }).click());
+    assert.equal(json.name, "shop-report.json");
+    assert.equal(JSON.parse(json.bytes.toString()).schema, "dataset-report");
+    const html = await saved(page, () => page.getByRole("button", { name: "Save the report" }).click());
+    const text = html.bytes.toString();
+    assert.ok(
+      !text.includes("<img") && !/^\s*(import|export) /m.test(text) && !/\{\{\w+\}\}/.test(text),
+      "the file is whole and holds no name as HTML",
+    );
+    const alone = await page.context().newPage();
+    await alone.setContent(text);
+    await shows.text(alone.locator("dataset-report"), /shop\.zip/, /Findings/);
+    await alone.close();
 
-  await page.getByText("What would PaddleX say?").click();
-  await page.getByRole("button", { name: "Ask" }).click();
-  await shows.text(page.locator(".dataset-tools"), /PaddleX refuses it[\s\S]*"done_flag": false/);
+    await page.getByText("What would PaddleX say?").click();
+    await page.getByRole("button", { name: "Ask" }).click();
+    await shows.text(page.locator(".dataset-tools"), /PaddleX refuses it[\s\S]*"done_flag": false/);
 
-  const mended = await saved(page, () => page.getByRole("button", { name: "Save a mended copy (.zip)" }).click());
-  await inState(page, "done");
-  assert.equal(mended.name, "shop-mended.zip");
-  const copy = unzipStored(mended.bytes);
-  const mendedRows = copy.get("train.txt").toString().split("\n");
-  assert.deepEqual([mendedRows[0], mendedRows[72], mendedRows.length], ["images/0_0.png 0", "images/<img_src=x_onerror=alert(1)>.png 7", 74]);
-  assert.match(copy.get("set_aside.tsv").toString(), /images\/gone\.png/);
-  await shows.text(page.locator(".notice"), /Mended: 145 rows kept, 1 row set aside .*, 1 image renamed/);
-  await shows.text(report, /Passed/);
+    const mended = await saved(page, () => page.getByRole("button", { name: "Save a mended copy (.zip)" }).click());
+    await inState(page, "done");
+    assert.equal(mended.name, "shop-mended.zip");
+    const copy = unzipStored(mended.bytes);
+    const mendedRows = copy.get("train.txt").toString().split("\n");
+    assert.deepEqual(
+      [mendedRows[0], mendedRows[72], mendedRows.length],
+      ["images/0_0.png 0", "images/<img_src=x_onerror=alert(1)>.png 7", 74],
+    );
+    assert.match(copy.get("set_aside.tsv").toString(), /images\/gone\.png/);
+    await shows.text(page.locator(".notice"), /Mended: 145 rows kept, 1 row set aside .*, 1 image renamed/);
+    await shows.text(report, /Passed/);
 
-  await page.getByText("Divide anew").click();
-  for (const [label, value] of [["Train %", 50], ["Gallery %", 25], ["Query %", 20]]) await page.getByRole("spinbutton", { name: label }).first().fill(`${value}`);
-  await page.getByRole("button", { name: "Divide and save (.zip)" }).click();
-  await shows.text(page.getByRole("alert"), /it must be 100/);
-  await page.getByText("Divide anew").click();
-  for (const [label, value] of [["Train %", 50], ["Gallery %", 25], ["Query %", 25]]) await page.getByRole("spinbutton", { name: label }).first().fill(`${value}`);
-  const divided = await saved(page, () => page.getByRole("button", { name: "Divide and save (.zip)" }).click());
-  const rows = (list) => unzipStored(divided.bytes).get(list).toString().trim().split("\n").length;
-  const [forTraining, inGallery, queries] = ["train.txt", "gallery.txt", "query.txt"].map(rows);
-  assert.equal(forTraining + inGallery + queries, 145);
-  assert.ok(Math.abs(forTraining - 72.5) < 2 && Math.abs(inGallery - 36) < 2, `${forTraining}, ${inGallery}, ${queries}`);
-  await inState(page, "done");
+    await page.getByText("Divide anew").click();
+    for (const [label, value] of [
+      ["Train %", 50],
+      ["Gallery %", 25],
+      ["Query %", 20],
+    ])
+      await page.getByRole("spinbutton", { name: label }).first().fill(`${value}`);
+    await page.getByRole("button", { name: "Divide and save (.zip)" }).click();
+    await shows.text(page.getByRole("alert"), /it must be 100/);
+    await page.getByText("Divide anew").click();
+    for (const [label, value] of [
+      ["Train %", 50],
+      ["Gallery %", 25],
+      ["Query %", 25],
+    ])
+      await page.getByRole("spinbutton", { name: label }).first().fill(`${value}`);
+    const divided = await saved(page, () => page.getByRole("button", { name: "Divide and save (.zip)" }).click());
+    const rows = (list) => unzipStored(divided.bytes).get(list).toString().trim().split("\n").length;
+    const [forTraining, inGallery, queries] = ["train.txt", "gallery.txt", "query.txt"].map(rows);
+    assert.equal(forTraining + inGallery + queries, 145);
+    assert.ok(
+      Math.abs(forTraining - 72.5) < 2 && Math.abs(inGallery - 36) < 2,
+      `${forTraining}, ${inGallery}, ${queries}`,
+    );
+    await inState(page, "done");
 
-  const folders = Array.from({ length: 8 }, (_, at) => [`${at % 2 ? "cup" : "shoe"}/${at}.png`, photo(at)]);
-  await chooseArchive(page, archive("folders.zip", folders));
-  await shows.text(report, /folders\.zip/, /errors/);
-  await page.getByText("Convert from another form").click();
-  const converted = await saved(page, () => page.getByRole("button", { name: "Convert and save (.zip)" }).click());
-  assert.equal(unzipStored(converted.bytes).get("label.txt").toString(), "cup\nshoe\n");
-  await inState(page, "done");
+    const folders = Array.from({ length: 8 }, (_, at) => [`${at % 2 ? "cup" : "shoe"}/${at}.png`, photo(at)]);
+    await chooseArchive(page, archive("folders.zip", folders));
+    await shows.text(report, /folders\.zip/, /errors/);
+    await page.getByText("Convert from another form").click();
+    const converted = await saved(page, () => page.getByRole("button", { name: "Convert and save (.zip)" }).click());
+    assert.equal(unzipStored(converted.bytes).get("label.txt").toString(), "cup\nshoe\n");
+    await inState(page, "done");
 
-  await chooseArchive(page, { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("hello") });
-  await shows.text(page.getByRole("alert"), /could not be read[\s\S]*notes\.txt[\s\S]*\.zip/);
-  await shoot("dataset-failed");
-});
+    await chooseArchive(page, { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("hello") });
+    await shows.text(page.getByRole("alert"), /could not be read[\s\S]*notes\.txt[\s\S]*\.zip/);
+    await shoot("dataset-failed");
+  },
+);
 
 onPage("in the page: a folder is dropped, and one is picked", {}, async (page) => {
   const folder = join(ROOT, "target/dropped/shop");
@@ -386,7 +525,8 @@ onPage("in the page: a folder is dropped, and one is picked", {}, async (page) =
   }
   const devtools = await page.context().newCDPSession(page);
   const data = { items: [], files: [folder], dragOperationsMask: 1 };
-  for (const type of ["dragEnter", "dragOver", "drop"]) await devtools.send("Input.dispatchDragEvent", { type, x: 800, y: 400, data });
+  for (const type of ["dragEnter", "dragOver", "drop"])
+    await devtools.send("Input.dispatchDragEvent", { type, x: 800, y: 400, data });
   await inState(page, "done");
   await shows.text(page.locator("dataset-report"), /Passed/, /\bshop\b/, /144/);
   // what is dropped on this tab is none of the images'
@@ -400,7 +540,9 @@ onPage("in the page: a folder is dropped, and one is picked", {}, async (page) =
 onPage("in the page: names in an old encoding are guessed, and can be told", {}, async (page) => {
   const apple = Buffer.from([0xc6, 0xbb, 0xb9, 0xfb]); // GBK
   const files = small().map(([path, bytes]) =>
-    path.endsWith(".txt") ? [path, Buffer.from(bytes.toString().replaceAll("images/", "images/苹果"))] : [Buffer.concat([Buffer.from("images/"), apple, Buffer.from(path.slice(7))]), bytes],
+    path.endsWith(".txt")
+      ? [path, Buffer.from(bytes.toString().replaceAll("images/", "images/苹果"))]
+      : [Buffer.concat([Buffer.from("images/"), apple, Buffer.from(path.slice(7))]), bytes],
   );
   await chooseArchive(page, archive("shop.zip", files));
   await inState(page, "done");
@@ -422,44 +564,64 @@ onPage("in the page: the keyboard is enough, and focus is never lost", {}, async
   await page.getByRole("button", { name: "Save a mended copy (.zip)" }).focus();
   await Promise.all([page.waitForEvent("download"), page.keyboard.press("Enter")]);
   await shows.text(page.locator(".notice"), /Mended/);
-  assert.ok(await page.evaluate(() => document.querySelector("dataset-view").contains(document.activeElement)), "focus is in the view");
+  assert.ok(
+    await page.evaluate(() => document.querySelector("dataset-view").contains(document.activeElement)),
+    "focus is in the view",
+  );
 });
 
-onPage("in the page: the whole grocery set is checked with a moving bar, and can be cancelled", { skip: withoutData }, async (page, shoot) => {
-  const folder = join(DATA, "grocery");
-  const zip = join(ROOT, "target/grocery.zip");
-  const paths = readdirSync(folder, { recursive: true }).filter((path) => statSync(join(folder, path)).isFile());
-  writeFileSync(zip, "");
-  for (const part of zipStored(paths.map((path) => [path, readFileSync(join(folder, path))]))) writeFileSync(zip, part, { flag: "a" });
+onPage(
+  "in the page: the whole grocery set is checked with a moving bar, and can be cancelled",
+  { skip: withoutData },
+  async (page, shoot) => {
+    const folder = join(DATA, "grocery");
+    const zip = join(ROOT, "target/grocery.zip");
+    const paths = readdirSync(folder, { recursive: true }).filter((path) => statSync(join(folder, path)).isFile());
+    writeFileSync(zip, "");
+    for (const part of zipStored(paths.map((path) => [path, readFileSync(join(folder, path))])))
+      writeFileSync(zip, part, { flag: "a" });
 
-  await page.evaluate(() => {
-    globalThis.values = [];
-    const look = () => {
-      const bar = document.querySelector("dataset-view [role=progressbar]");
-      if (bar) values.push(Number(bar.getAttribute("aria-valuenow")));
-    };
-    new MutationObserver(look).observe(document.querySelector("dataset-view"), { subtree: true, childList: true, attributes: true });
-  });
-  const percent = (least) => page.waitForFunction((least) => Number(document.querySelector("dataset-view [role=progressbar]")?.getAttribute("aria-valuenow")) >= least, least);
-  await chooseArchive(page, zip);
-  await percent(5);
-  await page.getByRole("button", { name: "Cancel" }).click();
-  await inState(page, "stopped");
-  const stopped = await page.evaluate(() => values.length);
-  await page.waitForTimeout(1000);
-  assert.equal(await page.evaluate(() => values.length), stopped, "nothing moves any more");
-  await page.getByRole("button", { name: "Go on" }).click();
-  await percent(40);
-  await shoot("dataset-progress");
-  const start = performance.now();
-  await inState(page, "done");
-  const values = await page.evaluate((from) => globalThis.values.slice(from), stopped);
-  assert.ok(values.every((value, index) => index === 0 || value >= values[index - 1]), "the bar never goes back");
-  assert.ok(new Set(values).size > 50, `${new Set(values).size} places of the bar`);
-  await shows.text(page.locator("dataset-report"), /grocery\.zip/, /5,502/, /all decoded/);
-  console.log(`# the last 60 % took ${((performance.now() - start) / 1000).toFixed(1)} s`);
-  await shoot("dataset-grocery");
-});
+    await page.evaluate(() => {
+      globalThis.values = [];
+      const look = () => {
+        const bar = document.querySelector("dataset-view [role=progressbar]");
+        if (bar) values.push(Number(bar.getAttribute("aria-valuenow")));
+      };
+      new MutationObserver(look).observe(document.querySelector("dataset-view"), {
+        subtree: true,
+        childList: true,
+        attributes: true,
+      });
+    });
+    const percent = (least) =>
+      page.waitForFunction(
+        (least) =>
+          Number(document.querySelector("dataset-view [role=progressbar]")?.getAttribute("aria-valuenow")) >= least,
+        least,
+      );
+    await chooseArchive(page, zip);
+    await percent(5);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await inState(page, "stopped");
+    const stopped = await page.evaluate(() => values.length);
+    await page.waitForTimeout(1000);
+    assert.equal(await page.evaluate(() => values.length), stopped, "nothing moves any more");
+    await page.getByRole("button", { name: "Go on" }).click();
+    await percent(40);
+    await shoot("dataset-progress");
+    const start = performance.now();
+    await inState(page, "done");
+    const values = await page.evaluate((from) => globalThis.values.slice(from), stopped);
+    assert.ok(
+      values.every((value, index) => index === 0 || value >= values[index - 1]),
+      "the bar never goes back",
+    );
+    assert.ok(new Set(values).size > 50, `${new Set(values).size} places of the bar`);
+    await shows.text(page.locator("dataset-report"), /grocery\.zip/, /5,502/, /all decoded/);
+    console.log(`# the last 60 % took ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    await shoot("dataset-grocery");
+  },
+);
 
 for (const [name, options] of Object.entries({
   dark: { colorScheme: "dark" },
@@ -467,13 +629,18 @@ for (const [name, options] of Object.entries({
 })) {
   onPage(`in the page: no part of a data set is wider than the screen (${name})`, { options }, async (page, shoot) => {
     const fits = async () => {
-      const { scrollWidth, clientWidth } = await page.evaluate(() => ({ scrollWidth: document.documentElement.scrollWidth, clientWidth: document.documentElement.clientWidth }));
+      const { scrollWidth, clientWidth } = await page.evaluate(() => ({
+        scrollWidth: document.documentElement.scrollWidth,
+        clientWidth: document.documentElement.clientWidth,
+      }));
       assert.ok(scrollWidth <= clientWidth, `${scrollWidth} > ${clientWidth}`);
     };
     await fits();
     await shoot(`dataset-empty-${name}`);
     const files = small();
-    files.find(([path]) => path === "query.txt")[1] = Buffer.from(`images/${"long".repeat(40)}.png 0\nimages/0_3.png x\n`);
+    files.find(([path]) => path === "query.txt")[1] = Buffer.from(
+      `images/${"long".repeat(40)}.png 0\nimages/0_3.png x\n`,
+    );
     await chooseArchive(page, archive(`${"long".repeat(30)}.zip`, files));
     await inState(page, "done");
     for (const details of ["Divide anew", "Convert from another form"]) await page.getByText(details).click();

@@ -2,11 +2,26 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { GOLDEN, MODEL_FILES, PROGRAM, SOFTWARE_WEBGPU, WWW, eventually, goldenFeature, largestDifference, launch, openPage, requireWasm, tar, withoutGolden, withoutProgram } from "./harness.mjs";
+import {
+  GOLDEN,
+  MODEL_FILES,
+  PROGRAM,
+  SOFTWARE_WEBGPU,
+  WWW,
+  eventually,
+  goldenFeature,
+  largestDifference,
+  launch,
+  openPage,
+  requireWasm,
+  tar,
+  withoutGolden,
+  withoutProgram,
+} from "./harness.mjs";
 import { serveStatic } from "./static-server.mjs";
 
 /** Largest difference of a feature's element from PaddleX's. */
@@ -23,20 +38,25 @@ before(async () => {
   if (withoutGolden) return;
   requireWasm();
   browser = await launch(SOFTWARE_WEBGPU);
-  const archive = tar(MODEL_FILES.map((path) => ({ name: `PP-ShiTuV2_rec_infer/${basename(path)}`, bytes: readFileSync(path) })));
+  const archive = tar(
+    MODEL_FILES.map((path) => ({ name: `PP-ShiTuV2_rec_infer/${basename(path)}`, bytes: readFileSync(path) })),
+  );
   const serve = ({ mounts = [], answers, ...options } = {}) =>
     serveStatic({
       ...options,
       mounts: [["/", WWW], ["/golden/", GOLDEN], ...mounts],
       answers: {
-        "/empty.html": (response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>"),
+        "/empty.html": (response) =>
+          response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>"),
         "/model.tar": (response) => response.writeHead(200, { "content-length": archive.length }).end(archive),
         ...answers,
       },
     });
   site = await serve();
   sites.notIsolated = await serve({ isolated: false });
-  sites.withoutThread = await serve({ answers: { "/image-feature/thread.js": (response) => response.writeHead(404).end() } });
+  sites.withoutThread = await serve({
+    answers: { "/image-feature/thread.js": (response) => response.writeHead(404).end() },
+  });
   // what a browser without relaxed SIMD is given
   const instead = (kind) => [`/image-feature/wasm/${kind}-relaxed/`, join(WWW, "image-feature/wasm", kind)];
   sites.plainSimd = await serve({ mounts: ["cpu", "cpu-threads"].map(instead) });
@@ -52,7 +72,8 @@ async function setUp() {
   const api = await import("/image-feature/index.js");
   const file = async (path) => new File([await (await fetch(`/golden/${path}`)).blob()], path.split("/").pop());
   const folder = "models/PP-ShiTuV2_rec_infer_pir";
-  const modelFiles = () => Promise.all(["inference.json", "inference.pdiparams", "inference.yml"].map((name) => file(`${folder}/${name}`)));
+  const modelFiles = () =>
+    Promise.all(["inference.json", "inference.pdiparams", "inference.yml"].map((name) => file(`${folder}/${name}`)));
   return {
     ...api,
     file,
@@ -63,11 +84,16 @@ async function setUp() {
     async features(extractor, names, options) {
       const features = {};
       const photos = await Promise.all(names.map((name) => file(`features/inputs/${name}`)));
-      if (options) for await (const { name, feature } of extractor.embedMany(photos, options)) features[name] = [...feature];
+      if (options)
+        for await (const { name, feature } of extractor.embedMany(photos, options)) features[name] = [...feature];
       else for (const photo of photos) features[photo.name] = [...(await extractor.embed(photo)).feature];
       return features;
     },
-    outcome: (promise) => promise.then((value) => ({ value }), ({ kind, message }) => ({ kind, message })),
+    outcome: (promise) =>
+      promise.then(
+        (value) => ({ value }),
+        ({ kind, message }) => ({ kind, message }),
+      ),
   };
 }
 
@@ -93,7 +119,10 @@ function assertGolden(features, tolerance = TOLERANCE) {
   assert.deepEqual(wrong, []);
 }
 
-test("the model that comes with the package gives what the program gives with it", { timeout: 120_000, skip: withoutGolden || withoutProgram }, async () => {
+test("the model that comes with the package gives what the program gives with it", {
+  timeout: 120_000,
+  skip: withoutGolden || withoutProgram,
+}, async () => {
   const names = ["chelsea.png", "china.jpg"];
   const { page, close } = await openPage(browser, `${site.url}/empty.html`);
   const { info, features } = await page.evaluate(
@@ -105,17 +134,25 @@ test("the model that comes with the package gives what the program gives with it
   );
   assert.deepEqual([info.device, info.dtype, info.dimension], ["cpu", "i8", 512]);
   for (const name of names) {
-    const printed = execFileSync(PROGRAM, ["predict", join(GOLDEN, "features/inputs", name), "--json", "--quiet"], { encoding: "utf8" });
+    const printed = execFileSync(PROGRAM, ["predict", join(GOLDEN, "features/inputs", name), "--json", "--quiet"], {
+      encoding: "utf8",
+    });
     const native = JSON.parse(printed).feature;
     // sums of whole numbers are the same everywhere; what is not quantised may differ in the last bits
-    assert.ok(largestDifference(features[name], native) < 2e-3, `${name}: ${largestDifference(features[name], native)}`);
+    assert.ok(
+      largestDifference(features[name], native) < 2e-3,
+      `${name}: ${largestDifference(features[name], native)}`,
+    );
     assert.ok(Math.abs(Math.hypot(...features[name]) - 1) < 1e-5);
   }
   assert.deepEqual(await close(), []);
 });
 
 for (const device of ["cpu", "webgpu"]) {
-  test(`${device}: each image has the feature PaddleX gives it`, { timeout: 180_000, skip: withoutGolden }, async (context) => {
+  test(`${device}: each image has the feature PaddleX gives it`, {
+    timeout: 180_000,
+    skip: withoutGolden,
+  }, async (context) => {
     const { page, close } = await openPage(browser, `${site.url}/empty.html`);
     const { info, features, loaded, first, each } = await page.evaluate(
       async ({ api, device, images }) => {
@@ -133,7 +170,9 @@ for (const device of ["cpu", "webgpu"]) {
       },
       { api: await page.evaluateHandle(setUp), device, images: IMAGES },
     );
-    context.diagnostic(`${device}: loaded after ${loaded.toFixed(0)} ms, first feature after ${first.toFixed(0)} ms, then ${each.toFixed(0)} ms each`);
+    context.diagnostic(
+      `${device}: loaded after ${loaded.toFixed(0)} ms, first feature after ${first.toFixed(0)} ms, then ${each.toFixed(0)} ms each`,
+    );
     assert.equal(info.device, device);
     assert.equal(info.model, "PP-ShiTuV2_rec");
     assert.equal(info.dimension, 512);
@@ -158,7 +197,9 @@ function hasGoldenFeatures(name, on, options, many, check, expected) {
       async ({ api, options, many, images }) => {
         const extractor = await api.load({ device: "cpu", ...options });
         const features = await api.features(extractor, images, many);
-        const workers = performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("/worker.js")).length;
+        const workers = performance
+          .getEntriesByType("resource")
+          .filter(({ name }) => name.endsWith("/worker.js")).length;
         extractor.dispose();
         return { info: extractor.info, features, workers };
       },
@@ -168,7 +209,10 @@ function hasGoldenFeatures(name, on, options, many, check, expected) {
     assertGolden(features);
     check({ ...info, workers });
     // the threads end with the worker that started them
-    await eventually(() => page.workers().length, (count) => assert.equal(count, 0, "workers outlive the extractor"));
+    await eventually(
+      () => page.workers().length,
+      (count) => assert.equal(count, 0, "workers outlive the extractor"),
+    );
     assert.deepEqual(await close(expected), []);
   });
 }
@@ -180,12 +224,24 @@ hasGoldenFeatures("plain SIMD, one thread", () => sites.plainSimd, { threads: 1 
 hasGoldenFeatures("plain SIMD, two threads", () => sites.plainSimd, { threads: 2 }, undefined, runsOn("simd128", 2));
 hasGoldenFeatures("relaxed SIMD, one thread", () => site, { threads: 1 }, undefined, runsOn("relaxed-simd", 1));
 hasGoldenFeatures("relaxed SIMD, two threads", () => site, { threads: 2 }, undefined, runsOn("relaxed-simd", 2));
-hasGoldenFeatures("relaxed SIMD, three threads, in batches", () => site, { threads: 3 }, { batchSize: 3 }, runsOn("relaxed-simd", 3));
+hasGoldenFeatures(
+  "relaxed SIMD, three threads, in batches",
+  () => site,
+  { threads: 3 },
+  { batchSize: 3 },
+  runsOn("relaxed-simd", 3),
+);
 
-hasGoldenFeatures("on a page that is not isolated, over two workers", () => sites.notIsolated, { threads: 2 }, { batchSize: 1, workers: 2 }, (info) => {
-  assert.deepEqual([info.simd, info.threads, info.workers], ["relaxed-simd", 1, 2]);
-  assert.match(info.reasons.join(), /^Threads: this page is not cross-origin isolated/);
-});
+hasGoldenFeatures(
+  "on a page that is not isolated, over two workers",
+  () => sites.notIsolated,
+  { threads: 2 },
+  { batchSize: 1, workers: 2 },
+  (info) => {
+    assert.deepEqual([info.simd, info.threads, info.workers], ["relaxed-simd", 1, 2]);
+    assert.match(info.reasons.join(), /^Threads: this page is not cross-origin isolated/);
+  },
+);
 
 hasGoldenFeatures(
   "where the threads' script is not served",
@@ -208,7 +264,13 @@ inBrowser(
     const text = new File(["this is no image"], "text.jpg");
     const features = {};
     const errors = {};
-    for await (const { name, feature, error } of extractor.embedMany([photos[0], truncated, photos[1], text, photos[2]])) {
+    for await (const { name, feature, error } of extractor.embedMany([
+      photos[0],
+      truncated,
+      photos[1],
+      text,
+      photos[2],
+    ])) {
       if (error) errors[name] = error.kind;
       else features[name] = [...feature];
     }
@@ -228,7 +290,11 @@ inBrowser(
     const chelsea = await photo("chelsea.png");
     const features = [];
     const archive = await (await fetch("/model.tar")).blob();
-    for (const source of ["/model.tar", new File([archive], "PP-ShiTuV2_rec_infer.tar"), new Uint8Array(await archive.arrayBuffer())]) {
+    for (const source of [
+      "/model.tar",
+      new File([archive], "PP-ShiTuV2_rec_infer.tar"),
+      new Uint8Array(await archive.arrayBuffer()),
+    ]) {
       const extractor = await FeatureExtractor.load(source, { device: "cpu" });
       features.push([...(await extractor.embed(chelsea)).feature]);
       extractor.dispose();
@@ -260,7 +326,8 @@ inBrowser(
     await img.decode();
     const features = {};
     const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
-    for (const [name, source] of Object.entries({ bitmap, canvas, pixels, img })) features[name] = [...(await extractor.embed(source)).feature];
+    for (const [name, source] of Object.entries({ bitmap, canvas, pixels, img }))
+      features[name] = [...(await extractor.embed(source)).feature];
     const here = await load({ device: "cpu", worker: false });
     features.here = [...(await here.embed(file)).feature];
     return features;
@@ -311,7 +378,8 @@ inBrowser(
       onnx: await file("models/PP-ShiTuV2_rec.onnx"),
     };
     const outcomes = {};
-    for (const [name, source] of Object.entries(sources)) outcomes[name] = await outcome(FeatureExtractor.load(source, { device: "cpu" }));
+    for (const [name, source] of Object.entries(sources))
+      outcomes[name] = await outcome(FeatureExtractor.load(source, { device: "cpu" }));
     return outcomes;
   },
   (outcomes) => {
@@ -325,7 +393,8 @@ inBrowser(
       otherWeights: "model",
       onnx: "unsupported",
     });
-    for (const name of ["text", "photo", "onnx"]) assert.match(outcomes[name].message, /notes\.txt|chelsea\.png|\.onnx/);
+    for (const name of ["text", "photo", "onnx"])
+      assert.match(outcomes[name].message, /notes\.txt|chelsea\.png|\.onnx/);
     assert.match(outcomes.truncated.message, /inference\.pdiparams/);
     assert.match(outcomes.incomplete.message, /pdiparams/);
     assert.match(outcomes.otherWeights.message, /do not belong together/);

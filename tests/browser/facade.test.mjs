@@ -1,4 +1,6 @@
-/** The npm package around the WebAssembly: worker, messages, crashes, aborts. The cores are doubles (`double/core.js`). */
+/**
+ * The npm package around the WebAssembly: worker, messages, crashes, aborts. The cores are doubles (`double/core.js`).
+ */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -11,7 +13,8 @@ let notIsolated;
 let withoutThread;
 
 const EMPTY = {
-  "/empty.html": (response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>"),
+  "/empty.html": (response) =>
+    response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>"),
 };
 
 before(async () => {
@@ -35,7 +38,10 @@ before(async () => {
     ...EMPTY,
   });
   notIsolated = await serveDouble(EMPTY, { isolated: false });
-  withoutThread = await serveDouble({ ...EMPTY, "/image-feature/thread.js": (response) => response.writeHead(404).end() });
+  withoutThread = await serveDouble({
+    ...EMPTY,
+    "/image-feature/thread.js": (response) => response.writeHead(404).end(),
+  });
 });
 
 after(async () => {
@@ -58,13 +64,19 @@ async function setUp(given) {
       Promise.race([
         promise.then(
           (value) => ({ value }),
-          (error) => ({ kind: error.kind, message: error.message, ours: error instanceof api.ImageFeatureError, cause: String(error.cause) }),
+          (error) => ({
+            kind: error.kind,
+            message: error.message,
+            ours: error instanceof api.ImageFeatureError,
+            cause: String(error.cause),
+          }),
         ),
         new Promise((resolve) => setTimeout(resolve, 60_000, "hangs")),
       ]),
     async collect(iterable) {
       const results = [];
-      for await (const { name, feature, error } of iterable) results.push(error ? `${name}: ${error.kind}` : `${name}: ${feature.length}`);
+      for await (const { name, feature, error } of iterable)
+        results.push(error ? `${name}: ${error.kind}` : `${name}: ${feature.length}`);
       return results;
     },
   };
@@ -91,14 +103,30 @@ inBrowser(
   async ({ load, image }) => {
     const extractor = await load();
     const { feature, decoder, milliseconds } = await extractor.embed(image("an image"));
-    return { length: feature.length, norm: Math.hypot(...feature), decoder, milliseconds, info: extractor.info, cores: navigator.hardwareConcurrency };
+    return {
+      length: feature.length,
+      norm: Math.hypot(...feature),
+      decoder,
+      milliseconds,
+      info: extractor.info,
+      cores: navigator.hardwareConcurrency,
+    };
   },
   ({ length, norm, decoder, milliseconds, info, cores }) => {
     assert.equal(length, 512);
     assert.ok(Math.abs(norm - 1) < 1e-6, String(norm));
     assert.equal(decoder, "image-feature");
     assert.ok(milliseconds.preprocess >= 0 && milliseconds.network >= 0);
-    assert.deepEqual(info, { model: "double", dimension: 512, device: "cpu", adapter: null, threads: Math.min(cores, 4), simd: "relaxed-simd", dtype: "f32", reasons: [] });
+    assert.deepEqual(info, {
+      model: "double",
+      dimension: 512,
+      device: "cpu",
+      adapter: null,
+      threads: Math.min(cores, 4),
+      simd: "relaxed-simd",
+      dtype: "f32",
+      reasons: [],
+    });
   },
 );
 
@@ -113,11 +141,25 @@ inBrowser(
     offscreen.getContext("2d").putImageData(pixels, 0, 0);
     const blob = await new Promise((resolve) => canvas.toBlob(resolve));
     const img = Object.assign(new Image(), { src: URL.createObjectURL(blob) });
-    const svg = Object.assign(new Image(), { src: "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='4' height='4'/>" });
+    const svg = Object.assign(new Image(), {
+      src: "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='4' height='4'/>",
+    });
     await Promise.all([img.decode(), svg.decode()]);
     const bitmap = await createImageBitmap(pixels);
     const frame = new VideoFrame(bitmap, { timestamp: 0 });
-    const sources = { file: image("abc"), blob: new Blob(["abc"]), string: "/image.bin", url: new URL("/image.bin", location.href), pixels, canvas, offscreen, bitmap, frame, img, svg };
+    const sources = {
+      file: image("abc"),
+      blob: new Blob(["abc"]),
+      string: "/image.bin",
+      url: new URL("/image.bin", location.href),
+      pixels,
+      canvas,
+      offscreen,
+      bitmap,
+      frame,
+      img,
+      svg,
+    };
     const decoders = {};
     const features = {};
     for (const [name, source] of Object.entries(sources)) {
@@ -129,7 +171,8 @@ inBrowser(
   },
   ({ decoders, features, bitmapWidth, pixelsLeft }) => {
     const own = ["file", "blob", "string", "url", "img"];
-    for (const [name, decoder] of Object.entries(decoders)) assert.equal(decoder, own.includes(name) ? "image-feature" : "browser", name);
+    for (const [name, decoder] of Object.entries(decoders))
+      assert.equal(decoder, own.includes(name) ? "image-feature" : "browser", name);
     for (const name of ["canvas", "offscreen", "bitmap", "frame"]) assert.equal(features[name], features.pixels, name);
     assert.equal(features.blob, features.file);
     assert.equal(bitmapWidth, 2, "the caller's bitmap was taken away");
@@ -142,7 +185,9 @@ inBrowser(
   async ({ load, image, outcome }) => {
     const extractor = await load();
     // the double refuses GIFs
-    const gif = Uint8Array.from(atob("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"), (character) => character.charCodeAt(0));
+    const gif = Uint8Array.from(atob("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"), (character) =>
+      character.charCodeAt(0),
+    );
     return {
       gif: (await extractor.embed(new Blob([gif]))).decoder,
       neither: await outcome(extractor.embed(image("GIF but not really"))),
@@ -160,7 +205,10 @@ inBrowser(
   "without a model, and for `default`, the one that comes with the package is fetched",
   async ({ FeatureExtractor }) => {
     const models = [];
-    for (const extractor of [await FeatureExtractor.load(), await FeatureExtractor.load("default", { device: "cpu", worker: false })]) {
+    for (const extractor of [
+      await FeatureExtractor.load(),
+      await FeatureExtractor.load("default", { device: "cpu", worker: false }),
+    ]) {
       models.push(extractor.info.model);
       extractor.dispose();
     }
@@ -243,7 +291,10 @@ inBrowser(
   async ({ FeatureExtractor }) => {
     const bytes = new TextEncoder().encode('{"milliseconds":1}');
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-    const sha256 = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("").toUpperCase();
+    const sha256 = [...digest]
+      .map((byte) => byte.toString(16).padStart(2, "0"))
+      .join("")
+      .toUpperCase();
     const models = [];
     for (const source of [bytes, bytes.buffer, "/model.tar", new URL("model.tar", location.href)]) {
       models.push((await FeatureExtractor.load(source, { device: "cpu", sha256, cache: "none" })).info.model);
@@ -275,9 +326,15 @@ inBrowser(
   },
   (events) => {
     const fractions = events.map(({ fraction }) => fraction);
-    assert.ok(fractions.every((fraction, index) => index === 0 || fraction >= fractions[index - 1]), String(fractions));
+    assert.ok(
+      fractions.every((fraction, index) => index === 0 || fraction >= fractions[index - 1]),
+      String(fractions),
+    );
     assert.equal(fractions.at(-1), 1);
-    assert.deepEqual(new Set(events.map(({ stage }) => stage)), new Set(["download", "verify", "compile", "upload", "warmup"]));
+    assert.deepEqual(
+      new Set(events.map(({ stage }) => stage)),
+      new Set(["download", "verify", "compile", "upload", "warmup"]),
+    );
   },
 );
 
@@ -286,17 +343,23 @@ inBrowser(
   async ({ load, image, collect }) => {
     const extractor = await load({ milliseconds: 5 });
     const events = [];
-    const items = Array.from({ length: 20 }, (_, index) => image(index % 7 === 3 ? "damaged" : `image ${index}`, `${index}.png`));
+    const items = Array.from({ length: 20 }, (_, index) =>
+      image(index % 7 === 3 ? "damaged" : `image ${index}`, `${index}.png`),
+    );
     items[5] = { source: image("other"), name: "named" };
     items[6] = "/image.bin";
     items[8] = 42;
-    const results = await collect(extractor.embedMany(items, { batchSize: 4, onProgress: (event) => events.push(event) }));
+    const results = await collect(
+      extractor.embedMany(items, { batchSize: 4, onProgress: (event) => events.push(event) }),
+    );
     const alone = await extractor.embed(items[0]);
     const [{ feature }] = await Array.fromAsync(extractor.embedMany([items[0]]));
     return { results, events, same: feature.every((value, index) => value === alone.feature[index]) };
   },
   ({ results, events, same }) => {
-    const expected = Array.from({ length: 20 }, (_, index) => (index % 7 === 3 ? `${index}.png: decode` : `${index}.png: 512`));
+    const expected = Array.from({ length: 20 }, (_, index) =>
+      index % 7 === 3 ? `${index}.png: decode` : `${index}.png: 512`,
+    );
     expected[5] = "named: 512";
     expected[6] = "/image.bin: 512";
     expected[8] = "#8: usage";
@@ -309,7 +372,7 @@ inBrowser(
 
 inBrowser(
   "a source that waits for each result gets it, and a fast one is not read far ahead",
-  async ({ load, image, collect, outcome }) => {
+  async ({ load, image, outcome }) => {
     const extractor = await load({ milliseconds: 2 });
     let release = () => {};
     const lockStep = async function* () {
@@ -380,12 +443,22 @@ inBrowser(
       // rejected while the network still runs, or the value would have come
       embed: await outcome(extractor.embed(image("x"), { signal: soon() })),
       many: await outcome(collect(extractor.embedMany([image("x"), image("y")], { signal: soon() }))),
-      source: await outcome(collect(extractor.embedMany((async function* () { await new Promise(() => {}); })(), { signal: soon() }))),
+      source: await outcome(
+        collect(
+          extractor.embedMany(
+            (async function* () {
+              await new Promise(() => {});
+            })(),
+            { signal: soon() },
+          ),
+        ),
+      ),
     };
     return { outcomes, afterwards: await extractor.embed(image("x")).then(({ feature }) => feature.length) };
   },
   ({ outcomes, afterwards }) => {
-    for (const [name, { kind, ours }] of Object.entries(outcomes)) assert.deepEqual([name, kind, ours], [name, "cancelled", true]);
+    for (const [name, { kind, ours }] of Object.entries(outcomes))
+      assert.deepEqual([name, kind, ours], [name, "cancelled", true]);
     assert.equal(outcomes.before.cause, "no time");
     assert.equal(afterwards, 512);
   },
@@ -402,7 +475,12 @@ inBrowser(
     extractor.dispose();
     extractor.dispose();
     extractor[Symbol.dispose]?.();
-    return { waiting: await waiting, many: await many, later: await outcome(extractor.embed(image("x"))), info: extractor.info.model };
+    return {
+      waiting: await waiting,
+      many: await many,
+      later: await outcome(extractor.embed(image("x"))),
+      info: extractor.info.model,
+    };
   },
   ({ waiting, many, later, info }) => {
     for (const { kind, message } of [waiting, many, later]) {
@@ -417,7 +495,9 @@ inBrowser(
   "calls at the same time all succeed, on one extractor and on two",
   async ({ load, image }) => {
     const [one, two] = await Promise.all([load({ milliseconds: 5 }), load({ milliseconds: 5 })]);
-    const results = await Promise.all([one, one, one, two, two].map((extractor, index) => extractor.embed(image(`image ${index % 3}`))));
+    const results = await Promise.all(
+      [one, one, one, two, two].map((extractor, index) => extractor.embed(image(`image ${index % 3}`))),
+    );
     return results.map(({ feature }) => feature[3]);
   },
   (values) => assert.deepEqual(values.slice(3), values.slice(0, 2)),
@@ -430,7 +510,10 @@ inBrowser(
     const beside = outcome(extractor.embed(image("fine")));
     const trapped = await outcome(extractor.embed(image("trap")));
     await beside;
-    const again = await Promise.all([outcome(extractor.embed(image("fine"))), outcome(extractor.embed(image("fine too")))]);
+    const again = await Promise.all([
+      outcome(extractor.embed(image("fine"))),
+      outcome(extractor.embed(image("fine too"))),
+    ]);
     return { trapped, again: again.map(({ value }) => value?.feature.length) };
   },
   ({ trapped, again }) => {
@@ -447,7 +530,18 @@ inBrowser(
     const images = Array.from({ length: 9 }, (_, index) => image(index === 4 ? "trap" : `image ${index}`, `${index}`));
     return collect(extractor.embedMany(images, { batchSize: 8 }));
   },
-  (results) => assert.deepEqual(results, ["0: 512", "1: 512", "2: 512", "3: 512", "4: internal", "5: 512", "6: 512", "7: 512", "8: 512"]),
+  (results) =>
+    assert.deepEqual(results, [
+      "0: 512",
+      "1: 512",
+      "2: 512",
+      "3: 512",
+      "4: internal",
+      "5: 512",
+      "6: 512",
+      "7: 512",
+      "8: 512",
+    ]),
 );
 
 inBrowser(
@@ -520,7 +614,9 @@ inBrowser(
     const results = {};
     const adapters = {
       none: async () => null,
-      throws: async () => { throw new Error("blocked by policy"); },
+      throws: async () => {
+        throw new Error("blocked by policy");
+      },
       hardware: async () => ({ info: { vendor: "acme", architecture: "fast", description: "" } }),
     };
     for (const [name, requestAdapter] of Object.entries(adapters)) {
@@ -548,7 +644,8 @@ inBrowser(
     navigator.gpu.requestAdapter = async () => ({ info: { vendor: "acme", architecture: "fast", description: "" } });
     return (await load({}, { device: "auto", dtype: "i8", worker: false })).info;
   },
-  ({ device, dtype, reasons }) => assert.deepEqual({ device, dtype, reasons }, { device: "webgpu", dtype: "f32", reasons: [] }),
+  ({ device, dtype, reasons }) =>
+    assert.deepEqual({ device, dtype, reasons }, { device: "webgpu", dtype: "f32", reasons: [] }),
 );
 
 inBrowser(
@@ -557,13 +654,15 @@ inBrowser(
     const extractor = await load({ lost: true });
     return [await outcome(extractor.embed(image("x"))), await outcome(extractor.embed(image("x")))];
   },
-  (outcomes) => outcomes.forEach(({ kind, message }) => assert.deepEqual([kind, message], ["device", "the device was lost"])),
+  (outcomes) =>
+    outcomes.forEach(({ kind, message }) => assert.deepEqual([kind, message], ["device", "the device was lost"])),
 );
 
 for (const worker of [true, false]) {
   inBrowser(
     `a trap in a callback ends the call that waits for it (worker: ${worker})`,
-    async ({ load, image, outcome, given: worker }) => outcome((await load({ run: "trap later" }, { worker })).embed(image("x"))),
+    async ({ load, image, outcome, given: worker }) =>
+      outcome((await load({ run: "trap later" }, { worker })).embed(image("x"))),
     ({ kind, message }) => {
       assert.equal(kind, "internal");
       assert.match(message, /core stopped/);
@@ -574,7 +673,10 @@ for (const worker of [true, false]) {
 
 inBrowser(
   "WebAssembly that is none, or not there, is named",
-  async ({ load, outcome }) => [await outcome(load({}, { wasm: "/broken" })), await outcome(load({}, { wasm: new URL("/nowhere/", location.href) }))],
+  async ({ load, outcome }) => [
+    await outcome(load({}, { wasm: "/broken" })),
+    await outcome(load({}, { wasm: new URL("/nowhere/", location.href) })),
+  ],
   ([broken, missing]) => {
     assert.equal(broken.kind, "unsupported");
     assert.match(broken.message, /broken\/cpu\/image_feature_bg\.wasm/);
@@ -621,13 +723,20 @@ inBrowser(
     const one = await load({}, { threads: 1 });
     const features = await Promise.all([three, one].map((extractor) => extractor.embed(image("x"))));
     const i8 = await load({}, { dtype: "i8" });
-    return { infos: [three.info, one.info], same: features[0].feature[5] === features[1].feature[5], dtype: i8.info.dtype };
+    return {
+      infos: [three.info, one.info],
+      same: features[0].feature[5] === features[1].feature[5],
+      dtype: i8.info.dtype,
+    };
   },
   ({ infos, same, dtype }) => {
-    assert.deepEqual(infos.map(({ threads, simd, reasons }) => ({ threads, simd, reasons })), [
-      { threads: 3, simd: "relaxed-simd", reasons: [] },
-      { threads: 1, simd: "relaxed-simd", reasons: [] },
-    ]);
+    assert.deepEqual(
+      infos.map(({ threads, simd, reasons }) => ({ threads, simd, reasons })),
+      [
+        { threads: 3, simd: "relaxed-simd", reasons: [] },
+        { threads: 1, simd: "relaxed-simd", reasons: [] },
+      ],
+    );
     assert.ok(same);
     assert.equal(dtype, "i8");
   },
@@ -713,7 +822,9 @@ inBrowser(
       }
     };
     const extractor = await load({ milliseconds: 20 });
-    const few = (await Array.fromAsync(extractor.embedMany([image("a"), image("b"), image("c")], { batchSize: 4, workers: 3 }))).length;
+    const few = (
+      await Array.fromAsync(extractor.embedMany([image("a"), image("b"), image("c")], { batchSize: 4, workers: 3 }))
+    ).length;
     const startedForFew = started;
     let read = 0;
     const source = (function* () {
@@ -734,7 +845,10 @@ inBrowser(
     assert.equal(started, 3);
     assert.equal(ended, 3, "a worker outlives the extractor");
     assert.ok(readAtFirst > 20, `only ${readAtFirst} images were taken while the first was computed`);
-    assert.deepEqual(names, Array.from({ length: 80 }, (_, index) => `${index}`));
+    assert.deepEqual(
+      names,
+      Array.from({ length: 80 }, (_, index) => `${index}`),
+    );
   },
   { on: () => notIsolated },
 );

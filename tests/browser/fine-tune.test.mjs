@@ -7,7 +7,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { PROGRAM, SOFTWARE_WEBGPU, WWW, largestDifference, launch, openPage, requireWasm, withoutProgram } from "./harness.mjs";
+import {
+  PROGRAM,
+  SOFTWARE_WEBGPU,
+  WWW,
+  largestDifference,
+  launch,
+  openPage,
+  requireWasm,
+  withoutProgram,
+} from "./harness.mjs";
 import { serveStatic } from "./static-server.mjs";
 
 let browser;
@@ -17,7 +26,8 @@ let folder;
 before(async () => {
   requireWasm(["cpu", "gpu"]);
   browser = await launch(SOFTWARE_WEBGPU);
-  const empty = (response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>");
+  const empty = (response) =>
+    response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>");
   site = await serveStatic({ isolated: false, mounts: [["/", WWW]], answers: { "/empty.html": empty } });
   folder = mkdtempSync(join(tmpdir(), "fine-tune-"));
 });
@@ -45,7 +55,11 @@ async function setUp() {
       context.beginPath();
       if (label === "discs") context.arc(x, y, size / 2, 0, 7);
       else if (label === "squares") context.rect(x, y, size, size);
-      else [0, 1, 2, 3].forEach((line) => (context.moveTo(x, y + 8 * line), context.lineTo(x + 50, y + 8 * line)));
+      else
+        for (let line = 0; line < 4; line++) {
+          context.moveTo(x, y + 8 * line);
+          context.lineTo(x + 50, y + 8 * line);
+        }
       if (label === "lines") context.stroke();
       else context.fill();
     }
@@ -60,7 +74,8 @@ async function setUp() {
   };
   /** How early images find those of their class among those that were learnt from: the mean average precision. */
   const precision = async (extractor, images, learnt) => {
-    const embedded = (all) => Promise.all(all.map(async ({ source, label }) => ({ label, feature: (await extractor.embed(source)).feature })));
+    const embedded = (all) =>
+      Promise.all(all.map(async ({ source, label }) => ({ label, feature: (await extractor.embed(source)).feature })));
     const [queries, gallery] = [await embedded(images), await embedded(learnt)];
     const cosine = (a, b) => a.feature.reduce((dot, value, index) => dot + value * b.feature[index], 0);
     const averages = queries.map((query) => {
@@ -70,7 +85,11 @@ async function setUp() {
     });
     return averages.reduce((sum, average) => sum + average, 0) / averages.length;
   };
-  const outcome = (/** @type {Promise<any>} */ promise) => promise.then(() => ({}), ({ kind, message }) => ({ kind, message }));
+  const outcome = (/** @type {Promise<any>} */ promise) =>
+    promise.then(
+      () => ({}),
+      ({ kind, message }) => ({ kind, message }),
+    );
   const base64 = async (/** @type {Blob} */ blob) => {
     const url = await new Promise((resolve) => {
       const reader = new FileReader();
@@ -109,26 +128,57 @@ for (const device of ["cpu", "webgpu"]) {
       const original = [...(await extractor.embed(unseen[0].source)).feature];
       const events = [];
       const start = performance.now();
-      const tuned = await extractor.fineTune(learnt, { folds: 2, name: "shapes", onProgress: (event) => events.push(event) });
+      const tuned = await extractor.fineTune(learnt, {
+        folds: 2,
+        name: "shapes",
+        onProgress: (event) => events.push(event),
+      });
       const seconds = (performance.now() - start) / 1000;
       const untouched = [...(await extractor.embed(unseen[0].source)).feature];
       const after = await api.precision(tuned.extractor, unseen, learnt);
       const feature = [...(await tuned.extractor.embed(unseen[0].source)).feature];
-      const { losses, classes, evaluation, extractor: { info } } = tuned;
+      const {
+        losses,
+        classes,
+        evaluation,
+        extractor: { info },
+      } = tuned;
       const files = {};
       for (const dtype of ["f32", "f16", "i8"]) files[dtype] = await api.base64(await tuned.exportModel({ dtype }));
       tuned.dispose();
       extractor.dispose();
-      return { before, after, original, untouched, feature, losses, classes, evaluation, info, events, seconds, files, image: await api.base64(unseen[0].source) };
+      return {
+        before,
+        after,
+        original,
+        untouched,
+        feature,
+        losses,
+        classes,
+        evaluation,
+        info,
+        events,
+        seconds,
+        files,
+        image: await api.base64(unseen[0].source),
+      };
     },
-    ({ before, after, original, untouched, feature, losses, classes, evaluation, info, events, seconds, files, image }, context) => {
-      context.diagnostic(`${seconds.toFixed(1)} s; mAP ${before.toFixed(3)} before, ${after.toFixed(3)} after; recall@1 ${evaluation.before.toFixed(2)}, then ${evaluation.after.toFixed(2)}`);
+    (
+      { before, after, original, untouched, feature, losses, classes, evaluation, info, events, seconds, files, image },
+      context,
+    ) => {
+      context.diagnostic(
+        `${seconds.toFixed(1)} s; mAP ${before.toFixed(3)} before, ${after.toFixed(3)} after; recall@1 ${evaluation.before.toFixed(2)}, then ${evaluation.after.toFixed(2)}`,
+      );
       assert.equal(info.device, device);
       assert.equal(info.model, "shapes");
       assert.equal(losses.length, 60);
       assert.ok(losses[59] < 0.3 * losses[0], `${losses}`);
       assert.ok(after > before + 0.05, `mAP ${before} before, ${after} after`);
-      assert.deepEqual(classes, ["discs", "squares", "lines"].map((label) => ({ label, images: 6 })));
+      assert.deepEqual(
+        classes,
+        ["discs", "squares", "lines"].map((label) => ({ label, images: 6 })),
+      );
       assert.equal(evaluation.queries, 18);
       assert.ok(evaluation.after >= evaluation.before);
       assert.ok(largestDifference(original, untouched) < 1e-6, "the extractor that was there stays as it is");
@@ -137,15 +187,23 @@ for (const device of ["cpu", "webgpu"]) {
       assert.deepEqual([...new Set(events.map(({ stage }) => stage))].slice(0, 3), ["embed", "learn", "evaluate"]);
       events.forEach(({ fraction }, at) => assert.ok(at === 0 || fraction >= events[at - 1].fraction - 1e-9));
       assert.ok(Math.abs(events.at(-1).fraction - 1) < 1e-9);
-      assert.deepEqual(events.filter(({ stage }) => stage === "learn").map(({ loss }) => loss), losses);
+      assert.deepEqual(
+        events.filter(({ stage }) => stage === "learn").map(({ loss }) => loss),
+        losses,
+      );
       assert.ok(files.f16.length < 0.6 * files.f32.length && files.i8.length < 0.6 * files.f16.length);
       if (withoutProgram) return context.diagnostic(`not compared with the program: ${withoutProgram}`);
       const picture = join(folder, "image.png");
       writeFileSync(picture, Buffer.from(image, "base64"));
-      for (const [dtype, tolerance] of [["f32", 1e-4], ["f16", 3e-3]]) {
+      for (const [dtype, tolerance] of [
+        ["f32", 1e-4],
+        ["f16", 3e-3],
+      ]) {
         const file = join(folder, `${device}-${dtype}.safetensors`);
         writeFileSync(file, Buffer.from(files[dtype], "base64"));
-        const printed = execFileSync(PROGRAM, ["predict", picture, "--model", file, "--json", "--quiet"], { encoding: "utf8" });
+        const printed = execFileSync(PROGRAM, ["predict", picture, "--model", file, "--json", "--quiet"], {
+          encoding: "utf8",
+        });
         const difference = largestDifference(JSON.parse(printed).feature, feature);
         assert.ok(difference < tolerance, `${dtype} differs by ${difference}`);
       }
@@ -164,7 +222,11 @@ inBrowser(
       };
       const tuned = await extractor.fineTune(samples(), { epochs: 3, views: 1, seed });
       const [{ source }] = await api.samples(9, 10);
-      const result = { info: tuned.extractor.info, feature: [...(await tuned.extractor.embed(source)).feature], evaluation: tuned.evaluation };
+      const result = {
+        info: tuned.extractor.info,
+        feature: [...(await tuned.extractor.embed(source)).feature],
+        evaluation: tuned.evaluation,
+      };
       tuned.dispose();
       return result;
     };
@@ -193,7 +255,9 @@ inBrowser(
         if (controller.signal.aborted) events++;
       };
       const start = performance.now();
-      const result = await api.outcome(extractor.fineTune(samples, { epochs: 10_000, views: 1, signal: controller.signal, onProgress }));
+      const result = await api.outcome(
+        extractor.fineTune(samples, { epochs: 10_000, views: 1, signal: controller.signal, onProgress }),
+      );
       return { ...result, events, milliseconds: performance.now() - start };
     };
     const outcomes = [await stopAt("embed"), await stopAt("learn")];

@@ -1,11 +1,23 @@
 /** Galleries in the browser: through the package, with its WebAssembly, and in the page. */
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { ROOT, SHARED, TRAP_WASM, WWW, golden, goldenFeature, launch, openPage, requireWasm, serveDouble, withoutGolden } from "./harness.mjs";
+import {
+  ROOT,
+  SHARED,
+  TRAP_WASM,
+  WWW,
+  golden,
+  goldenFeature,
+  launch,
+  openPage,
+  requireWasm,
+  serveDouble,
+  withoutGolden,
+} from "./harness.mjs";
 import { serveStatic } from "./static-server.mjs";
 
 const FILES = join(ROOT, "tests/gallery/files");
@@ -19,8 +31,15 @@ before(async () => {
   mkdirSync(SCREENSHOTS, { recursive: true });
   browser = await launch();
   site = await serveStatic({
-    mounts: [["/", WWW], ["/files/", FILES], ["/golden/", join(SHARED, "golden")]],
-    answers: { "/empty.html": (response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>") },
+    mounts: [
+      ["/", WWW],
+      ["/files/", FILES],
+      ["/golden/", join(SHARED, "golden")],
+    ],
+    answers: {
+      "/empty.html": (response) =>
+        response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>"),
+    },
   });
 });
 
@@ -33,7 +52,8 @@ after(async () => {
 async function setUp() {
   const api = await import("/image-feature/index.js");
   const { Gallery } = api;
-  const bytesOf = async (blob) => Array.from(new Uint8Array(await blob.arrayBuffer()), (byte) => String.fromCharCode(byte)).join("");
+  const bytesOf = async (blob) =>
+    Array.from(new Uint8Array(await blob.arrayBuffer()), (byte) => String.fromCharCode(byte)).join("");
   globalThis.kit = {
     ...api,
     bytesOf,
@@ -48,14 +68,22 @@ async function setUp() {
     async shop(options) {
       const gallery = new Gallery({ dimension: 3, ...options });
       await gallery.add({ id: "tea-1", label: "tea", feature: [1, 0.1, 0], meta: { price: 2, shop: "north" } });
-      await gallery.add({ id: "tea-2", label: "tea", feature: Float32Array.of(0.9, 0, 0.1), meta: { price: 3, shop: "south" } });
+      await gallery.add({
+        id: "tea-2",
+        label: "tea",
+        feature: Float32Array.of(0.9, 0, 0.1),
+        meta: { price: 3, shop: "south" },
+      });
       await gallery.addMany([{ id: "cup-1", label: "cup" }, { id: "nameless" }], Float32Array.of(0, 0.2, 1, 0, 1, 0.2));
       return gallery;
     },
     /** Numbers that are the same in each run. */
     random(count, seed = 1) {
       let state = seed;
-      return Float32Array.from({ length: count }, () => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 8) / 2 ** 24 - 0.5);
+      return Float32Array.from(
+        { length: count },
+        () => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 8) / 2 ** 24 - 0.5,
+      );
     },
   };
 }
@@ -75,13 +103,22 @@ function inBrowser(name, { skip = false }, body) {
   });
 }
 
-const inShop = (page, body, argument) => page.evaluate(`(async (argument) => { const gallery = await kit.shop(); const answer = await (${body})(gallery, argument); gallery.dispose(); return answer; })(${JSON.stringify(argument ?? null)})`);
+const inShop = (page, body, argument) =>
+  page.evaluate(
+    `(async (argument) => { const gallery = await kit.shop(); const answer = await (${body})(gallery, argument); gallery.dispose(); return answer; })(${JSON.stringify(argument ?? null)})`,
+  );
 
 inBrowser("vectors are added, found, changed and taken out", {}, async (page) => {
   const answer = await inShop(page, async (gallery) => {
     const first = await gallery.search([1, 0, 0], { k: 2 });
     const facts = { size: gallery.size, dimension: gallery.dimension, metric: gallery.metric, dtype: gallery.dtype };
-    const many = await gallery.searchMany([[1, 0, 0], [0, 0, 1]], { k: 1 });
+    const many = await gallery.searchMany(
+      [
+        [1, 0, 0],
+        [0, 0, 1],
+      ],
+      { k: 1 },
+    );
     const joined = await gallery.searchMany(Float32Array.of(1, 0, 0, 0, 0, 1), { k: 1 });
     const filtered = {
       label: (await gallery.search([1, 0, 0], { filter: { label: "cup" } })).map(({ id }) => id),
@@ -90,9 +127,16 @@ inBrowser("vectors are added, found, changed and taken out", {}, async (page) =>
       range: (await gallery.search([1, 0, 0], { filter: { meta: { price: { max: 2.5 } } } })).map(({ id }) => id),
     };
     const near = (await gallery.search([1, 0, 0], { threshold: 0.9 })).map(({ id }) => id);
-    const recognized = [await gallery.recognize([1, 0, 0], { k: 3, threshold: 0.9 }), await gallery.recognize([-1, 0, 0], { k: 3, threshold: 0.9 })].map((hits) => hits.length);
+    const recognized = [
+      await gallery.recognize([1, 0, 0], { k: 3, threshold: 0.9 }),
+      await gallery.recognize([-1, 0, 0], { k: 3, threshold: 0.9 }),
+    ].map((hits) => hits.length);
     const votes = await gallery.classify([1, 0, 0], { k: 3 });
-    const pairs = (await gallery.duplicates({ threshold: 0.9 })).map(({ first, second, score }) => [first.id, second.id, score > 0.9]);
+    const pairs = (await gallery.duplicates({ threshold: 0.9 })).map(({ first, second, score }) => [
+      first.id,
+      second.id,
+      score > 0.9,
+    ]);
     await gallery.update({ id: "tea-1", label: "coffee" });
     await gallery.update({ id: "tea-2", label: null, meta: { price: 9 }, feature: [0, 0, 1] });
     const changed = [await gallery.get("tea-1"), await gallery.get("tea-2"), await gallery.get("gone")];
@@ -101,22 +145,82 @@ inBrowser("vectors are added, found, changed and taken out", {}, async (page) =>
     const left = (await gallery.entries()).map(({ id }) => id);
     const page = (await gallery.entries({ first: 1, count: 1 })).map(({ id }) => id);
     const vector = [...(await gallery.vector("tea-2"))];
-    return { first, facts, many, joined, filtered, near, recognized, votes, pairs, changed, labels, left, page, vector, size: gallery.size };
+    return {
+      first,
+      facts,
+      many,
+      joined,
+      filtered,
+      near,
+      recognized,
+      votes,
+      pairs,
+      changed,
+      labels,
+      left,
+      page,
+      vector,
+      size: gallery.size,
+    };
   });
-  const { first, facts, many, joined, filtered, near, recognized, votes, pairs, changed, labels, left, page: some, vector, size } = answer;
-  assert.deepEqual(first.map(({ id }) => id), ["tea-1", "tea-2"]);
-  assert.deepEqual({ ...first[0], score: 0 }, { id: "tea-1", label: "tea", meta: { price: 2, shop: "north" }, score: 0 });
+  const {
+    first,
+    facts,
+    many,
+    joined,
+    filtered,
+    near,
+    recognized,
+    votes,
+    pairs,
+    changed,
+    labels,
+    left,
+    page: some,
+    vector,
+    size,
+  } = answer;
+  assert.deepEqual(
+    first.map(({ id }) => id),
+    ["tea-1", "tea-2"],
+  );
+  assert.deepEqual(
+    { ...first[0], score: 0 },
+    { id: "tea-1", label: "tea", meta: { price: 2, shop: "north" }, score: 0 },
+  );
   assert.ok(Math.abs(first[0].score - 1 / Math.hypot(1, 0.1)) < 1e-6, `${first[0].score}`);
   assert.deepEqual(facts, { size: 4, dimension: 3, metric: "cosine", dtype: "f32" });
-  assert.deepEqual(many.map(([{ id }]) => id), ["tea-1", "cup-1"]);
+  assert.deepEqual(
+    many.map(([{ id }]) => id),
+    ["tea-1", "cup-1"],
+  );
   assert.deepEqual(joined, many);
-  assert.deepEqual(filtered, { label: ["cup-1"], labels: ["tea-1", "tea-2", "cup-1"], meta: ["tea-2"], range: ["tea-1"] });
+  assert.deepEqual(filtered, {
+    label: ["cup-1"],
+    labels: ["tea-1", "tea-2", "cup-1"],
+    meta: ["tea-2"],
+    range: ["tea-1"],
+  });
   assert.deepEqual(near, ["tea-1", "tea-2"]);
   assert.deepEqual(recognized, [3, 0]);
-  assert.deepEqual(votes.map(({ label, count }) => [label, count]), [["tea", 2], ["cup", 1]]);
+  assert.deepEqual(
+    votes.map(({ label, count }) => [label, count]),
+    [
+      ["tea", 2],
+      ["cup", 1],
+    ],
+  );
   assert.deepEqual(pairs, [["tea-1", "tea-2", true]]);
-  assert.deepEqual(changed, [{ id: "tea-1", label: "coffee", meta: { price: 2, shop: "north" } }, { id: "tea-2", meta: { price: 9 } }, undefined]);
-  assert.deepEqual(labels, [{ label: null, count: 2 }, { label: "coffee", count: 1 }, { label: "cup", count: 1 }]);
+  assert.deepEqual(changed, [
+    { id: "tea-1", label: "coffee", meta: { price: 2, shop: "north" } },
+    { id: "tea-2", meta: { price: 9 } },
+    undefined,
+  ]);
+  assert.deepEqual(labels, [
+    { label: null, count: 2 },
+    { label: "coffee", count: 1 },
+    { label: "cup", count: 1 },
+  ]);
   assert.deepEqual([left, some, vector, size], [["tea-2", "cup-1", "nameless"], ["cup-1"], [0, 0, 1], 3]);
 });
 
@@ -128,12 +232,22 @@ inBrowser("what is wrong is said, and nothing is changed by it", {}, async (page
     };
     const wrong = {
       dimension: await tell(gallery.add({ id: "x", feature: [1, 2] })),
-      among: await tell(gallery.addMany([{ id: "x", feature: [1, 2, 3] }, { id: "y", feature: [1, 2] }])),
+      among: await tell(
+        gallery.addMany([
+          { id: "x", feature: [1, 2, 3] },
+          { id: "y", feature: [1, 2] },
+        ]),
+      ),
       values: await tell(gallery.addMany([{ id: "x" }, { id: "y" }], new Float32Array(5))),
       nan: await tell(gallery.add({ id: "x", feature: [1, NaN, 2] })),
       infinity: await tell(gallery.search([1, Infinity, 2])),
       zeros: await tell(gallery.add({ id: "x", feature: [0, 0, 0] })),
-      twice: await tell(gallery.addMany([{ id: "x", feature: [1, 2, 3] }, { id: "x", feature: [1, 2, 3] }])),
+      twice: await tell(
+        gallery.addMany([
+          { id: "x", feature: [1, 2, 3] },
+          { id: "x", feature: [1, 2, 3] },
+        ]),
+      ),
       there: await tell(gallery.add({ id: "tea-1", feature: [1, 2, 3] })),
       id: await tell(gallery.add({ id: 7, feature: [1, 2, 3] })),
       label: await tell(gallery.add({ id: "x", label: 7, feature: [1, 2, 3] })),
@@ -143,7 +257,12 @@ inBrowser("what is wrong is said, and nothing is changed by it", {}, async (page
       "half a character": await tell(gallery.add({ id: "\ud800", feature: [1, 2, 3] })),
       gone: await tell(gallery.remove(["tea-1", "gone"])),
       update: await tell(gallery.update({ id: "gone", label: "x" })),
-      query: await tell(gallery.searchMany([[1, 2, 3], [1, 2]])),
+      query: await tell(
+        gallery.searchMany([
+          [1, 2, 3],
+          [1, 2],
+        ]),
+      ),
       k: await tell(gallery.search([1, 2, 3], { k: -1 })),
       threshold: await tell(gallery.search([1, 2, 3], { threshold: NaN })),
       filter: await tell(gallery.search([1, 2, 3], { filter: { colour: "red" } })),
@@ -158,15 +277,40 @@ inBrowser("what is wrong is said, and nothing is changed by it", {}, async (page
         return `${kind}: ${message}`;
       }
     };
-    Object.assign(wrong, { zero: made({ dimension: 0 }), metric: made({ dimension: 3, metric: "l1" }), dtype: made({ dimension: 3, dtype: "f64" }) });
+    Object.assign(wrong, {
+      zero: made({ dimension: 0 }),
+      metric: made({ dimension: 3, metric: "l1" }),
+      dtype: made({ dimension: 3, dtype: "f64" }),
+    });
     return { wrong, size: gallery.size, ids: (await gallery.entries()).map(({ id }) => id) };
   });
   const patterns = {
-    dimension: /`x`: a vector of 2 values; the gallery's have 3/, among: /`y`: a vector of 2 values/, values: /5 values/, nan: /`x`: value 1 .* NaN/,
-    infinity: /vector 0: value 1 .* inf/, zeros: /zeros/, twice: /`x`.*already/, there: /`tea-1`.*already/, id: /an id must be a text, got 7/, label: /`x`: the label/,
-    feature: /`x`: a feature is/, meta: /JSON/, "meta of another kind": /not a list of entries/, "half a character": /not a list of entries/, gone: /no id `gone`/,
-    update: /no id `gone`/, query: /feature 1: a vector of 2/, k: /k must be a whole number/, threshold: /threshold must be a number/, filter: /no `colour`/,
-    duplicates: /threshold/, format: /unknown format "csv"/, hamming: /needs storage bit/, zero: /dimension/, metric: /unknown metric "l1"/, dtype: /unknown dtype "f64"/,
+    dimension: /`x`: a vector of 2 values; the gallery's have 3/,
+    among: /`y`: a vector of 2 values/,
+    values: /5 values/,
+    nan: /`x`: value 1 .* NaN/,
+    infinity: /vector 0: value 1 .* inf/,
+    zeros: /zeros/,
+    twice: /`x`.*already/,
+    there: /`tea-1`.*already/,
+    id: /an id must be a text, got 7/,
+    label: /`x`: the label/,
+    feature: /`x`: a feature is/,
+    meta: /JSON/,
+    "meta of another kind": /not a list of entries/,
+    "half a character": /not a list of entries/,
+    gone: /no id `gone`/,
+    update: /no id `gone`/,
+    query: /feature 1: a vector of 2/,
+    k: /k must be a whole number/,
+    threshold: /threshold must be a number/,
+    filter: /no `colour`/,
+    duplicates: /threshold/,
+    format: /unknown format "csv"/,
+    hamming: /needs storage bit/,
+    zero: /dimension/,
+    metric: /unknown metric "l1"/,
+    dtype: /unknown dtype "f64"/,
   };
   for (const [name, pattern] of Object.entries(patterns)) {
     assert.match(answer.wrong[name] ?? "nothing", /^usage: /, name);
@@ -175,40 +319,57 @@ inBrowser("what is wrong is said, and nothing is changed by it", {}, async (page
   assert.deepEqual([answer.size, answer.ids], [4, ["tea-1", "tea-2", "cup-1", "nameless"]]);
 });
 
-inBrowser("files made natively give the same hits with the same scores, and are written again byte by byte", {}, async (page) => {
-  const { queries, k, ...cases } = JSON.parse(readFileSync(join(FILES, "hits.json"), "utf8"));
-  assert.deepEqual(Object.keys(cases).sort(), ["cosine-f32", "hamming-bit", "ip-f16", "l2-i8"]);
-  for (const [name, expected] of Object.entries(cases)) {
-    const found = await page.evaluate(
-      async ({ name, queries, k }) => {
-        const gallery = await kit.Gallery.fromFile(await kit.fetched(`/files/${name}.safetensors`));
-        const many = await gallery.searchMany(Float32Array.from(queries), { k });
-        const each = [];
-        for (let at = 0; at < queries.length; at += gallery.dimension) each.push(await gallery.search(queries.slice(at, at + gallery.dimension), { k }));
-        const file = await gallery.toFile({ name });
-        gallery.dispose();
-        const brief = (all) => all.map((hits) => hits.map(({ id, score }) => [id, score]));
-        return { many: brief(many), each: brief(each), bytes: await kit.bytesOf(file), called: file.name, facts: `${gallery.metric}-${gallery.dtype} ${gallery.size}` };
-      },
-      { name, queries, k },
-    );
-    const exact = expected.map((hits) => hits.map(([id, score]) => [id, Math.fround(score)]));
-    assert.deepEqual(found.many, exact, name);
-    assert.deepEqual(found.each, exact, name);
-    assert.equal(found.facts, `${name} 60`);
-    assert.equal(found.called, `${name}.safetensors`);
-    assert.ok(Buffer.from(found.bytes, "latin1").equals(readFileSync(join(FILES, `${name}.safetensors`))), `${name}: written again`);
-  }
-});
+inBrowser(
+  "files made natively give the same hits with the same scores, and are written again byte by byte",
+  {},
+  async (page) => {
+    const { queries, k, ...cases } = JSON.parse(readFileSync(join(FILES, "hits.json"), "utf8"));
+    assert.deepEqual(Object.keys(cases).sort(), ["cosine-f32", "hamming-bit", "ip-f16", "l2-i8"]);
+    for (const [name, expected] of Object.entries(cases)) {
+      const found = await page.evaluate(
+        async ({ name, queries, k }) => {
+          const gallery = await kit.Gallery.fromFile(await kit.fetched(`/files/${name}.safetensors`));
+          const many = await gallery.searchMany(Float32Array.from(queries), { k });
+          const each = [];
+          for (let at = 0; at < queries.length; at += gallery.dimension)
+            each.push(await gallery.search(queries.slice(at, at + gallery.dimension), { k }));
+          const file = await gallery.toFile({ name });
+          gallery.dispose();
+          const brief = (all) => all.map((hits) => hits.map(({ id, score }) => [id, score]));
+          return {
+            many: brief(many),
+            each: brief(each),
+            bytes: await kit.bytesOf(file),
+            called: file.name,
+            facts: `${gallery.metric}-${gallery.dtype} ${gallery.size}`,
+          };
+        },
+        { name, queries, k },
+      );
+      const exact = expected.map((hits) => hits.map(([id, score]) => [id, Math.fround(score)]));
+      assert.deepEqual(found.many, exact, name);
+      assert.deepEqual(found.each, exact, name);
+      assert.equal(found.facts, `${name} 60`);
+      assert.equal(found.called, `${name}.safetensors`);
+      assert.ok(
+        Buffer.from(found.bytes, "latin1").equals(readFileSync(join(FILES, `${name}.safetensors`))),
+        `${name}: written again`,
+      );
+    }
+  },
+);
 
 inBrowser("damaged files are refused, whichever byte is wrong", {}, async (page) => {
   const failures = await page.evaluate(async () => {
     const whole = new Uint8Array(await (await kit.fetched("/files/cosine-f32.safetensors")).arrayBuffer());
     const failures = [];
     const refuse = async (what, bytes) => {
-      const { value, kind, ours, message } = await kit.outcome(kit.Gallery.fromFile(new File([bytes], "shop.safetensors")));
+      const { value, kind, ours, message } = await kit.outcome(
+        kit.Gallery.fromFile(new File([bytes], "shop.safetensors")),
+      );
       value?.dispose();
-      if (!ours || !["gallery", "unsupported"].includes(kind) || !message.startsWith("shop.safetensors: ")) failures.push(`${what}: ${kind} ${message}`);
+      if (!ours || !["gallery", "unsupported"].includes(kind) || !message.startsWith("shop.safetensors: "))
+        failures.push(`${what}: ${kind} ${message}`);
     };
     for (const length of [0, 1, 8, 20, 600, whole.length - 1]) await refuse(`${length} bytes`, whole.slice(0, length));
     await refuse("a byte more", new Uint8Array([...whole, 0]));
@@ -224,49 +385,80 @@ inBrowser("damaged files are refused, whichever byte is wrong", {}, async (page)
   assert.deepEqual(failures, []);
 });
 
-inBrowser("PaddleX's index folders give the hits of the goldens, and are written as PaddleX does", { skip: withoutGolden }, async (page) => {
-  const index = JSON.parse(readFileSync(golden("index/index.json"), "utf8"));
-  for (const name of ["IP_Flat", "IP_HNSW32", "L2_Flat"]) {
-    const cases = index[name]["search_thr0.5_top3"];
-    const own = cases.slice(0, 7).map(({ query }) => query);
-    const features = cases.map(({ query }) => (own.includes(query) ? null : query === "rgba_300x200.png" ? undefined : [...goldenFeature(query)]));
-    for (const dtype of ["f32", "f16", "i8"]) {
-      const { found, metric, size, files } = await page.evaluate(
-        async ({ name, dtype, features }) => {
-          const folder = ["vector.index", "id_map.yaml"].map((file) => `/golden/index/${name}/${file}`);
-          const gallery = await kit.Gallery.fromFile(await Promise.all(folder.map(kit.fetched)), { dtype });
-          const vectors = await Promise.all((await gallery.entries()).map(({ id }) => gallery.vector(id)));
-          const found = [];
-          for (const [at, feature] of features.entries()) found.push(feature === undefined ? undefined : await gallery.search(feature ?? vectors[at], { k: 3 }));
-          const files = await gallery.toFile({ format: "paddlex" });
-          gallery.dispose();
-          return { found, metric: gallery.metric, size: gallery.size, files: await Promise.all(files.map(async (file) => [file.name, await kit.bytesOf(file)])) };
-        },
-        { name, dtype, features },
+inBrowser(
+  "PaddleX's index folders give the hits of the goldens, and are written as PaddleX does",
+  { skip: withoutGolden },
+  async (page) => {
+    const index = JSON.parse(readFileSync(golden("index/index.json"), "utf8"));
+    for (const name of ["IP_Flat", "IP_HNSW32", "L2_Flat"]) {
+      const cases = index[name]["search_thr0.5_top3"];
+      const own = cases.slice(0, 7).map(({ query }) => query);
+      const features = cases.map(({ query }) =>
+        own.includes(query) ? null : query === "rgba_300x200.png" ? undefined : [...goldenFeature(query)],
       );
-      assert.deepEqual([metric, size], [name.startsWith("L2") ? "l2" : "ip", 7]);
-      let compared = 0;
-      cases.forEach(({ query, label, score }, at) => {
-        if (!found[at]) return;
-        compared++;
-        // PaddleX refuses a best score below the threshold, for L2 too
-        if (label === null) return assert.ok(found[at][0].score < 0.5, `${name}, ${query}`);
-        assert.deepEqual(found[at].map((hit) => hit.label), label, `${name} ${dtype}, ${query}`);
-        found[at].forEach((hit, rank) => assert.ok(Math.abs(hit.score - score[rank]) < 1e-6, `${name} ${dtype}, ${query}: ${hit.score} for ${score[rank]}`));
-      });
-      assert.ok(compared >= 7, `${compared} queries`);
-      if (name === "IP_HNSW32") continue;
-      for (const [file, bytes] of files) assert.ok(Buffer.from(bytes, "latin1").equals(readFileSync(golden(`index/${name}/${file}`))), `${name}/${file}`);
+      for (const dtype of ["f32", "f16", "i8"]) {
+        const { found, metric, size, files } = await page.evaluate(
+          async ({ name, dtype, features }) => {
+            const folder = ["vector.index", "id_map.yaml"].map((file) => `/golden/index/${name}/${file}`);
+            const gallery = await kit.Gallery.fromFile(await Promise.all(folder.map(kit.fetched)), { dtype });
+            const vectors = await Promise.all((await gallery.entries()).map(({ id }) => gallery.vector(id)));
+            const found = [];
+            for (const [at, feature] of features.entries())
+              found.push(feature === undefined ? undefined : await gallery.search(feature ?? vectors[at], { k: 3 }));
+            const files = await gallery.toFile({ format: "paddlex" });
+            gallery.dispose();
+            return {
+              found,
+              metric: gallery.metric,
+              size: gallery.size,
+              files: await Promise.all(files.map(async (file) => [file.name, await kit.bytesOf(file)])),
+            };
+          },
+          { name, dtype, features },
+        );
+        assert.deepEqual([metric, size], [name.startsWith("L2") ? "l2" : "ip", 7]);
+        let compared = 0;
+        cases.forEach(({ query, label, score }, at) => {
+          if (!found[at]) return;
+          compared++;
+          // PaddleX refuses a best score below the threshold, for L2 too
+          if (label === null) return assert.ok(found[at][0].score < 0.5, `${name}, ${query}`);
+          assert.deepEqual(
+            found[at].map((hit) => hit.label),
+            label,
+            `${name} ${dtype}, ${query}`,
+          );
+          found[at].forEach((hit, rank) =>
+            assert.ok(
+              Math.abs(hit.score - score[rank]) < 1e-6,
+              `${name} ${dtype}, ${query}: ${hit.score} for ${score[rank]}`,
+            ),
+          );
+        });
+        assert.ok(compared >= 7, `${compared} queries`);
+        if (name === "IP_HNSW32") continue;
+        for (const [file, bytes] of files)
+          assert.ok(
+            Buffer.from(bytes, "latin1").equals(readFileSync(golden(`index/${name}/${file}`))),
+            `${name}/${file}`,
+          );
+      }
     }
-  }
-  const told = await page.evaluate(async () => {
-    const [vectors, labels] = await Promise.all(["vector.index", "id_map.yaml"].map((file) => kit.fetched(`/golden/index/IP_IVF/${file}`)));
-    return [await kit.outcome(kit.Gallery.fromFile([vectors, labels])), await kit.outcome(kit.Gallery.fromFile(vectors)), await kit.outcome(kit.Gallery.fromFile([labels, labels]))].map(({ kind, message }) => `${kind}: ${message}`);
-  });
-  assert.match(told[0], /^gallery: .*7 ids for 0 vectors/);
-  assert.match(told[1], /^usage: .*id_map\.yaml/);
-  assert.match(told[2], /^usage: .*not 2 files/);
-});
+    const told = await page.evaluate(async () => {
+      const [vectors, labels] = await Promise.all(
+        ["vector.index", "id_map.yaml"].map((file) => kit.fetched(`/golden/index/IP_IVF/${file}`)),
+      );
+      return [
+        await kit.outcome(kit.Gallery.fromFile([vectors, labels])),
+        await kit.outcome(kit.Gallery.fromFile(vectors)),
+        await kit.outcome(kit.Gallery.fromFile([labels, labels])),
+      ].map(({ kind, message }) => `${kind}: ${message}`);
+    });
+    assert.match(told[0], /^gallery: .*7 ids for 0 vectors/);
+    assert.match(told[1], /^usage: .*id_map\.yaml/);
+    assert.match(told[2], /^usage: .*not 2 files/);
+  },
+);
 
 inBrowser("JSON lines and .npy come back as they went", {}, async (page) => {
   const answer = await inShop(page, async (gallery) => {
@@ -280,7 +472,10 @@ inBrowser("JSON lines and .npy come back as they went", {}, async (page) => {
     const npy = await gallery.toFile({ format: "npy", name: "shop" });
     const [matrix] = npy;
     const text = new File(["tea\ntea\ncup\n\n"], "shop.txt");
-    const predicted = new File(['{"input_path": "a.png", "feature": [1, 2]}\n\n{"input_path": "b.png", "error": "x"}\n'], "predicted.jsonl");
+    const predicted = new File(
+      ['{"input_path": "a.png", "feature": [1, 2]}\n\n{"input_path": "b.png", "error": "x"}\n'],
+      "predicted.jsonl",
+    );
     const results = {
       lines: await brief(await kit.Gallery.fromFile(lines)),
       npy: await brief(await kit.Gallery.fromFile(npy)),
@@ -291,7 +486,9 @@ inBrowser("JSON lines and .npy come back as they went", {}, async (page) => {
     };
     const told = [
       await kit.outcome(kit.Gallery.fromFile(matrix, { labels: ["a"] })),
-      await kit.outcome(kit.Gallery.fromFile(new File(['{"id": "a", "feature": [1, 2]}\n{"id": "b", "feature": [1]}'], "x.jsonl"))),
+      await kit.outcome(
+        kit.Gallery.fromFile(new File(['{"id": "a", "feature": [1, 2]}\n{"id": "b", "feature": [1]}'], "x.jsonl")),
+      ),
       await kit.outcome(kit.Gallery.fromFile(new File(['{"id": "a"}'], "x.jsonl"))),
       await kit.outcome(kit.Gallery.fromFile([matrix, new File(["{"], "shop.jsonl")])),
       await kit.outcome(kit.Gallery.fromFile(new File([await matrix.slice(0, 100).arrayBuffer()], "shop.npy"))),
@@ -303,11 +500,27 @@ inBrowser("JSON lines and .npy come back as they went", {}, async (page) => {
   assert.deepEqual(names, ["shop.jsonl", "shop.npy", "shop.jsonl"]);
   assert.deepEqual(results.lines, own);
   assert.deepEqual(results.npy, own);
-  assert.deepEqual(results.labelled, { entries: ["a", "b", "c", "d"].map((label, at) => ({ id: `${at}`, label })), vectors: own.vectors });
-  assert.deepEqual(results.text.entries.map(({ label }) => label), ["tea", "tea", "cup", ""]);
-  assert.deepEqual(results.bare.entries, [0, 1, 2, 3].map((at) => ({ id: `${at}` })));
+  assert.deepEqual(results.labelled, {
+    entries: ["a", "b", "c", "d"].map((label, at) => ({ id: `${at}`, label })),
+    vectors: own.vectors,
+  });
+  assert.deepEqual(
+    results.text.entries.map(({ label }) => label),
+    ["tea", "tea", "cup", ""],
+  );
+  assert.deepEqual(
+    results.bare.entries,
+    [0, 1, 2, 3].map((at) => ({ id: `${at}` })),
+  );
   assert.deepEqual(results.predicted, { entries: [{ id: "a.png" }], vectors: [[1, 2]] });
-  const patterns = [/^gallery: .*1 entries for 4 vectors/, /^usage: .*line 2: .*a vector of 1 values/, /^gallery: .*no vectors/, /^gallery: line 1 of the entries/, /^gallery: .*damaged/, /^usage: /];
+  const patterns = [
+    /^gallery: .*1 entries for 4 vectors/,
+    /^usage: .*line 2: .*a vector of 1 values/,
+    /^gallery: .*no vectors/,
+    /^gallery: line 1 of the entries/,
+    /^gallery: .*damaged/,
+    /^usage: /,
+  ];
   patterns.forEach((pattern, at) => assert.match(told[at], pattern));
 });
 
@@ -321,18 +534,33 @@ inBrowser("the metrics are PaddleClas's", { skip: withoutGolden }, async (page) 
     const head = Number(new DataView(bytes).getBigUint64(0, true));
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, head)));
     const tensor = (name) => {
-      const { dtype, shape, data_offsets: [from, to] } = header[name];
+      const {
+        dtype,
+        shape,
+        data_offsets: [from, to],
+      } = header[name];
       const data = bytes.slice(8 + head + from, 8 + head + to);
       return { values: dtype === "F32" ? new Float32Array(data) : Array.from(new BigInt64Array(data), String), shape };
     };
     const reports = {};
     for (const [name, { options }] of Object.entries(cases)) {
-      const [images, imageLabels, asked, askedLabels] = ["gallery_feat", "gallery_label", "query_feat", "query_label"].map((part) => tensor(`${name}/${part}`));
+      const [images, imageLabels, asked, askedLabels] = [
+        "gallery_feat",
+        "gallery_label",
+        "query_feat",
+        "query_label",
+      ].map((part) => tensor(`${name}/${part}`));
       const dimension = images.shape[1];
       // kept as they are: evaluation makes them of length 1 itself
       const gallery = new kit.Gallery({ dimension, metric: "ip" });
-      await gallery.addMany(imageLabels.values.map((label, at) => ({ id: `${at}`, label })), images.values);
-      const queries = askedLabels.values.map((label, at) => ({ label, feature: asked.values.subarray(at * dimension, (at + 1) * dimension) }));
+      await gallery.addMany(
+        imageLabels.values.map((label, at) => ({ id: `${at}`, label })),
+        images.values,
+      );
+      const queries = askedLabels.values.map((label, at) => ({
+        label,
+        feature: asked.values.subarray(at * dimension, (at + 1) * dimension),
+      }));
       reports[name] = await kit.outcome(gallery.evaluate({ queries, block: options.block ?? 64 }));
       gallery.dispose();
     }
@@ -347,7 +575,11 @@ inBrowser("the metrics are PaddleClas's", { skip: withoutGolden }, async (page) 
     assert.equal(message, undefined, name);
     const number = (value) => (value === null ? "nan" : value.toFixed(5));
     const { recall, mAP } = value.scores;
-    assert.equal(`[Eval][Epoch 0][Avg]recall1: ${number(recall[1])}, recall5: ${number(recall[5])}, mAP: ${number(mAP)}`, log, name);
+    assert.equal(
+      `[Eval][Epoch 0][Avg]recall1: ${number(recall[1])}, recall5: ${number(recall[5])}, mAP: ${number(mAP)}`,
+      log,
+      name,
+    );
     assert.ok(JSON.parse(value.evaluateResult).done_flag, name);
   }
 });
@@ -356,20 +588,49 @@ inBrowser("an evaluation without queries asks each image for the others", {}, as
   const { report, outside, told } = await inShop(page, async (gallery) => {
     await gallery.add({ id: "cup-2", label: "cup", feature: [1, 0.05, 0] });
     const report = await gallery.evaluate({ recallAt: [1, 3], nearest: 2 });
-    const queries = [{ feature: [1, 0.1, 0], label: "cup", id: "cup-2" }, { feature: [1, 0, 0], label: "spoon" }];
+    const queries = [
+      { feature: [1, 0.1, 0], label: "cup", id: "cup-2" },
+      { feature: [1, 0, 0], label: "spoon" },
+    ];
     const outside = await gallery.evaluate({ queries, recallAt: [1] });
-    const told = [await kit.outcome(gallery.evaluate({ queries: [] })), await kit.outcome(gallery.evaluate({ recallAt: [99] })), await kit.outcome(gallery.evaluate({ queries: [{ feature: [1, 2, 3] }] }))];
+    const told = [
+      await kit.outcome(gallery.evaluate({ queries: [] })),
+      await kit.outcome(gallery.evaluate({ recallAt: [99] })),
+      await kit.outcome(gallery.evaluate({ queries: [{ feature: [1, 2, 3] }] })),
+    ];
     return { report, outside, told: told.map(({ kind, message }) => `${kind}: ${message}`) };
   });
   assert.deepEqual([report.queries, report.images, report.withoutMatch], [4, 5, 0]);
   // the second cup lies among the teas, and is the nearest of both
   assert.deepEqual(report.scores.recall, { 1: 0, 3: 0.5 });
-  assert.deepEqual(report.classes.map(({ label, queries, images, recall1 }) => [label, queries, images, recall1]), [["tea", 2, 2, 0], ["cup", 2, 2, 0]]);
-  assert.deepEqual(report.confusions.map(({ label, takenFor, count }) => [label, takenFor, count]).sort(), [["cup", "tea", 1], ["cup", null, 1], ["tea", "cup", 2]].sort());
-  assert.deepEqual([report.worst[0].entry.id, report.worst[0].label, report.worst[0].first, report.worst[0].nearest.length], ["cup-1", "cup", 4, 2]);
-  assert.ok(report.worst.every(({ entry, nearest }) => nearest.every(({ id }) => id !== entry.id)), "none is its own answer");
+  assert.deepEqual(
+    report.classes.map(({ label, queries, images, recall1 }) => [label, queries, images, recall1]),
+    [
+      ["tea", 2, 2, 0],
+      ["cup", 2, 2, 0],
+    ],
+  );
+  assert.deepEqual(
+    report.confusions.map(({ label, takenFor, count }) => [label, takenFor, count]).sort(),
+    [
+      ["cup", "tea", 1],
+      ["cup", null, 1],
+      ["tea", "cup", 2],
+    ].sort(),
+  );
+  assert.deepEqual(
+    [report.worst[0].entry.id, report.worst[0].label, report.worst[0].first, report.worst[0].nearest.length],
+    ["cup-1", "cup", 4, 2],
+  );
+  assert.ok(
+    report.worst.every(({ entry, nearest }) => nearest.every(({ id }) => id !== entry.id)),
+    "none is its own answer",
+  );
   assert.deepEqual([outside.queries, outside.withoutMatch, outside.overall.recall[1]], [2, 1, 0]);
-  assert.ok(outside.worst.every(({ entry, nearest }) => entry === undefined && nearest.every(({ id }) => id !== "cup-2")), "the query's own image is left out");
+  assert.ok(
+    outside.worst.every(({ entry, nearest }) => entry === undefined && nearest.every(({ id }) => id !== "cup-2")),
+    "the query's own image is left out",
+  );
   assert.match(told[0], /^usage: .*no queries/);
   assert.match(told[1], /^usage: recall@99 needs/);
   assert.match(told[2], /^usage: the label of a query/);
@@ -384,11 +645,16 @@ inBrowser("smaller storage finds what f32 finds, and the page's thread stays fre
     const found = {};
     let longest = 0;
     let last = performance.now();
-    const timer = setInterval(() => ([longest, last] = [Math.max(longest, performance.now() - last), performance.now()]), 5);
+    const timer = setInterval(
+      () => ([longest, last] = [Math.max(longest, performance.now() - last), performance.now()]),
+      5,
+    );
     for (const dtype of ["f32", "f16", "i8", "bit"]) {
       const gallery = new kit.Gallery({ dimension, dtype });
       await gallery.addMany(entries, vectors);
-      found[dtype] = (await gallery.searchMany(queries, { k })).map((hits) => hits.map(({ id, score }) => `${id} ${score}`));
+      found[dtype] = (await gallery.searchMany(queries, { k })).map((hits) =>
+        hits.map(({ id, score }) => `${id} ${score}`),
+      );
       gallery.dispose();
     }
     clearInterval(timer);
@@ -417,9 +683,17 @@ inBrowser("calls stop when they are told to, and end with dispose", {}, async (p
     const during = [await many, await waiting];
     const running = tell(gallery.search([1, 0, 0]));
     gallery.dispose();
-    return { before, during, ended: [await running, await tell(gallery.search([1, 0, 0])), await tell(gallery.save("x"))] };
+    return {
+      before,
+      during,
+      ended: [await running, await tell(gallery.search([1, 0, 0])), await tell(gallery.save("x"))],
+    };
   });
-  assert.deepEqual(answer, { before: "cancelled", during: ["cancelled", "answered"], ended: ["usage", "usage", "usage"] });
+  assert.deepEqual(answer, {
+    before: "cancelled",
+    during: ["cancelled", "answered"],
+    ended: ["usage", "usage", "usage"],
+  });
 });
 
 /** Without the browser's file system its database does. */
@@ -446,10 +720,21 @@ for (const [store, prepare] of Object.entries(STORES)) {
       gallery.dispose();
     }, names);
     await reload();
-    const kept = await page.evaluate(async () => (await kit.Gallery.list()).map(({ saved, ...rest }) => ({ ...rest, recent: Math.abs(Date.now() - saved) < 60_000 })));
+    const kept = await page.evaluate(async () =>
+      (await kit.Gallery.list()).map(({ saved, ...rest }) => ({
+        ...rest,
+        recent: Math.abs(Date.now() - saved) < 60_000,
+      })),
+    );
     const facts = { count: 4, dimension: 3, metric: "cosine", dtype: "i8", recent: true };
-    assert.deepEqual(kept.map(({ bytes, ...rest }) => rest), [...names].sort().map((name) => ({ name, ...facts })));
-    assert.ok(kept.every(({ bytes }) => bytes > 400), JSON.stringify(kept));
+    assert.deepEqual(
+      kept.map(({ bytes, ...rest }) => rest),
+      [...names].sort().map((name) => ({ name, ...facts })),
+    );
+    assert.ok(
+      kept.every(({ bytes }) => bytes > 400),
+      JSON.stringify(kept),
+    );
     const found = await page.evaluate(async () => {
       const gallery = await kit.Gallery.open("shop");
       const before = (await gallery.search([1, 0, 0], { k: 1 }))[0];
@@ -467,13 +752,23 @@ for (const [store, prepare] of Object.entries(STORES)) {
       const deleted = [];
       for (const name of [...names, "gone"]) deleted.push(await kit.Gallery.delete(name));
       const told = [];
-      for (const call of [() => kit.Gallery.open("shop"), () => kit.Gallery.open(""), () => kit.Gallery.open(7), () => kit.Gallery.delete("x".repeat(300)), () => kit.Gallery.open("\ud800")]) told.push(await kit.outcome(call()));
+      for (const call of [
+        () => kit.Gallery.open("shop"),
+        () => kit.Gallery.open(""),
+        () => kit.Gallery.open(7),
+        () => kit.Gallery.delete("x".repeat(300)),
+        () => kit.Gallery.open("\ud800"),
+      ])
+        told.push(await kit.outcome(call()));
       return { ids, deleted, left: await kit.Gallery.list(), told };
     }, names);
     assert.deepEqual(after.ids, ["tea-2", "cup-1", "nameless"]);
     assert.deepEqual(after.deleted, [true, true, true, true, false]);
     assert.deepEqual(after.left, []);
-    assert.ok(after.told.every(({ kind, ours }) => kind === "usage" && ours), JSON.stringify(after.told));
+    assert.ok(
+      after.told.every(({ kind, ours }) => kind === "usage" && ours),
+      JSON.stringify(after.told),
+    );
     assert.match(after.told[0].message, /no gallery `shop` is kept here/);
   });
 
@@ -482,14 +777,21 @@ for (const [store, prepare] of Object.entries(STORES)) {
     await page.reload();
     await page.evaluate(setUp);
     const devtools = await page.context().newCDPSession(page);
-    const quota = (quotaSize) => devtools.send("Storage.overrideQuotaForOrigin", { origin: new URL(page.url()).origin, ...(quotaSize && { quotaSize }) });
+    const quota = (quotaSize) =>
+      devtools.send("Storage.overrideQuotaForOrigin", {
+        origin: new URL(page.url()).origin,
+        ...(quotaSize && { quotaSize }),
+      });
     await quota(3e6);
     await page.evaluate(async () => {
       const gallery = await kit.shop();
       await gallery.save("shop");
       const large = new kit.Gallery({ dimension: 512 });
       const count = 4000;
-      await large.addMany(Array.from({ length: count }, (_, at) => ({ id: `${at}` })), kit.random(512 * count));
+      await large.addMany(
+        Array.from({ length: count }, (_, at) => ({ id: `${at}` })),
+        kit.random(512 * count),
+      );
       globalThis.large = large;
     });
     const told = await page.evaluate(async () => {
@@ -503,12 +805,21 @@ for (const [store, prepare] of Object.entries(STORES)) {
       assert.deepEqual([kind, ours], ["limit", true], message);
       assert.match(message, /could not be saved: it takes 8\.\d MB.*storage in the browser is full.*as it was/);
     }
-    assert.deepEqual(told.hits.map(({ id }) => id), ["tea-1"]);
+    assert.deepEqual(
+      told.hits.map(({ id }) => id),
+      ["tea-1"],
+    );
     assert.deepEqual(told.kept, [["shop", 4]]);
     // browsers look at the room that a database has from time to time only
     if (store === "the database") return;
     await quota();
-    assert.deepEqual(await page.evaluate(async () => (await large.save("shop"), (await kit.Gallery.list()).map(({ name, count }) => [name, count]))), [["shop", 4000]]);
+    assert.deepEqual(
+      await page.evaluate(async () => {
+        await large.save("shop");
+        return (await kit.Gallery.list()).map(({ name, count }) => [name, count]);
+      }),
+      [["shop", 4000]],
+    );
   });
 }
 
@@ -529,9 +840,16 @@ inBrowser("a kept gallery that is damaged is listed, and opening it says why", {
     await put("begun.safetensors", "");
     const told = [];
     for (const name of ["torn", "text", "begun"]) told.push(await kit.outcome(kit.Gallery.open(name)));
-    return { kept: (await kit.Gallery.list()).map(({ name, count }) => [name, count]), told: told.map(({ kind, message }) => `${kind}: ${message}`) };
+    return {
+      kept: (await kit.Gallery.list()).map(({ name, count }) => [name, count]),
+      told: told.map(({ kind, message }) => `${kind}: ${message}`),
+    };
   });
-  assert.deepEqual(kept, [["good", 4], ["text", null], ["torn", 4]]);
+  assert.deepEqual(kept, [
+    ["good", 4],
+    ["text", null],
+    ["torn", 4],
+  ]);
   assert.match(told[0], /^gallery: torn: the gallery file is damaged/);
   assert.match(told[1], /^gallery: text: /);
   assert.match(told[2], /^usage: no gallery `begun`/);
@@ -559,9 +877,12 @@ inBrowser("tabs wait for each other, and a tab that is closed while it saves los
     return { impatient: impatient.kind, size: gallery.size };
   });
   await page.waitForTimeout(700);
-  await page.evaluate(() => (order.push("let go"), letGo()));
+  await page.evaluate(() => {
+    order.push("let go");
+    letGo();
+  });
   assert.deepEqual(await opening, { impatient: "cancelled", size: 4 });
-  assert.deepEqual(await page.evaluate(async () => (await saving, order)), ["let go", "saved"]);
+  assert.deepEqual(await page.evaluate(() => saving.then(() => order)), ["let go", "saved"]);
   // closed in the middle of a save, at several moments of it
   for (const wait of [0, 20, 60, 150]) {
     const doomed = await page.context().newPage();
@@ -570,9 +891,15 @@ inBrowser("tabs wait for each other, and a tab that is closed while it saves los
     await doomed.evaluate(async () => {
       globalThis.large = new kit.Gallery({ dimension: 512 });
       const count = 10_000;
-      await large.addMany(Array.from({ length: count }, (_, at) => ({ id: `${at}` })), kit.random(512 * count));
+      await large.addMany(
+        Array.from({ length: count }, (_, at) => ({ id: `${at}` })),
+        kit.random(512 * count),
+      );
     });
-    await doomed.evaluate((wait) => (void large.save("shop"), new Promise((resolve) => setTimeout(resolve, wait))), wait);
+    await doomed.evaluate((wait) => {
+      void large.save("shop");
+      return new Promise((resolve) => setTimeout(resolve, wait));
+    }, wait);
     await doomed.close();
     const size = await other.evaluate(async () => {
       const gallery = await kit.Gallery.open("shop");
@@ -605,10 +932,18 @@ test("a WebAssembly that stops, and one that is missing, say so", { timeout: 60_
   const { page, close } = await openPage(browser, `${double.url}/`);
   const told = await page.evaluate(async () => {
     const { Gallery } = await import("/image-feature/index.js");
-    const tell = (promise) => promise.then(() => "fine", ({ kind, message }) => `${kind}: ${message}`);
+    const tell = (promise) =>
+      promise.then(
+        () => "fine",
+        ({ kind, message }) => `${kind}: ${message}`,
+      );
     const gallery = new Gallery({ dimension: 3, wasm: "/full/" });
     const missing = new Gallery({ dimension: 3, wasm: "/gone/" });
-    return [await tell(gallery.search([1, 2, 3])), await tell(gallery.search([1, 2, 3])), await tell(missing.search([1, 2, 3]))];
+    return [
+      await tell(gallery.search([1, 2, 3])),
+      await tell(gallery.search([1, 2, 3])),
+      await tell(missing.search([1, 2, 3])),
+    ];
   });
   assert.match(told[0], /^internal: the WebAssembly core stopped/);
   assert.match(told[1], /^internal: the WebAssembly core stopped/);

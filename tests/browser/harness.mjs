@@ -69,8 +69,13 @@ export async function openPage(browser, url, options) {
     /** Closes the page; what it did wrong, but for complaints that fit `expected`. */
     async close(expected = /^$/) {
       await context.close();
-      const foreign = requests.filter((address) => !address.startsWith(new URL(url).origin) && !/^(blob|data):/.test(address));
-      return [...complaints.filter((complaint) => !expected.test(complaint)), ...foreign.map((address) => `foreign request: ${address}`)];
+      const foreign = requests.filter(
+        (address) => !address.startsWith(new URL(url).origin) && !/^(blob|data):/.test(address),
+      );
+      return [
+        ...complaints.filter((complaint) => !expected.test(complaint)),
+        ...foreign.map((address) => `foreign request: ${address}`),
+      ];
     },
   };
 }
@@ -103,16 +108,34 @@ export async function eventually(read, check) {
 export const shows = {
   /** @param {import("playwright-core").Locator} locator @param {RegExp[]} expected each is found in its text */
   text: (locator, ...expected) =>
-    eventually(() => locator.innerText(), (text) => expected.forEach((pattern) => assert.match(text, pattern))),
+    eventually(
+      () => locator.innerText(),
+      (text) => expected.forEach((pattern) => assert.match(text, pattern)),
+    ),
   /** @param {import("playwright-core").Locator} locator @param {number} expected how many elements it finds */
-  count: (locator, expected) => eventually(() => locator.count(), (count) => assert.equal(count, expected, `${locator}: how many`)),
+  count: (locator, expected) =>
+    eventually(
+      () => locator.count(),
+      (count) => assert.equal(count, expected, `${locator}: how many`),
+    ),
   /** @param {import("playwright-core").Locator} locator @param {string} name @param {string} expected */
   attribute: (locator, name, expected) =>
-    eventually(() => locator.getAttribute(name), (value) => assert.equal(value, expected, `${locator}: ${name}`)),
+    eventually(
+      () => locator.getAttribute(name),
+      (value) => assert.equal(value, expected, `${locator}: ${name}`),
+    ),
   /** @param {import("playwright-core").Locator} locator */
-  checked: (locator) => eventually(() => locator.isChecked(), (checked) => assert.ok(checked, `${locator} is not checked`)),
+  checked: (locator) =>
+    eventually(
+      () => locator.isChecked(),
+      (checked) => assert.ok(checked, `${locator} is not checked`),
+    ),
   /** @param {import("playwright-core").Page} page @param {RegExp} expected */
-  address: (page, expected) => eventually(() => page.url(), (url) => assert.match(url, expected)),
+  address: (page, expected) =>
+    eventually(
+      () => page.url(),
+      (url) => assert.match(url, expected),
+    ),
 };
 
 /** The program. */
@@ -131,7 +154,11 @@ export async function serveSite(folder = WWW) {
     said.push(line);
     const url = /http:\/\/[\d.]+:\d+/.exec(line)?.[0];
     if (!url) continue;
-    return { url, close: () => (server.kill("SIGINT"), ended) };
+    const close = () => {
+      server.kill("SIGINT");
+      return ended;
+    };
+    return { url, close };
   }
   throw new Error(`${PROGRAM} serve did not start: ${said.join("\n")}`);
 }
@@ -149,7 +176,9 @@ export function serveDouble(answers = {}, options = {}) {
   const wasm = (/** @type {import("node:http").ServerResponse} */ response) =>
     response.writeHead(200, { "content-type": "application/wasm", "content-length": TRAP_WASM.length }).end(TRAP_WASM);
   const glue = (/** @type {import("node:http").ServerResponse} */ response) =>
-    response.writeHead(200, { "content-type": "text/javascript" }).end(readFileSync(new URL("./double/core.js", import.meta.url)));
+    response
+      .writeHead(200, { "content-type": "text/javascript" })
+      .end(readFileSync(new URL("./double/core.js", import.meta.url)));
   return serveStatic({
     ...options,
     mounts: [["/", WWW]],
@@ -166,7 +195,9 @@ export function golden(path) {
   return join(GOLDEN, path);
 }
 
-export const MODEL_FILES = ["inference.json", "inference.pdiparams", "inference.yml"].map((name) => golden(`models/PP-ShiTuV2_rec_infer_pir/${name}`));
+export const MODEL_FILES = ["inference.json", "inference.pdiparams", "inference.yml"].map((name) =>
+  golden(`models/PP-ShiTuV2_rec_infer_pir/${name}`),
+);
 
 /**
  * The f32 tensors of a safetensors file.
@@ -181,16 +212,26 @@ export function readSafetensors(path) {
   delete header.__metadata__;
   const data = file.subarray(8 + headerLength);
   return new Map(
-    Object.entries(header).map(([name, { dtype, data_offsets: [start, end] }]) => {
-      if (dtype !== "F32") throw new Error(`${name} is ${dtype}`);
-      return [name, new Float32Array(new Uint8Array(data.subarray(start, end)).buffer)];
-    }),
+    Object.entries(header).map(
+      ([
+        name,
+        {
+          dtype,
+          data_offsets: [start, end],
+        },
+      ]) => {
+        if (dtype !== "F32") throw new Error(`${name} is ${dtype}`);
+        return [name, new Float32Array(new Uint8Array(data.subarray(start, end)).buffer)];
+      },
+    ),
   );
 }
 
 /** The feature that PaddleX gives for an image of `golden/features/inputs`. */
 export function goldenFeature(/** @type {string} */ image) {
-  const feature = readSafetensors(golden("features/PP-ShiTuV2_rec_features.safetensors")).get(`${image}/predict/feature`);
+  const feature = readSafetensors(golden("features/PP-ShiTuV2_rec_features.safetensors")).get(
+    `${image}/predict/feature`,
+  );
   if (!feature) throw new Error(`no golden feature for ${image}`);
   return feature;
 }

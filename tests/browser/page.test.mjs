@@ -6,10 +6,27 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { GOLDEN, MODEL_FILES, ROOT, SOFTWARE_WEBGPU, eventually, goldenFeature, largestDifference, launch, openPage, requireWasm, serveSite, shows, tar, withoutGolden } from "./harness.mjs";
+import {
+  GOLDEN,
+  MODEL_FILES,
+  ROOT,
+  SOFTWARE_WEBGPU,
+  eventually,
+  goldenFeature,
+  largestDifference,
+  launch,
+  openPage,
+  requireWasm,
+  serveSite,
+  shows,
+  tar,
+  withoutGolden,
+} from "./harness.mjs";
 
 const SCREENSHOTS = join(ROOT, "target/screenshots");
-const PHOTOS = ["chelsea.png", "china.jpg", "astronaut.png", "camera.png"].map((name) => join(GOLDEN, "features/inputs", name));
+const PHOTOS = ["chelsea.png", "china.jpg", "astronaut.png", "camera.png"].map((name) =>
+  join(GOLDEN, "features/inputs", name),
+);
 const ARCHIVE = () => ({
   name: "PP-ShiTuV2_rec_infer.tar",
   mimeType: "application/x-tar",
@@ -39,7 +56,10 @@ after(async () => {
  */
 function onPage(name, body, { address = "/?model=none", ...options } = {}) {
   test(name, { timeout: 180_000, skip: withoutGolden }, async () => {
-    const { page, close } = await openPage(browser, `${site.url}${address}`, { viewport: { width: 1280, height: 900 }, ...options });
+    const { page, close } = await openPage(browser, `${site.url}${address}`, {
+      viewport: { width: 1280, height: 900 },
+      ...options,
+    });
     page.setDefaultTimeout(60_000);
     await body(page, (name) => page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) }));
     assert.deepEqual(await close(), []);
@@ -55,7 +75,9 @@ const waitForRows = (page, state, count) => shows.count(rows(page, state), count
 const clickOnceShown = (page, name) =>
   page.evaluate((name) => {
     const observer = new MutationObserver(() => {
-      const button = [...document.querySelectorAll("button")].find(({ textContent, disabled, offsetParent }) => textContent.trim() === name && !disabled && offsetParent);
+      const button = [...document.querySelectorAll("button")].find(
+        ({ textContent, disabled, offsetParent }) => textContent.trim() === name && !disabled && offsetParent,
+      );
       if (!button) return;
       observer.disconnect();
       button.click();
@@ -117,7 +139,11 @@ onPage("images, then a model: vectors, files of them, similarity", async (page, 
   const npy = await saved(page, page.getByRole("button", { name: "Save all as .npy" }));
   const headerEnd = 10 + npy.bytes.readUInt16LE(8);
   assert.equal(headerEnd % 64, 0);
-  assert.match(npy.bytes.subarray(0, headerEnd).toString("latin1"), /^\x93NUMPY\x01\x00..\{'descr': '<f4', 'fortran_order': False, 'shape': \(4, 512\), \} *\n$/s);
+  assert.match(
+    npy.bytes.subarray(0, headerEnd).toString("latin1"),
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the format begins with them
+    /^\x93NUMPY\x01\x00..\{'descr': '<f4', 'fortran_order': False, 'shape': \(4, 512\), \} *\n$/s,
+  );
   assert.equal(npy.bytes.length, headerEnd + 4 * 512 * 4);
   const second = Float32Array.from({ length: 512 }, (_, index) => npy.bytes.readFloatLE(headerEnd + (512 + index) * 4));
   assert.ok(largestDifference(second, goldenFeature("china.jpg")) < 1e-4);
@@ -127,7 +153,9 @@ onPage("images, then a model: vectors, files of them, similarity", async (page, 
   await shows.count(cells, 16);
   const names = PHOTOS.map((path) => basename(path));
   const cosines = names.flatMap((row) =>
-    names.map((column) => goldenFeature(row).reduce((sum, value, index) => sum + value * goldenFeature(column)[index], 0)),
+    names.map((column) =>
+      goldenFeature(row).reduce((sum, value, index) => sum + value * goldenFeature(column)[index], 0),
+    ),
   );
   await eventually(
     () => cells.allInnerTexts(),
@@ -141,7 +169,11 @@ onPage("images, then a model: vectors, files of them, similarity", async (page, 
   await shows.count(page.locator("td.best"), 4);
   await eventually(
     async () => (await page.locator(".pair-value").allInnerTexts()).map(Number),
-    (pairs) => assert.deepEqual(pairs, [...pairs].sort((a, b) => b - a)),
+    (pairs) =>
+      assert.deepEqual(
+        pairs,
+        [...pairs].sort((a, b) => b - a),
+      ),
   );
   await shoot("similarity-light");
 
@@ -200,11 +232,16 @@ onPage("loading and a row of images can be stopped, and taken up again", async (
 });
 
 onPage("files dropped anywhere find their way: the model's to the model, images to the images", async (page) => {
-  const files = [...MODEL_FILES, PHOTOS[0]].map((path) => ({ name: basename(path), data: readFileSync(path).toString("base64") }));
+  const files = [...MODEL_FILES, PHOTOS[0]].map((path) => ({
+    name: basename(path),
+    data: readFileSync(path).toString("base64"),
+  }));
   await page.evaluate((files) => {
     const transfer = new DataTransfer();
-    for (const { name, data } of files) transfer.items.add(new File([Uint8Array.from(atob(data), (character) => character.charCodeAt(0))], name));
-    for (const type of ["dragover", "drop"]) document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    for (const { name, data } of files)
+      transfer.items.add(new File([Uint8Array.from(atob(data), (character) => character.charCodeAt(0))], name));
+    for (const type of ["dragover", "drop"])
+      document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
   }, files);
   await waitForRows(page, "done", 1);
 });
@@ -212,7 +249,11 @@ onPage("files dropped anywhere find their way: the model's to the model, images 
 onPage("a pasted image is taken", async (page) => {
   await page.evaluate((data) => {
     const clipboardData = new DataTransfer();
-    clipboardData.items.add(new File([Uint8Array.from(atob(data), (character) => character.charCodeAt(0))], "image.png", { type: "image/png" }));
+    clipboardData.items.add(
+      new File([Uint8Array.from(atob(data), (character) => character.charCodeAt(0))], "image.png", {
+        type: "image/png",
+      }),
+    );
     document.dispatchEvent(new ClipboardEvent("paste", { clipboardData }));
   }, readFileSync(PHOTOS[0]).toString("base64"));
   await shows.text(page.locator(".row"), /image\.png/);
@@ -241,7 +282,8 @@ onPage(
       const photos = { cats: [PHOTOS[0]], temples: [PHOTOS[1]], people: [PHOTOS[2], PHOTOS[3]] };
       for (const [label, files] of Object.entries(photos)) {
         mkdirSync(join(folder, label));
-        for (const file of files) for (const copy of ["a", "b"]) copyFileSync(file, join(folder, label, `${copy}-${basename(file)}`));
+        for (const file of files)
+          for (const copy of ["a", "b"]) copyFileSync(file, join(folder, label, `${copy}-${basename(file)}`));
       }
       await page.setInputFiles("input[name=fine-tune-folder]", folder);
       await shows.text(page.locator("fine-tune-view"), /3 classes, 8 images/, /2 classes have fewer than 3 images/);
@@ -276,17 +318,24 @@ for (const [name, options] of Object.entries({
     `nothing is wider than the screen (${name})`,
     async (page, shoot) => {
       await page.setInputFiles("input[name=images]", PHOTOS);
-      await page.setInputFiles("input[name=images]", [{ name: `${"a long name ".repeat(9)}.png`, mimeType: "image/png", buffer: readFileSync(PHOTOS[0]) }]);
+      await page.setInputFiles("input[name=images]", [
+        { name: `${"a long name ".repeat(9)}.png`, mimeType: "image/png", buffer: readFileSync(PHOTOS[0]) },
+      ]);
       await page.setInputFiles("input[name=model]", [{ ...ARCHIVE(), name: `${"long".repeat(30)}.tar` }]);
       await waitForRows(page, "done", 5);
       const panel = await page.locator("model-panel").boundingBox();
-      const parts = await page.locator("model-panel *").evaluateAll((all) => all.map((part) => part.getBoundingClientRect().right));
+      const parts = await page
+        .locator("model-panel *")
+        .evaluateAll((all) => all.map((part) => part.getBoundingClientRect().right));
       assert.ok(Math.max(...parts) <= panel.x + panel.width, "something sticks out of the model's panel");
       await shoot(`vectors-${name}`);
       await page.getByRole("tab", { name: "Similarity" }).click();
       await page.waitForSelector(".matrix");
       await shoot(`similarity-${name}`);
-      const { scrollWidth, clientWidth } = await page.evaluate(() => ({ scrollWidth: document.documentElement.scrollWidth, clientWidth: document.documentElement.clientWidth }));
+      const { scrollWidth, clientWidth } = await page.evaluate(() => ({
+        scrollWidth: document.documentElement.scrollWidth,
+        clientWidth: document.documentElement.clientWidth,
+      }));
       assert.ok(scrollWidth <= clientWidth, `${scrollWidth} > ${clientWidth}`);
     },
     options,

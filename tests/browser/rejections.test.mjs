@@ -29,13 +29,15 @@ const WATCH = `
 `;
 
 const script = (text) => (response) => response.writeHead(200, { "content-type": "text/javascript" }).end(text);
-const ofEachCore = (folder, name, answer) => Object.fromEntries(CORES.map((core) => [`${folder}/${core}/${name}`, answer]));
+const ofEachCore = (folder, name, answer) =>
+  Object.fromEntries(CORES.map((core) => [`${folder}/${core}/${name}`, answer]));
 const missing = (response) => response.writeHead(404).end();
 /** Begins an answer that never ends. */
 const hanging = (response) => response.writeHead(200, { "content-type": "text/javascript" }).write(" ");
 
 const ANSWERS = {
-  "/empty.html": (response) => response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>"),
+  "/empty.html": (response) =>
+    response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,>"),
   "/image-feature/worker.js": script('import "./watch.js";\nimport "./watched.js";\n'),
   "/image-feature/watch.js": script(WATCH),
   "/image-feature/watched.js": script(readFileSync(join(WWW, "image-feature/worker.js"))),
@@ -44,7 +46,9 @@ const ANSWERS = {
   "/gone-model": missing,
   "/hanging-model": hanging,
   ...ofEachCore("/garbage", "image_feature_bg.wasm", (response) => response.writeHead(200).end("not WebAssembly")),
-  ...ofEachCore("/hanging", "image_feature_bg.wasm", (response) => response.writeHead(200).write(TRAP_WASM.subarray(0, 8))),
+  ...ofEachCore("/hanging", "image_feature_bg.wasm", (response) =>
+    response.writeHead(200).write(TRAP_WASM.subarray(0, 8)),
+  ),
 };
 
 let browser;
@@ -53,7 +57,8 @@ const sites = {};
 before(async () => {
   browser = await launch();
   sites.whole = await serveDouble(ANSWERS);
-  const glue = (answer) => serveDouble({ ...ANSWERS, ...ofEachCore("/image-feature/wasm", "image_feature.js", answer) });
+  const glue = (answer) =>
+    serveDouble({ ...ANSWERS, ...ofEachCore("/image-feature/wasm", "image_feature.js", answer) });
   sites["slow scripts"] = await glue(hanging);
   sites["no scripts"] = await glue(missing);
 });
@@ -104,7 +109,8 @@ async function watch(MARK) {
   const model = "/model.tar";
   const loads = {
     "a load in a worker": (given) => FeatureExtractor.load(given.model ?? model, { device: "cpu", ...given }),
-    "a load on the page's thread": (given) => FeatureExtractor.load(given.model ?? model, { device: "cpu", worker: false, ...given }),
+    "a load on the page's thread": (given) =>
+      FeatureExtractor.load(given.model ?? model, { device: "cpu", worker: false, ...given }),
     "a data set": (given) => Dataset.open(new File([], "shop.zip"), given),
     "a data set of nothing": (given) => Dataset.open(null, given),
     "a gallery": (given) => Gallery.fromFile(new File(["{}"], "shop.jsonl"), given),
@@ -131,17 +137,33 @@ async function watch(MARK) {
 const WAYS = {
   "the model is missing": { kind: "io", model: "/gone-model" },
   "the model is missing, the WebAssembly slow": { kind: "io", model: "/gone-model", wasm: "/hanging" },
-  "the model is missing, WebAssembly and scripts slow": { kind: "io", model: "/gone-model", wasm: "/hanging", site: "slow scripts" },
+  "the model is missing, WebAssembly and scripts slow": {
+    kind: "io",
+    model: "/gone-model",
+    wasm: "/hanging",
+    site: "slow scripts",
+  },
   "the model is none": { kind: "model", model: "/no-model" },
   "the WebAssembly is missing": { kind: "io", wasm: "/nowhere" },
   "the WebAssembly is none": { kind: "unsupported", wasm: "/garbage" },
   "WebAssembly and model are missing": { kind: "io", wasm: "/nowhere", model: "/gone-model" },
   "the scripts of the WebAssembly are missing": { kind: "internal", site: "no scripts" },
   "it is aborted": { kind: "cancelled", model: "/hanging-model", wasm: "/hanging", abort: true },
-  "it is aborted while all is slow": { kind: "cancelled", model: "/hanging-model", wasm: "/hanging", site: "slow scripts", abort: true },
+  "it is aborted while all is slow": {
+    kind: "cancelled",
+    model: "/hanging-model",
+    wasm: "/hanging",
+    site: "slow scripts",
+    abort: true,
+  },
   "the worker is missing": { kind: "io", workerAddress: "/no-such-worker.js" },
   "the address of the WebAssembly is none": { kind: "usage", wasm: "http://[" },
-  "the worker is missing, the WebAssembly slow": { kind: "io", workerAddress: "/no-such-worker.js", model: "/model.tar", wasm: "/hanging" },
+  "the worker is missing, the WebAssembly slow": {
+    kind: "io",
+    workerAddress: "/no-such-worker.js",
+    model: "/model.tar",
+    wasm: "/hanging",
+  },
   "the model has the wrong sha256": { kind: "model", sha256: "0".repeat(64), wasm: "/hanging" },
 };
 

@@ -1,4 +1,6 @@
-/** A static server with the headers of `image-feature serve`, and places of its own: fixtures, doubles, broken answers. */
+/**
+ * A static server with the headers of `image-feature serve`, and places of its own: fixtures, doubles, broken answers.
+ */
 
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -30,7 +32,8 @@ const TYPES = {
 export async function serveStatic({ mounts, answers = {}, isolated = true, onFile }) {
   const byLength = [...mounts].sort(([a], [b]) => b.length - a.length);
   const server = createServer(async ({ url = "/" }, response) => {
-    for (const [name, value] of Object.entries(HEADERS)) if (isolated || !name.startsWith("cross-origin-")) response.setHeader(name, value);
+    for (const [name, value] of Object.entries(HEADERS))
+      if (isolated || !name.startsWith("cross-origin-")) response.setHeader(name, value);
     const path = normalize(decodeURIComponent(new URL(url, "http://localhost").pathname));
     if (Object.hasOwn(answers, path)) return answers[path](response);
     const [prefix, folder] = byLength.find(([prefix]) => path.startsWith(prefix)) ?? [];
@@ -38,7 +41,10 @@ export async function serveStatic({ mounts, answers = {}, isolated = true, onFil
     const found = file && (await stat(file).catch(() => undefined));
     if (!found?.isFile()) return response.writeHead(404).end();
     onFile?.(path, file);
-    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream", "content-length": found.size });
+    response.writeHead(200, {
+      "content-type": TYPES[extname(file)] ?? "application/octet-stream",
+      "content-length": found.size,
+    });
     createReadStream(file).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -7,7 +7,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { CORES, MODEL_FILES, ROOT, SOFTWARE_WEBGPU, golden, goldenFeature, largestDifference, launch, openPage, withoutGolden } from "../browser/harness.mjs";
+import {
+  CORES,
+  MODEL_FILES,
+  ROOT,
+  SOFTWARE_WEBGPU,
+  golden,
+  goldenFeature,
+  largestDifference,
+  launch,
+  openPage,
+  withoutGolden,
+} from "../browser/harness.mjs";
 import { serveStatic } from "../browser/static-server.mjs";
 
 const PACKAGE = join(ROOT, "dist/npm");
@@ -21,9 +32,20 @@ before(async () => {
   project = mkdtempSync(join(tmpdir(), "image-feature-package-"));
   run("npm", ["pack", "--silent", "--pack-destination", project, PACKAGE]);
   const [archive] = readdirSync(project);
-  write("package.json", JSON.stringify({ private: true, type: "module", dependencies: { "image-feature": `file:./${archive}` }, devDependencies: { vite: VITE } }));
+  write(
+    "package.json",
+    JSON.stringify({
+      private: true,
+      type: "module",
+      dependencies: { "image-feature": `file:./${archive}` },
+      devDependencies: { vite: VITE },
+    }),
+  );
   run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund"]);
-  write("main.js", 'import { Dataset, FeatureExtractor, Gallery } from "image-feature";\nObject.assign(globalThis, { Dataset, FeatureExtractor, Gallery });\n');
+  write(
+    "main.js",
+    'import { Dataset, FeatureExtractor, Gallery } from "image-feature";\nObject.assign(globalThis, { Dataset, FeatureExtractor, Gallery });\n',
+  );
   write("index.html", page("/main.js"));
   browser = await launch(SOFTWARE_WEBGPU);
 });
@@ -47,7 +69,8 @@ function page(script) {
 }
 
 /**
- * Opens a folder's page and compares a feature from it, in the worker and on the page's thread; checks a data set, and searches a gallery.
+ * Opens a folder's page and compares a feature from it, in the worker and on the page's thread; checks a data set, and
+ * searches a gallery.
  *
  * @param {string} folder
  * @param {string} path
@@ -57,7 +80,12 @@ async function assertWorks(folder, path) {
   const { page, close } = await openPage(browser, `${site.url}${path}`);
   await page.waitForFunction(() => "FeatureExtractor" in globalThis);
   await page.setInputFiles("input", [...MODEL_FILES, golden("features/inputs/chelsea.png")]);
-  for (const options of [{ device: "cpu", threads: 2 }, { device: "cpu", threads: 1 }, { device: "webgpu" }, { device: "cpu", worker: false }]) {
+  for (const options of [
+    { device: "cpu", threads: 2 },
+    { device: "cpu", threads: 1 },
+    { device: "webgpu" },
+    { device: "cpu", worker: false },
+  ]) {
     const { feature, info } = await page.evaluate(async (options) => {
       const files = [...document.querySelector("input").files];
       const photo = files.pop();
@@ -96,11 +124,34 @@ async function assertWorks(folder, path) {
 }
 
 test("the package holds what it needs, and no more", () => {
-  const packed = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", PACKAGE], { stdio: ["ignore", "pipe", "ignore"] }))[0];
+  const packed = JSON.parse(
+    execFileSync("npm", ["pack", "--dry-run", "--json", PACKAGE], { stdio: ["ignore", "pipe", "ignore"] }),
+  )[0];
   const names = packed.files.map(({ path }) => path);
-  const needed = ["LICENSE", "README.md", "index.js", "worker.js", "thread.js", "types/index.d.ts", "models/default.safetensors", "models/README.md", ...CORES.map((core) => `wasm/${core}/image_feature_bg.wasm`)];
-  assert.deepEqual(needed.filter((name) => !names.includes(name)), []);
-  assert.deepEqual(names.filter((name) => !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|models\/(default\.safetensors|README\.md)|wasm\/(cpu(-threads)?(-relaxed)?|gpu|dataset|gallery)\/image_feature[\w.]*)$/.test(name)), []);
+  const needed = [
+    "LICENSE",
+    "README.md",
+    "index.js",
+    "worker.js",
+    "thread.js",
+    "types/index.d.ts",
+    "models/default.safetensors",
+    "models/README.md",
+    ...CORES.map((core) => `wasm/${core}/image_feature_bg.wasm`),
+  ];
+  assert.deepEqual(
+    needed.filter((name) => !names.includes(name)),
+    [],
+  );
+  assert.deepEqual(
+    names.filter(
+      (name) =>
+        !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|models\/(default\.safetensors|README\.md)|wasm\/(cpu(-threads)?(-relaxed)?|gpu|dataset|gallery)\/image_feature[\w.]*)$/.test(
+          name,
+        ),
+    ),
+    [],
+  );
 });
 
 test("its types are those of its API", () => {
@@ -145,13 +196,30 @@ test("its types are those of its API", () => {
        return report.worst[kept.length + file.size + files.length].nearest;
      }`,
   );
-  const options = ["--noEmit", "--strict", "--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler", "--lib", "es2022,dom", "--types", "", "types.ts"];
+  const options = [
+    "--noEmit",
+    "--strict",
+    "--target",
+    "es2022",
+    "--module",
+    "es2022",
+    "--moduleResolution",
+    "bundler",
+    "--lib",
+    "es2022,dom",
+    "--types",
+    "",
+    "types.ts",
+  ];
   run(join(ROOT, "node_modules/.bin/tsc"), options);
 });
 
 test("as plain ES modules, without a bundler", { skip: withoutGolden, timeout: 180_000 }, async () => {
   // no import map: a page's policy may forbid inline scripts
-  write("plain.js", 'import { Dataset, FeatureExtractor, Gallery } from "./node_modules/image-feature/index.js";\nObject.assign(globalThis, { Dataset, FeatureExtractor, Gallery });\n');
+  write(
+    "plain.js",
+    'import { Dataset, FeatureExtractor, Gallery } from "./node_modules/image-feature/index.js";\nObject.assign(globalThis, { Dataset, FeatureExtractor, Gallery });\n',
+  );
   write("plain.html", page("/plain.js"));
   await assertWorks(project, "/plain.html");
 });

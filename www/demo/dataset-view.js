@@ -37,7 +37,7 @@ const NAME_ENCODINGS = {
   "windows-1252": "Windows-1252: Western European",
 };
 
-/** What to do about an error, by its kind. */
+/** Advice for each kind of error. */
 const ADVICE = {
   decode: "Copy or pack the archive again.",
   unsupported: "Choose a folder, or a .zip, .tar or .tar.gz.",
@@ -51,7 +51,7 @@ const ADVICE = {
   internal: "This is a fault of the page. Reload it and try again; the browser's console says more.",
 };
 
-/** A data set: dropped or picked, checked, mended, divided, converted, and saved. */
+/** The tab of data sets: a data set is opened, checked, repaired, divided, converted, and saved. */
 class DatasetView extends Component {
   /** @type {View} */
   #view = { state: "empty" };
@@ -72,7 +72,7 @@ class DatasetView extends Component {
       const [item] = items;
       // a file can be opened again, a dropped item cannot
       const file = items.length === 1 && item.webkitGetAsEntry()?.isFile ? item.getAsFile() : null;
-      this.#open(file ?? (items.length === 1 ? item : items));
+      void this.#open(file ?? (items.length === 1 ? item : items));
     });
     this.#render();
   }
@@ -90,7 +90,7 @@ class DatasetView extends Component {
     this.#show({ state: "working", name: "", what: "Opening" });
     this.#bar.update("Opening", 0);
     try {
-      // what was dropped must be taken before anything is waited for
+      // dropped items must be read before the first `await`
       const dataset = await Dataset.open(input, { encoding, signal });
       if (signal.aborted) return dataset.dispose();
       this.#dataset = dataset;
@@ -115,7 +115,7 @@ class DatasetView extends Component {
   }
 
   /**
-   * Changes the data set, saves it, and checks what it is now. Where that fails, the report stays.
+   * Changes the data set, saves it, and checks it again. If that fails, the report stays.
    *
    * @param {string} what
    * @param {string} suffix of the file's name
@@ -151,7 +151,7 @@ class DatasetView extends Component {
     this.#say("Stopped");
   }
 
-  /** Goes on with what has been looked at already. */
+  /** Continues a check that was stopped. */
   async #resume() {
     const dataset = this.#dataset;
     if (!dataset) return this.#show({ state: "empty" });
@@ -179,8 +179,9 @@ class DatasetView extends Component {
     this.#view = view;
     if (view.state === "working") this.#say(`${view.what} ${view.name}`.trim());
     this.#render();
-    // what was pressed may be gone
-    if (hadFocus && !this.contains(document.activeElement)) /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
+    // the focused element may have been replaced
+    if (hadFocus && !this.contains(document.activeElement))
+      /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
   }
 
   #render() {
@@ -201,7 +202,11 @@ class DatasetView extends Component {
             { className: "card", "aria-label": "Progress", tabIndex: -1, "data-focus": true },
             h("h2", {}, view.name ? `${view.what} ${view.name}` : view.what),
             this.#bar.element,
-            h("div", { className: "actions" }, button("Cancel", () => this.#cancel())),
+            h(
+              "div",
+              { className: "actions" },
+              button("Cancel", () => this.#cancel()),
+            ),
           ),
         ];
       case "stopped":
@@ -212,7 +217,12 @@ class DatasetView extends Component {
             { className: "card", "aria-label": "Stopped", tabIndex: -1, "data-focus": true },
             h("h2", {}, view.name ? `${view.name}: stopped` : "Stopped"),
             this.#dataset && h("p", { className: "muted" }, "What has been looked at is remembered."),
-            this.#dataset && h("div", { className: "actions" }, button("Go on", () => this.#resume(), "button primary")),
+            this.#dataset &&
+              h(
+                "div",
+                { className: "actions" },
+                button("Go on", () => this.#resume(), "button primary"),
+              ),
           ),
         ];
       case "failed":
@@ -241,12 +251,23 @@ class DatasetView extends Component {
           "div",
           { className: "intake-text" },
           h("h1", {}, slim ? "Another data set" : "Drop a data set here"),
-          h("p", { className: "muted" }, slim ? "Drop it here, or choose it" : "a folder, or a .zip, .tar or .tar.gz, or choose it. It is checked here, in your browser."),
+          h(
+            "p",
+            { className: "muted" },
+            slim
+              ? "Drop it here, or choose it"
+              : "a folder, or a .zip, .tar or .tar.gz, or choose it. It is checked here, in your browser.",
+          ),
         ),
         h(
           "div",
           { className: "actions" },
-          fileButton("Choose an archive", { name: "dataset-archive", accept: ARCHIVES, className: "button primary", on: choose }),
+          fileButton("Choose an archive", {
+            name: "dataset-archive",
+            accept: ARCHIVES,
+            className: "button primary",
+            on: choose,
+          }),
           fileButton("Choose a folder", { name: "dataset-folder", folder: true, on: (files) => this.#open(files) }),
         ),
       ),
@@ -269,7 +290,12 @@ class DatasetView extends Component {
         "div",
         { className: "actions" },
         button("Save the report", () => this.#saveReport(`${name}-report.html`, report)),
-        button("Save as JSON", () => download(`${name}-report.json`, new Blob([`${JSON.stringify(report, null, 1)}\n`], { type: "application/json" }))),
+        button("Save as JSON", () =>
+          download(
+            `${name}-report.json`,
+            new Blob([`${JSON.stringify(report, null, 1)}\n`], { type: "application/json" }),
+          ),
+        ),
         button("Save a mended copy (.zip)", fix),
       ),
       this.#splitForm(),
@@ -288,62 +314,119 @@ class DatasetView extends Component {
     try {
       download(name, new Blob([await reportFile(report)], { type: "text/html" }));
     } catch (error) {
-      if (this.#view === before && before.state === "done") this.#show({ ...before, notice: "", problem: asError(error) });
+      if (this.#view === before && before.state === "done")
+        this.#show({ ...before, notice: "", problem: asError(error) });
     }
   }
 
   #splitForm() {
     const shares = sharesFields("split", [70, 20, 10]);
-    const by = choice("split-by", "Divide", { image: "the images of each class", class: "the classes: queries are of unseen ones" });
+    const by = choice("split-by", "Divide", {
+      image: "the images of each class",
+      class: "the classes: queries are of unseen ones",
+    });
     const divide = () =>
       this.#change("Dividing", "divided", async (dataset, signal) => {
-        const sizes = await dataset.split({ ...shares.read(), by: /** @type {"image" | "class"} */ (by.input.value), signal, onProgress: (progress) => this.#progress(progress) });
+        const sizes = await dataset.split({
+          ...shares.read(),
+          by: /** @type {"image" | "class"} */ (by.input.value),
+          signal,
+          onProgress: (progress) => this.#progress(progress),
+        });
         return `Divided: ${listed(sizes)}.`;
       });
-    return form("Divide anew", "All images of the lists are divided again; copies of one picture stay together.", "Divide and save (.zip)", divide, by.element, ...shares.elements);
+    return form(
+      "Divide anew",
+      "All images of the lists are divided again; copies of one picture stay together.",
+      "Divide and save (.zip)",
+      divide,
+      by.element,
+      ...shares.elements,
+    );
   }
 
   #convertForm() {
     const shares = sharesFields("convert", [50, 30, 20]);
-    const from = choice("convert-from", "It is now", { folders: "a folder for each class", csv: "a CSV file with path and label", labelme: "LabelMe: label.txt and annotations" });
+    const from = choice("convert-from", "It is now", {
+      folders: "a folder for each class",
+      csv: "a CSV file with path and label",
+      labelme: "LabelMe: label.txt and annotations",
+    });
     const convert = () =>
       this.#change("Converting", "converted", async (dataset, signal) => {
-        const sizes = await dataset.convert({ from: /** @type {"folders" | "csv" | "labelme"} */ (from.input.value), ...shares.read(), signal });
+        const sizes = await dataset.convert({
+          from: /** @type {"folders" | "csv" | "labelme"} */ (from.input.value),
+          ...shares.read(),
+          signal,
+        });
         return `Converted: ${listed(sizes)}.`;
       });
-    return form("Convert from another form", "What it does not divide itself is divided by these percentages.", "Convert and save (.zip)", convert, from.element, ...shares.elements);
+    return form(
+      "Convert from another form",
+      "What it does not divide itself is divided by these percentages.",
+      "Convert and save (.zip)",
+      convert,
+      from.element,
+      ...shares.elements,
+    );
   }
 
   /** @param {File} archive */
   #encodingForm(archive) {
     const encoding = choice("name-encoding", "They are in", NAME_ENCODINGS);
     const reopen = () => this.#open(archive, encoding.input.value);
-    return form("Names are misspelt", "Old programs pack names without saying in which encoding. The archive is opened again.", "Open again", reopen, encoding.element);
+    return form(
+      "Names are misspelt",
+      "Old programs pack names without saying in which encoding. The archive is opened again.",
+      "Open again",
+      reopen,
+      encoding.element,
+    );
   }
 
-  /** What PaddleX would say. */
+  /** A part that asks for PaddleX's verdict. */
   #paddlex() {
     const answer = h("div", { role: "status" });
     const ask = async () => {
       try {
         const verdict = await this.#dataset?.check({ compat: "paddlex" });
-        if (verdict) fill(answer, h("p", {}, h("strong", {}, verdict.passed ? "PaddleX takes it. " : "PaddleX refuses it. "), verdict.log), h("pre", { tabIndex: 0, "aria-label": "check_dataset_result.json" }, verdict.json));
+        if (verdict)
+          fill(
+            answer,
+            h("p", {}, h("strong", {}, verdict.passed ? "PaddleX takes it. " : "PaddleX refuses it. "), verdict.log),
+            h("pre", { tabIndex: 0, "aria-label": "check_dataset_result.json" }, verdict.json),
+          );
       } catch (error) {
         fill(answer, problem("PaddleX's check could not be made", asError(error)));
       }
     };
-    return h("details", {}, h("summary", {}, "What would PaddleX say?"), h("p", {}, "Its check_dataset stops at the first fault. This is its verdict and its result file, to the letter."), h("div", { className: "actions" }, button("Ask", ask)), answer);
+    return h(
+      "details",
+      {},
+      h("summary", {}, "What would PaddleX say?"),
+      h("p", {}, "Its check_dataset stops at the first fault. This is its verdict and its result file, to the letter."),
+      h("div", { className: "actions" }, button("Ask", ask)),
+      answer,
+    );
   }
 }
 
-/** What a data set looks like. */
+/** A short explanation of the form of a data set. */
 function guide() {
   return h(
     "section",
     { className: "dataset-guide", "aria-label": "What a data set is" },
     h("h2", {}, "What belongs in it"),
-    h("pre", { tabIndex: 0, "aria-label": "The files of a data set" }, "images/shoe/1.jpg …\ntrain.txt      images/shoe/1.jpg 0\ngallery.txt    images/shoe/2.jpg 0\nquery.txt      images/shoe/3.jpg 0"),
-    h("p", { className: "muted" }, "Each line is a path and the number of a class. Other forms can be converted: a folder for each class, CSV, LabelMe. Every image is opened; faults come with their line and what to do about them. Your files stay as they are."),
+    h(
+      "pre",
+      { tabIndex: 0, "aria-label": "The files of a data set" },
+      "images/shoe/1.jpg …\ntrain.txt      images/shoe/1.jpg 0\ngallery.txt    images/shoe/2.jpg 0\nquery.txt      images/shoe/3.jpg 0",
+    ),
+    h(
+      "p",
+      { className: "muted" },
+      "Each line is a path and the number of a class. Other forms can be converted: a folder for each class, CSV, LabelMe. Every image is opened; faults come with their line and what to do about them. Your files stay as they are.",
+    ),
   );
 }
 
@@ -376,7 +459,18 @@ function form(title, hint, label, submit, ...fields) {
     event.preventDefault();
     submit();
   };
-  return h("details", {}, h("summary", {}, title), h("form", { className: "dataset-form", on: { submit: send } }, h("p", {}, hint), h("div", { className: "dataset-fields" }, ...fields), h("div", { className: "actions" }, h("button", { type: "submit", className: "button" }, label))));
+  return h(
+    "details",
+    {},
+    h("summary", {}, title),
+    h(
+      "form",
+      { className: "dataset-form", on: { submit: send } },
+      h("p", {}, hint),
+      h("div", { className: "dataset-fields" }, ...fields),
+      h("div", { className: "actions" }, h("button", { type: "submit", className: "button" }, label)),
+    ),
+  );
 }
 
 /**
@@ -396,12 +490,28 @@ function choice(id, label, options) {
  * @param {[train: number, gallery: number, query: number]} usual
  */
 function sharesFields(prefix, usual) {
-  const field = (/** @type {string} */ label, /** @type {number} */ value, /** @type {Record<string, unknown>} */ limits) => {
-    const input = h("input", { type: "number", id: `${prefix}-${label.split(" ")[0].toLowerCase()}`, required: true, value: String(value), min: "0", ...limits });
+  const field = (
+    /** @type {string} */ label,
+    /** @type {number} */ value,
+    /** @type {Record<string, unknown>} */ limits,
+  ) => {
+    const input = h("input", {
+      type: "number",
+      id: `${prefix}-${label.split(" ")[0].toLowerCase()}`,
+      required: true,
+      value: String(value),
+      min: "0",
+      ...limits,
+    });
     return { input, element: h("label", { htmlFor: input.id }, h("span", {}, label), input) };
   };
   const percent = { max: "100", step: "any" };
-  const fields = [field("Train %", usual[0], percent), field("Gallery %", usual[1], percent), field("Query %", usual[2], percent), field("Seed", 0, { step: "1" })];
+  const fields = [
+    field("Train %", usual[0], percent),
+    field("Gallery %", usual[1], percent),
+    field("Query %", usual[2], percent),
+    field("Seed", 0, { step: "1" }),
+  ];
   return {
     elements: fields.map(({ element }) => element),
     read() {

@@ -9,7 +9,7 @@ const CHOICES = [
   ["cpu", "CPU", "The processor: works everywhere"],
 ];
 
-/** Which device computes, the choice of it, and why others were not taken. */
+/** The choice of the device, the device in use, and why no other is used. */
 class DevicePanel extends Component {
   #status = h("div", { className: "device-status" });
   #hint = h("p", { className: "muted" });
@@ -49,14 +49,32 @@ class DevicePanel extends Component {
     const where =
       info.device === "webgpu"
         ? ["WebGPU", info.adapter]
-        : ["CPU", [info.simd === "relaxed-simd" ? "relaxed SIMD" : "SIMD", info.threads === 1 ? "1 thread" : `${info.threads} threads`].join(", ")];
+        : [
+            "CPU",
+            [
+              info.simd === "relaxed-simd" ? "relaxed SIMD" : "SIMD",
+              info.threads === 1 ? "1 thread" : `${info.threads} threads`,
+            ].join(", "),
+          ];
     const times = workspace.done.map(({ milliseconds = 0 }) => milliseconds).sort((a, b) => a - b);
     fill(
       this.#status,
-      h("p", { className: "running-on" }, h("span", { className: "lamp", "aria-hidden": "true" }), "Running on ", h("strong", {}, where[0]), h("span", { className: "muted" }, ` ${where[1] ?? ""}`)),
+      h(
+        "p",
+        { className: "running-on" },
+        h("span", { className: "lamp", "aria-hidden": "true" }),
+        "Running on ",
+        h("strong", {}, where[0]),
+        h("span", { className: "muted" }, ` ${where[1] ?? ""}`),
+      ),
       times.length > 0 && h("p", { className: "muted" }, `${duration(times[times.length >> 1])} per image (median)`),
       info.reasons.length > 0 &&
-        h("div", { className: "reasons" }, h("h3", {}, "Why not another"), h("ul", {}, ...info.reasons.map((reason) => h("li", {}, reason)))),
+        h(
+          "div",
+          { className: "reasons" },
+          h("h3", {}, "Why not another"),
+          h("ul", {}, ...info.reasons.map((reason) => h("li", {}, reason))),
+        ),
     );
   }
 }

@@ -15,20 +15,24 @@ import { workspace } from "./workspace.js";
  * @typedef {import("./gallery-pictures.js").Source & { label: string }} Sample
  * @typedef {import("../image-feature/index.js").FineTuneProgress} FineTuneProgress
  *
- * @typedef {{ losses: number[], evaluation: import("../image-feature/index.js").FineTuned["evaluation"], images: number, milliseconds: number,
- *   file: File }} Result a model, and how it came about
+ * @typedef {{ losses: number[], evaluation: import("../image-feature/index.js").FineTuned["evaluation"], images:
+ *   number, milliseconds: number, file: File }} Result a model, and how it came about
  */
 
-/** Parts into which the images are divided, to find out how well those are found that were left out. */
+/** Number of folds of the cross-validation. */
 const FOLDS = 3;
 const EPOCHS = 60;
-/** Fewer images of a class tell little of it. */
+/** With fewer images of a class than this, the page advises to add more. */
 const FEW = 3;
 const CLASSES_SHOWN = 40;
 
-const STAGES = /** @type {Record<string, string>} */ ({ embed: "Looking at the images", learn: "Learning", evaluate: "Trying it on images that were left out" });
+const STAGES = /** @type {Record<string, string>} */ ({
+  embed: "Looking at the images",
+  learn: "Learning",
+  evaluate: "Trying it on images that were left out",
+});
 
-/** Teaches the model classes of the user's own: a folder of images for each, then a model to use here or to keep. */
+/** The tab of fine-tuning: folders of images, one for each class, give a tuned model to use here or to save. */
 class FineTuneView extends Component {
   /** @type {Sample[]} */
   #samples = [];
@@ -63,7 +67,8 @@ class FineTuneView extends Component {
   async #take(coming, folder) {
     try {
       const files = await coming;
-      if (files.length > 0 && files.every(({ file }) => isModelFile(file))) return void workspace.loadModel(files.map(({ file }) => file));
+      if (files.length > 0 && files.every(({ file }) => isModelFile(file)))
+        return void workspace.loadModel(files.map(({ file }) => file));
       const listed = files.some(({ path }) => path === TRAINING_LIST);
       await this.#add(folder === undefined || listed ? files : files.map((one) => inFolder(one, folder)));
     } catch (error) {
@@ -73,15 +78,29 @@ class FineTuneView extends Component {
 
   /** @param {PathAndFile[]} files */
   async #add(files) {
-    if (this.#working) return this.#fail("They are not added", new ImageFeatureError("usage", "it is learning; wait, or cancel that"));
+    if (this.#working)
+      return this.#fail("They are not added", new ImageFeatureError("usage", "it is learning; wait, or cancel that"));
     fill(this.#problems);
     const { images, missing } = await learningImages(files);
     const known = new Set(this.#samples.map(({ id }) => id));
     const labelled = images.flatMap(({ id, label, file }) => (label && !known.has(id) ? [{ id, label, file }] : []));
     if (labelled.length === 0) {
-      return this.#fail("There is nothing to learn from", new ImageFeatureError("usage", "drop a folder for each class with its images in it, or one folder with all of these in it"));
+      return this.#fail(
+        "There is nothing to learn from",
+        new ImageFeatureError(
+          "usage",
+          "drop a folder for each class with its images in it, or one folder with all of these in it",
+        ),
+      );
     }
-    if (missing > 0) this.#fail("Not all are there", new ImageFeatureError("usage", `${counted(missing, "image")} of the list ${missing === 1 ? "was" : "were"} not dropped; the others are added`));
+    if (missing > 0)
+      this.#fail(
+        "Not all are there",
+        new ImageFeatureError(
+          "usage",
+          `${counted(missing, "image")} of the list ${missing === 1 ? "was" : "were"} not dropped; the others are added`,
+        ),
+      );
     this.#samples.push(...labelled);
     this.#result = undefined;
     this.#render();
@@ -110,7 +129,10 @@ class FineTuneView extends Component {
       const milliseconds = performance.now() - start;
       try {
         const { losses, evaluation, extractor } = tuned;
-        const file = new File([await tuned.exportModel({ dtype: extractor.info.dtype })], `${extractor.info.model}.safetensors`);
+        const file = new File(
+          [await tuned.exportModel({ dtype: extractor.info.dtype })],
+          `${extractor.info.model}.safetensors`,
+        );
         if (signal.aborted) return;
         this.#result = { losses, evaluation, images: samples.length, milliseconds, file };
         this.#said.textContent = "It has learnt";
@@ -139,9 +161,15 @@ class FineTuneView extends Component {
 
   #render() {
     const hadFocus = this.#content.contains(document.activeElement);
-    fill(this.#content, ...(this.#working ? [this.#progressCard()] : [this.#intake(), this.#samples.length > 0 && this.#classesCard(), this.#result && resultCard(this.#result)]));
-    // what was pressed may be gone
-    if (hadFocus && !this.contains(document.activeElement)) /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
+    fill(
+      this.#content,
+      ...(this.#working
+        ? [this.#progressCard()]
+        : [this.#intake(), this.#samples.length > 0 && this.#classesCard(), this.#result && resultCard(this.#result)]),
+    );
+    // the focused element may have been replaced
+    if (hadFocus && !this.contains(document.activeElement))
+      /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
   }
 
   #intake() {
@@ -151,8 +179,26 @@ class FineTuneView extends Component {
       h(
         "div",
         { className: "intake" },
-        h("div", { className: "intake-text" }, h("h1", {}, "Drop a folder of images for each class"), h("p", { className: "muted" }, "or one folder that holds them all, or a data set with a train.txt. Five to ten images of each will do; the model's last layers learn to tell them apart.")),
-        h("div", { className: "actions" }, fileButton("Choose a folder", { name: "fine-tune-folder", folder: true, className: "button primary", on: (files) => this.#take(Promise.resolve(pickedPaths(files)), files[0].webkitRelativePath.split("/")[0]) })),
+        h(
+          "div",
+          { className: "intake-text" },
+          h("h1", {}, "Drop a folder of images for each class"),
+          h(
+            "p",
+            { className: "muted" },
+            "or one folder that holds them all, or a data set with a train.txt. Five to ten images of each will do; the model's last layers learn to tell them apart.",
+          ),
+        ),
+        h(
+          "div",
+          { className: "actions" },
+          fileButton("Choose a folder", {
+            name: "fine-tune-folder",
+            folder: true,
+            className: "button primary",
+            on: (files) => this.#take(Promise.resolve(pickedPaths(files)), files[0].webkitRelativePath.split("/")[0]),
+          }),
+        ),
       ),
     );
   }
@@ -163,7 +209,12 @@ class FineTuneView extends Component {
     for (const { label } of this.#samples) counts.set(label, (counts.get(label) ?? 0) + 1);
     const classes = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
     const ready = workspace.model.state === "ready";
-    const why = classes.length < 2 ? "It takes two classes or more: add another folder." : ready ? "" : "It needs a model: choose one first.";
+    const why =
+      classes.length < 2
+        ? "It takes two classes or more: add another folder."
+        : ready
+          ? ""
+          : "It needs a model: choose one first.";
     const few = classes.filter(([, count]) => count < FEW).length;
     return h(
       "section",
@@ -173,13 +224,41 @@ class FineTuneView extends Component {
         "ul",
         { className: "fine-tune-classes" },
         ...classes.slice(0, CLASSES_SHOWN).map(([label, count]) =>
-          h("li", {}, h("span", { className: "file-name", title: label }, label), h("span", { className: "muted" }, counted(count, "image")), h("button", { type: "button", className: "button small", "aria-label": `Leave out ${label}`, on: { click: () => this.#remove(label) } }, "Leave out")),
+          h(
+            "li",
+            {},
+            h("span", { className: "file-name", title: label }, label),
+            h("span", { className: "muted" }, counted(count, "image")),
+            h(
+              "button",
+              {
+                type: "button",
+                className: "button small",
+                "aria-label": `Leave out ${label}`,
+                on: { click: () => this.#remove(label) },
+              },
+              "Leave out",
+            ),
+          ),
         ),
         classes.length > CLASSES_SHOWN && h("li", { className: "muted" }, `and ${classes.length - CLASSES_SHOWN} more`),
       ),
-      few > 0 && h("p", { className: "muted" }, `${counted(few, "class has", "classes have")} fewer than ${FEW} images: more of them help.`),
+      few > 0 &&
+        h(
+          "p",
+          { className: "muted" },
+          `${counted(few, "class has", "classes have")} fewer than ${FEW} images: more of them help.`,
+        ),
       why !== "" && h("p", { className: "muted" }, why),
-      h("div", { className: "actions" }, h("button", { type: "button", className: "button primary", disabled: why !== "", on: { click: () => this.#tune() } }, "Fine-tune")),
+      h(
+        "div",
+        { className: "actions" },
+        h(
+          "button",
+          { type: "button", className: "button primary", disabled: why !== "", on: { click: () => this.#tune() } },
+          "Fine-tune",
+        ),
+      ),
     );
   }
 
@@ -190,13 +269,17 @@ class FineTuneView extends Component {
       h("h2", {}, "Fine-tuning"),
       this.#bar.element,
       this.#loss,
-      h("div", { className: "actions" }, h("button", { type: "button", className: "button", on: { click: () => this.#working?.abort() } }, "Cancel")),
+      h(
+        "div",
+        { className: "actions" },
+        h("button", { type: "button", className: "button", on: { click: () => this.#working?.abort() } }, "Cancel"),
+      ),
     );
   }
 }
 
 /**
- * The name of the folder that was dropped, where it is one.
+ * The name of the folder that was dropped, if it is a single one.
  *
  * @param {DataTransfer} transfer
  */
@@ -206,7 +289,7 @@ function loneFolder({ items }) {
 }
 
 /**
- * An image that lies in no folder of its own is of the class that the folder around all is called after.
+ * Gives an image that lies directly in the dropped folder the class with the folder's name.
  *
  * @param {PathAndFile} one
  * @param {string} folder
@@ -217,7 +300,8 @@ function inFolder({ path, file }, folder) {
 
 /** @param {Result} result */
 function resultCard({ losses, evaluation, images, milliseconds, file }) {
-  const figure = (/** @type {string} */ term, /** @type {string} */ value, /** @type {string} */ more) => h("div", {}, h("dt", {}, term), h("dd", {}, value), h("dd", { className: "muted" }, more));
+  const figure = (/** @type {string} */ term, /** @type {string} */ value, /** @type {string} */ more) =>
+    h("div", {}, h("dt", {}, term), h("dd", {}, value), h("dd", { className: "muted" }, more));
   const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(0)} %`;
   return h(
     "section",
@@ -227,16 +311,31 @@ function resultCard({ losses, evaluation, images, milliseconds, file }) {
       "dl",
       { className: "report-figures" },
       evaluation && figure("Recall@1 before", percent(evaluation.before), "nearest image is of the same class"),
-      evaluation && figure("Recall@1 after", percent(evaluation.after), `${counted(evaluation.queries, "image")}, each left out of learning`),
+      evaluation &&
+        figure(
+          "Recall@1 after",
+          percent(evaluation.after),
+          `${counted(evaluation.queries, "image")}, each left out of learning`,
+        ),
       figure("Loss", losses[losses.length - 1].toFixed(2), `${losses[0].toFixed(2)} at first`),
       figure("Took", duration(milliseconds), counted(images, "image")),
     ),
-    evaluation && evaluation.after < evaluation.before && h("p", { className: "muted" }, "It finds fewer than before: more images of each class will help."),
+    evaluation &&
+      evaluation.after < evaluation.before &&
+      h("p", { className: "muted" }, "It finds fewer than before: more images of each class will help."),
     h(
       "div",
       { className: "actions" },
-      h("button", { type: "button", className: "button primary", on: { click: () => workspace.loadModel([file]) } }, "Use this model"),
-      h("button", { type: "button", className: "button", on: { click: () => download(file.name, file) } }, `Download (${bytes(file.size)})`),
+      h(
+        "button",
+        { type: "button", className: "button primary", on: { click: () => workspace.loadModel([file]) } },
+        "Use this model",
+      ),
+      h(
+        "button",
+        { type: "button", className: "button", on: { click: () => download(file.name, file) } },
+        `Download (${bytes(file.size)})`,
+      ),
     ),
   );
 }

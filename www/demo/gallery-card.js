@@ -1,20 +1,21 @@
-/** Images of a gallery as they are shown. */
+/** Elements that show images of a gallery. */
 
 import { h } from "../report/component.js";
 
 /** @typedef {import("../image-feature/index.js").GalleryEntry} GalleryEntry */
 
-/** Data URIs of pictures, and nothing else that a file may say a picture is. */
+/** The only data URIs that are shown as pictures: gallery files may come from anybody. */
 const PICTURE = /^data:image\/(webp|jpeg|png|gif);base64,[a-z0-9+/=]+$/i;
 
 /**
- * The small picture that an entry brings along; without one, the ending of its name.
+ * The small picture in an entry's metadata. Without one, the ending of the entry's name.
  *
  * @param {GalleryEntry} entry
  */
 export function entryPicture({ id, meta }) {
   const { thumbnail } = meta ?? {};
-  if (typeof thumbnail === "string" && PICTURE.test(thumbnail)) return frame(h("img", { src: thumbnail, alt: "", decoding: "async" }));
+  if (typeof thumbnail === "string" && PICTURE.test(thumbnail))
+    return frame(h("img", { src: thumbnail, alt: "", decoding: "async" }));
   return frame(h("span", { className: "ending" }, /\.(\w{1,5})$/.exec(id)?.[1].toUpperCase() ?? "–"));
 }
 
@@ -24,7 +25,7 @@ export function frame(inside) {
 }
 
 /**
- * An entry as a card; with `on`, one that can be pressed.
+ * An entry as a card. With `on` it is a button.
  *
  * @param {GalleryEntry} entry
  * @param {{ score?: string, mark?: "right" | "wrong", on?: () => void, title?: string }} [options]
@@ -39,11 +40,16 @@ export function entryCard(entry, { score, mark, on, title = entry.id } = {}) {
   );
   const properties = { className: "gallery-card", title, "data-mark": mark };
   if (!on) return h("div", properties, entryPicture(entry), words);
-  return h("button", { type: "button", ...properties, "aria-label": `Search with ${entry.id}`, on: { click: on } }, entryPicture(entry), words);
+  return h(
+    "button",
+    { type: "button", ...properties, "aria-label": `Search with ${entry.id}`, on: { click: on } },
+    entryPicture(entry),
+    words,
+  );
 }
 
 /**
- * A score with as many digits as tell scores apart.
+ * A score as text, with enough digits to distinguish scores.
  *
  * @param {number} score
  * @param {import("../image-feature/index.js").Metric} metric

@@ -2,21 +2,22 @@ import { asError } from "./as-error.js";
 import { Component, fill, h } from "../report/component.js";
 import { entryCard, scoreText } from "./gallery-card.js";
 import { problem } from "./gallery-problem.js";
-import { room } from "./gallery-room.js";
+import { galleryState } from "./gallery-state.js";
 import { counted } from "./units.js";
 
 /**
  * @typedef {import("../image-feature/index.js").GalleryEntry} GalleryEntry
  * @typedef {import("../image-feature/index.js").GalleryPair} GalleryPair
  *
- * @typedef {{ entries: GalleryEntry[], nearest: number }} Group images each of which is near another of them, and the score of the nearest two
+ * @typedef {{ entries: GalleryEntry[], nearest: number }} Group images each of which is near another of them, and the
+ *   score of the nearest two
  */
 
 const GROUPS_AT_ONCE = 20;
-/** Cards of one group; a threshold that everything reaches makes one of all. */
+/** The largest number of cards of one group. With a low threshold all images are one group. */
 const MOST_CARDS = 24;
 
-/** Images that are all but the same, which can be taken out. */
+/** The view of near duplicates, which can be removed. */
 class GalleryDuplicates extends Component {
   #threshold = h("input", { type: "number", id: "gallery-near", step: "any", required: true, value: "0.95" });
   #answer = h("div", { className: "gallery-answer" });
@@ -27,7 +28,7 @@ class GalleryDuplicates extends Component {
   connect() {
     const send = (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();
-      this.#find();
+      void this.#find();
     };
     fill(
       this,
@@ -35,20 +36,29 @@ class GalleryDuplicates extends Component {
       h(
         "form",
         { className: "gallery-ask", on: { submit: send } },
-        h("p", { className: "gallery-hint" }, h("strong", {}, "Images that are nearly the same"), h("span", { className: "muted" }, ": groups in which each is as near another as the threshold.")),
-        h("div", { className: "dataset-fields" }, h("label", { htmlFor: "gallery-near" }, h("span", {}, "Threshold"), this.#threshold)),
+        h(
+          "p",
+          { className: "gallery-hint" },
+          h("strong", {}, "Images that are nearly the same"),
+          h("span", { className: "muted" }, ": groups in which each is as near another as the threshold."),
+        ),
+        h(
+          "div",
+          { className: "dataset-fields" },
+          h("label", { htmlFor: "gallery-near" }, h("span", {}, "Threshold"), this.#threshold),
+        ),
         h("button", { type: "submit", className: "button primary" }, "Find duplicates"),
       ),
       this.#answer,
     );
-    this.listen(room, "gallery", () => {
+    this.listen(galleryState, "gallery", () => {
       this.#finding.abort();
       fill(this.#answer);
     });
   }
 
   async #find() {
-    const { gallery } = room;
+    const { gallery } = galleryState;
     if (!gallery) return;
     this.#finding.abort();
     const { signal } = (this.#finding = new AbortController());
@@ -58,7 +68,10 @@ class GalleryDuplicates extends Component {
       const larger = gallery.metric === "cosine" || gallery.metric === "ip";
       const groups = grouped(pairs, larger);
       const all = groups.reduce((sum, { entries }) => sum + entries.length, 0);
-      const words = groups.length === 0 ? "No two images are that near each other." : `${counted(all, "image")} in ${counted(groups.length, "group")}, ${counted(pairs.length, "pair")}`;
+      const words =
+        groups.length === 0
+          ? "No two images are that near each other."
+          : `${counted(all, "image")} in ${counted(groups.length, "group")}, ${counted(pairs.length, "pair")}`;
       this.#said.textContent = words;
       fill(this.#answer, h("p", { className: "counts" }, words), ...this.#list(groups));
     } catch (error) {
@@ -82,11 +95,11 @@ class GalleryDuplicates extends Component {
 
   /** @param {Group} group */
   #group({ entries, nearest }) {
-    const metric = room.gallery?.metric ?? "cosine";
+    const metric = galleryState.gallery?.metric ?? "cosine";
     const cards = entries.slice(0, MOST_CARDS).map((entry) => {
       const takeOut = async () => {
         try {
-          await room.remove([entry.id]);
+          await galleryState.remove([entry.id]);
           const next = item.nextElementSibling ?? item.previousElementSibling;
           item.remove();
           /** @type {HTMLElement | null} */ (next?.querySelector("button") ?? null)?.focus();
@@ -95,16 +108,40 @@ class GalleryDuplicates extends Component {
           item.append(problem("It could not be taken out", asError(error)));
         }
       };
-      const item = h("li", {}, entryCard(entry), h("button", { type: "button", className: "button small", "aria-label": `Take ${entry.id} out of the gallery`, on: { click: takeOut } }, "Take out"));
+      const item = h(
+        "li",
+        {},
+        entryCard(entry),
+        h(
+          "button",
+          {
+            type: "button",
+            className: "button small",
+            "aria-label": `Take ${entry.id} out of the gallery`,
+            on: { click: takeOut },
+          },
+          "Take out",
+        ),
+      );
       return item;
     });
     const rest = entries.length - cards.length;
-    return h("li", { className: "card" }, h("p", { className: "muted" }, `${counted(entries.length, "image")}, the nearest two ${scoreText(nearest, metric)}`), h("ul", { className: "gallery-hits" }, ...cards), rest > 0 && h("p", { className: "muted" }, `and ${rest} more`));
+    return h(
+      "li",
+      { className: "card" },
+      h(
+        "p",
+        { className: "muted" },
+        `${counted(entries.length, "image")}, the nearest two ${scoreText(nearest, metric)}`,
+      ),
+      h("ul", { className: "gallery-hits" }, ...cards),
+      rest > 0 && h("p", { className: "muted" }, `and ${rest} more`),
+    );
   }
 }
 
 /**
- * Pairs joined to groups, the nearest first.
+ * Joins pairs to groups, sorted by their nearest pair.
  *
  * @param {GalleryPair[]} pairs
  * @param {boolean} larger whether a larger score is nearer
@@ -120,7 +157,7 @@ export function grouped(pairs, larger) {
     const [kept, gone] = a.entries.length >= b.entries.length ? [a, b] : [b, a];
     kept.nearest = larger ? Math.max(a.nearest, b.nearest, score) : Math.min(a.nearest, b.nearest, score);
     if (kept === gone) continue;
-    // the smaller into the larger: no entry moves more often than the groups double
+    // the smaller group joins the larger one, so that each entry moves only a few times
     for (const entry of gone.entries) {
       kept.entries.push(entry);
       groups.set(entry.id, kept);

@@ -3,7 +3,7 @@ import { Component, fill, h } from "../report/component.js";
 import { entryCard, entryPicture, frame, scoreText } from "./gallery-card.js";
 import { smallPicture } from "./gallery-pictures.js";
 import { problem } from "./gallery-problem.js";
-import { room } from "./gallery-room.js";
+import { galleryState } from "./gallery-state.js";
 import { ProgressBar } from "./progress-bar.js";
 import { download } from "./results.js";
 import { counted } from "./units.js";
@@ -16,27 +16,31 @@ import { counted } from "./units.js";
 const ROWS_AT_ONCE = 20;
 const RECALL_AT = [1, 5];
 
-/** How well the gallery answers: numbers, classes, confusions, and the worst queries as pictures. */
+/** The view of an evaluation: scores, labels, confusions, and the worst queries as pictures. */
 class GalleryEvaluation extends Component {
   #bar = new ProgressBar();
   #form = h("form", { className: "gallery-ask" });
   #answer = h("div", { className: "gallery-answer" });
   #said = h("p", { role: "status", className: "visually-hidden" });
   #working = new AbortController();
-  #cancel = h("button", { type: "button", className: "button", hidden: true, on: { click: () => this.#stop() } }, "Cancel");
+  #cancel = h(
+    "button",
+    { type: "button", className: "button", hidden: true, on: { click: () => this.#stop() } },
+    "Cancel",
+  );
   #byList = h("select", { id: "gallery-evaluate" });
-  #listed = room.queries;
+  #listed = galleryState.queries;
 
   /** @override */
   connect() {
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#evaluate();
+      void this.#evaluate();
     });
     this.#bar.element.hidden = true;
     fill(this, this.#said, this.#form, this.#bar.element, this.#answer);
-    this.listen(room, "state", () => this.#renderForm());
-    this.listen(room, "gallery", () => {
+    this.listen(galleryState, "state", () => this.#renderForm());
+    this.listen(galleryState, "gallery", () => {
       this.#working.abort();
       this.#busy(false);
       fill(this.#answer);
@@ -45,18 +49,39 @@ class GalleryEvaluation extends Component {
   }
 
   #renderForm() {
-    const { queries } = room;
-    // a list that has come is what is meant
+    const { queries } = galleryState;
+    // after a list was opened, it is selected
     const chosen = queries === this.#listed ? this.#byList.value : "list";
     this.#listed = queries;
-    const options = [...(queries.length > 0 ? [["list", `the ${counted(queries.length, "image")} of query.txt`]] : []), ["itself", "each image of the gallery, without itself"]];
+    const options = [
+      ...(queries.length > 0 ? [["list", `the ${counted(queries.length, "image")} of query.txt`]] : []),
+      ["itself", "each image of the gallery, without itself"],
+    ];
     fill(this.#byList, ...options.map(([value, words]) => h("option", { value }, words)));
     if (options.some(([value]) => value === chosen)) this.#byList.value = chosen;
     fill(
       this.#form,
-      h("p", { className: "gallery-hint" }, h("strong", {}, "How well does it find what it should?"), h("span", { className: "muted" }, " recall@k and mAP as PaddleClas computes them. An image is right where its label is the query's.")),
-      h("div", { className: "dataset-fields" }, h("label", { htmlFor: "gallery-evaluate" }, h("span", {}, "Queries"), this.#byList)),
-      h("div", { className: "actions" }, h("button", { type: "submit", className: "button primary" }, "Evaluate"), this.#cancel),
+      h(
+        "p",
+        { className: "gallery-hint" },
+        h("strong", {}, "How well does it find what it should?"),
+        h(
+          "span",
+          { className: "muted" },
+          " recall@k and mAP as PaddleClas computes them. An image is right where its label is the query's.",
+        ),
+      ),
+      h(
+        "div",
+        { className: "dataset-fields" },
+        h("label", { htmlFor: "gallery-evaluate" }, h("span", {}, "Queries"), this.#byList),
+      ),
+      h(
+        "div",
+        { className: "actions" },
+        h("button", { type: "submit", className: "button primary" }, "Evaluate"),
+        this.#cancel,
+      ),
     );
   }
 
@@ -73,7 +98,7 @@ class GalleryEvaluation extends Component {
   }
 
   async #evaluate() {
-    const { gallery } = room;
+    const { gallery } = galleryState;
     if (!gallery) return;
     this.#working.abort();
     const { signal } = (this.#working = new AbortController());
@@ -81,14 +106,20 @@ class GalleryEvaluation extends Component {
     this.#bar.update("Comparing", 0);
     fill(this.#answer);
     try {
-      const asked = this.#byList.value === "list" ? room.queries : undefined;
+      const asked = this.#byList.value === "list" ? galleryState.queries : undefined;
       const start = performance.now();
-      const { queries, sources, failed } = asked ? await this.#queries(asked, signal) : { queries: undefined, sources: [], failed: [] };
+      const { queries, sources, failed } = asked
+        ? await this.#queries(asked, signal)
+        : { queries: undefined, sources: [], failed: [] };
       this.#bar.update("Comparing", 0.99);
       const recallAt = RECALL_AT.filter((k) => k <= gallery.size);
       const report = await gallery.evaluate({ queries, recallAt, signal });
       const seconds = (performance.now() - start) / 1000;
-      const pictures = await Promise.all(report.worst.map(async ({ entry, query }) => (entry ? entryPicture(entry) : picture(sources[query], await smallPicture(sources[query].file)))));
+      const pictures = await Promise.all(
+        report.worst.map(async ({ entry, query }) =>
+          entry ? entryPicture(entry) : picture(sources[query], await smallPicture(sources[query].file)),
+        ),
+      );
       if (signal.aborted) return;
       this.#said.textContent = `Evaluated: recall@1 ${percent(report.overall.recall[1])}, mAP ${percent(report.overall.mAP)}`;
       fill(this.#answer, ...this.#report(report, { pictures, sources, failed, seconds }));
@@ -100,14 +131,18 @@ class GalleryEvaluation extends Component {
   }
 
   /**
-   * Queries of images, but for those of which no vector can be made.
+   * Makes queries of images. Images that cannot be read are in `failed`.
    *
    * @param {Source[]} asked
    * @param {AbortSignal} signal
    */
   async #queries(asked, signal) {
-    const onProgress = (/** @type {number} */ done) => this.#bar.update(`Queries: ${done.toLocaleString("en")} of ${counted(asked.length, "image")}`, (0.98 * done) / asked.length);
-    const vectors = await room.vectorsOf(asked, { signal, onProgress });
+    const onProgress = (/** @type {number} */ done) =>
+      this.#bar.update(
+        `Queries: ${done.toLocaleString("en")} of ${counted(asked.length, "image")}`,
+        (0.98 * done) / asked.length,
+      );
+    const vectors = await galleryState.vectorsOf(asked, { signal, onProgress });
     const queries = [];
     const sources = [];
     const failed = [];
@@ -133,8 +168,9 @@ class GalleryEvaluation extends Component {
       ...Object.keys(overall.recall).map((k) => [`Recall@${k}`, overall.recall[Number(k)], scores.recall[Number(k)]]),
       ["mAP", overall.mAP, scores.mAP],
     ];
-    const name = (room.state.what === "nothing" ? "" : room.state.name) || "gallery";
-    const save = (/** @type {string} */ called, /** @type {string} */ text) => download(called, new Blob([text], { type: "application/json" }));
+    const name = (galleryState.state.what === "nothing" ? "" : galleryState.state.name) || "gallery";
+    const save = (/** @type {string} */ called, /** @type {string} */ text) =>
+      download(called, new Blob([text], { type: "application/json" }));
     return [
       h(
         "section",
@@ -142,16 +178,69 @@ class GalleryEvaluation extends Component {
         h(
           "dl",
           { className: "report-figures" },
-          ...figures.map(([term, value, block]) => h("div", {}, h("dt", {}, term), h("dd", {}, percent(/** @type {number | null} */ (value))), h("dd", { className: "muted" }, `${percent(/** @type {number | null} */ (block))} in PaddleClas's blocks`))),
-          h("div", {}, h("dt", {}, "Queries"), h("dd", {}, report.queries.toLocaleString("en")), h("dd", { className: "muted" }, report.withoutMatch > 0 ? `${report.withoutMatch.toLocaleString("en")} have no image of their label` : `against ${counted(report.images, "image")}`)),
-          h("div", {}, h("dt", {}, "Took"), h("dd", {}, `${seconds.toFixed(seconds < 10 ? 2 : 0)} s`), h("dd", { className: "muted" }, "vectors of queries included")),
+          ...figures.map(([term, value, block]) =>
+            h(
+              "div",
+              {},
+              h("dt", {}, term),
+              h("dd", {}, percent(/** @type {number | null} */ (value))),
+              h(
+                "dd",
+                { className: "muted" },
+                `${percent(/** @type {number | null} */ (block))} in PaddleClas's blocks`,
+              ),
+            ),
+          ),
+          h(
+            "div",
+            {},
+            h("dt", {}, "Queries"),
+            h("dd", {}, report.queries.toLocaleString("en")),
+            h(
+              "dd",
+              { className: "muted" },
+              report.withoutMatch > 0
+                ? `${report.withoutMatch.toLocaleString("en")} have no image of their label`
+                : `against ${counted(report.images, "image")}`,
+            ),
+          ),
+          h(
+            "div",
+            {},
+            h("dt", {}, "Took"),
+            h("dd", {}, `${seconds.toFixed(seconds < 10 ? 2 : 0)} s`),
+            h("dd", { className: "muted" }, "vectors of queries included"),
+          ),
         ),
-        failed.length > 0 && h("p", { className: "error-message" }, `${counted(failed.length, "query", "queries")} could not be read: ${failed.slice(0, 5).join(", ")}${failed.length > 5 ? ", …" : ""}`),
+        failed.length > 0 &&
+          h(
+            "p",
+            { className: "error-message" },
+            `${counted(failed.length, "query", "queries")} could not be read: ${failed.slice(0, 5).join(", ")}${failed.length > 5 ? ", …" : ""}`,
+          ),
         h(
           "div",
           { className: "actions" },
-          h("button", { type: "button", className: "button", on: { click: () => save(`${name}-evaluation.json`, `${JSON.stringify(withoutPictures(report), null, 1)}\n`) } }, "Save as JSON"),
-          h("button", { type: "button", className: "button", on: { click: () => save("evaluate_result.json", report.evaluateResult) } }, "Save evaluate_result.json"),
+          h(
+            "button",
+            {
+              type: "button",
+              className: "button",
+              on: {
+                click: () => save(`${name}-evaluation.json`, `${JSON.stringify(withoutPictures(report), null, 1)}\n`),
+              },
+            },
+            "Save as JSON",
+          ),
+          h(
+            "button",
+            {
+              type: "button",
+              className: "button",
+              on: { click: () => save("evaluate_result.json", report.evaluateResult) },
+            },
+            "Save evaluate_result.json",
+          ),
         ),
       ),
       h("h2", {}, "Worst queries"),
@@ -168,9 +257,36 @@ class GalleryEvaluation extends Component {
                   "div",
                   { className: "gallery-query" },
                   pictures[at],
-                  h("div", { className: "gallery-asked" }, h("h3", {}, label), h("p", { className: "gallery-id muted", title: entry?.id ?? sources[query]?.id }, entry?.id ?? sources[query]?.id), h("p", { className: "muted" }, `average precision ${averagePrecision.toFixed(3)}, first right one at ${first}`)),
+                  h(
+                    "div",
+                    { className: "gallery-asked" },
+                    h("h3", {}, label),
+                    h(
+                      "p",
+                      { className: "gallery-id muted", title: entry?.id ?? sources[query]?.id },
+                      entry?.id ?? sources[query]?.id,
+                    ),
+                    h(
+                      "p",
+                      { className: "muted" },
+                      `average precision ${averagePrecision.toFixed(3)}, first right one at ${first}`,
+                    ),
+                  ),
                 ),
-                h("ul", { className: "gallery-hits" }, ...nearest.map((hit) => h("li", {}, entryCard(hit, { score: scoreText(hit.score, "cosine"), mark: hit.label === label ? "right" : "wrong" })))),
+                h(
+                  "ul",
+                  { className: "gallery-hits" },
+                  ...nearest.map((hit) =>
+                    h(
+                      "li",
+                      {},
+                      entryCard(hit, {
+                        score: scoreText(hit.score, "cosine"),
+                        mark: hit.label === label ? "right" : "wrong",
+                      }),
+                    ),
+                  ),
+                ),
               ),
             ),
           ),
@@ -178,14 +294,24 @@ class GalleryEvaluation extends Component {
       report.confusions.length > 0 &&
         table(
           ["Label", "taken for", "queries"],
-          report.confusions.map(({ label, takenFor, count }) => [label, takenFor ?? "one without a label", count.toLocaleString("en")]),
+          report.confusions.map(({ label, takenFor, count }) => [
+            label,
+            takenFor ?? "one without a label",
+            count.toLocaleString("en"),
+          ]),
         ),
       h("h2", {}, "Labels, the worst first"),
       table(
         ["Label", "queries", "images", "recall@1", "mAP"],
         report.classes
           .toSorted((a, b) => (a.mAP ?? 2) - (b.mAP ?? 2))
-          .map(({ label, queries, images, recall1, mAP }) => [label, queries.toLocaleString("en"), images.toLocaleString("en"), percent(recall1), percent(mAP)]),
+          .map(({ label, queries, images, recall1, mAP }) => [
+            label,
+            queries.toLocaleString("en"),
+            images.toLocaleString("en"),
+            percent(recall1),
+            percent(mAP),
+          ]),
       ),
     ];
   }
@@ -207,7 +333,7 @@ function withoutPictures(report) {
 }
 
 /**
- * A table that grows as it is asked to.
+ * A table with a button that shows more rows.
  *
  * @param {string[]} head
  * @param {string[][]} rows
@@ -218,12 +344,21 @@ function table(head, rows) {
   let shown = 0;
   const show = () => {
     const next = rows.slice(shown, (shown += ROWS_AT_ONCE));
-    body.append(...next.map(([first, ...rest]) => h("tr", {}, h("th", { scope: "row" }, first), ...rest.map((cell) => h("td", {}, cell)))));
+    body.append(
+      ...next.map(([first, ...rest]) =>
+        h("tr", {}, h("th", { scope: "row" }, first), ...rest.map((cell) => h("td", {}, cell))),
+      ),
+    );
     more.textContent = `Show more of ${(rows.length - shown).toLocaleString("en")}`;
     more.hidden = shown >= rows.length;
   };
   show();
-  return h("div", { className: "card gallery-table" }, h("table", {}, h("thead", {}, h("tr", {}, ...head.map((words) => h("th", { scope: "col" }, words)))), body), more);
+  return h(
+    "div",
+    { className: "card gallery-table" },
+    h("table", {}, h("thead", {}, h("tr", {}, ...head.map((words) => h("th", { scope: "col" }, words)))), body),
+    more,
+  );
 }
 
 customElements.define("gallery-evaluation", GalleryEvaluation);

@@ -1,21 +1,22 @@
 import { asError } from "./as-error.js";
 import { Component, fill, h } from "../report/component.js";
 import { entryCard } from "./gallery-card.js";
-import { room } from "./gallery-room.js";
+import { galleryState } from "./gallery-state.js";
 
 /** @typedef {import("../image-feature/index.js").GalleryEntry} GalleryEntry */
 
-/** As the style sheet has them. */
+/** The sizes in the style sheet. */
 const CELL_WIDTH = 128;
 const CELL_HEIGHT = 152;
-/** Rows beyond the edges that are there already when they are scrolled to. */
+/** Number of rows that are drawn above and below the visible ones. */
 const MARGIN_ROWS = 3;
-/** Entries that are asked for at once, and how many such pages are remembered. */
+/** Number of entries of a page, which are requested together, and number of pages that are kept. */
 const PAGE = 120;
 const MOST_PAGES = 12;
 
 /**
- * All images of the gallery, of which only those that can be seen are elements. `choose` is told which one was pressed.
+ * All images of the gallery. Only those that are visible are elements. `choose` is called with the entry that was
+ * pressed.
  */
 class GalleryGrid extends Component {
   /** @type {(entry: GalleryEntry) => void} */
@@ -25,7 +26,7 @@ class GalleryGrid extends Component {
   #problem = h("p", { className: "error-message", hidden: true });
   /** @type {Map<number, Promise<GalleryEntry[]>>} */
   #pages = new Map();
-  /** What is drawn: from, to, columns, and the pages' generation. */
+  /** The drawn part, as text: from, to, columns, and the pages' generation. */
   #drawn = "";
   #generation = 0;
 
@@ -34,7 +35,7 @@ class GalleryGrid extends Component {
     fill(this.#scroller, this.#window);
     fill(this, this.#problem, this.#scroller);
     this.listen(this.#scroller, "scroll", () => this.#draw());
-    this.listen(room, "content", () => this.#renew());
+    this.listen(galleryState, "content", () => this.#renew());
     new ResizeObserver(() => this.#draw()).observe(this.#scroller);
     this.#renew();
   }
@@ -47,7 +48,7 @@ class GalleryGrid extends Component {
 
   async #draw() {
     const { clientWidth, clientHeight, scrollTop } = this.#scroller;
-    const { gallery } = room;
+    const { gallery } = galleryState;
     if (!gallery || clientWidth === 0) return;
     const columns = Math.max(1, Math.floor(clientWidth / CELL_WIDTH));
     const rows = Math.ceil(gallery.size / columns);
@@ -62,16 +63,18 @@ class GalleryGrid extends Component {
     this.#window.style.setProperty("--all", `${rows * CELL_HEIGHT}px`);
     try {
       const entries = await this.#entries(from, to);
-      // something else may be wanted by now
+      // another part may be wanted now
       if (this.#drawn !== wanted) return;
-      const focused = this.#window.contains(document.activeElement) ? document.activeElement?.getAttribute("title") : undefined;
+      const focused = this.#window.contains(document.activeElement)
+        ? document.activeElement?.getAttribute("title")
+        : undefined;
       fill(this.#window, ...entries.map((entry) => h("li", {}, entryCard(entry, { on: () => this.choose(entry) }))));
       const again = focused && [...this.#window.querySelectorAll("button")].find(({ title }) => title === focused);
       if (again) again.focus({ preventScroll: true });
       else if (focused !== undefined) this.#scroller.focus({ preventScroll: true });
       this.#problem.hidden = true;
     } catch (error) {
-      if (this.#drawn !== wanted || room.gallery !== gallery) return;
+      if (this.#drawn !== wanted || galleryState.gallery !== gallery) return;
       this.#problem.hidden = false;
       this.#problem.textContent = asError(error).message;
     }
@@ -92,10 +95,10 @@ class GalleryGrid extends Component {
   #page(page) {
     const known = this.#pages.get(page);
     if (known) return known;
-    const { gallery } = room;
+    const { gallery } = galleryState;
     const asked = gallery ? gallery.entries({ first: page * PAGE, count: PAGE }) : Promise.resolve([]);
     this.#pages.set(page, asked);
-    // a page that failed is asked for again
+    // a page that failed is requested again
     asked.catch(() => this.#pages.get(page) === asked && this.#pages.delete(page));
     for (const old of this.#pages.keys()) {
       if (this.#pages.size <= MOST_PAGES) break;

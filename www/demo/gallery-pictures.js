@@ -1,18 +1,21 @@
-/** Images for a gallery: which files they are, what they are called, and small pictures of them that the gallery keeps. */
+/** Images for a gallery: finds them among files, with their labels, and makes small pictures of them. */
 
 /** @typedef {import("./file-drop.js").PathAndFile} PathAndFile */
 
 /**
- * An image that is to be in a gallery, or to be asked for.
+ * An image for a gallery, or a query.
  *
  * @typedef {{ id: string, label?: string, file: File }} Source
- *
- * What was dropped or picked: the images that a gallery is made of, and queries, where a `query.txt` names them.
+ */
+
+/**
+ * The images for a gallery, and the queries that a `query.txt` names. `missing` is the number of listed images that are
+ * not there.
  *
  * @typedef {{ images: Source[], queries: Source[], missing: number }} Sources
  */
 
-/** The list of a data set to learn from. */
+/** The list of training images. */
 export const TRAINING_LIST = "train.txt";
 
 const IMAGE = /\.(jpe?g|png|webp|gif|bmp|tiff?|p[bgpn]m|qoi|avif)$/i;
@@ -25,8 +28,8 @@ export function isImage({ type, name }) {
 }
 
 /**
- * The images among files, labelled by the folder that each lies in; where there is a `gallery.txt`, those it names with the labels it
- * gives.
+ * Finds the images among files. If there is a `gallery.txt`, it gives the images and labels; else these are all images,
+ * each with its folder as its label.
  *
  * @param {PathAndFile[]} files
  * @returns {Promise<Sources>}
@@ -37,17 +40,23 @@ export async function sourcesAmong(files) {
   if (!list) {
     // browsers walk folders in any order
     const images = files.filter(({ file }) => isImage(file)).sort((a, b) => (a.path < b.path ? -1 : 1));
-    return { images: images.map(({ path, file }) => ({ id: path, label: path.split("/").at(-2), file })), queries: [], missing: 0 };
+    return {
+      images: images.map(({ path, file }) => ({ id: path, label: path.split("/").at(-2), file })),
+      queries: [],
+      missing: 0,
+    };
   }
-  const [images, queries] = await Promise.all([list, byPath.get("query.txt")].map((list) => (list ? rowsOf(list, byPath) : [])));
+  const [images, queries] = await Promise.all(
+    [list, byPath.get("query.txt")].map((list) => (list ? rowsOf(list, byPath) : [])),
+  );
   const present = (/** @type {(Source | undefined)[]} */ rows) => rows.flatMap((row) => row ?? []);
   const missing = [...images, ...queries].filter((row) => !row).length;
   return { images: present(images), queries: present(queries), missing };
 }
 
 /**
- * The images to learn from, with labels: those of the list `train.txt` where there is one, else as `sourcesAmong`. `missing` is how many
- * of the list are not there.
+ * Finds the images to learn from. If there is a `train.txt`, it gives the images and labels; else they are those of
+ * `sourcesAmong`. `missing` is the number of listed images that are not there.
  *
  * @param {PathAndFile[]} files
  * @returns {Promise<{ images: Source[], missing: number }>}
@@ -62,7 +71,7 @@ export async function learningImages(files) {
 }
 
 /**
- * The rows of a list, `PATH LABEL` each; `undefined` for one whose image is not there.
+ * The rows of a list, each with `PATH LABEL`. A row whose image is not there is `undefined`.
  *
  * @param {File} list
  * @param {Map<string, File>} byPath
@@ -78,7 +87,7 @@ async function rowsOf(list, byPath) {
 }
 
 /**
- * A small picture as a data URI; nothing where the browser cannot decode the image.
+ * Makes a small picture as a data URI; `undefined` if the browser cannot decode the image.
  *
  * @param {File} file
  * @returns {Promise<string | undefined>}
@@ -87,7 +96,10 @@ export async function smallPicture(file) {
   try {
     const bitmap = await createImageBitmap(file);
     const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
-    const canvas = new OffscreenCanvas(Math.max(1, Math.round(bitmap.width * scale)), Math.max(1, Math.round(bitmap.height * scale)));
+    const canvas = new OffscreenCanvas(
+      Math.max(1, Math.round(bitmap.width * scale)),
+      Math.max(1, Math.round(bitmap.height * scale)),
+    );
     const context = canvas.getContext("2d");
     if (context) context.imageSmoothingQuality = "high";
     context?.drawImage(bitmap, 0, 0, canvas.width, canvas.height);

@@ -1,6 +1,6 @@
 import { problemCard } from "./problem-card.js";
 
-/** What to do about an error, by its kind. */
+/** Advice for each kind of error. */
 const ADVICE = {
   decode: "Choose another image: this one is damaged.",
   unsupported: "",
@@ -15,7 +15,7 @@ const ADVICE = {
 };
 
 /**
- * An error as the page shows it.
+ * An element that shows an error.
  *
  * @param {string} title
  * @param {import("../image-feature/index.js").ImageFeatureError} error

@@ -7,7 +7,7 @@ import "./gallery-duplicates.js";
 import "./gallery-evaluation.js";
 import { isImage, sourcesAmong } from "./gallery-pictures.js";
 import { problem } from "./gallery-problem.js";
-import { room } from "./gallery-room.js";
+import { galleryState } from "./gallery-state.js";
 import { gallerySearch } from "./gallery-search.js";
 import { ProgressBar } from "./progress-bar.js";
 import { download } from "./results.js";
@@ -19,12 +19,17 @@ import { workspace } from "./workspace.js";
  * @typedef {import("../image-feature/index.js").KeptGallery} KeptGallery
  */
 
-const FORMATS = { gallery: "one file (.safetensors)", paddlex: "PaddleX's index (two files)", npy: ".npy and entries (two files)", jsonl: "JSON lines (.jsonl)" };
+const FORMATS = {
+  gallery: "one file (.safetensors)",
+  paddlex: "PaddleX's index (two files)",
+  npy: ".npy and entries (two files)",
+  jsonl: "JSON lines (.jsonl)",
+};
 const GALLERY_FILES = ".safetensors,.jsonl,.npy,.txt,.index,.yaml,.yml";
 const GALLERY_FILE = /\.(safetensors|jsonl|npy|index)$/i;
 const FAILURES_SHOWN = 8;
 
-/** A gallery: built of a folder of images or opened, searched, looked through, evaluated, saved. */
+/** The tab of galleries: a gallery is made from a folder of images or opened, searched, evaluated, and saved. */
 class GalleryView extends Component {
   #bar = new ProgressBar();
   #said = h("p", { role: "status", className: "visually-hidden" });
@@ -34,7 +39,7 @@ class GalleryView extends Component {
   #head = h("section", { className: "card", "aria-label": "This gallery" });
   #search = gallerySearch();
   #views = galleryTabs(this.#search);
-  /** Whether anybody has looked at this tab: what the browser keeps is read only then. */
+  /** Whether the tab was opened. The list of saved galleries is read only then. */
   #looked = false;
 
   /** @override */
@@ -43,25 +48,25 @@ class GalleryView extends Component {
     takeDrops(this, (transfer) => this.#take(droppedPaths(transfer)));
     this.listen(document, "paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (isInOpenTab(this) && files.length > 0) this.#take(Promise.resolve(pickedPaths(files)));
+      if (isInOpenTab(this) && files.length > 0) void this.#take(Promise.resolve(pickedPaths(files)));
     });
-    this.listen(room, "state", () => this.#render());
-    this.listen(room, "progress", () => this.#renderProgress());
-    this.listen(room, "gallery", () => this.#render());
-    this.listen(room, "content", () => this.#renderHead());
-    this.listen(room, "kept", () => this.#renderKept());
-    this.listen(room, "failed", ({ detail }) => this.#fail("That gallery could not be made", detail));
+    this.listen(galleryState, "state", () => this.#render());
+    this.listen(galleryState, "progress", () => this.#renderProgress());
+    this.listen(galleryState, "gallery", () => this.#render());
+    this.listen(galleryState, "content", () => this.#renderHead());
+    this.listen(galleryState, "kept", () => this.#renderKept());
+    this.listen(galleryState, "failed", ({ detail }) => this.#fail("That gallery could not be made", detail));
     this.listen(workspace, "model", () => this.#renderWaiting());
     new ResizeObserver(() => {
       if (this.#looked || !this.checkVisibility()) return;
       this.#looked = true;
-      this.#renderKept();
+      void this.#renderKept();
     }).observe(this);
     this.#render();
   }
 
   /**
-   * What was dropped, pasted or picked: images to search with, a gallery's file, or images to make one of.
+   * Takes files that were dropped, pasted or picked: a query, a gallery's file, or images for a gallery.
    *
    * @param {Promise<PathAndFile[]>} coming
    */
@@ -69,9 +74,12 @@ class GalleryView extends Component {
     try {
       const files = await coming;
       const images = files.filter(({ file }) => isImage(file));
-      if (images.length === 0 && files.some(({ file }) => GALLERY_FILE.test(file.name))) return this.#openFiles(files.map(({ file }) => file));
-      if (files.length > 0 && files.every(({ file }) => isModelFile(file))) return void workspace.loadModel(files.map(({ file }) => file));
-      if (room.gallery && files.length === 1 && images.length === 1) return void this.#search.askFile(files[0].file);
+      if (images.length === 0 && files.some(({ file }) => GALLERY_FILE.test(file.name)))
+        return this.#openFiles(files.map(({ file }) => file));
+      if (files.length > 0 && files.every(({ file }) => isModelFile(file)))
+        return void workspace.loadModel(files.map(({ file }) => file));
+      if (galleryState.gallery && files.length === 1 && images.length === 1)
+        return void this.#search.askFile(files[0].file);
       await this.#add(files);
     } catch (error) {
       this.#fail("What was dropped could not be read", error);
@@ -82,16 +90,24 @@ class GalleryView extends Component {
   async #add(files) {
     fill(this.#problems);
     const { images, queries, missing } = await sourcesAmong(files);
-    if (images.length === 0) return this.#fail("There is nothing to add", new ImageFeatureError("usage", "no image is among these files"));
-    if (missing > 0) this.#fail("The lists name images that are not there", new ImageFeatureError("usage", `${counted(missing, "image")} of gallery.txt and query.txt ${missing === 1 ? "is" : "are"} missing; the others are taken`));
-    const name = room.state.what === "nothing" ? "gallery" : room.state.name;
-    await room.add(name, images, queries).catch((error) => this.#fail("They are not added", error));
+    if (images.length === 0)
+      return this.#fail("There is nothing to add", new ImageFeatureError("usage", "no image is among these files"));
+    if (missing > 0)
+      this.#fail(
+        "The lists name images that are not there",
+        new ImageFeatureError(
+          "usage",
+          `${counted(missing, "image")} of gallery.txt and query.txt ${missing === 1 ? "is" : "are"} missing; the others are taken`,
+        ),
+      );
+    const name = galleryState.state.what === "nothing" ? "gallery" : galleryState.state.name;
+    await galleryState.add(name, images, queries).catch((error) => this.#fail("They are not added", error));
   }
 
   /** @param {File[]} files */
   #openFiles(files) {
     fill(this.#problems);
-    return room.openFiles(files);
+    return galleryState.openFiles(files);
   }
 
   /** @param {string} title @param {unknown} error */
@@ -100,35 +116,56 @@ class GalleryView extends Component {
   }
 
   #renderProgress() {
-    const { state } = room;
+    const { state } = galleryState;
     if (state.what !== "building") return;
-    this.#bar.update(`${state.done.toLocaleString("en")} of ${counted(state.total, "image")}`, state.total ? state.done / state.total : 0);
+    this.#bar.update(
+      `${state.done.toLocaleString("en")} of ${counted(state.total, "image")}`,
+      state.total ? state.done / state.total : 0,
+    );
   }
 
   #renderWaiting() {
-    if (room.state.what === "waiting") this.#render();
+    if (galleryState.state.what === "waiting") this.#render();
   }
 
   #render() {
     const hadFocus = this.#content.contains(document.activeElement);
-    const { state, gallery } = room;
+    const { state, gallery } = galleryState;
     this.dataset.state = state.what;
     this.#renderProgress();
     fill(this.#content, ...this.#parts());
-    // they are not taken out of the page: what is found in them stays
+    // hidden, and not removed: their contents stay
     this.#head.hidden = this.#views.hidden = !gallery;
     this.#renderHead();
-    if (state.what === "nothing") this.#renderKept();
-    if (state.what !== "nothing") this.#said.textContent = { opening: "Opening", building: "Adding images", waiting: "Waiting for a model", open: `${counted(gallery?.size ?? 0, "image")} in the gallery`, stopped: "Stopped" }[state.what];
-    // what was pressed may be gone
-    if (hadFocus && !this.contains(document.activeElement)) /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
+    if (state.what === "nothing") void this.#renderKept();
+    if (state.what !== "nothing")
+      this.#said.textContent = {
+        opening: "Opening",
+        building: "Adding images",
+        waiting: "Waiting for a model",
+        open: `${counted(gallery?.size ?? 0, "image")} in the gallery`,
+        stopped: "Stopped",
+      }[state.what];
+    // the focused element may have been replaced
+    if (hadFocus && !this.contains(document.activeElement))
+      /** @type {HTMLElement | null} */ (this.querySelector("[data-focus]"))?.focus();
   }
 
   /** @returns {import("../report/component.js").Child[]} */
   #parts() {
-    const { state } = room;
+    const { state } = galleryState;
     const working = (/** @type {string} */ title, /** @type {...import("../report/component.js").Child} */ ...more) =>
-      h("section", { className: "card", "aria-label": "Progress", tabIndex: -1, "data-focus": true }, h("h2", {}, title), ...more, h("div", { className: "actions" }, button("Cancel", () => room.cancel())));
+      h(
+        "section",
+        { className: "card", "aria-label": "Progress", tabIndex: -1, "data-focus": true },
+        h("h2", {}, title),
+        ...more,
+        h(
+          "div",
+          { className: "actions" },
+          button("Cancel", () => galleryState.cancel()),
+        ),
+      );
     switch (state.what) {
       case "nothing":
         return [this.#intake(), this.#kept];
@@ -136,13 +173,31 @@ class GalleryView extends Component {
         return [working(`Opening ${state.name}`)];
       case "waiting":
         return [
-          working(`${counted(state.total, "image")} wait for a model`, h("p", { className: "muted" }, workspace.model.state === "loading" ? "It is being loaded." : "Choose a model: it makes the vectors that are compared.")),
+          working(
+            `${counted(state.total, "image")} wait for a model`,
+            h(
+              "p",
+              { className: "muted" },
+              workspace.model.state === "loading"
+                ? "It is being loaded."
+                : "Choose a model: it makes the vectors that are compared.",
+            ),
+          ),
         ];
       case "building":
         return [working("Adding images", this.#bar.element)];
       case "stopped":
         return [
-          h("section", { className: "card", "aria-label": "Stopped", tabIndex: -1, "data-focus": true }, h("h2", {}, `Stopped: ${state.done.toLocaleString("en")} of ${counted(state.total, "image")} looked at`), h("div", { className: "actions" }, button("Go on", () => room.resume(), "button primary"))),
+          h(
+            "section",
+            { className: "card", "aria-label": "Stopped", tabIndex: -1, "data-focus": true },
+            h("h2", {}, `Stopped: ${state.done.toLocaleString("en")} of ${counted(state.total, "image")} looked at`),
+            h(
+              "div",
+              { className: "actions" },
+              button("Go on", () => galleryState.resume(), "button primary"),
+            ),
+          ),
         ];
       case "open":
         return [];
@@ -156,25 +211,55 @@ class GalleryView extends Component {
       h(
         "div",
         { className: "intake" },
-        h("div", { className: "intake-text" }, h("h1", {}, "Drop a folder of images here"), h("p", { className: "muted" }, "its folders become labels. Or a gallery's file, or PaddleX's index. Then search it with an image.")),
+        h(
+          "div",
+          { className: "intake-text" },
+          h("h1", {}, "Drop a folder of images here"),
+          h(
+            "p",
+            { className: "muted" },
+            "its folders become labels. Or a gallery's file, or PaddleX's index. Then search it with an image.",
+          ),
+        ),
         h(
           "div",
           { className: "actions" },
-          fileButton("Choose a folder", { name: "gallery-folder", folder: true, className: "button primary", on: (files) => this.#add(pickedPaths(files)) }),
-          fileButton("Open a gallery's file", { name: "gallery-file", accept: GALLERY_FILES, on: (files) => this.#openFiles(files) }),
+          fileButton("Choose a folder", {
+            name: "gallery-folder",
+            folder: true,
+            className: "button primary",
+            on: (files) => this.#add(pickedPaths(files)),
+          }),
+          fileButton("Open a gallery's file", {
+            name: "gallery-file",
+            accept: GALLERY_FILES,
+            on: (files) => this.#openFiles(files),
+          }),
         ),
       ),
     );
   }
 
-  /** What the browser keeps. */
+  /** The list of the galleries that the browser keeps. */
   async #renderKept() {
     if (!this.#looked) return;
     try {
       const kept = await Gallery.list();
       const hadFocus = this.#kept.contains(document.activeElement);
-      fill(this.#kept, kept.length > 0 && h("section", { className: "card", "aria-label": "Kept in this browser" }, h("h2", {}, "Kept in this browser"), h("ul", { className: "gallery-kept" }, ...kept.map((one) => this.#keptRow(one)))));
-      if (hadFocus) /** @type {HTMLElement | null} */ (this.#kept.querySelector("button") ?? this.#content.querySelector("button"))?.focus();
+      fill(
+        this.#kept,
+        kept.length > 0 &&
+          h(
+            "section",
+            { className: "card", "aria-label": "Kept in this browser" },
+            h("h2", {}, "Kept in this browser"),
+            h("ul", { className: "gallery-kept" }, ...kept.map((one) => this.#keptRow(one))),
+          ),
+      );
+      if (hadFocus)
+        /** @type {HTMLElement | null} */ (
+          this.#kept.querySelector("button") ?? this.#content.querySelector("button")
+        )?.focus();
     } catch (error) {
       fill(this.#kept, problem("The galleries kept in this browser could not be listed", asError(error)));
     }
@@ -184,36 +269,63 @@ class GalleryView extends Component {
   #keptRow({ name, count, bytes: size, saved }) {
     const remove = async () => {
       try {
-        await room.deleteKept(name);
+        await galleryState.deleteKept(name);
         this.#said.textContent = `${name} is deleted`;
       } catch (error) {
         this.#fail("It could not be deleted", error);
       }
     };
-    const facts = [count === null ? "damaged" : counted(count, "image"), bytes(size), saved.toLocaleString([], { dateStyle: "medium", timeStyle: "short" })];
+    const facts = [
+      count === null ? "damaged" : counted(count, "image"),
+      bytes(size),
+      saved.toLocaleString([], { dateStyle: "medium", timeStyle: "short" }),
+    ];
     const open = () => {
       fill(this.#problems);
-      room.openKept(name);
+      void galleryState.openKept(name);
     };
-    return h("li", {}, h("span", { className: "file-name" }, name), h("span", { className: "muted" }, facts.join(" · ")), h("span", { className: "row-actions" }, button("Open", open, "button small", `Open ${name}`), button("Delete", remove, "button small", `Delete ${name}`)));
+    return h(
+      "li",
+      {},
+      h("span", { className: "file-name" }, name),
+      h("span", { className: "muted" }, facts.join(" · ")),
+      h(
+        "span",
+        { className: "row-actions" },
+        button("Open", open, "button small", `Open ${name}`),
+        button("Delete", remove, "button small", `Delete ${name}`),
+      ),
+    );
   }
 
   #renderHead() {
-    const { gallery, state, saved, failures } = room;
+    const { gallery, state, saved, failures } = galleryState;
     if (!gallery || state.what === "nothing") return fill(this.#head);
-    // what is being written there stays
+    // text that the user has typed stays
     const written = /** @type {HTMLInputElement | null} */ (this.#head.querySelector("#gallery-name"))?.value;
-    const chosen = /** @type {HTMLSelectElement | null} */ (this.#head.querySelector("#gallery-format"))?.value ?? "gallery";
+    const chosen =
+      /** @type {HTMLSelectElement | null} */ (this.#head.querySelector("#gallery-format"))?.value ?? "gallery";
     const focused = this.#head.contains(document.activeElement) ? document.activeElement : null;
     if (focused instanceof HTMLInputElement && state.what === "building") return;
-    const name = h("input", { type: "text", id: "gallery-name", required: true, maxLength: 60, value: written || saved.name || (state.name === "gallery" ? "" : state.name), placeholder: "a name" });
-    const format = h("select", { id: "gallery-format" }, ...Object.entries(FORMATS).map(([value, words]) => h("option", { value }, words)));
+    const name = h("input", {
+      type: "text",
+      id: "gallery-name",
+      required: true,
+      maxLength: 60,
+      value: written || saved.name || (state.name === "gallery" ? "" : state.name),
+      placeholder: "a name",
+    });
+    const format = h(
+      "select",
+      { id: "gallery-format" },
+      ...Object.entries(FORMATS).map(([value, words]) => h("option", { value }, words)),
+    );
     format.value = chosen;
     const save = async (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();
       fill(this.#problems);
       try {
-        await room.save(name.value);
+        await galleryState.save(name.value);
         this.#said.textContent = `Saved as ${name.value}`;
       } catch (error) {
         this.#fail("The gallery could not be saved", error);
@@ -223,7 +335,10 @@ class GalleryView extends Component {
       event.preventDefault();
       fill(this.#problems);
       try {
-        const options = { format: /** @type {"gallery"} */ (format.value), name: saved.name.replace(/[^\p{L}\p{N}._-]+/gu, "_") || "gallery" };
+        const options = {
+          format: /** @type {"gallery"} */ (format.value),
+          name: saved.name.replace(/[^\p{L}\p{N}._-]+/gu, "_") || "gallery",
+        };
         const files = await gallery.toFile(options);
         for (const file of [files].flat()) download(file.name, file);
       } catch (error) {
@@ -231,40 +346,90 @@ class GalleryView extends Component {
       }
     };
     const add = (/** @type {File[]} */ files) => this.#add(pickedPaths(files));
+    const close = () => {
+      fill(this.#problems);
+      galleryState.close();
+    };
     const busy = state.what === "building" || state.what === "waiting";
     const title = saved.name || (state.name === "gallery" ? "A new gallery" : state.name);
     fill(
       this.#head,
-      h("div", { className: "gallery-title", tabIndex: -1, "data-focus": true }, h("h1", {}, title), h("p", { className: "muted" }, `${counted(gallery.size, "image")} · ${gallery.metric}, ${gallery.dtype}, ${gallery.dimension} values · ${saved.current ? "saved" : "not saved"}`)),
+      h(
+        "div",
+        { className: "gallery-title", tabIndex: -1, "data-focus": true },
+        h("h1", {}, title),
+        h(
+          "p",
+          { className: "muted" },
+          `${counted(gallery.size, "image")} · ${gallery.metric}, ${gallery.dtype}, ${gallery.dimension} values · ${saved.current ? "saved" : "not saved"}`,
+        ),
+      ),
       h(
         "div",
         { className: "gallery-tools" },
-        h("form", { className: "gallery-tool", on: { submit: save } }, h("label", { className: "visually-hidden", htmlFor: "gallery-name" }, "Name"), name, h("button", { type: "submit", className: "button primary" }, "Save in this browser")),
-        h("form", { className: "gallery-tool", on: { submit: write } }, h("label", { className: "visually-hidden", htmlFor: "gallery-format" }, "Form of the file"), format, h("button", { type: "submit", className: "button" }, "Save as a file")),
-        h("div", { className: "gallery-tool" }, !busy && fileButton("Add a folder", { name: "gallery-more", folder: true, on: add }), !busy && button("Close", () => (fill(this.#problems), room.close()))),
+        h(
+          "form",
+          { className: "gallery-tool", on: { submit: save } },
+          h("label", { className: "visually-hidden", htmlFor: "gallery-name" }, "Name"),
+          name,
+          h("button", { type: "submit", className: "button primary" }, "Save in this browser"),
+        ),
+        h(
+          "form",
+          { className: "gallery-tool", on: { submit: write } },
+          h("label", { className: "visually-hidden", htmlFor: "gallery-format" }, "Form of the file"),
+          format,
+          h("button", { type: "submit", className: "button" }, "Save as a file"),
+        ),
+        h(
+          "div",
+          { className: "gallery-tool" },
+          !busy && fileButton("Add a folder", { name: "gallery-more", folder: true, on: add }),
+          !busy && button("Close", close),
+        ),
       ),
       failures.length > 0 &&
         h(
           "details",
           {},
           h("summary", {}, `${counted(failures.length, "image")} could not be added`),
-          h("ul", {}, ...failures.slice(0, FAILURES_SHOWN).map(({ name, error }) => h("li", {}, `${name}: ${error.message}`)), failures.length > FAILURES_SHOWN && h("li", {}, `and ${failures.length - FAILURES_SHOWN} more`)),
+          h(
+            "ul",
+            {},
+            ...failures.slice(0, FAILURES_SHOWN).map(({ name, error }) => h("li", {}, `${name}: ${error.message}`)),
+            failures.length > FAILURES_SHOWN && h("li", {}, `and ${failures.length - FAILURES_SHOWN} more`),
+          ),
         ),
     );
     if (!focused) return;
-    // what was pressed is there again
-    const again = [.../** @type {NodeListOf<HTMLElement>} */ (this.#head.querySelectorAll("[data-focus], summary, button, input, select"))];
-    (again.find(({ tagName, id, textContent }) => tagName === focused.tagName && id === focused.id && textContent === focused.textContent) ?? again[0]).focus({ preventScroll: true });
+    // focus the new element that replaces the focused one
+    const again = [
+      .../** @type {NodeListOf<HTMLElement>} */ (
+        this.#head.querySelectorAll("[data-focus], summary, button, input, select")
+      ),
+    ];
+    (
+      again.find(
+        ({ tagName, id, textContent }) =>
+          tagName === focused.tagName && id === focused.id && textContent === focused.textContent,
+      ) ?? again[0]
+    ).focus({ preventScroll: true });
   }
 }
 
 /** @param {HTMLElement} search */
 function galleryTabs(search) {
-  const section = (/** @type {string} */ id, /** @type {string} */ label, /** @type {HTMLElement} */ inside) => h("section", { id, "data-tab": label }, inside);
+  const section = (/** @type {string} */ id, /** @type {string} */ label, /** @type {HTMLElement} */ inside) =>
+    h("section", { id, "data-tab": label }, inside);
   const tabs = document.createElement("tab-view");
   tabs.className = "views";
   tabs.ariaLabel = "Views of the gallery";
-  fill(tabs, section("gallery-search", "Search", search), section("gallery-duplicates", "Duplicates", document.createElement("gallery-duplicates")), section("gallery-evaluation", "Evaluation", document.createElement("gallery-evaluation")));
+  fill(
+    tabs,
+    section("gallery-search", "Search", search),
+    section("gallery-duplicates", "Duplicates", document.createElement("gallery-duplicates")),
+    section("gallery-evaluation", "Evaluation", document.createElement("gallery-evaluation")),
+  );
   return tabs;
 }
 
@@ -274,7 +439,7 @@ function galleryTabs(search) {
  * @param {string} [className]
  * @param {string} [description]
  */
-function button(label, on, className = "button", description) {
+function button(label, on, className = "button", description = undefined) {
   return h("button", { type: "button", className, "aria-label": description, on: { click: on } }, label);
 }
 

@@ -5,7 +5,10 @@ import { droppedFiles, isInOpenTab, isModelFile, takeDrops } from "./file-drop.j
 import { problem } from "./gallery-problem.js";
 import { workspace } from "./workspace.js";
 
-/** Where images come in: picked, pasted, or dropped anywhere on the page while its tab is shown. Model files dropped with them find their way. */
+/**
+ * Takes images that are picked, pasted, or dropped anywhere on the page while its tab is shown. Dropped model files are
+ * loaded.
+ */
 class ImageIntake extends Component {
   #problems = h("div", {});
 
@@ -16,8 +19,18 @@ class ImageIntake extends Component {
       h(
         "div",
         { className: "intake" },
-        h("div", { className: "intake-text" }, h("h1", {}, "Drop images here"), h("p", { className: "muted" }, "or paste them, or choose files: JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, QOI")),
-        fileButton("Choose images", { name: "images", accept: "image/*,.qoi,.pnm,.ppm,.pgm,.pbm,.tif,.tiff", className: "button primary", on: (files) => workspace.addImages(files) }),
+        h(
+          "div",
+          { className: "intake-text" },
+          h("h1", {}, "Drop images here"),
+          h("p", { className: "muted" }, "or paste them, or choose files: JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, QOI"),
+        ),
+        fileButton("Choose images", {
+          name: "images",
+          accept: "image/*,.qoi,.pnm,.ppm,.pgm,.pbm,.tif,.tiff",
+          className: "button primary",
+          on: (files) => workspace.addImages(files),
+        }),
       ),
       this.#problems,
     );
@@ -42,7 +55,7 @@ class ImageIntake extends Component {
     }
     const model = files.filter(isModelFile);
     const images = files.filter((file) => !isModelFile(file));
-    if (model.length > 0) workspace.loadModel(model);
+    if (model.length > 0) void workspace.loadModel(model);
     if (images.length > 0) workspace.addImages(images);
   }
 

@@ -12,5 +12,5 @@ import "./tab-view.js";
 import "./vector-list.js";
 import { workspace } from "./workspace.js";
 
-// A first visit just works, and any other model can be chosen at once. `?model=none` is for those who bring their own.
-if (new URLSearchParams(location.search).get("model") !== "none") workspace.loadModel("default");
+// The page loads the small model at once, so that a first visit needs no download. `?model=none` leaves that out.
+if (new URLSearchParams(location.search).get("model") !== "none") void workspace.loadModel("default");

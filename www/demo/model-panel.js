@@ -21,7 +21,7 @@ const STAGES = {
   pack: "Working",
 };
 
-/** What to do about an error, by its kind. */
+/** Advice for each kind of error. */
 const ADVICE = {
   decode: "",
   unsupported: "Choose a PP-ShiTuV2_rec model. Below is where to get one.",
@@ -35,7 +35,7 @@ const ADVICE = {
   internal: "This is a fault of the page. Reload it and try again; the browser's console says more.",
 };
 
-/** The model: none, loading, ready, or failed. */
+/** The state of the model: none, loading, ready, or failed. */
 class ModelPanel extends Component {
   #bar = new ProgressBar();
 
@@ -51,9 +51,9 @@ class ModelPanel extends Component {
     this.listen(this, "dragleave drop", () => this.classList.remove("drop-here"));
     this.listen(this, "drop", (event) => {
       event.preventDefault();
-      // what is dropped here is meant as a model, whatever it is called
+      // files that are dropped on this element are a model, with any name
       event.stopPropagation();
-      workspace.loadDropped(droppedFiles(event.dataTransfer));
+      void workspace.loadDropped(droppedFiles(event.dataTransfer));
     });
     this.#render();
   }
@@ -88,7 +88,11 @@ class ModelPanel extends Component {
           h(
             "div",
             { className: "actions" },
-            h("button", { type: "button", className: "button", on: { click: () => workspace.cancelLoading() } }, "Cancel"),
+            h(
+              "button",
+              { type: "button", className: "button", on: { click: () => workspace.cancelLoading() } },
+              "Cancel",
+            ),
             this.#choose("Choose another model"),
           ),
         ];
@@ -97,7 +101,11 @@ class ModelPanel extends Component {
           h(
             "div",
             { className: "error", role: "alert" },
-            h("strong", {}, model.error.kind === "device" ? "The device could not be used" : "The model could not be loaded"),
+            h(
+              "strong",
+              {},
+              model.error.kind === "device" ? "The device could not be used" : "The model could not be loaded",
+            ),
             h("p", { className: "error-message" }, model.error.message),
             h("p", {}, ADVICE[model.error.kind]),
           ),
@@ -131,9 +139,15 @@ class ModelPanel extends Component {
   /** @param {import("./workspace.js").ModelFiles} files */
   #files(files) {
     if (files === "default") {
-      return h("p", { className: "muted" }, "A small model that comes with this page, for a first look. PP-ShiTuV2_rec knows far more.");
+      return h(
+        "p",
+        { className: "muted" },
+        "A small model that comes with this page, for a first look. PP-ShiTuV2_rec knows far more.",
+      );
     }
-    const items = files.map(({ name, size }) => h("li", {}, h("span", { className: "file-name" }, name), h("span", { className: "muted" }, bytes(size))));
+    const items = files.map(({ name, size }) =>
+      h("li", {}, h("span", { className: "file-name" }, name), h("span", { className: "muted" }, bytes(size))),
+    );
     return h("ul", { className: "files" }, ...items);
   }
 
@@ -154,7 +168,11 @@ class ModelPanel extends Component {
         "ul",
         {},
         h("li", {}, "an archive: .tar, .tar.gz, .zip"),
-        h("li", {}, "the files of an inference folder together: inference.json or inference.pdmodel, inference.pdiparams, inference.yml"),
+        h(
+          "li",
+          {},
+          "the files of an inference folder together: inference.json or inference.pdmodel, inference.pdiparams, inference.yml",
+        ),
         h("li", {}, "training weights: .pdparams"),
         h("li", {}, "our own .safetensors"),
       ),
@@ -163,7 +181,11 @@ class ModelPanel extends Component {
 }
 
 function useDefault() {
-  return h("button", { type: "button", className: "button", on: { click: () => workspace.loadModel("default") } }, "Use the small model");
+  return h(
+    "button",
+    { type: "button", className: "button", on: { click: () => workspace.loadModel("default") } },
+    "Use the small model",
+  );
 }
 
 /**

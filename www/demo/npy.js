@@ -15,7 +15,7 @@ export function toNpy(vectors, asMatrix) {
   const shape = asMatrix ? `(${vectors.length}, ${length})` : `(${length},)`;
   const description = `{'descr': '<f4', 'fortran_order': False, 'shape': ${shape}, }`;
   // magic and version 8 bytes, the header's length 2, and the data starts at a multiple of 64, after a line feed
-  const header = description.padEnd(Math.ceil((10 + description.length + 1) / 64) * 64 - 11) + "\n";
+  const header = `${description.padEnd(Math.ceil((10 + description.length + 1) / 64) * 64 - 11)}\n`;
   const start = new Uint8Array(10 + header.length);
   start.set([0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, header.length & 255, header.length >> 8]);
   start.set(new TextEncoder().encode(header), 10);

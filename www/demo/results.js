@@ -1,4 +1,4 @@
-/** Features as files: PaddleX's result JSON, and NumPy. */
+/** Features as files: PaddleX's result JSON and `.npy`. */
 
 import { toNpy } from "./npy.js";
 
@@ -35,7 +35,13 @@ export function downloadAllJson(results) {
 
 /** @param {Result[]} results */
 export function downloadAllNpy(results) {
-  download("features.npy", toNpy(results.map(({ feature }) => feature), true));
+  download(
+    "features.npy",
+    toNpy(
+      results.map(({ feature }) => feature),
+      true,
+    ),
+  );
 }
 
 /** @param {string} name */
@@ -52,6 +58,6 @@ export function download(name, blob) {
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
-  // the browser has taken hold of it by then
+  // by then the browser has opened the address
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

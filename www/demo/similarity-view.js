@@ -6,25 +6,25 @@ import { workspace } from "./workspace.js";
 
 /** @typedef {import("./workspace.js").Picture & { feature: Float32Array<ArrayBuffer> }} Done */
 
-/** More are neither read nor drawn in a table; the first ones are compared, and the view says so. */
+/** The largest number of images in the table. Of more, the first ones are compared, and the view says so. */
 const MOST_COMPARED = 64;
 const PAIRS_SHOWN = 10;
-/** From this share of the accent colour on, its own ink is easier to read. */
+/** From this share of the accent colour on, the text has the colour for that background. */
 const STRONG = 0.7;
 
-/** How alike the images are: each with each, and the pairs that are most alike. */
+/** The view of similarities: the most similar pairs, and a table of all pairs. */
 class SimilarityView extends Component {
   #stale = true;
 
   /** @override */
   connect() {
     this.listen(workspace, "image images", () => this.#invalidate());
-    // its size changes when its tab is opened
+    // the size changes when the tab is opened
     new ResizeObserver(() => this.#refresh()).observe(this);
     this.#invalidate();
   }
 
-  /** A hidden view is drawn when it is looked at, not with every image. */
+  /** A hidden view is drawn when its tab is opened, and not with every image. */
   #invalidate() {
     this.#stale = true;
     requestAnimationFrame(() => this.#refresh());
@@ -43,20 +43,41 @@ class SimilarityView extends Component {
     const digits = digitsFor(low, high);
     fill(
       this,
-      done.length > compared.length && h("p", { className: "notice" }, `The first ${compared.length} of ${counted(done.length, "vector")} are compared.`),
+      done.length > compared.length &&
+        h(
+          "p",
+          { className: "notice" },
+          `The first ${compared.length} of ${counted(done.length, "vector")} are compared.`,
+        ),
       h("h2", {}, "Most alike"),
       pairList(compared, pairs.slice(0, PAIRS_SHOWN), digits, low, high),
       h("h2", {}, "Each with each"),
-      h("p", { className: "muted" }, `Cosine of the vectors: 1 is the same image. The colour runs from ${low.toFixed(digits)} to ${high.toFixed(digits)}; each row's best match is framed.`),
-      h("div", { className: "matrix-scroll", tabIndex: 0, role: "region", "aria-label": "Cosine of each image with each" }, matrixTable(compared, matrix, digits, low, high)),
+      h(
+        "p",
+        { className: "muted" },
+        `Cosine of the vectors: 1 is the same image. The colour runs from ${low.toFixed(digits)} to ${high.toFixed(digits)}; each row's best match is framed.`,
+      ),
+      h(
+        "div",
+        { className: "matrix-scroll", tabIndex: 0, role: "region", "aria-label": "Cosine of each image with each" },
+        matrixTable(compared, matrix, digits, low, high),
+      ),
     );
   }
 }
 
 /** @param {number} count */
 function emptyState(count) {
-  const words = count === 1 ? "One more image with a vector, and there is something to compare." : "Two images with vectors are needed to compare.";
-  return h("div", { className: "empty" }, h("p", {}, words), h("p", { className: "muted" }, "Drop images on this page."));
+  const words =
+    count === 1
+      ? "One more image with a vector, and there is something to compare."
+      : "Two images with vectors are needed to compare.";
+  return h(
+    "div",
+    { className: "empty" },
+    h("p", {}, words),
+    h("p", { className: "muted" }, "Drop images on this page."),
+  );
 }
 
 /**
@@ -75,7 +96,12 @@ function pairList(pictures, pairs, digits, low, high) {
       { className: "pair" },
       thumbnail(pictures[i]),
       thumbnail(pictures[j]),
-      h("span", { className: "pair-names" }, h("span", { className: "file-name" }, pictures[i].name), h("span", { className: "file-name" }, pictures[j].name)),
+      h(
+        "span",
+        { className: "pair-names" },
+        h("span", { className: "file-name" }, pictures[i].name),
+        h("span", { className: "file-name" }, pictures[j].name),
+      ),
       h("span", { className: "pair-bar", "aria-hidden": "true" }, fillBar),
       h("span", { className: "pair-value" }, cosine.toFixed(digits)),
     );
@@ -91,12 +117,23 @@ function pairList(pictures, pairs, digits, low, high) {
  * @param {number} high
  */
 function matrixTable(pictures, matrix, digits, low, high) {
-  const columns = pictures.map((picture) => h("th", { scope: "col", title: picture.name }, thumbnail(picture), h("span", { className: "visually-hidden" }, picture.name)));
+  const columns = pictures.map((picture) =>
+    h(
+      "th",
+      { scope: "col", title: picture.name },
+      thumbnail(picture),
+      h("span", { className: "visually-hidden" }, picture.name),
+    ),
+  );
   const rows = pictures.map((picture, row) => {
     const best = bestMatch(matrix[row], row);
     const cells = pictures.map((other, column) => {
       const value = matrix[row][column];
-      const cell = h("td", { title: `${picture.name} and ${other.name}` }, row === column ? "1" : value.toFixed(digits));
+      const cell = h(
+        "td",
+        { title: `${picture.name} and ${other.name}` },
+        row === column ? "1" : value.toFixed(digits),
+      );
       if (row === column) {
         cell.className = "self";
       } else {
@@ -107,9 +144,23 @@ function matrixTable(pictures, matrix, digits, low, high) {
       }
       return cell;
     });
-    return h("tr", {}, h("th", { scope: "row", title: picture.name }, h("span", { className: "row-head" }, thumbnail(picture), h("span", { className: "file-name" }, picture.name))), ...cells);
+    return h(
+      "tr",
+      {},
+      h(
+        "th",
+        { scope: "row", title: picture.name },
+        h("span", { className: "row-head" }, thumbnail(picture), h("span", { className: "file-name" }, picture.name)),
+      ),
+      ...cells,
+    );
   });
-  return h("table", { className: "matrix" }, h("thead", {}, h("tr", {}, h("td", {}), ...columns)), h("tbody", {}, ...rows));
+  return h(
+    "table",
+    { className: "matrix" },
+    h("thead", {}, h("tr", {}, h("td", {}), ...columns)),
+    h("tbody", {}, ...rows),
+  );
 }
 
 /**

@@ -11,7 +11,7 @@ export function cosine(a, b) {
 }
 
 /**
- * The cosine of each with each.
+ * The cosine of each vector with each.
  *
  * @param {Float32Array[]} vectors
  * @returns {Float32Array[]} rows

@@ -2,7 +2,7 @@ import { Component } from "../report/component.js";
 import { counted } from "./units.js";
 import { workspace } from "./workspace.js";
 
-/** Says to screen readers what changed: what was loaded, and when a batch of images is through. */
+/** Tells screen readers when a model is loaded and when images are done. */
 class StatusAnnouncer extends Component {
   #lastModel = "";
   #wasBusy = false;
@@ -18,8 +18,9 @@ class StatusAnnouncer extends Component {
     if (model.state === this.#lastModel) return;
     this.#lastModel = model.state;
     if (model.state === "loading") this.textContent = "Loading the model";
-    if (model.state === "ready") this.textContent = `Model ${model.info.model} loaded, running on ${model.info.device === "webgpu" ? "WebGPU" : "the CPU"}`;
-    // a failure is announced by the alert that shows it
+    if (model.state === "ready")
+      this.textContent = `Model ${model.info.model} loaded, running on ${model.info.device === "webgpu" ? "WebGPU" : "the CPU"}`;
+    // a failure is shown as an alert, which screen readers announce
   }
 
   #images() {

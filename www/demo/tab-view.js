@@ -1,8 +1,8 @@
 import { Component, h } from "../report/component.js";
 
 /**
- * Tabs, one for each `<section id data-tab="Label">` inside; a lone section is shown without a tab. A section may hold
- * tabs of its own. The address holds the open one, so it can be linked to and survives a reload.
+ * Tabs, one for each `<section id data-tab="Label">` inside. A single section is shown without a tab. A section may
+ * hold other tabs. The page's address names the open tab, for links and reloads.
  */
 class TabView extends Component {
   /** @type {{ tab: HTMLButtonElement, panel: HTMLElement }[]} */
@@ -12,12 +12,26 @@ class TabView extends Component {
   connect() {
     const panels = /** @type {HTMLElement[]} */ ([...this.querySelectorAll(":scope > section[data-tab]")]);
     this.#tabs = panels.map((panel, index) => {
-      const tab = h("button", { type: "button", role: "tab", id: `${panel.id}-tab`, "aria-controls": panel.id, on: { click: () => this.#open(index) } }, panel.dataset.tab);
+      const tab = h(
+        "button",
+        {
+          type: "button",
+          role: "tab",
+          id: `${panel.id}-tab`,
+          "aria-controls": panel.id,
+          on: { click: () => this.#open(index) },
+        },
+        panel.dataset.tab,
+      );
       panel.setAttribute("role", "tabpanel");
       panel.setAttribute("aria-labelledby", tab.id);
       return { tab, panel };
     });
-    const list = h("div", { role: "tablist", className: "tabs", "aria-label": this.ariaLabel, hidden: panels.length < 2 }, ...this.#tabs.map(({ tab }) => tab));
+    const list = h(
+      "div",
+      { role: "tablist", className: "tabs", "aria-label": this.ariaLabel, hidden: panels.length < 2 },
+      ...this.#tabs.map(({ tab }) => tab),
+    );
     this.prepend(list);
     this.listen(list, "keydown", (event) => this.#move(event));
     this.listen(window, "hashchange", () => this.#openFromAddress());
@@ -50,7 +64,12 @@ class TabView extends Component {
   #move(event) {
     const { length } = this.#tabs;
     const current = this.#tabs.findIndex(({ tab }) => tab === document.activeElement);
-    const steps = /** @type {Record<string, number>} */ ({ ArrowRight: current + 1, ArrowLeft: current - 1 + length, Home: 0, End: length - 1 });
+    const steps = /** @type {Record<string, number>} */ ({
+      ArrowRight: current + 1,
+      ArrowLeft: current - 1 + length,
+      Home: 0,
+      End: length - 1,
+    });
     if (!(event.key in steps)) return;
     event.preventDefault();
     const next = steps[event.key] % length;

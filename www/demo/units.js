@@ -1,4 +1,4 @@
-/** Numbers as people read them. */
+/** Numbers as text for people. */
 
 /** @param {number} bytes */
 export function bytes(bytes) {
@@ -24,7 +24,7 @@ export function counted(count, one, many = `${one}s`) {
 }
 
 /**
- * As many digits as tell the values of a range apart, between 3 and 6.
+ * The number of digits that distinguishes the values of a range, from 3 to 6.
  *
  * @param {number} low
  * @param {number} high

@@ -16,7 +16,11 @@ const STEPS = [
 
 /** The images and their vectors. */
 class VectorList extends Component {
-  #empty = h("ol", { className: "steps" }, ...STEPS.map(([title, text]) => h("li", {}, h("h2", {}, title), h("p", { className: "muted" }, text))));
+  #empty = h(
+    "ol",
+    { className: "steps" },
+    ...STEPS.map(([title, text]) => h("li", {}, h("h2", {}, title), h("p", { className: "muted" }, text))),
+  );
   #counts = h("p", { className: "counts" });
   #toolbar = h("div", { className: "toolbar" });
   #bar = new ProgressBar();
@@ -45,7 +49,7 @@ class VectorList extends Component {
     }
     for (const picture of pictures) {
       if (!this.#byId.has(picture.id)) this.#addRow(picture);
-      // whether it says "waiting" depends on the model
+      // the text of a waiting image depends on the model
       else if (picture.state === "waiting") this.#renderRow(picture);
     }
     this.#empty.hidden = pictures.length > 0;
@@ -70,14 +74,18 @@ class VectorList extends Component {
 
   #renderProgress() {
     const { pictures, busy } = workspace;
-    const count = (/** @type {Picture["state"]} */ state) => pictures.filter((picture) => picture.state === state).length;
+    const count = (/** @type {Picture["state"]} */ state) =>
+      pictures.filter((picture) => picture.state === state).length;
     const done = count("done");
     const failed = count("failed");
     const settled = done + failed;
     const counts = [counted(pictures.length, "image"), counted(done, "vector"), failed > 0 && `${failed} failed`];
     this.#counts.textContent = counts.filter(Boolean).join(" · ");
     this.#bar.element.hidden = !busy || settled === pictures.length;
-    this.#bar.update(`${settled} of ${counted(pictures.length, "image")}`, pictures.length ? settled / pictures.length : 0);
+    this.#bar.update(
+      `${settled} of ${counted(pictures.length, "image")}`,
+      pictures.length ? settled / pictures.length : 0,
+    );
   }
 
   /** @param {Picture} picture */
@@ -98,7 +106,11 @@ class VectorList extends Component {
     const { row, title, actions, body } = found;
     const { name, feature } = picture;
     row.dataset.state = picture.state;
-    fill(title, h("span", { className: "file-name", title: name }, name), h("span", { className: "muted" }, describe(picture)));
+    fill(
+      title,
+      h("span", { className: "file-name", title: name }, name),
+      h("span", { className: "muted" }, describe(picture)),
+    );
     fill(
       actions,
       feature && copyButton(() => toJsonText({ name, feature }), name),
@@ -146,7 +158,11 @@ function describe({ state, milliseconds = 0, decoder }) {
  * @param {string} [description]
  */
 function button(label, on, description) {
-  return h("button", { type: "button", className: "button small", "aria-label": description, on: { click: on } }, label);
+  return h(
+    "button",
+    { type: "button", className: "button small", "aria-label": description, on: { click: on } },
+    label,
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 import { Component, fill, h } from "../report/component.js";
 
-/** A vector drawn as bars about a zero line: a glance tells two of them apart. */
+/** A vector drawn as bars about a zero line, so that two vectors are easy to compare by eye. */
 class VectorStrip extends Component {
   #canvas = h("canvas", { className: "strip", role: "img" });
   #readout = h("span", { className: "readout muted", "aria-hidden": "true" });
@@ -42,7 +42,12 @@ class VectorStrip extends Component {
     for (let index = 0; index < length; index++) {
       const size = (this.#values[index] / largest) * middle;
       context.fillStyle = colours[size > 0 ? 1 : 0];
-      context.fillRect(index * step, size > 0 ? middle - size : middle, Math.max(step - gap, 1), Math.max(Math.abs(size), 0.5));
+      context.fillRect(
+        index * step,
+        size > 0 ? middle - size : middle,
+        Math.max(step - gap, 1),
+        Math.max(Math.abs(size), 0.5),
+      );
     }
     this.#summarise();
   }

@@ -1,8 +1,12 @@
 /**
- * What the page works on: one model on one device, and the images. It knows nothing of the page; elements listen.
+ * The state of the page: one model on one device, and the images. It does not know the elements of the page; they
+ * listen to its events:
  *
- * Events: `model` (its state), `progress` (of loading it), `device` (the choice), `images` (some came or went), `image` (one changed;
- * `detail` is the image).
+ * - `model`: the state of the model has changed
+ * - `progress`: of loading the model
+ * - `device`: another device was chosen
+ * - `images`: images were added or removed
+ * - `image`: one image has changed; `detail` is the image
  */
 
 import { FeatureExtractor, ImageFeatureError } from "../image-feature/index.js";
@@ -41,13 +45,13 @@ class Workspace extends EventTarget {
   pictures = [];
   /** @type {FeatureExtractor | undefined} */
   #extractor;
-  /** Stops loading, and whatever the model before is doing. */
+  /** Stops the load under way. */
   #loading = new AbortController();
   /** @type {AbortController | undefined} */
   #embedding;
   #nextId = 0;
 
-  /** Whether images are being worked on. */
+  /** Whether images are being embedded. */
   get busy() {
     return this.#embedding !== undefined;
   }
@@ -58,7 +62,7 @@ class Workspace extends EventTarget {
   }
 
   /**
-   * Vectors of images that are not among the page's own, from the model that is loaded.
+   * Computes vectors of other images with the loaded model.
    *
    * @param {Parameters<FeatureExtractor["embedMany"]>[0]} items
    * @param {Parameters<FeatureExtractor["embedMany"]>[1]} options
@@ -69,7 +73,7 @@ class Workspace extends EventTarget {
   }
 
   /**
-   * Teaches the model that is loaded classes of the user's own; it stays as it is.
+   * Fine-tunes the loaded model on the user's classes. The loaded model stays as it is.
    *
    * @param {Parameters<FeatureExtractor["fineTune"]>[0]} samples
    * @param {Parameters<FeatureExtractor["fineTune"]>[1]} options
@@ -97,7 +101,7 @@ class Workspace extends EventTarget {
       if (signal.aborted) return extractor.dispose();
       this.#extractor = extractor;
       this.#setModel({ state: "ready", files, info: extractor.info, milliseconds: performance.now() - start });
-      this.embed();
+      void this.embed();
     } catch (error) {
       if (signal.aborted) return;
       this.#setModel({ state: "failed", files, error: asError(error) });
@@ -114,7 +118,9 @@ class Workspace extends EventTarget {
       const files = await coming;
       if (files.length > 0) await this.loadModel(files);
     } catch (error) {
-      const unread = new ImageFeatureError("io", `what was dropped could not be read: ${String(error)}`, { cause: error });
+      const unread = new ImageFeatureError("io", `what was dropped could not be read: ${String(error)}`, {
+        cause: error,
+      });
       this.#setModel({ state: "failed", files: [], error: unread });
     }
   }
@@ -130,7 +136,7 @@ class Workspace extends EventTarget {
     if (device === this.device) return;
     this.device = device;
     this.#emit("device");
-    if (this.model.state !== "empty") this.loadModel(this.model.files);
+    if (this.model.state !== "empty") void this.loadModel(this.model.files);
   }
 
   /** @param {File[]} files */
@@ -144,7 +150,7 @@ class Workspace extends EventTarget {
     }));
     this.pictures.push(...added);
     this.#emit("images");
-    this.embed();
+    void this.embed();
   }
 
   /** @param {number} id */
@@ -163,7 +169,7 @@ class Workspace extends EventTarget {
     this.#emit("images");
   }
 
-  /** Stops the images under way; `resume` takes them up again. */
+  /** Stops embedding; `resume` continues it. */
   stop() {
     this.#embedding?.abort();
     this.#restate(["waiting", "working"], "stopped");
@@ -171,10 +177,10 @@ class Workspace extends EventTarget {
 
   resume() {
     this.#restate(["stopped"], "waiting");
-    this.embed();
+    void this.embed();
   }
 
-  /** Gives every waiting image its vector, also those that are added meanwhile. */
+  /** Computes the vectors of all waiting images, also of those that are added meanwhile. */
   async embed() {
     if (this.#embedding || !this.#extractor || !this.#nextWaiting()) return;
     const extractor = this.#extractor;
@@ -197,20 +203,26 @@ class Workspace extends EventTarget {
           this.#update(picture, { state: "failed", error: result.error });
         } else {
           const { feature, decoder, milliseconds } = result;
-          this.#update(picture, { state: "done", feature, decoder, milliseconds: milliseconds.preprocess + milliseconds.network });
+          this.#update(picture, {
+            state: "done",
+            feature,
+            decoder,
+            milliseconds: milliseconds.preprocess + milliseconds.network,
+          });
         }
       }
     } catch (error) {
-      // an abort has already said what becomes of the images
-      if (!signal.aborted) for (const picture of sent) this.#update(picture, { state: "failed", error: asError(error) });
+      // after an abort the images have their new state already
+      if (!signal.aborted)
+        for (const picture of sent) this.#update(picture, { state: "failed", error: asError(error) });
     } finally {
       this.#embedding = undefined;
       this.#emit("images");
-      this.embed();
+      void this.embed();
     }
   }
 
-  /** Lets go of the model; the images wait for the next one. */
+  /** Disposes of the model. All images wait for the next one. */
   #release() {
     this.#embedding?.abort();
     this.#extractor?.dispose();

@@ -1,24 +1,89 @@
 /**
- * Requests and answers over a port: a worker, or one end of a `MessageChannel`.
+ * Calls over a port: to a worker, or over a `MessageChannel`.
  *
- * One promise per request; each settles exactly once, also when the request is aborted, the other side dies, or the
- * bridge is closed. Messages out: `{ id, method, argument }`, `{ id, abort: true }`. Messages in: `{ id, progress }`,
- * `{ id, value }`, `{ id, error }`.
+ * One side has a `Bridge` and asks. The other side has handlers, and `serve` answers with them. The handlers' types say
+ * which methods there are, what each takes, and what it gives back.
  */
 
 import { ImageFeatureError, cancelled, isTrap, toError } from "./errors.js";
 
 /**
- * @typedef {object} Port
- * @property {(message: any, transfer: Transferable[]) => void} postMessage
- * @property {((event: MessageEvent) => any) | null} onmessage
+ * From the bridge: a call, or the wish to stop one.
  *
- * @typedef {{ signal: AbortSignal, onProgress: (progress: any) => void }} Call
- * @typedef {{ value?: unknown, transfer?: Transferable[] }} Answer
- * @typedef {Record<string, (argument: any, call: Call) => Promise<Answer>>} Handlers
- * @typedef {{ resolve: (value: any) => void, reject: (error: Error) => void, onProgress?: (progress: any) => void }} Pending
+ * @typedef {{ id: number, method: string, argument: unknown, abort?: undefined } | { id: number, abort: true }} Request
  */
 
+/**
+ * To the bridge: the progress of a call, its value, or its error.
+ *
+ * @typedef {{ id: number, progress?: unknown, value?: unknown, error?: import("./errors.js").ErrorMessage }} Reply
+ */
+
+/**
+ * A `Worker`, a `MessagePort`, or a worker's global scope.
+ *
+ * @template Incoming
+ * @typedef {object} Port
+ * @property {(message: Request | Reply, transfer: Transferable[]) => void} postMessage
+ * @property {((event: MessageEvent<Incoming>) => unknown) | null} onmessage
+ */
+
+/**
+ * What a handler is given beside its argument.
+ *
+ * @template [Progress=never]
+ * @typedef {{ signal: AbortSignal, onProgress: (progress: Progress) => void }} Call
+ */
+
+/**
+ * @typedef {{ value?: unknown, transfer?: Transferable[] }} Answer
+ * @typedef {(argument: never, call: never) => Promise<Answer>} Handler
+ * @typedef {Record<string, Handler>} Handlers
+ */
+
+/**
+ * What a handler takes.
+ *
+ * @template {Handler} Method
+ * @typedef {Parameters<Method>[0]} ArgumentOf
+ */
+
+/**
+ * What a handler gives back.
+ *
+ * @template {Handler} Method
+ * @typedef {Awaited<ReturnType<Method>> extends { value: infer Value } ? Value : undefined} ValueOf
+ */
+
+/**
+ * What a handler says while it works.
+ *
+ * @template {Handler} Method
+ * @typedef {Parameters<Method>[1] extends Call<infer Progress> ? Progress : never} ProgressOf
+ */
+
+/**
+ * - `signal`: an abort rejects the call at once, and tells the other side to drop the work
+ * - `transfer`: buffers that move to the other side
+ *
+ * @template {Handler} Method
+ * @typedef {{ signal?: AbortSignal, transfer?: Transferable[], onProgress?: (progress: ProgressOf<Method>) => void }}
+ *   CallOptions
+ */
+
+/**
+ * @typedef {object} Pending
+ * @property {(value: unknown) => void} resolve
+ * @property {(error: Error) => void} reject
+ * @property {(progress: unknown) => void} [onProgress]
+ */
+
+/**
+ * The side that asks. Each call gives one promise, which settles exactly once: also after an abort, when the other side
+ * dies, and when the bridge is closed.
+ *
+ * @template {Handlers} Methods
+ */
 export class Bridge {
   #port;
   #nextId = 0;
@@ -29,8 +94,8 @@ export class Bridge {
   #onClose;
 
   /**
-   * @param {Port} port
-   * @param {() => void} onClose called once, when the bridge is closed by either side: free the port there
+   * @param {Port<Reply>} port
+   * @param {() => void} onClose called once, when either side closes the bridge: free the port there
    */
   constructor(port, onClose) {
     this.#port = port;
@@ -38,19 +103,19 @@ export class Bridge {
     port.onmessage = ({ data }) => this.#receive(data);
   }
 
-  /** Whether no request can succeed any more. */
+  /** Whether no call can succeed any more. */
   get closed() {
     return this.#closedBy !== undefined;
   }
 
   /**
-   * Calls a handler on the other side. Buffers in `transfer` move there; an abort rejects at once and tells the other
-   * side to drop the work.
+   * Calls a handler on the other side.
    *
-   * @param {string} method
-   * @param {unknown} argument
-   * @param {{ signal?: AbortSignal, transfer?: Transferable[], onProgress?: (progress: any) => void }} [options]
-   * @returns {Promise<any>}
+   * @template {keyof Methods & string} Name
+   * @param {Name} method
+   * @param {ArgumentOf<Methods[Name]>} argument
+   * @param {CallOptions<Methods[Name]>} [options]
+   * @returns {Promise<ValueOf<Methods[Name]>>}
    */
   request(method, argument, { signal, transfer = [], onProgress } = {}) {
     return new Promise((resolve, reject) => {
@@ -63,9 +128,15 @@ export class Bridge {
       };
       const forget = () => signal?.removeEventListener("abort", abort);
       this.#pending.set(id, {
-        resolve: (value) => (forget(), resolve(value)),
-        reject: (error) => (forget(), reject(error)),
-        onProgress,
+        resolve: (value) => {
+          forget();
+          resolve(/** @type {ValueOf<Methods[Name]>} */ (value));
+        },
+        reject: (error) => {
+          forget();
+          reject(error);
+        },
+        onProgress: onProgress && ((progress) => onProgress(/** @type {ProgressOf<Methods[Name]>} */ (progress))),
       });
       signal?.addEventListener("abort", abort);
       try {
@@ -77,7 +148,7 @@ export class Bridge {
   }
 
   /**
-   * Rejects everything that waits, and every later request, with `error`.
+   * Rejects all calls under way, and all later ones, with `error`.
    *
    * @param {Error} error
    */
@@ -97,7 +168,7 @@ export class Bridge {
     return pending;
   }
 
-  /** @param {{ id: number, progress?: unknown, value?: unknown, error?: import("./errors.js").ErrorMessage }} message */
+  /** @param {Reply} reply */
   #receive({ id, progress, value, error }) {
     if (progress !== undefined) {
       this.#pending.get(id)?.onProgress?.(progress);
@@ -113,36 +184,39 @@ export class Bridge {
 }
 
 /**
- * Answers the requests of the `Bridge` on the other side.
+ * Answers the calls of a `Bridge` on the other side.
  *
- * An error after which the handlers' state cannot be trusted (a trap, a lost device) is marked fatal: the other side
- * closes its bridge and starts afresh.
+ * After some errors (a trap, a lost device) the state of the handlers cannot be trusted. Such an error is marked as
+ * fatal: the other side closes its bridge and starts again.
  *
- * @param {Port} port
+ * @param {Port<Request>} port
  * @param {Handlers} handlers
- * @returns {() => void} stops all that is under way
+ * @returns {() => void} stops all calls under way
  */
 export function serve(port, handlers) {
   /** @type {Map<number, AbortController>} */
   const running = new Map();
-  port.onmessage = async ({ data: { id, method, argument, abort } }) => {
-    if (abort) return running.get(id)?.abort();
+  port.onmessage = async ({ data }) => {
+    const { id } = data;
+    if (data.abort) return running.get(id)?.abort();
     const controller = new AbortController();
     running.set(id, controller);
     try {
-      const call = {
-        signal: controller.signal,
-        onProgress: (/** @type {unknown} */ progress) => port.postMessage({ id, progress }, []),
-      };
-      const { value, transfer = [] } = await handlers[method](argument, call);
+      const handler = /** @type {(argument: unknown, call: Call<unknown>) => Promise<Answer>} */ (
+        handlers[data.method]
+      );
+      const onProgress = (/** @type {unknown} */ progress) => port.postMessage({ id, progress }, []);
+      const { value, transfer = [] } = await handler(data.argument, { signal: controller.signal, onProgress });
       port.postMessage({ id, value }, transfer);
     } catch (thrown) {
       const { kind, message, cause } = toError(thrown);
       const fatal = isTrap(thrown) || kind === "device";
-      port.postMessage({ id, error: { kind, message, cause: cause && String(cause), fatal } }, []);
+      port.postMessage({ id, error: { kind, message, cause: cause ? String(cause) : undefined, fatal } }, []);
     } finally {
       running.delete(id);
     }
   };
-  return () => running.forEach((controller) => controller.abort());
+  return () => {
+    for (const controller of running.values()) controller.abort();
+  };
 }

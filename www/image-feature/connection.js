@@ -1,31 +1,34 @@
-import { Bridge, serve } from "./bridge.js";
 import { compileAhead, firstCpuKind } from "./core.js";
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 import { toImageInput } from "./image-source.js";
 import { readModel } from "./model-source.js";
 import { StagedProgress } from "./progress.js";
+import { openHere, openWorker } from "./worker-bridge.js";
 
 /**
  * @typedef {import("./protocol.js").Embedding} Embedding
  * @typedef {import("./protocol.js").ExtractorInfo} ExtractorInfo
  * @typedef {import("./progress.js").ProgressEvent} ProgressEvent
- * @typedef {import("./model-source.js").ModelRequest & Omit<import("./protocol.js").OpenRequest, "compiled" | "distress">
- *   & Omit<import("./protocol.js").LoadRequest, "files">} ConnectionRequest
- * @typedef {{ source: import("./image-source.js").ImageSource, name?: string, roi?: import("./image-source.js").Roi }} Job
+ * @typedef {import("./model-source.js").ModelRequest & Omit<import("./protocol.js").OpenRequest, "compiled" |
+ *   "distress"> & Omit<import("./protocol.js").LoadRequest, "files">} ConnectionRequest
+ * @typedef {{ source: import("./image-source.js").ImageSource, name?: string, roi?: import("./image-source.js").Roi }}
+ *   Job
+ * @typedef {import("./protocol.js").AnswerError} AnswerError
+ * @typedef {import("./bridge.js").Bridge<import("./session.js").SessionMethods>} SessionBridge
  */
 
-/** One worker with a loaded model: started on request, and afresh after a crash. */
+/** One worker with a loaded model. It is started on request, and started again after a crash. */
 export class Connection {
   #request;
   #inWorker;
-  /** With a model loaded. @type {Bridge | undefined} */
+  /** Set when the model is loaded. @type {SessionBridge | undefined} */
   #bridge;
-  /** Loading: ends it. @type {(() => void) | undefined} */
+  /** Set while the model is being loaded: ends that. @type {(() => void) | undefined} */
   #giveUp;
   /** @type {Promise<ExtractorInfo> | undefined} */
   #restarting;
   #closed = false;
-  /** Batches that are under way. */
+  /** Number of batches under way. */
   waiting = 0;
 
   /**
@@ -43,56 +46,80 @@ export class Connection {
   }
 
   /**
+   * Starts the worker and loads the model there. Where that fails, the worker is ended.
+   *
    * @param {{ signal?: AbortSignal, onProgress?: (event: ProgressEvent) => void }} [options]
    * @returns {Promise<ExtractorInfo>}
    */
   async start({ signal, onProgress = () => {} } = {}) {
     throwIfAborted(signal);
-    const { parts, cache, sha256, dtype, ...opening } = this.#request;
-    /** Bytes of the model, as far as they are known; 0 when it is here. */
-    let coming = 1;
-    const progress = new StagedProgress({ download: 50, verify: 2, compile: 20, upload: 8, warmup: 20 }, (event) => {
-      if (event.stage === "download") coming = event.total ?? event.loaded;
-      onProgress(event);
-    });
-    const relay = { onProgress: (/** @type {import("./progress.js").RelayedMessage} */ message) => progress.receive(message) };
     const stop = new AbortController();
     const abort = () => stop.abort(signal?.reason);
     signal?.addEventListener("abort", abort);
     const distress = `image-feature ${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;
-    const bridge = this.#inWorker ? openWorker(distress) : await openHere();
+    /** @type {SessionBridge | undefined} */
+    let bridge;
     this.#giveUp = () => {
-      bridge.close(disposed());
+      bridge?.close(disposed());
       stop.abort();
     };
     try {
-      const reading = readModel({ parts, cache, sha256 }, stop.signal, progress).finally(() => (coming = 0));
-      const open = async () => {
-        // a worker needs time to start; meanwhile the page compiles the WebAssembly
-        const kind = firstCpuKind(opening, this.#inWorker);
-        const [compiled] = await Promise.all([
-          compileAhead(kind, { signal: stop.signal, progress, folder: opening.wasm }),
-          bridge.request("fetchGlue", kind, { signal: stop.signal }),
-        ]);
-        await bridge.request("open", { ...opening, compiled, distress }, { signal: stop.signal, ...relay });
-        // on the page's own thread, waiting is all that may be done
-        if (coming > 0 && this.#inWorker) await bridge.request("warmUp", coming, { signal: stop.signal });
-      };
-      const [files] = await Promise.all([reading, open()]);
-      const transfer = files.map(({ bytes }) => bytes.buffer);
-      const info = Object.freeze(await bridge.request("load", { files, dtype }, { signal: stop.signal, transfer, ...relay }));
+      bridge = this.#inWorker ? openWorker(distress) : await openHere();
+      const info = await this.#load(bridge, distress, stop.signal, onProgress);
       if (this.#closed) throw disposed();
       this.#bridge = bridge;
       return info;
     } catch (error) {
-      // also what the load has under way ends with the worker
-      bridge.close(toError(error));
+      bridge?.close(toError(error));
       stop.abort();
       throw this.#closed ? disposed() : error;
     } finally {
       this.#giveUp = undefined;
       signal?.removeEventListener("abort", abort);
     }
+  }
+
+  /**
+   * Loads the model: its files and the WebAssembly are fetched at the same time.
+   *
+   * Every promise here is awaited from the moment it is made, so that none can fail without a handler.
+   *
+   * @param {SessionBridge} bridge
+   * @param {string} distress
+   * @param {AbortSignal} signal
+   * @param {(event: ProgressEvent) => void} onProgress
+   * @returns {Promise<ExtractorInfo>}
+   */
+  async #load(bridge, distress, signal, onProgress) {
+    const { parts, cache, sha256, dtype, ...opening } = this.#request;
+    /** Bytes of the model that are on their way, as far as they are known; 0 when all have come. */
+    let coming = 1;
+    const progress = new StagedProgress({ download: 50, verify: 2, compile: 20, upload: 8, warmup: 20 }, (event) => {
+      if (event.stage === "download") coming = event.total ?? event.loaded;
+      onProgress(event);
+    });
+    const relayed = (/** @type {import("./progress.js").RelayedMessage} */ message) => progress.receive(message);
+    const read = async () => {
+      try {
+        return await readModel({ parts, cache, sha256 }, signal, progress);
+      } finally {
+        coming = 0;
+      }
+    };
+    const open = async () => {
+      // a worker needs time to start; meanwhile the page compiles the WebAssembly
+      const kind = firstCpuKind(opening, this.#inWorker);
+      const [compiled] = await Promise.all([
+        compileAhead(kind, { signal, progress, folder: opening.wasm }),
+        bridge.request("fetchGlue", kind, { signal }),
+      ]);
+      await bridge.request("open", { ...opening, compiled, distress }, { signal, onProgress: relayed });
+      // on the page's own thread there is no other work to do while it waits
+      if (coming > 0 && this.#inWorker) await bridge.request("warmUp", coming, { signal });
+    };
+    const [files] = await Promise.all([read(), open()]);
+    const transfer = files.map(({ bytes }) => bytes.buffer);
+    return Object.freeze(await bridge.request("load", { files, dtype }, { signal, transfer, onProgress: relayed }));
   }
 
   /** Ends the worker and what it has under way. */
@@ -102,15 +129,15 @@ export class Connection {
     this.#giveUp?.();
   }
 
-  /** The connection, after a crash a new one. */
+  /** The bridge to the model; after a crash, one to a new worker. */
   async #connect() {
     if (this.#closed) throw disposed();
-    // on the page's own thread there is no way to start WebAssembly afresh; the closed bridge says what happened
+    // WebAssembly on the page's own thread cannot be started again; the closed bridge gives the reason with each call
     if (this.#bridge?.closed && this.#inWorker) {
       this.#restarting ??= this.start().finally(() => (this.#restarting = undefined));
       await this.#restarting;
     }
-    return /** @type {Bridge} */ (this.#bridge);
+    return /** @type {SessionBridge} */ (this.#bridge);
   }
 
   /**
@@ -119,11 +146,13 @@ export class Connection {
    * @returns {Promise<(Embedding | ImageFeatureError)[]>}
    */
   embedAll(jobs, signal) {
-    return this.#ask(jobs, signal, (bridge, requests, transfer) => bridge.request("embed", requests, { signal, transfer }));
+    return this.#ask(jobs, signal, (bridge, requests, transfer) =>
+      bridge.request("embed", requests, { signal, transfer }),
+    );
   }
 
   /**
-   * What the model's last layers are given for `views` views of each image.
+   * The input of the model's last layers, for `views` views of each image.
    *
    * @param {Job[]} jobs
    * @param {number} views
@@ -131,7 +160,9 @@ export class Connection {
    * @returns {Promise<({ pooled: Float32Array<ArrayBuffer> } | ImageFeatureError)[]>}
    */
   poolAll(jobs, views, signal) {
-    return this.#ask(jobs, signal, (bridge, requests, transfer) => bridge.request("pool", { requests, views }, { signal, transfer }));
+    return this.#ask(jobs, signal, (bridge, requests, transfer) =>
+      bridge.request("pool", { requests, views }, { signal, transfer }),
+    );
   }
 
   /**
@@ -153,19 +184,21 @@ export class Connection {
   }
 
   /**
-   * What the worker answers for each image, or why it has no answer.
+   * The worker's answer for each image, or the reason why there is none.
    *
    * @template Answer
    * @param {Job[]} jobs
    * @param {AbortSignal | undefined} signal
-   * @param {(bridge: Bridge, requests: import("./protocol.js").EmbedRequest[], transfer: Transferable[]) =>
-   *   Promise<(Answer | { error: import("./protocol.js").AnswerError })[]>} send
+   * @param {(bridge: SessionBridge, requests: import("./protocol.js").EmbedRequest[], transfer: Transferable[]) =>
+   *   Promise<(Answer | { error: AnswerError })[]>} send
    * @returns {Promise<(Answer | ImageFeatureError)[]>}
    */
   async #ask(jobs, signal, send) {
     throwIfAborted(signal);
     const bridge = await this.#connect();
-    const inputs = await Promise.all(jobs.map(({ source }) => toImageInput(source, signal).catch((error) => toError(error))));
+    const inputs = await Promise.all(
+      jobs.map(({ source }) => toImageInput(source, signal).catch((error) => toError(error))),
+    );
     throwIfAborted(signal);
     /** @type {import("./protocol.js").EmbedRequest[]} */
     const requests = [];
@@ -180,14 +213,15 @@ export class Connection {
     const answers = requests.length > 0 ? await send(bridge, requests, transfer) : [];
     return inputs.map((input) => {
       if (input instanceof ImageFeatureError) return input;
-      const answer = /** @type {Answer | { error: import("./protocol.js").AnswerError }} */ (answers.shift());
-      const { error } = /** @type {{ error?: import("./protocol.js").AnswerError }} */ (answer);
+      const answer = /** @type {Answer | { error: AnswerError }} */ (answers.shift());
+      const { error } = /** @type {{ error?: AnswerError }} */ (answer);
       return error ? new ImageFeatureError(error.kind, error.message) : /** @type {Answer} */ (answer);
     });
   }
 
   /**
-   * As `embedAll`, but where the worker fails over a batch, its images are tried one by one to find the one at fault.
+   * Does the same as `embedAll`. Where the worker fails over a batch, its images are tried one by one, so that only the
+   * one at fault has no result.
    *
    * @param {Job[]} jobs
    * @param {AbortSignal} signal
@@ -212,44 +246,4 @@ export class Connection {
 
 function disposed() {
   return new ImageFeatureError("usage", "this FeatureExtractor was disposed of; load a new one");
-}
-
-/**
- * @param {string} [distress] name of the channel on which the worker's threads, where it has any, say that they failed
- * @returns {Bridge}
- */
-export function openWorker(distress) {
-  /** @type {Worker} */
-  let worker;
-  try {
-    worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "image-feature" });
-  } catch (error) {
-    throw toError(error, "unsupported", "the worker could not be started; its files must come from the page's own site (or pass worker: false)");
-  }
-  const threads = distress === undefined ? undefined : new BroadcastChannel(distress);
-  const bridge = new Bridge(worker, () => (threads?.close(), worker.terminate()));
-  if (threads) threads.onmessage = ({ data }) => bridge.close(new ImageFeatureError("internal", `a thread of the WebAssembly core stopped: ${data}`));
-  worker.onerror = ({ message }) => {
-    // a script that could not be fetched or parsed gives no message
-    const error = message
-      ? new ImageFeatureError("internal", `the worker stopped: ${message}`)
-      : new ImageFeatureError("io", "the worker's files could not be loaded; are all files of the package served, and does the page's policy allow them?");
-    bridge.close(error);
-  };
-  worker.onmessageerror = () => bridge.close(new ImageFeatureError("internal", "a message from the worker could not be read"));
-  return bridge;
-}
-
-/** The same as in the worker, on this thread. */
-async function openHere() {
-  const { createSession } = await import("./session.js");
-  const { handlers, dispose } = createSession();
-  const { port1, port2 } = new MessageChannel();
-  const stop = serve(port1, handlers);
-  return new Bridge(port2, () => {
-    stop();
-    port1.close();
-    port2.close();
-    dispose();
-  });
 }

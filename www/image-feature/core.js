@@ -1,5 +1,6 @@
 /**
- * Starting the WebAssembly cores: for the CPU the fastest that this browser runs, for WebGPU, data sets and galleries the one there is.
+ * Starts the WebAssembly cores. For the CPU this is the fastest that the browser runs; WebGPU, data sets and galleries
+ * have one core each.
  */
 
 import { GLUE } from "./cores.js";
@@ -7,7 +8,7 @@ import { ImageFeatureError, isTrap, throwIfAborted, toError } from "./errors.js"
 import { compileWasm, cpuCandidates, requireSimd } from "./loader.js";
 import { startThreads } from "./threads.js";
 
-/** Spelled out one by one so that bundlers find the files. */
+/** Written out one by one, so that bundlers find the files. */
 const WASM = {
   cpu: () => new URL("./wasm/cpu/image_feature_bg.wasm", import.meta.url),
   "cpu-relaxed": () => new URL("./wasm/cpu-relaxed/image_feature_bg.wasm", import.meta.url),
@@ -23,12 +24,14 @@ const WASM = {
  * @typedef {FetchOptions & { compiled?: Compiled, distress?: string }} StartOptions
  * @typedef {import("./protocol.js").Compiled} Compiled
  * @typedef {import("./cores.js").CpuCore} CpuCore
+ * @typedef {(options: { module_or_path: WebAssembly.Module }) => Promise<{ memory: WebAssembly.Memory }>} StartCore
+ * @typedef {{ default: StartCore }} Startable
  */
 
 /**
- * The address of the folder with the artefacts, where they are not beside the package.
+ * The address of the folder that holds the WebAssembly, as a string; `undefined` if it is beside the package.
  *
- * @param {string | URL} [wasm] as the caller gives it
+ * @param {string | URL} [wasm] the caller's option
  */
 export function wasmFolder(wasm) {
   if (wasm === undefined) return undefined;
@@ -39,11 +42,15 @@ export function wasmFolder(wasm) {
   }
 }
 
-/** How many threads a CPU core is asked for: with WebGPU it only reads images and is asked once for a feature to compare. */
-const cpuThreads = (/** @type {import("./protocol.js").OpenRequest} */ { device, threads }) => (device === "webgpu" ? 1 : threads);
+/**
+ * The number of threads of the CPU core. With WebGPU it only reads images and computes one feature to compare, so one
+ * is enough.
+ */
+const cpuThreads = (/** @type {import("./protocol.js").OpenRequest} */ { device, threads }) =>
+  device === "webgpu" ? 1 : threads;
 
 /**
- * The kind of CPU core that `startCpuCore` tries first.
+ * The kind of CPU core that `startCpuCore` will try first.
  *
  * @param {import("./protocol.js").OpenRequest} request
  * @param {boolean} inWorker whether a worker will run it
@@ -54,7 +61,8 @@ export function firstCpuKind(request, inWorker) {
 }
 
 /**
- * A core compiled ahead; nothing where that fails: it is tried again when it is started, and the error told then.
+ * Compiles a core before it is needed. Resolves with `undefined` if that fails: starting the core will compile it
+ * again, and report the error.
  *
  * @param {import("./protocol.js").Kind} kind
  * @param {FetchOptions} options
@@ -69,7 +77,8 @@ export async function compileAhead(kind, options) {
 }
 
 /**
- * The CPU's core, on as many threads as are asked for and can be had; `reasons` says why it is not the fastest.
+ * Starts the CPU's core, with the number of threads that was asked for, if possible. `reasons` says why it is not the
+ * fastest core.
  *
  * @param {import("./protocol.js").OpenRequest} request
  * @param {StartOptions} options
@@ -127,7 +136,7 @@ export async function startGalleryCore(options) {
 }
 
 /**
- * @template {{ default: (options: { module_or_path: WebAssembly.Module }) => Promise<{ memory: WebAssembly.Memory }> }} Core
+ * @template {Startable} Core
  * @param {import("./protocol.js").Kind} name
  * @param {() => Promise<Core>} importGlue
  * @param {StartOptions} options
@@ -152,8 +161,8 @@ function compile(name, { signal, progress, folder }) {
 }
 
 /**
- * The result of an asynchronous call into a core, which also fails when the core traps in a callback of the browser's:
- * the call's own promise would then wait for ever.
+ * The result of an asynchronous call into a core. It also rejects if the core traps in a callback of the browser: the
+ * call's own promise never settles then.
  *
  * @template T
  * @param {Promise<T>} work

@@ -1,27 +1,33 @@
 /**
- * The WebAssembly artefacts, spelled out one by one so that bundlers find the files.
+ * The JavaScript of the WebAssembly cores, written out one by one so that bundlers find the files.
  *
- * `gpu` is the network on WebGPU. The others read models and images and compute on the CPU: with SIMD as every browser
- * has it or with relaxed SIMD, on one thread or on several. `dataset` and `gallery` are apart: they work on data sets and
- * galleries, and nothing else needs them.
+ * - `cpu`, `cpu-relaxed`, `cpu-threads`, `cpu-threads-relaxed`: read models and images, and compute on the CPU; with
+ *   plain or relaxed SIMD, on one thread or on several
+ * - `gpu`: computes the network on WebGPU
+ * - `dataset`: works on data sets
+ * - `gallery`: works on galleries
  */
 
 /**
- * What the CPU's have in common: each comes with types of its own, whose inner names differ from build to build.
+ * The common part of the CPU's cores. Each core has types of its own, whose internal names differ between builds.
  *
  * @typedef {Pick<typeof import("./wasm/cpu/image_feature.js"), "FineTune" | "ModelFile" | "Network" | "warmUp"> & {
- *   default: (options: { module_or_path: WebAssembly.Module, memory?: WebAssembly.Memory }) => Promise<{ memory: WebAssembly.Memory }>
+ *   default: (options: { module_or_path: WebAssembly.Module, memory?: WebAssembly.Memory }) => Promise<{ memory:
+ *   WebAssembly.Memory }>
  * }} CpuCore
- * @typedef {CpuCore & Pick<typeof import("./wasm/cpu-threads/image_feature.js"), "startThreads" | "serveAsThread">} ThreadsCore
+ * @typedef {CpuCore & Pick<typeof import("./wasm/cpu-threads/image_feature.js"), "startThreads" | "serveAsThread">}
+ *   ThreadsCore
  * @typedef {typeof import("./wasm/gpu/image_feature.js")} GpuCore
  * @typedef {typeof import("./wasm/dataset/image_feature.js")} DatasetCore
  * @typedef {typeof import("./wasm/gallery/image_feature.js")} GalleryCore
  */
 
 /**
- * The JavaScript that belongs to each.
+ * Imports the JavaScript of a core.
  *
- * @type {Record<import("./protocol.js").SingleKind, () => Promise<CpuCore>> & Record<import("./protocol.js").ThreadsKind, () => Promise<ThreadsCore>> & { gpu: () => Promise<GpuCore>, dataset: () => Promise<DatasetCore>, gallery: () => Promise<GalleryCore> }}
+ * @type {Record<import("./protocol.js").SingleKind, () => Promise<CpuCore>> &
+ *   Record<import("./protocol.js").ThreadsKind, () => Promise<ThreadsCore>> & { gpu: () => Promise<GpuCore>, dataset:
+ *   () => Promise<DatasetCore>, gallery: () => Promise<GalleryCore> }}
  */
 export const GLUE = {
   cpu: () => import("./wasm/cpu/image_feature.js"),

@@ -1,11 +1,11 @@
-/** What a data set can be opened from, made into an archive or the files of a folder. */
+/** The inputs of `Dataset.open`, made into an archive or the files of a folder. */
 
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 
 /**
  * - an archive (`.zip`, `.tar`, `.tar.gz`): a `File` or `Blob`, or the handle of one
  * - a folder: its handle (`showDirectoryPicker`), or the files of `<input webkitdirectory>`
- * - what was dropped: a `DataTransferItem`, or several; open them within the event, as browsers forget them after it
+ * - dropped items: one `DataTransferItem`, or several; they can be opened during the event of the drop only
  * - files with paths: `[path, file]` each
  *
  * @typedef {File | Blob | FileSystemHandle | DataTransferItem | FileList
@@ -13,7 +13,9 @@ import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
  *
  * @typedef {[path: string, file: Blob]} PathAndFile
  *
- * @typedef {{ archive: Blob } | { paths: string[], blobs: Blob[] }} DatasetSource as the workers open it
+ * The form in which workers open it.
+ *
+ * @typedef {{ archive: Blob } | { paths: string[], blobs: Blob[] }} DatasetSource
  */
 
 /**
@@ -22,12 +24,12 @@ import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
  * @returns {Promise<{ name: string, source: DatasetSource }>}
  */
 export async function toDatasetSource(input, signal) {
-  // dropped items can be read only during the event, so all are taken before the first wait
+  // dropped items can be read during the event only, so all are taken before the first `await`
   const given = isList(input) ? Array.from(input, taken) : [taken(input)];
   /** @type {PathAndFile[]} */
   const files = [];
   let isFolder = given.length !== 1;
-  /** Whether the paths are the caller's own, who knows what they are below. */
+  /** Whether the caller gave the paths. They are then relative to the data set already. */
   let isNamed = false;
   for (const one of given) {
     throwIfAborted(signal);
@@ -48,7 +50,10 @@ export async function toDatasetSource(input, signal) {
     }
   }
   if (!isFolder) return { name: files[0][0], source: { archive: files[0][1] } };
-  const { name, paths } = withoutTop(files.map(([path]) => path), isNamed);
+  const { name, paths } = withoutTop(
+    files.map(([path]) => path),
+    isNamed,
+  );
   return { name, source: { paths, blobs: files.map(([, file]) => file) } };
 }
 
@@ -64,12 +69,21 @@ function isList(input) {
 function taken(input) {
   if (typeof DataTransferItem === "function" && input instanceof DataTransferItem) {
     const file = input.kind === "file" ? (input.webkitGetAsEntry() ?? input.getAsFile()) : null;
-    if (!file) throw new ImageFeatureError("usage", "what was dropped is no file; a dropped item must be opened within the event of its drop");
+    if (!file)
+      throw new ImageFeatureError(
+        "usage",
+        "what was dropped is no file; a dropped item must be opened within the event of its drop",
+      );
     return file;
   }
-  if (input instanceof Blob || (typeof FileSystemHandle === "function" && input instanceof FileSystemHandle)) return input;
-  if (Array.isArray(input) && typeof input[0] === "string" && input[1] instanceof Blob) return /** @type {PathAndFile} */ ([input[0], input[1]]);
-  throw new ImageFeatureError("usage", "a data set is opened from a File, a folder's handle, a dropped item, or a list of files");
+  if (input instanceof Blob || (typeof FileSystemHandle === "function" && input instanceof FileSystemHandle))
+    return input;
+  if (Array.isArray(input) && typeof input[0] === "string" && input[1] instanceof Blob)
+    return /** @type {PathAndFile} */ ([input[0], input[1]]);
+  throw new ImageFeatureError(
+    "usage",
+    "a data set is opened from a File, a folder's handle, a dropped item, or a list of files",
+  );
 }
 
 /** @param {Blob} blob */
@@ -87,13 +101,17 @@ async function walkEntry(entry, above, files, signal) {
   throwIfAborted(signal);
   const path = above + entry.name;
   if (entry.isFile) {
-    const file = await new Promise((/** @type {(file: File) => void} */ resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject));
+    const file = await new Promise((/** @type {(file: File) => void} */ resolve, reject) =>
+      /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject),
+    );
     return void files.push([path, file]);
   }
   const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
   for (;;) {
-    // a reader gives some hundred entries at a time, and none at the end
-    const entries = await new Promise((/** @type {(entries: FileSystemEntry[]) => void} */ resolve, reject) => reader.readEntries(resolve, reject));
+    // a reader gives about a hundred entries at a time, and an empty list at the end
+    const entries = await new Promise((/** @type {(entries: FileSystemEntry[]) => void} */ resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    );
     if (entries.length === 0) return;
     for (const inner of entries) await walkEntry(inner, `${path}/`, files, signal);
   }
@@ -108,14 +126,15 @@ async function walkEntry(entry, above, files, signal) {
 async function walkHandle(handle, above, files, signal) {
   throwIfAborted(signal);
   const path = above + handle.name;
-  if (handle.kind === "file") return void files.push([path, await /** @type {FileSystemFileHandle} */ (handle).getFile()]);
-  // not in TypeScript's library yet
+  if (handle.kind === "file")
+    return void files.push([path, await /** @type {FileSystemFileHandle} */ (handle).getFile()]);
+  // TypeScript's library does not have this method yet
   const folder = /** @type {FileSystemDirectoryHandle & { values: () => AsyncIterable<FileSystemHandle> }} */ (handle);
   for await (const inner of folder.values()) await walkHandle(inner, `${path}/`, files, signal);
 }
 
 /**
- * The paths below the one folder that all files lie in, and its name.
+ * The paths without the one folder that holds all files, and that folder's name.
  *
  * @param {string[]} paths
  * @param {boolean} areNamed

@@ -1,30 +1,33 @@
 /**
- * Many items through an asynchronous function, in batches, in order, with a bounded look-ahead.
+ * Runs an asynchronous function on many items: in batches, with results in order, and a limit on how far it reads
+ * ahead.
  */
 
 import { cancelled, throwIfAborted } from "./errors.js";
 
-/** Beside the batches that run, one gathers. With several workers more may be done than the slowest lets through. */
+/** With several workers, how many batches for each running one may wait for a slow batch before them. */
 const SLACK = 4;
 
 /**
  * @template Item, Result
- * @typedef {{ item: Item, done: Promise<Result>, resolve: (result: Result) => void, reject: (error: unknown) => void }} Slot
+ * @typedef {{ item: Item, done: Promise<Result>, resolve: (result: Result) => void, reject: (error: unknown) => void }}
+ *   Slot
  */
 
 /**
  * Yields the result of each item, in order.
  *
- * Items that arrive while a batch runs form the next one: a slow source (a camera) gets each result at once, a fast one
- * full batches. A batch that takes long holds up no other: those after it run on, up to a bound, and wait to be yielded.
- * Ending the loop early, or the signal, stops the work and closes the source.
+ * Items that arrive while a batch runs form the next batch. So each item of a slow source, such as a camera, gets its
+ * result at once, and a fast source gets full batches. A slow batch does not delay those after it: they run, up to a
+ * limit, and wait to be yielded. When the loop ends early, or the signal is aborted, the work stops and the source is
+ * closed.
  *
  * @template Item, Result
  * @param {Iterable<Item> | AsyncIterable<Item>} items
  * @param {(items: Item[], signal: AbortSignal) => Promise<Result[]>} run
- * @param {{ batchSize: number, running: () => number, makeRoom?: () => Promise<unknown> | undefined, signal?: AbortSignal }} options
- *   `running`: how many batches may run at the same time. `makeRoom` is called when a full batch has to wait; it may make
- *   that number grow, and then says when it has.
+ * @param {{ batchSize: number, running: () => number, makeRoom?: () => Promise<unknown> | undefined, signal?:
+ *   AbortSignal }} options `running`: how many batches may run at the same time. `makeRoom` is called when a full batch
+ *   has to wait. It may raise that number, and its promise resolves when it has.
  * @returns {AsyncGenerator<Result, void, undefined>}
  */
 export async function* inBatches(items, run, { batchSize, running: mostRunning, makeRoom, signal }) {
@@ -49,9 +52,9 @@ export async function* inBatches(items, run, { batchSize, running: mostRunning, 
   const advance = () => {
     if (stop.signal.aborted) return;
     const most = mostRunning();
-    // with one worker nothing overtakes: what runs and what gathers is all that is ahead
+    // with one worker, batches end in order: only running batches and the next one are ahead
     const mostAhead = most <= 2 ? most + 1 : SLACK * most;
-    if (gathered.length > 0 && running < most) start(gathered.splice(0, batchSize));
+    if (gathered.length > 0 && running < most) void start(gathered.splice(0, batchSize));
     if (gathered.length >= batchSize && !making) {
       making = makeRoom?.()?.then(() => {
         making = undefined;
@@ -82,7 +85,10 @@ export async function* inBatches(items, run, { batchSize, running: mostRunning, 
   const start = async (/** @type {Slot<Item, Result>[]} */ batch) => {
     running++;
     try {
-      const results = await run(batch.map(({ item }) => item), stop.signal);
+      const results = await run(
+        batch.map(({ item }) => item),
+        stop.signal,
+      );
       batch.forEach(({ resolve }, index) => resolve(results[index]));
     } catch (error) {
       batch.forEach(({ reject }) => reject(error));
@@ -111,7 +117,7 @@ export async function* inBatches(items, run, { batchSize, running: mostRunning, 
   } finally {
     signal?.removeEventListener("abort", onAbort);
     stop.abort();
-    // not awaited: a generator that waits for its own source would keep the caller waiting, too
+    // not awaited: a source that never ends would keep the caller waiting
     if (!exhausted) Promise.resolve(source.return?.()).catch(() => {});
   }
 }
@@ -129,7 +135,7 @@ function deferred() {
     resolve = onDone;
     reject = onError;
   });
-  // a result nobody waits for any more may fail without notice
+  // after an early end nobody waits for the results, which may still fail
   done.catch(() => {});
   return { done, resolve, reject };
 }

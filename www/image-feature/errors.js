@@ -1,30 +1,42 @@
 /**
- * What kind of thing went wrong. The words are those of the Rust crate's `ErrorKind`.
+ * The kind of an error. The names are those of the Rust crate's `ErrorKind`.
  *
- * - `decode`: the bytes are not an image that can be decoded: damaged, truncated, or no image at all
- * - `unsupported`: well formed, but of a kind this package or this browser cannot handle
+ * - `decode`: an image cannot be decoded: it is damaged, truncated, or no image
+ * - `unsupported`: a format or feature that this package or this browser does not support
  * - `limit`: a limit on size, pixels or memory was exceeded
- * - `model`: a model file is damaged, incomplete, or of another architecture
+ * - `model`: a model file is damaged, incomplete, or has another architecture
  * - `gallery`: a gallery file is damaged, or an entry does not fit its gallery
  * - `io`: a file or an address could not be read
  * - `device`: a compute device could not be opened, or failed
- * - `usage`: an argument is wrong, or the extractor was disposed of
+ * - `usage`: an argument is wrong, or the object was disposed of
  * - `cancelled`: the caller's `signal` was aborted
  * - `internal`: a bug in this package
  *
- * @typedef {"decode" | "unsupported" | "limit" | "model" | "gallery" | "io" | "device" | "usage" | "cancelled" | "internal"} ErrorKind
+ * @typedef {"decode" | "unsupported" | "limit" | "model" | "gallery" | "io" | "device" | "usage" | "cancelled" |
+ *   "internal"} ErrorKind
  */
 
 /** @type {ReadonlySet<string>} */
-const KINDS = new Set(["decode", "unsupported", "limit", "model", "gallery", "io", "device", "usage", "cancelled", "internal"]);
+const KINDS = new Set([
+  "decode",
+  "unsupported",
+  "limit",
+  "model",
+  "gallery",
+  "io",
+  "device",
+  "usage",
+  "cancelled",
+  "internal",
+]);
 
 /**
- * An error as it travels between threads: `Error` subclasses lose their class and own fields when they are cloned.
+ * An error in a message between threads: cloning drops the class and the fields of `Error` subclasses.
  *
  * @typedef {{ kind: ErrorKind, message: string, cause?: string, fatal: boolean }} ErrorMessage
  */
 
-/** Every error this package throws. `kind` says whose fault it is, `message` names the thing and what to do. */
+/** Every error that this package throws. `kind` says what went wrong; `message` names the thing and says what to do. */
 export class ImageFeatureError extends Error {
   /**
    * @param {ErrorKind} kind
@@ -44,9 +56,9 @@ export class ImageFeatureError extends Error {
 }
 
 /**
- * Any thrown value as an `ImageFeatureError`; `context`, where given, goes in front of the message.
+ * Makes an `ImageFeatureError` of any thrown value. The message begins with `context`, if it is given.
  *
- * Errors from wasm carry a `kind` of their own; others get `kind`, unless they are a trap or an abort.
+ * Errors from WebAssembly have a `kind` already. Traps are `internal`, aborts `cancelled`, and all others get `kind`.
  *
  * @param {unknown} thrown
  * @param {ErrorKind} [kind]
@@ -71,7 +83,7 @@ export function toError(thrown, kind = "internal", context = "") {
 }
 
 /**
- * Whether WebAssembly trapped. Its memory is then in no defined state: the instance must not be called again.
+ * Whether WebAssembly trapped. The state of its memory is then undefined, and the instance must not be called again.
  *
  * @param {unknown} thrown
  */
@@ -82,7 +94,7 @@ export function isTrap(thrown) {
 }
 
 /**
- * The error of an aborted call; the signal's reason is its cause.
+ * The error of an aborted call. Its cause is the signal's reason.
  *
  * @param {AbortSignal} signal
  */

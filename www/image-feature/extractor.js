@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
+import { checkIterable, checkOneOf, checkWhole } from "./checks.js";
 import { Connection } from "./connection.js";
 import { wasmFolder } from "./core.js";
 import { inBatches } from "./embed-stream.js";
@@ -19,33 +20,34 @@ import { toModelParts } from "./model-source.js";
 
 /**
  * @typedef {object} LoadOptions
- * @property {"auto" | "webgpu" | "cpu"} [device] `auto`, the default, takes a hardware GPU that passes a self-test, else
- *   the CPU; `info.reasons` says why. `webgpu` takes any adapter, also one in software, or fails.
- * @property {import("./protocol.js").Dtype} [dtype] what the CPU computes in; by default what the file is made for: `i8` where it is
- *   calibrated, else `f32`
- * @property {number} [threads] how many threads work together on the CPU, where the page is cross-origin isolated; at
- *   most 4 by default, and no more than the machine has. `1` takes the WebAssembly without shared memory. Where threads
- *   cannot be had, one computes, and `info.reasons` says why.
- * @property {boolean} [worker] `false` computes on the page's own thread, where workers cannot be had
+ * @property {"auto" | "webgpu" | "cpu"} [device] `auto`, the default, uses a hardware GPU that passes a self-test, else
+ *   the CPU; `info.reasons` says why. `webgpu` uses any adapter, also one in software, or fails.
+ * @property {import("./protocol.js").Dtype} [dtype] the data type in which the CPU computes. By default the one that
+ *   the file is made for: `i8` if it is calibrated, else `f32`
+ * @property {number} [threads] number of threads on the CPU, if the page is cross-origin isolated. By default 4, or the
+ *   number of the machine's cores if that is less. `1` uses the WebAssembly without shared memory. If threads cannot be
+ *   used, one thread computes, and `info.reasons` says why.
+ * @property {boolean} [worker] `false` computes on the page's own thread, for pages that cannot start workers
  * @property {AbortSignal} [signal] stops loading
  * @property {(event: ProgressEvent) => void} [onProgress]
- * @property {"default" | "none"} [cache] `none` downloads the model past the browser's HTTP cache
- * @property {string} [sha256] of the model file, in hex; another file is refused
- * @property {string | URL} [wasm] the folder that holds `cpu/`, `gpu/` and the others, where they are not beside the package
+ * @property {"default" | "none"} [cache] `none` downloads the model without the browser's HTTP cache
+ * @property {string} [sha256] of the model file, in hexadecimal digits; another file is refused
+ * @property {string | URL} [wasm] the folder that holds `cpu/`, `gpu/` and the others, if they are not beside the
+ *   package
  */
 
 /**
  * @typedef {object} EmbedOptions
- * @property {Roi} [roi] the part of the image to look at
+ * @property {Roi} [roi] the part of the image to use
  * @property {AbortSignal} [signal]
  */
 
 /**
  * @typedef {object} EmbedManyOptions
- * @property {number} [batchSize] images in one run of the network
- * @property {number} [workers] workers at most, each with a copy of the model, where one thread computes on the CPU. The
- *   further ones start when a full batch has to wait, and stay until the extractor is disposed of. By default 4, and no
- *   more than the machine has cores; 1 where threads or a GPU do the work.
+ * @property {number} [batchSize] number of images in one run of the network: 1 to 64, by default 8
+ * @property {number} [workers] the largest number of workers: 1 to 16. Each holds a copy of the model. More than one
+ *   are used only if one thread computes on the CPU. They start when a full batch has to wait, and stay until the
+ *   extractor is disposed of. By default 4, or the number of the machine's cores if that is less.
  * @property {AbortSignal} [signal]
  * @property {(event: ProgressEvent) => void} [onProgress]
  */
@@ -53,30 +55,30 @@ import { toModelParts } from "./model-source.js";
 /** @typedef {ImageSource | { source: ImageSource, name?: string, roi?: Roi }} EmbedManyItem */
 
 /**
- * An image's name with either its embedding or the error that kept it from having one.
+ * An image's name, with its embedding or with the error that prevented it.
  *
  * @typedef {{ name: string, error?: undefined } & Embedding
  *   | { name: string, error: ImageFeatureError, feature?: undefined }} NamedEmbedding
  */
 
-const DEVICES = new Set(["auto", "webgpu", "cpu"]);
-const CACHES = new Set(["default", "none"]);
+const DEVICES = /** @type {const} */ (["auto", "webgpu", "cpu"]);
+const CACHES = /** @type {const} */ (["default", "none"]);
 const DEFAULT_BATCH_SIZE = 8;
 const MAX_BATCH_SIZE = 64;
-const DTYPES = new Set(["f32", "f16", "i8"]);
+const DTYPES = /** @type {const} */ (["f32", "f16", "i8"]);
 const MAX_THREADS = 64;
-/** Each worker beyond the first holds a copy of the model: some 60 MB. */
+/** Each worker holds a copy of the model: about 60 MB. */
 const MAX_DEFAULT_WORKERS = 4;
 const MAX_WORKERS = 16;
-/** Two batches keep a worker busy: one runs, one is on its way. */
+/** Two batches keep a worker busy: one runs while the next is prepared. */
 const BATCHES_PER_WORKER = 2;
 
-/** Turns images into feature vectors: a model, loaded, on a device. */
+/** Turns images into feature vectors, with one loaded model on one device. */
 export class FeatureExtractor {
   #request;
   #inWorker;
   #main;
-  /** Workers that `embedMany` opened beside the first. @type {Connection[]} */
+  /** The workers that `embedMany` opened in addition to the first. @type {Connection[]} */
   #others = [];
   /** @type {ExtractorInfo | undefined} */
   #info;
@@ -97,9 +99,9 @@ export class FeatureExtractor {
   /**
    * Loads a model and opens a device for it.
    *
-   * Rejects with an `ImageFeatureError` of kind `model` for a file that is no model, `io` where it cannot be read,
-   * `device` where a device asked for by name cannot be used, `cancelled` after an abort, `unsupported` where the
-   * browser cannot run it, `usage` for a wrong argument.
+   * Rejects with an `ImageFeatureError` of kind `model` for a file that is no model, `io` if it cannot be read,
+   * `device` if the device that was asked for cannot be used, `cancelled` after an abort, `unsupported` if the browser
+   * cannot run the package, `usage` for a wrong argument.
    *
    * @param {ModelSource} [source] by default the small model that comes with the package
    * @param {LoadOptions} [options]
@@ -112,13 +114,13 @@ export class FeatureExtractor {
     return extractor;
   }
 
-  /** The model, the device, and why others were not chosen. */
+  /** The model, the device, and why no other device was chosen. */
   get info() {
     return /** @type {ExtractorInfo} */ (this.#info);
   }
 
   /**
-   * The feature of one image.
+   * Computes the feature of one image.
    *
    * Rejects with an `ImageFeatureError` of kind `decode` for a damaged image, `unsupported` for a format that neither
    * this package nor the browser reads, `limit` for one that is too large.
@@ -142,18 +144,13 @@ export class FeatureExtractor {
    * @returns {AsyncGenerator<NamedEmbedding, void, undefined>}
    */
   async *embedMany(items, { batchSize = DEFAULT_BATCH_SIZE, workers, signal, onProgress } = {}) {
-    if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > MAX_BATCH_SIZE) {
-      throw new ImageFeatureError("usage", `batchSize must be a whole number from 1 to ${MAX_BATCH_SIZE}, got ${batchSize}`);
-    }
-    if (workers !== undefined && !(Number.isInteger(workers) && workers >= 1 && workers <= MAX_WORKERS)) {
-      throw new ImageFeatureError("usage", `workers must be a whole number from 1 to ${MAX_WORKERS}, got ${workers}`);
-    }
-    if (!items || !(Symbol.asyncIterator in items || Symbol.iterator in items) || typeof items === "string") {
-      throw new ImageFeatureError("usage", "embedMany takes an array or another iterable of images; for one image there is embed");
-    }
+    checkWhole("batchSize", batchSize, 1, MAX_BATCH_SIZE);
+    if (workers !== undefined) checkWhole("workers", workers, 1, MAX_WORKERS);
+    checkIterable(items, "embedMany takes an array or another iterable of images; for one image there is embed");
     const total = "length" in items ? Number(items.length) : "size" in items ? Number(items.size) : undefined;
     let loaded = 0;
-    const report = () => onProgress?.({ stage: "embed", loaded, total, fraction: total ? Math.min(loaded / total, 1) : 0 });
+    const report = () =>
+      onProgress?.({ stage: "embed", loaded, total, fraction: total ? Math.min(loaded / total, 1) : 0 });
     const most = this.#mostWorkers(workers);
     const run = (/** @type {EmbedManyItem[]} */ batch, /** @type {AbortSignal} */ stop) =>
       this.#leastBusy().embedEach(batch.map(toJob), stop);
@@ -169,23 +166,29 @@ export class FeatureExtractor {
   }
 
   /**
-   * Teaches the model's last layers classes of one's own from a few labelled images, in seconds: images of a class come closer,
-   * those of others move apart. All layers before stay as they are, so each image goes through them once, on this extractor's device.
-   * Resolves with the tuned model, on the same device; this one stays as it is.
+   * Fine-tunes the model's last layers on a few labelled images, in seconds: features of the same class come closer
+   * together, those of other classes move apart. The other layers stay as they are, so each image runs through them
+   * once, on this extractor's device. Resolves with the tuned model on the same device. This extractor stays as it is.
    *
-   * Rejects with an `ImageFeatureError` of kind `usage` for fewer than two classes, a sample without a label or an option out of
-   * its range; as `embed` for an image that cannot be read, which the message names.
+   * Rejects with an `ImageFeatureError` of kind `usage` for fewer than two classes, a sample without a label, or an
+   * option out of its range. For an image that cannot be read it rejects as `embed` does, and the message names the
+   * image.
    *
-   * @param {Iterable<import("./fine-tune.js").FineTuneSample> | AsyncIterable<import("./fine-tune.js").FineTuneSample>} samples
+   * @param {Iterable<import("./fine-tune.js").FineTuneSample> | AsyncIterable<import("./fine-tune.js").FineTuneSample>}
+   *   samples
    * @param {import("./fine-tune.js").FineTuneOptions} [options]
    * @returns {Promise<FineTuned>}
    */
   async fineTune(samples, options = {}) {
     const { signal, onProgress = () => {} } = options;
     const { views, name, options: tuning } = toTuning(options, this.info.model);
-    const pool = (/** @type {import("./connection.js").Job[]} */ jobs, /** @type {AbortSignal} */ stop) => this.#main.poolAll(jobs, views, stop);
+    const pool = (/** @type {import("./connection.js").Job[]} */ jobs, /** @type {AbortSignal} */ stop) =>
+      this.#main.poolAll(jobs, views, stop);
     const gathered = await gather(samples, views, pool, { signal, onProgress });
-    const learning = { signal, onProgress: (/** @type {import("./protocol.js").TuneProgress} */ progress) => onProgress(whileLearning(progress)) };
+    const learning = {
+      signal,
+      onProgress: (/** @type {import("./protocol.js").TuneProgress} */ progress) => onProgress(whileLearning(progress)),
+    };
     const { model, ...outcome } = await this.#main.tune({ ...gathered, name, options: tuning }, learning);
     const parts = toModelParts(new File([model], `${name}.safetensors`));
     const tuned = new FeatureExtractor({ ...this.#request, parts, sha256: undefined }, this.#inWorker);
@@ -194,31 +197,32 @@ export class FeatureExtractor {
   }
 
   /**
-   * The model as a `.safetensors` file, which `load`, the program and the Rust library read.
+   * Writes the model as a `.safetensors` file, which `load`, the program and the Rust library read.
    *
-   * Rejects with an `ImageFeatureError` of kind `usage` for `i8` where the model is not calibrated.
+   * Rejects with an `ImageFeatureError` of kind `usage` for `i8`, if the model is not calibrated.
    *
-   * @param {{ dtype?: import("./protocol.js").Dtype }} [options] `dtype`: what the weights are stored in, by default `f32`; `f16` is
-   *   half as large; `i8`, a quarter, is for a model whose file was of it
+   * @param {{ dtype?: import("./protocol.js").Dtype }} [options] `dtype`: the data type of the weights, by default
+   *   `f32`. With `f16` the file is half as large. With `i8` it is a quarter as large; the model's own file must be
+   *   `i8`, too.
    * @returns {Promise<Blob>}
    */
   async exportModel({ dtype = "f32" } = {}) {
-    checkDtype(dtype);
+    checkOneOf("dtype", dtype, DTYPES);
     return new Blob([await this.#main.exportModel(dtype)], { type: "application/octet-stream" });
   }
 
-  /** Stops everything under way and gives the memory back. Calling it again does nothing. */
+  /** Stops all calls and frees the memory. A second call does nothing. */
   dispose() {
     for (const connection of [this.#main, ...this.#others]) connection.close();
   }
 
-  // without Symbol.dispose in the browser this is a method that nobody calls
+  // in browsers without Symbol.dispose this is a method with the name "undefined", which does no harm
   [Symbol.dispose]() {
     this.dispose();
   }
 
   /**
-   * How many workers `embedMany` may use.
+   * The number of workers that `embedMany` may use.
    *
    * @param {number} [wanted]
    */
@@ -227,7 +231,7 @@ export class FeatureExtractor {
     return wanted ?? Math.min(navigator.hardwareConcurrency || 1, MAX_DEFAULT_WORKERS);
   }
 
-  /** The loaded worker that has least to do. */
+  /** The loaded worker with the fewest batches. */
   #leastBusy() {
     return this.#ready().reduce((least, other) => (other.waiting < least.waiting ? other : least), this.#main);
   }
@@ -237,8 +241,8 @@ export class FeatureExtractor {
   }
 
   /**
-   * Opens one more worker with a model of its own, unless there are `most`. One that does not start is counted, too: the
-   * reason, most likely memory, stays.
+   * Opens one more worker with its own copy of the model, unless there are `most` already. A worker that fails to start
+   * counts, too: the reason is most likely a lack of memory, and another try would fail as well.
    *
    * @param {number} most
    * @returns {Promise<unknown> | undefined}
@@ -257,16 +261,10 @@ export class FeatureExtractor {
  * @returns {import("./connection.js").ConnectionRequest}
  */
 function toLoadRequest(source, { device = "auto", dtype, threads, cache = "default", sha256, wasm }) {
-  if (!DEVICES.has(device)) {
-    throw new ImageFeatureError("usage", `unknown device "${device}"; known are ${[...DEVICES].join(", ")}`);
-  }
-  if (dtype !== undefined) checkDtype(dtype);
-  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS)) {
-    throw new ImageFeatureError("usage", `threads must be a whole number from 1 to ${MAX_THREADS}, got ${threads}`);
-  }
-  if (!CACHES.has(cache)) {
-    throw new ImageFeatureError("usage", `unknown cache "${cache}"; known are ${[...CACHES].join(", ")}`);
-  }
+  checkOneOf("device", device, DEVICES);
+  if (dtype !== undefined) checkOneOf("dtype", dtype, DTYPES);
+  if (threads !== undefined) checkWhole("threads", threads, 1, MAX_THREADS);
+  checkOneOf("cache", cache, CACHES);
   const parts = toModelParts(source);
   if (sha256 !== undefined && !/^[0-9a-f]{64}$/i.test(sha256)) {
     throw new ImageFeatureError("usage", "sha256 must be 64 hexadecimal digits");
@@ -275,11 +273,6 @@ function toLoadRequest(source, { device = "auto", dtype, threads, cache = "defau
     throw new ImageFeatureError("usage", "sha256 is of one file; put the loose files into an archive to check them");
   }
   return { parts, device, threads, dtype, cache, sha256, wasm: wasmFolder(wasm) };
-}
-
-/** @param {string} dtype */
-function checkDtype(dtype) {
-  if (!DTYPES.has(dtype)) throw new ImageFeatureError("usage", `unknown dtype "${dtype}"; known are ${[...DTYPES].join(", ")}`);
 }
 
 /**

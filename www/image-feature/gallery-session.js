@@ -1,41 +1,74 @@
 /**
- * One gallery: what a worker holds of it.
+ * One gallery, as a worker holds it.
  */
 
 import { startGalleryCore } from "./core.js";
 import { ImageFeatureError, throwIfAborted } from "./errors.js";
+import { readMessages } from "./messages.js";
 import { RelayedProgress } from "./progress.js";
 
 /**
  * @typedef {import("./wasm/gallery/image_feature.js").GalleryVectors} GalleryVectors
  * @typedef {import("./wasm/gallery/image_feature.js").Found} FoundVectors
- * @typedef {import("./bridge.js").Call} Call
  * @typedef {import("./gallery-source.js").GallerySource} GallerySource
+ * @typedef {import("./gallery-types.js").Metric} Metric
+ * @typedef {import("./gallery-types.js").GalleryDtype} GalleryDtype
+ * @typedef {import("./gallery-types.js").GalleryVote} GalleryVote
+ * @typedef {import("./gallery-messages.js").PlainChange} PlainChange
+ * @typedef {import("./gallery-messages.js").PlainEvaluation} PlainEvaluation
  *
- * @typedef {{ source: GallerySource, metric?: string, storage: string, wasm?: string, compiled?: import("./protocol.js").Compiled }} OpenGalleryRequest
- * @typedef {{ dimension: number, metric: string, storage: string, count: number, simd: string }} GalleryFacts
+ * @typedef {object} OpenGalleryRequest
+ * @property {GallerySource} source
+ * @property {Metric} [metric]
+ * @property {GalleryDtype} storage
+ * @property {string} [wasm]
+ * @property {import("./protocol.js").Compiled} [compiled]
+ *
+ * @typedef {{ dimension: number, metric: Metric, storage: GalleryDtype, count: number, simd: string }} GalleryFacts
  *
  * @typedef {{ k: number, threshold?: number, filter?: string }} SearchRequest `filter` is JSON
  * @typedef {{ vectors: Float32Array, dimension: number } & SearchRequest} SearchManyRequest
  * @typedef {{ vector: Float32Array } & SearchRequest} SearchOneRequest
- *
- * What a search found: entries as JSON, each once, and the hits as places among them.
- *
- * @typedef {{ entries: string, counts: Uint32Array, places: Uint32Array, scores: Float32Array }} Found
- *
- * @typedef {{ vectors?: Float32Array, labels: string[], ids: string[], recallAt: number[], block: number, worst: number, nearest: number }} EvaluateRequest
  */
 
-/** Parts of a file that go to the browser together. */
+/**
+ * The result of a search: the entries as JSON, each once, and the hits as places among them. `counts` has the number of
+ * hits of each query.
+ *
+ * @typedef {{ entries: string, counts: Uint32Array, places: Uint32Array, scores: Float32Array }} Found
+ */
+
+/**
+ * @typedef {object} EvaluateRequest
+ * @property {Float32Array} [vectors] of the queries; without them, each labelled image of the gallery is a query
+ * @property {string[]} labels
+ * @property {string[]} ids
+ * @property {number[]} recallAt
+ * @property {number} block
+ * @property {number} worst
+ * @property {number} nearest
+ */
+
+/**
+ * @template [Progress=never]
+ * @typedef {import("./bridge.js").Call<Progress>} Call
+ */
+
+/** @typedef {ReturnType<typeof createGalleryHandlers>} GalleryMethods */
+
+/** Size of the parts of a file that are given to the browser. */
 const PART_BYTES = 8 * 2 ** 20;
 
-/** Queries of one call into the WebAssembly: as many as keep an abort waiting no longer than a moment. */
+/** Queries of one call into the WebAssembly. Between two calls an abort is noticed. */
 const QUERIES_AT_ONCE = 512;
 
-/** Files that are read as a whole are refused beyond this: they would not fit into WebAssembly's memory beside their vectors. */
+/**
+ * Larger files are refused, if they are read as a whole: they do not fit into WebAssembly's memory beside their
+ * vectors.
+ */
 const MOST_BYTES = 1.5 * 2 ** 30;
 
-/** What a worker answers about a gallery. */
+/** The handlers of a worker for one gallery. */
 export function createGalleryHandlers() {
   /** @type {GalleryVectors | undefined} */
   let opened;
@@ -45,11 +78,19 @@ export function createGalleryHandlers() {
   };
   const count = () => ({ value: gallery().count });
   return {
-    async openGallery(/** @type {OpenGalleryRequest} */ { source, metric, storage, wasm, compiled }, /** @type {Call} */ { signal, onProgress }) {
-      const { GalleryVectors } = await startGalleryCore({ signal, progress: new RelayedProgress(onProgress), folder: wasm, compiled });
+    async openGallery(
+      /** @type {OpenGalleryRequest} */ { source, metric, storage, wasm, compiled },
+      /** @type {Call<import("./progress.js").RelayedMessage>} */ { signal, onProgress },
+    ) {
+      const { GalleryVectors } = await startGalleryCore({
+        signal,
+        progress: new RelayedProgress(onProgress),
+        folder: wasm,
+        compiled,
+      });
       throwIfAborted(signal);
       opened = await read(GalleryVectors, source, metric, storage);
-      return { value: JSON.parse(opened.info()) };
+      return { value: /** @type {GalleryFacts} */ (JSON.parse(opened.info())) };
     },
 
     async addVectors(/** @type {{ entries: string, vectors: Float32Array }} */ { entries, vectors }) {
@@ -57,15 +98,17 @@ export function createGalleryHandlers() {
       return count();
     },
 
-    /** What the change leaves out stays as it is. */
-    async updateVector(/** @type {{ id: string, change: object, vector?: Float32Array }} */ { id, change, vector }) {
+    /** Properties that the change has not stay as they are. */
+    async updateVector(
+      /** @type {{ id: string, change: PlainChange, vector?: Float32Array }} */ { id, change, vector },
+    ) {
       const before = gallery().get(id);
       if (before === undefined) throw new ImageFeatureError("usage", `the gallery has no id \`${id}\``);
       gallery().update(JSON.stringify({ ...JSON.parse(before), ...change }), vector);
       return {};
     },
 
-    /** All or none. */
+    /** Removes all of these vectors, or none. */
     async removeVectors(/** @type {string[]} */ ids) {
       const missing = ids.find((id) => gallery().get(id) === undefined);
       if (missing !== undefined) throw new ImageFeatureError("usage", `the gallery has no id \`${missing}\``);
@@ -78,7 +121,7 @@ export function createGalleryHandlers() {
     },
 
     async vectorOf(/** @type {string} */ id) {
-      return { value: gallery().vector(id) };
+      return { value: /** @type {Float32Array<ArrayBuffer> | undefined} */ (gallery().vector(id)) };
     },
 
     async entriesFrom(/** @type {{ first: number, count: number }} */ { first, count }) {
@@ -86,15 +129,18 @@ export function createGalleryHandlers() {
     },
 
     async labelCounts() {
-      return { value: JSON.parse(gallery().labels()) };
+      return { value: /** @type {[label: string | null, count: number][]} */ (JSON.parse(gallery().labels())) };
     },
 
-    async searchVectors(/** @type {SearchManyRequest} */ { vectors, dimension, k, threshold, filter }, /** @type {Call} */ { signal }) {
+    async searchVectors(
+      /** @type {SearchManyRequest} */ { vectors, dimension, k, threshold, filter },
+      /** @type {Call} */ { signal },
+    ) {
       /** @type {Found[]} */
       const value = [];
       const step = QUERIES_AT_ONCE * dimension;
       for (let at = 0; at < vectors.length; at += step) {
-        if (at > 0) await heard(signal);
+        if (at > 0) await readMessages(signal);
         value.push(found(gallery().search(vectors.subarray(at, at + step), k, threshold, filter)));
       }
       return { value };
@@ -105,7 +151,7 @@ export function createGalleryHandlers() {
     },
 
     async classifyVector(/** @type {SearchOneRequest} */ { vector, k, threshold, filter }) {
-      return { value: JSON.parse(gallery().classify(vector, k, threshold, filter)) };
+      return { value: /** @type {GalleryVote[]} */ (JSON.parse(gallery().classify(vector, k, threshold, filter))) };
     },
 
     async nearVectors(/** @type {number} */ threshold) {
@@ -113,7 +159,9 @@ export function createGalleryHandlers() {
     },
 
     async evaluateVectors(/** @type {EvaluateRequest} */ { vectors, labels, ids, recallAt, block, worst, nearest }) {
-      return { value: JSON.parse(gallery().evaluate(vectors, labels, ids, Uint32Array.from(recallAt), block, worst, nearest)) };
+      const ks = Uint32Array.from(recallAt);
+      const report = gallery().evaluate(vectors, labels, ids, ks, block, worst, nearest);
+      return { value: /** @type {PlainEvaluation} */ (JSON.parse(report)) };
     },
 
     async toGalleryFile() {
@@ -135,7 +183,9 @@ export function createGalleryHandlers() {
       const index = gallery().toPaddlex();
       const { vectors, labels } = index;
       index.free();
-      return { value: { vectors: new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (vectors)]), labels: new Blob([labels]) } };
+      return {
+        value: { vectors: new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (vectors)]), labels: new Blob([labels]) },
+      };
     },
   };
 }
@@ -143,8 +193,8 @@ export function createGalleryHandlers() {
 /**
  * @param {typeof import("./wasm/gallery/image_feature.js").GalleryVectors} Vectors
  * @param {GallerySource} source
- * @param {string | undefined} metric
- * @param {string} storage
+ * @param {Metric | undefined} metric
+ * @param {GalleryDtype} storage
  */
 async function read(Vectors, source, metric, storage) {
   switch (source.form) {
@@ -163,11 +213,16 @@ async function read(Vectors, source, metric, storage) {
 
 /** @param {Blob} file */
 async function bytesOf(file) {
-  if (file.size > MOST_BYTES) throw new ImageFeatureError("limit", `a file of ${file.size} bytes; at most ${MOST_BYTES} are read in the browser`);
+  if (file.size > MOST_BYTES)
+    throw new ImageFeatureError("limit", `a file of ${file.size} bytes; at most ${MOST_BYTES} are read in the browser`);
   try {
     return new Uint8Array(await file.arrayBuffer());
   } catch (error) {
-    throw new ImageFeatureError("io", "the file can no longer be read: it was moved or changed; drop or pick it again", { cause: error });
+    throw new ImageFeatureError(
+      "io",
+      "the file can no longer be read: it was moved or changed; drop or pick it again",
+      { cause: error },
+    );
   }
 }
 
@@ -181,14 +236,8 @@ function found(from) {
   return { entries, counts, places, scores };
 }
 
-/** Lets an abort be heard. @param {AbortSignal} signal */
-async function heard(signal) {
-  await new Promise((resolve) => setTimeout(resolve));
-  throwIfAborted(signal);
-}
-
 /**
- * What is written, as a Blob that the browser keeps where it likes: never more than a part of it is in our memory.
+ * A Blob of what is written. It is given to the browser part by part, so that no more than a part is in memory here.
  *
  * @param {(take: (bytes: Uint8Array<ArrayBuffer>) => void) => void} write
  */

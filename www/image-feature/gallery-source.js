@@ -1,10 +1,10 @@
-/** What a gallery can be read from, told apart by what is in the files. */
+/** The inputs of `Gallery.fromFile`. Their format is recognised by the content of the files. */
 
 import { toDatasetSource } from "./dataset-source.js";
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 
 /**
- * As a worker opens it. `entries` is a JSON list.
+ * The form in which a worker opens it. `entries` is a JSON list.
  *
  * @typedef {{ form: "empty", dimension: number }
  *   | { form: "gallery" | "jsonl", file: Blob }
@@ -12,11 +12,11 @@ import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
  *   | { form: "paddlex", vectors: Blob, labels: Blob }} GallerySource
  */
 
-/** PaddleX's files. */
+/** The files of PaddleX's index folder. */
 export const VECTORS = "vector.index";
 export const LABELS = "id_map.yaml";
 
-/** First bytes of FAISS's index files. */
+/** The first bytes of FAISS's index files. */
 const FAISS = /^(IxM2|IxMp|IxFI|IxF2|IxFl|IHNf|IwFl)/;
 
 /**
@@ -27,8 +27,12 @@ const FAISS = /^(IxM2|IxMp|IxFI|IxF2|IxFl|IHNf|IwFl)/;
 export async function toGallerySource(input, { labels, signal }) {
   const { name: called, source } = await toDatasetSource(input, signal);
   const name = called === "data set" ? "gallery" : called;
-  const all = "archive" in source ? [{ path: name, file: source.archive }] : source.paths.map((path, at) => ({ path, file: source.blobs[at] }));
-  const named = (/** @type {string} */ wanted) => all.find(({ path }) => path.split("/").pop()?.toLowerCase() === wanted)?.file;
+  const all =
+    "archive" in source
+      ? [{ path: name, file: source.archive }]
+      : source.paths.map((path, at) => ({ path, file: source.blobs[at] }));
+  const named = (/** @type {string} */ wanted) =>
+    all.find(({ path }) => path.split("/").pop()?.toLowerCase() === wanted)?.file;
   const ending = (/** @type {string} */ wanted) => all.find(({ path }) => path.toLowerCase().endsWith(wanted))?.file;
   const vectors = named(VECTORS);
   const index = named(LABELS);
@@ -45,14 +49,22 @@ export async function toGallerySource(input, { labels, signal }) {
     return { name, source: { form: "npy", file: matrix, entries: entries && JSON.stringify(entries) } };
   }
   if (all.length !== 1) {
-    throw new ImageFeatureError("usage", `${name}: a gallery is one file, a .npy file with its labels, or PaddleX's ${VECTORS} and ${LABELS}; not ${all.length} files`);
+    throw new ImageFeatureError(
+      "usage",
+      `${name}: a gallery is one file, a .npy file with its labels, or PaddleX's ${VECTORS} and ${LABELS}; not ${all.length} files`,
+    );
   }
   const [{ file }] = all;
   const start = new Uint8Array(await read(() => file.slice(0, 16).arrayBuffer()));
   throwIfAborted(signal);
   const text = String.fromCharCode(...start);
-  if (text.startsWith("\x93NUMPY")) return { name, source: { form: "npy", file, entries: labels && JSON.stringify(labelled(labels)) } };
-  if (FAISS.test(text)) throw new ImageFeatureError("usage", `${name}: an index without its labels; give ${LABELS}, which lies beside it, too`);
+  if (text.startsWith("\x93NUMPY"))
+    return { name, source: { form: "npy", file, entries: labels && JSON.stringify(labelled(labels)) } };
+  if (FAISS.test(text))
+    throw new ImageFeatureError(
+      "usage",
+      `${name}: an index without its labels; give ${LABELS}, which lies beside it, too`,
+    );
   return { name, source: { form: /^(\xef\xbb\xbf)?\s*\{/.test(text) ? "jsonl" : "gallery", file } };
 }
 
@@ -62,7 +74,7 @@ function labelled(labels) {
 }
 
 /**
- * Entries as JSON lines.
+ * Parses entries, one in each line.
  *
  * @param {string} text
  */

@@ -1,23 +1,23 @@
 /**
- * Galleries that the browser keeps for this site: in its own file system where it has one, else in its database.
+ * Galleries that the browser keeps for this site: in the origin private file system, or else in IndexedDB.
  *
- * A gallery is replaced as a whole: what is written becomes the gallery when all of it is there, and until then, or where that
- * fails, the one before stays. Tabs that work on the same name wait for each other.
+ * A gallery is replaced as a whole: the new one takes the place of the old one when all of it is written. If that
+ * fails, the old one stays. Tabs that use the same name wait for each other.
  */
 
 import { ImageFeatureError, cancelled, toError } from "./errors.js";
 
 /**
- * A gallery that the browser keeps. What is said of a damaged one is `null`; opening it tells why.
+ * A gallery that the browser keeps. The facts of a damaged one are `null`; opening it gives an error with the reason.
  *
  * @typedef {object} KeptGallery
  * @property {string} name
  * @property {number} bytes
  * @property {Date} saved
- * @property {number | null} count vectors
+ * @property {number | null} count number of vectors
  * @property {number | null} dimension
- * @property {import("./gallery.js").Metric | null} metric
- * @property {import("./gallery.js").GalleryDtype | null} dtype
+ * @property {import("./gallery-types.js").Metric | null} metric
+ * @property {import("./gallery-types.js").GalleryDtype | null} dtype
  */
 
 /**
@@ -25,49 +25,57 @@ import { ImageFeatureError, cancelled, toError } from "./errors.js";
  * @property {() => Promise<{ name: string, file: Blob, saved: Date }[]>} list
  * @property {(name: string) => Promise<Blob | undefined>} get
  * @property {(name: string, file: Blob) => Promise<void>} put
- * @property {(name: string) => Promise<boolean>} remove whether there was one
+ * @property {(name: string) => Promise<boolean>} remove resolves with `false` if there was none
  */
 
 const FOLDER = "image-feature-galleries";
 const ENDING = ".safetensors";
 const DATABASE = "image-feature";
 const OBJECTS = "galleries";
-/** What file systems take as a name, less the ending. */
+/** The longest name that file systems take, without the ending. */
 const MOST_NAME = 200;
-/** What is written at once. */
+/** Number of bytes that are written at once. */
 const PART_BYTES = 4 * 2 ** 20;
-/** Headers of gallery files are some hundred bytes long. */
+/** The headers of gallery files have some hundred bytes. */
 const MOST_HEADER = 65536;
 
 /** @param {unknown} name */
 function checkName(name) {
-  if (typeof name !== "string" || name === "") throw new ImageFeatureError("usage", `a gallery is kept under a name, got ${JSON.stringify(name)}`);
+  if (typeof name !== "string" || name === "")
+    throw new ImageFeatureError("usage", `a gallery is kept under a name, got ${JSON.stringify(name)}`);
   let encoded;
   try {
     encoded = fileName(name);
   } catch (error) {
-    throw new ImageFeatureError("usage", "the name of a gallery must be text that can be written: it holds half a character", { cause: error });
+    throw new ImageFeatureError(
+      "usage",
+      "the name of a gallery must be text that can be written: it holds half a character",
+      { cause: error },
+    );
   }
-  if (encoded.length > MOST_NAME) throw new ImageFeatureError("usage", `the name of a gallery is too long: \`${name.slice(0, 40)}…\``);
+  if (encoded.length > MOST_NAME)
+    throw new ImageFeatureError("usage", `the name of a gallery is too long: \`${name.slice(0, 40)}…\``);
   return name;
 }
 
-/** Any text as the name of a file. @param {string} name */
+/** Makes a file name of any text. @param {string} name */
 const fileName = (name) => encodeURIComponent(name).replaceAll(".", "%2E").replaceAll("*", "%2A");
 
 /**
- * The galleries kept, by name.
+ * Lists the galleries that are kept, sorted by name.
  *
  * @returns {Promise<KeptGallery[]>}
  */
 export async function listKept() {
   const found = await storing(async (store) => store.list(), "the galleries kept could not be listed");
-  const kept = await Promise.all(found.map(async ({ name, file, saved }) => ({ name, bytes: file.size, saved, ...(await describe(file)) })));
+  const kept = await Promise.all(
+    found.map(async ({ name, file, saved }) => ({ name, bytes: file.size, saved, ...(await describe(file)) })),
+  );
   return kept.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /**
- * Calls `use` with a gallery's file, which stays as it is meanwhile.
+ * Calls `use` with the file of a gallery, which is not changed before `use` has ended.
  *
  * @template T
  * @param {string} name
@@ -85,26 +93,30 @@ export async function withKept(name, signal, use) {
 }
 
 /**
- * Keeps a file under a name, in place of the one before.
+ * Keeps a file under a name. It replaces the one before.
  *
  * @param {string} name
  * @param {Blob} file
- * @param {AbortSignal} [signal] while it waits for its turn
+ * @param {AbortSignal} [signal] stops the wait for other tabs
  */
 export async function keep(name, file, signal) {
   checkName(name);
-  return locked(name, "exclusive", signal, () => storing((store) => store.put(name, file), `${name}: the gallery could not be saved`, file.size));
+  return locked(name, "exclusive", signal, () =>
+    storing((store) => store.put(name, file), `${name}: the gallery could not be saved`, file.size),
+  );
 }
 
 /**
- * Deletes a gallery; whether there was one.
+ * Deletes a gallery. Resolves with `false` if there was none.
  *
  * @param {string} name
- * @param {AbortSignal} [signal] while it waits for its turn
+ * @param {AbortSignal} [signal] stops the wait for other tabs
  */
 export async function forget(name, signal) {
   checkName(name);
-  return locked(name, "exclusive", signal, () => storing((store) => store.remove(name), `${name}: the gallery could not be deleted`));
+  return locked(name, "exclusive", signal, () =>
+    storing((store) => store.remove(name), `${name}: the gallery could not be deleted`),
+  );
 }
 
 /**
@@ -116,12 +128,17 @@ export async function forget(name, signal) {
  * @returns {Promise<T>}
  */
 async function locked(name, mode, signal, run) {
-  // pages that are not secure have none, and no file system either: their database has transactions
+  // pages that are not secure have no locks and no file system, and IndexedDB has transactions
   if (!navigator.locks) return run();
   /** @type {unknown} */
   let failed;
   try {
-    return await navigator.locks.request(`image-feature gallery ${name}`, { mode, signal }, () => run().catch((error) => ((failed = error), Promise.reject(error))));
+    return await navigator.locks.request(`image-feature gallery ${name}`, { mode, signal }, () =>
+      run().catch((error) => {
+        failed = error;
+        throw error;
+      }),
+    );
   } catch (error) {
     if (failed === undefined && signal?.aborted) throw cancelled(signal);
     throw error;
@@ -131,8 +148,8 @@ async function locked(name, mode, signal, run) {
 /**
  * @template T
  * @param {(store: Store) => Promise<T>} run
- * @param {string} what could not be done where it fails
- * @param {number} [bytes] that are to be written
+ * @param {string} what begins the error's message
+ * @param {number} [bytes] number of bytes to be written
  * @returns {Promise<T>}
  */
 async function storing(run, what, bytes) {
@@ -140,9 +157,13 @@ async function storing(run, what, bytes) {
     return await run(await openStore());
   } catch (error) {
     if (!isFull(error)) throw toError(error, "io", what);
-    // how much is free browsers do not say: they round it, so that sites cannot tell visitors apart by it
+    // browsers do not say how much is free: they round it, so that sites cannot recognise visitors by it
     const takes = bytes === undefined ? "" : `it takes ${(bytes / 1e6).toFixed(1)} MB, and `;
-    throw new ImageFeatureError("limit", `${what}: ${takes}this site's storage in the browser is full. Delete galleries, or save it as a file; what was kept before is as it was`, { cause: error });
+    throw new ImageFeatureError(
+      "limit",
+      `${what}: ${takes}this site's storage in the browser is full. Delete galleries, or save it as a file; what was kept before is as it was`,
+      { cause: error },
+    );
   }
 }
 
@@ -153,14 +174,18 @@ function isFull(error) {
 
 /** @returns {Promise<Store>} */
 async function openStore() {
-  // TypeScript takes the latest browsers for all there are
-  const { storage, FileSystemFileHandle } = /** @type {{ storage?: Partial<StorageManager>, FileSystemFileHandle?: { prototype: Partial<FileSystemFileHandle> } }} */ ({ storage: navigator.storage, FileSystemFileHandle: globalThis.FileSystemFileHandle });
+  // TypeScript's library describes the latest browsers only
+  const { storage, FileSystemFileHandle } =
+    /** @type {{ storage?: Partial<StorageManager>, FileSystemFileHandle?: { prototype: Partial<FileSystemFileHandle> } }} */ ({
+      storage: navigator.storage,
+      FileSystemFileHandle: globalThis.FileSystemFileHandle,
+    });
   if (storage?.getDirectory && FileSystemFileHandle?.prototype.createWritable) {
     try {
       return filesIn(await navigator.storage.getDirectory());
     } catch (error) {
       if (isFull(error)) throw error;
-      // private windows of some browsers have the function and no folder
+      // in private windows of some browsers the function exists and fails
       console.debug("image-feature: no file system of the browser's", error);
     }
   }
@@ -168,7 +193,8 @@ async function openStore() {
 }
 
 /**
- * In the browser's file system. What is written goes into a file beside, which takes the other's place when it is closed.
+ * The store in the origin private file system. The browser writes into another file, which replaces the first when it
+ * is closed.
  *
  * @param {FileSystemDirectoryHandle} root
  * @returns {Store}
@@ -176,7 +202,7 @@ async function openStore() {
 function filesIn(root) {
   const folder = () => root.getDirectoryHandle(FOLDER, { create: true });
   const path = (/** @type {string} */ name) => fileName(name) + ENDING;
-  /** A file that has been begun and never finished is empty, which no gallery is. */
+  /** The file of a gallery. A file that was begun and never finished is empty, and no gallery is empty. */
   const existing = async (/** @type {string} */ name) => {
     const handle = await (await folder()).getFileHandle(path(name)).catch(noneIfMissing);
     const file = await handle?.getFile();
@@ -185,12 +211,19 @@ function filesIn(root) {
   return {
     async list() {
       const found = [];
-      // not in TypeScript's library yet
-      const all = /** @type {FileSystemDirectoryHandle & { values: () => AsyncIterable<FileSystemHandle> }} */ (await folder());
+      // TypeScript's library does not have this method yet
+      const all = /** @type {FileSystemDirectoryHandle & { values: () => AsyncIterable<FileSystemHandle> }} */ (
+        await folder()
+      );
       for await (const handle of all.values()) {
         if (handle.kind !== "file" || !handle.name.endsWith(ENDING)) continue;
         const file = await /** @type {FileSystemFileHandle} */ (handle).getFile().catch(noneIfMissing);
-        if (file?.size) found.push({ name: decodeURIComponent(handle.name.slice(0, -ENDING.length)), file, saved: new Date(file.lastModified) });
+        if (file?.size)
+          found.push({
+            name: decodeURIComponent(handle.name.slice(0, -ENDING.length)),
+            file,
+            saved: new Date(file.lastModified),
+          });
       }
       return found;
     },
@@ -201,8 +234,9 @@ function filesIn(root) {
       try {
         const writer = await (await inside.getFileHandle(path(name), { create: true })).createWritable();
         try {
-          // part by part: of a whole Blob for which there is no room some browsers say that it cannot be read
-          for (let at = 0; at < file.size; at += PART_BYTES) await writer.write(await file.slice(at, at + PART_BYTES).arrayBuffer());
+          // part by part: if there is no room for a whole Blob, some browsers report that it cannot be read
+          for (let at = 0; at < file.size; at += PART_BYTES)
+            await writer.write(await file.slice(at, at + PART_BYTES).arrayBuffer());
           await writer.close();
         } catch (error) {
           await writer.abort().catch(() => {});
@@ -228,7 +262,7 @@ function noneIfMissing(error) {
 }
 
 /**
- * In the browser's database, whose transactions are done as a whole or not at all.
+ * The store in IndexedDB. A transaction is done as a whole or not at all.
  *
  * @returns {Promise<Store>}
  */
@@ -249,20 +283,32 @@ async function database() {
       transaction.oncomplete = () => resolve(request.result);
       transaction.onabort = () => reject(transaction.error ?? request.error);
     });
-  const closing = (/** @type {Promise<any>} */ work) => work.finally(() => opened.close());
+  /**
+   * @template T
+   * @param {Promise<T>} work
+   */
+  const closing = (work) => work.finally(() => opened.close());
   const get = (/** @type {string} */ name) => within("readonly", (objects) => objects.get(name));
   return {
     list: () =>
       closing(
         (async () => {
           const names = await within("readonly", (objects) => objects.getAllKeys());
-          const found = await Promise.all(names.map(async (name) => ({ name: String(name), ...(await get(String(name))) })));
+          const found = await Promise.all(
+            names.map(async (name) => ({ name: String(name), ...(await get(String(name))) })),
+          );
           return found.filter(({ file }) => file);
         })(),
       ),
     get: (name) => closing(get(name).then((found) => found?.file)),
-    put: (name, file) => closing(within("readwrite", (objects) => objects.put({ file, saved: new Date() }, name)).then(() => {})),
-    remove: (name) => closing(get(name).then((found) => within("readwrite", (objects) => objects.delete(name)).then(() => found !== undefined))),
+    put: (name, file) =>
+      closing(within("readwrite", (objects) => objects.put({ file, saved: new Date() }, name)).then(() => {})),
+    remove: (name) =>
+      closing(
+        get(name).then((found) =>
+          within("readwrite", (objects) => objects.delete(name)).then(() => found !== undefined),
+        ),
+      ),
   };
 }
 
@@ -279,7 +325,7 @@ function done(request) {
 }
 
 /**
- * What a gallery file says of itself.
+ * The facts in the header of a gallery file.
  *
  * @param {Blob} file
  * @returns {Promise<Pick<KeptGallery, "count" | "dimension" | "metric" | "dtype">>}

@@ -1,19 +1,19 @@
 /**
- * Images as the caller has them, made ready for the worker.
+ * Prepares the caller's images for the worker.
  *
- * Encoded bytes stay encoded: the WebAssembly core decodes them exactly as PaddleX does. Pixels that exist only in the
- * browser (a canvas, a video frame) are handed over as they are.
+ * Encoded files are not decoded here: the WebAssembly core decodes them exactly as PaddleX does. Pixels that exist only
+ * in the browser (a canvas, a video frame) are sent as they are.
  */
 
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 import { fetchChecked } from "./loader.js";
 
 /**
- * Where an image comes from.
+ * The source of an image.
  *
- * `Blob`, `File`, `URL` and strings (addresses) are fetched and decoded from their bytes, as is an `<img>` whose address
- * this page may read. All others are pixels the browser has already decoded: it may have converted their colours, and
- * it stores half-transparent pixels rounded, so features can differ slightly from those of the file.
+ * A `Blob`, `File`, `URL`, string (an address), or an `<img>` whose address this page may read is decoded from its
+ * file. All other sources are pixels that the browser has decoded: it may have converted their colours, and it rounds
+ * half-transparent pixels, so features can differ slightly from those of the file.
  *
  * @typedef {Blob | URL | string | ImageBitmap | ImageData | HTMLCanvasElement | OffscreenCanvas | HTMLVideoElement |
  *   VideoFrame | HTMLImageElement} ImageSource
@@ -26,12 +26,13 @@ import { fetchChecked } from "./loader.js";
  */
 
 /**
- * An image on its way to the worker.
+ * An image as it is sent to the worker.
  *
- * @typedef {{ blob: Blob } | { bitmap: ImageBitmap } | { pixels: Uint8Array<ArrayBuffer>, width: number, height: number }} ImageInput
+ * @typedef {{ blob: Blob } | { bitmap: ImageBitmap } | { pixels: Uint8Array<ArrayBuffer>, width: number, height: number
+ *   }} ImageInput
  */
 
-/** No conversion the file's bytes would not get. */
+/** No conversion that PaddleX would not make. */
 const RAW_PIXELS = /** @type {const} */ ({ colorSpaceConversion: "none", premultiplyAlpha: "none" });
 
 /** @param {string} name */
@@ -63,13 +64,16 @@ export async function toImageInput(source, signal) {
   if (isA(source, "HTMLImageElement")) return fromElement(/** @type {HTMLImageElement} */ (source), signal);
   const drawable = ["ImageBitmap", "HTMLCanvasElement", "OffscreenCanvas", "HTMLVideoElement", "VideoFrame"];
   if (!drawable.some((name) => isA(source, name))) {
-    throw new ImageFeatureError("usage", `not an image: ${describe(source)}; give a Blob, a File, a URL, ImageData, or an image, canvas or video element`);
+    throw new ImageFeatureError(
+      "usage",
+      `not an image: ${describe(source)}; give a Blob, a File, a URL, ImageData, or an image, canvas or video element`,
+    );
   }
   return fromPixels(source);
 }
 
 /**
- * The name an image is known by, where it has one.
+ * The name of an image, if it has one.
  *
  * @param {ImageSource} source
  * @returns {string | undefined}
@@ -85,7 +89,10 @@ export function nameOf(source) {
 /** @param {ImageData} source */
 function fromImageData({ data, width, height }) {
   if (!(data instanceof Uint8ClampedArray)) {
-    throw new ImageFeatureError("unsupported", "this ImageData holds floating-point pixels; give one with 8 bits per channel");
+    throw new ImageFeatureError(
+      "unsupported",
+      "this ImageData holds floating-point pixels; give one with 8 bits per channel",
+    );
   }
   // a copy: the caller keeps its pixels
   return { pixels: new Uint8Array(data), width, height };
@@ -102,11 +109,11 @@ async function fromElement(image, signal) {
   if (new URL(address, location.href).origin === location.origin) {
     try {
       const blob = await (await fetchChecked(address, { signal })).blob();
-      // the browser draws vector images; nobody decodes them
+      // vector images cannot be decoded, only drawn by the browser
       if (!blob.type.startsWith("image/svg")) return { blob };
     } catch (error) {
       throwIfAborted(signal);
-      // what the page shows but may not read again (a policy, a network gone) still has its pixels
+      // the image is shown, but cannot be fetched again (a policy, no network): its pixels are there
       console.debug("image-feature: using the pixels of", address, error);
     }
   }
@@ -119,7 +126,7 @@ async function fromElement(image, signal) {
 /** @param {Exclude<ImageSource, Blob | URL | string | ImageData>} source */
 async function fromPixels(source) {
   try {
-    // for a bitmap, too, this is a copy that may move to the worker
+    // a copy, also of a bitmap: it is transferred to the worker
     return { bitmap: await createImageBitmap(source, RAW_PIXELS) };
   } catch (error) {
     throw toError(error, "usage", `${describe(source)} has no pixels to read yet, or none at all`);
@@ -127,7 +134,7 @@ async function fromPixels(source) {
 }
 
 /**
- * A blob decoded by the browser, for formats the core does not read (AVIF, HEIC where the browser can).
+ * Decodes an image with the browser, for formats that the core does not read, such as AVIF.
  *
  * @param {Blob} blob
  */
@@ -136,7 +143,7 @@ export function decodeByBrowser(blob) {
 }
 
 /**
- * The pixels of a bitmap; the bitmap is closed.
+ * Reads the pixels of a bitmap, and closes it.
  *
  * @param {ImageBitmap} bitmap
  */
@@ -149,7 +156,11 @@ export function readPixels(bitmap) {
     const { data } = context.getImageData(0, 0, width, height);
     return { pixels: new Uint8Array(data.buffer), width, height };
   } catch (error) {
-    throw toError(error, "usage", "the pixels may not be read: the image comes from another site that does not allow it");
+    throw toError(
+      error,
+      "usage",
+      "the pixels may not be read: the image comes from another site that does not allow it",
+    );
   } finally {
     bitmap.close();
   }

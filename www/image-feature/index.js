@@ -1,10 +1,10 @@
 /**
- * Image feature vectors in the browser, galleries of them, and the data sets that networks for them are trained on.
+ * Image feature vectors in the browser, galleries of such vectors, and data sets to train networks on.
  *
  * ```js
  * import { Dataset, FeatureExtractor, Gallery } from "image-feature";
  *
- * const extractor = await FeatureExtractor.load();     // the model in the box
+ * const extractor = await FeatureExtractor.load();     // the model that comes with the package
  * const { feature } = await extractor.embed(photo);   // Float32Array(512), a unit vector
  * extractor.dispose();
  *
@@ -12,8 +12,8 @@
  * const hits = await gallery.search(feature, { k: 5 });
  * gallery.dispose();
  *
- * const dataset = await Dataset.open(zip);             // a File, a folder, what was dropped
- * const report = await dataset.check();                // everything that is wrong with it
+ * const dataset = await Dataset.open(zip);             // a File, a folder, dropped items
+ * const report = await dataset.check();                // a report of all faults
  * dataset.dispose();
  * ```
  *
@@ -27,30 +27,30 @@ export { Gallery } from "./gallery.js";
 export { ImageFeatureError } from "./errors.js";
 
 /** @typedef {import("./errors.js").ErrorKind} ErrorKind */
-/** @typedef {import("./dataset.js").Compat} Compat */
-/** @typedef {import("./dataset.js").CompatVerdict} CompatVerdict */
-/** @typedef {import("./dataset.js").DatasetReport} DatasetReport */
-/** @typedef {import("./dataset.js").ListSizes} ListSizes */
-/** @typedef {import("./dataset.js").OpenDatasetOptions} OpenDatasetOptions */
-/** @typedef {import("./dataset.js").Running} Running */
-/** @typedef {import("./dataset.js").Shares} Shares */
+/** @typedef {import("./dataset-types.js").Compat} Compat */
+/** @typedef {import("./dataset-types.js").CompatVerdict} CompatVerdict */
+/** @typedef {import("./dataset-types.js").DatasetReport} DatasetReport */
+/** @typedef {import("./dataset-types.js").ListSizes} ListSizes */
+/** @typedef {import("./dataset-types.js").OpenDatasetOptions} OpenDatasetOptions */
+/** @typedef {import("./dataset-types.js").Running} Running */
+/** @typedef {import("./dataset-types.js").Shares} Shares */
 /** @typedef {import("./dataset-source.js").DatasetInput} DatasetInput */
-/** @typedef {import("./gallery.js").Evaluation} Evaluation */
-/** @typedef {import("./gallery.js").EvaluateOptions} EvaluateOptions */
-/** @typedef {import("./gallery.js").GalleryEntry} GalleryEntry */
-/** @typedef {import("./gallery.js").GalleryFileOptions} GalleryFileOptions */
-/** @typedef {import("./gallery.js").GalleryFilter} GalleryFilter */
-/** @typedef {import("./gallery.js").GalleryHit} GalleryHit */
-/** @typedef {import("./gallery.js").GalleryOptions} GalleryOptions */
-/** @typedef {import("./gallery.js").GalleryPair} GalleryPair */
-/** @typedef {import("./gallery.js").GalleryQuery} GalleryQuery */
-/** @typedef {import("./gallery.js").GalleryVote} GalleryVote */
-/** @typedef {import("./gallery.js").Feature} Feature */
-/** @typedef {import("./gallery.js").GalleryChange} GalleryChange */
-/** @typedef {import("./gallery.js").GalleryDtype} GalleryDtype */
-/** @typedef {import("./gallery.js").Metric} Metric */
-/** @typedef {import("./gallery.js").NewGalleryEntry} NewGalleryEntry */
-/** @typedef {import("./gallery.js").SearchOptions} SearchOptions */
+/** @typedef {import("./gallery-types.js").Evaluation} Evaluation */
+/** @typedef {import("./gallery-types.js").EvaluateOptions} EvaluateOptions */
+/** @typedef {import("./gallery-types.js").GalleryEntry} GalleryEntry */
+/** @typedef {import("./gallery-types.js").GalleryFileOptions} GalleryFileOptions */
+/** @typedef {import("./gallery-types.js").GalleryFilter} GalleryFilter */
+/** @typedef {import("./gallery-types.js").GalleryHit} GalleryHit */
+/** @typedef {import("./gallery-types.js").GalleryOptions} GalleryOptions */
+/** @typedef {import("./gallery-types.js").GalleryPair} GalleryPair */
+/** @typedef {import("./gallery-types.js").GalleryQuery} GalleryQuery */
+/** @typedef {import("./gallery-types.js").GalleryVote} GalleryVote */
+/** @typedef {import("./gallery-types.js").Feature} Feature */
+/** @typedef {import("./gallery-types.js").GalleryChange} GalleryChange */
+/** @typedef {import("./gallery-types.js").GalleryDtype} GalleryDtype */
+/** @typedef {import("./gallery-types.js").Metric} Metric */
+/** @typedef {import("./gallery-types.js").NewGalleryEntry} NewGalleryEntry */
+/** @typedef {import("./gallery-types.js").SearchOptions} SearchOptions */
 /** @typedef {import("./gallery-store.js").KeptGallery} KeptGallery */
 /** @typedef {import("./extractor.js").ModelSource} ModelSource */
 /** @typedef {import("./extractor.js").LoadOptions} LoadOptions */

@@ -1,29 +1,30 @@
 /**
- * What this browser can do, and the files that make use of it.
+ * Finds out which features the browser has, and fetches files.
  */
 
 import { ImageFeatureError, cancelled, throwIfAborted, toError } from "./errors.js";
 import { whyNoThreads } from "./threads.js";
 
-/** A module whose one function holds a v128 instruction. */
+/** A module with one SIMD instruction. */
 const SIMD = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ]);
 
-/** … one of relaxed SIMD, `i8x16.relaxed_swizzle`. */
+/** A module with one instruction of relaxed SIMD, `i8x16.relaxed_swizzle`. */
 const RELAXED_SIMD = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15,
+  253, 128, 2, 11,
 ]);
 
-/** More threads than this gain little on a network this small, and take cores that the page has use for. */
+/** More threads than this gain little on a network of this size, and leave no core for the page. */
 const MAX_DEFAULT_THREADS = 4;
 
-/** Some drivers never answer. */
+/** How long to wait for an adapter: some drivers never answer. */
 const ADAPTER_TIMEOUT_MS = 10_000;
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render|\bwarp\b|software/i;
 
-/** Refuses browsers that cannot run the WebAssembly at all. */
+/** Throws in browsers that cannot run the WebAssembly. */
 export function requireSimd() {
   if (typeof WebAssembly === "object" && WebAssembly.validate(SIMD)) return;
   throw new ImageFeatureError(
@@ -33,12 +34,13 @@ export function requireSimd() {
 }
 
 /**
- * The CPU's artefacts that this browser should run, the fastest first and `cpu`, which every browser with SIMD runs,
- * last; and why a faster one is not among them. `what` names what an artefact has that the next has not.
+ * The CPU's cores to try, the fastest first. The last is `cpu`, which every browser with SIMD runs. `what` names the
+ * feature that a core has and the next has not. `reasons` say why faster cores are not among them.
  *
- * @param {number | undefined} wanted threads; without it as many as are good for this machine
- * @param {boolean} inWorker whether a worker would run them
- * @returns {{ candidates: { kind: import("./protocol.js").CpuKind, threads: number, what: string }[], reasons: string[] }}
+ * @param {number | undefined} wanted number of threads; by default one that suits the machine
+ * @param {boolean} inWorker whether a worker will run the core
+ * @returns {{ candidates: { kind: import("./protocol.js").CpuKind, threads: number, what: string }[], reasons: string[]
+ *   }}
  */
 export function cpuCandidates(wanted, inWorker) {
   const threads = wanted ?? Math.min(navigator.hardwareConcurrency || 1, MAX_DEFAULT_THREADS);
@@ -57,13 +59,14 @@ export function cpuCandidates(wanted, inWorker) {
 }
 
 /**
- * Whether WebGPU can and should be used here: the adapter's name, or the reason against it, in words.
+ * Finds out whether to use WebGPU. Resolves with the adapter's name, or with the reason against it, in words.
  *
- * @param {boolean} softwareToo whether an adapter that computes on the CPU will do
+ * @param {boolean} softwareToo whether an adapter that computes on the CPU is accepted
  * @returns {Promise<{ adapter: string } | { reason: string }>}
  */
 export async function probeGpu(softwareToo) {
-  if (!globalThis.isSecureContext) return { reason: "WebGPU needs a secure page: serve it over https, or from localhost" };
+  if (!globalThis.isSecureContext)
+    return { reason: "WebGPU needs a secure page: serve it over https, or from localhost" };
   if (!navigator.gpu) return { reason: "this browser has no WebGPU" };
   /** @type {GPUAdapter | null | "late"} */
   let adapter;
@@ -87,7 +90,7 @@ export async function probeGpu(softwareToo) {
 }
 
 /**
- * `fetch`, with a clear error where it fails or the server answers with anything but the file.
+ * Fetches a file. Rejects with kind `io` if that fails or the server answers with an error.
  *
  * @param {string | URL} address
  * @param {{ signal?: AbortSignal, cache?: RequestCache }} [options]
@@ -100,17 +103,24 @@ export async function fetchChecked(address, { signal, cache } = {}) {
     response = await fetch(address, { signal, cache });
   } catch (error) {
     if (signal?.aborted) throw cancelled(signal);
-    throw new ImageFeatureError("io", `${address}: no answer; is the address right, and does its server allow this page to read it (CORS)?`, { cause: error });
+    throw new ImageFeatureError(
+      "io",
+      `${address}: no answer; is the address right, and does its server allow this page to read it (CORS)?`,
+      { cause: error },
+    );
   }
   if (!response.ok) {
-    throw new ImageFeatureError("io", `${address}: the server answered ${response.status} ${response.statusText}`.trimEnd());
+    throw new ImageFeatureError(
+      "io",
+      `${address}: the server answered ${response.status} ${response.statusText}`.trimEnd(),
+    );
   }
   return response;
 }
 
 /**
- * The length of a response's body, where it is known: with a content coding, the header's is of the compressed bytes, and
- * the stream's are the others.
+ * The length of a response's body, if it is known. With a content coding it is not: the header gives the length of the
+ * compressed bytes, and the stream has the uncompressed ones.
  *
  * @param {Response} response
  */
@@ -124,7 +134,7 @@ function bodyOf(/** @type {Response} */ response) {
 }
 
 /**
- * Passes a response's body on and reports the bytes that went by.
+ * The body of a response as a stream that reports the number of bytes read.
  *
  * @param {Response} response
  * @param {(loaded: number, total?: number) => void} onProgress
@@ -143,7 +153,7 @@ function countBytes(response, onProgress) {
 }
 
 /**
- * A response's body in memory. An error thrown by `onProgress`, which is called before memory is taken, ends it.
+ * Reads a response's body into memory. `onProgress` is called before memory is allocated; if it throws, reading ends.
  *
  * @param {Response} response
  * @param {(loaded: number, total?: number) => void} onProgress
@@ -152,7 +162,7 @@ function countBytes(response, onProgress) {
 export async function readBody(response, onProgress) {
   const total = lengthOf(response);
   onProgress(0, total);
-  // each chunk goes straight to its place
+  // each chunk is copied to its place at once
   let bytes = new Uint8Array(total ?? 0);
   let loaded = 0;
   const reader = bodyOf(response).getReader();
@@ -193,7 +203,7 @@ export async function compileWasm(address, { signal, onProgress }) {
   const response = await fetchChecked(address, { signal });
   const body = countBytes(response, onProgress);
   try {
-    // a Response of our own: servers that do not know the type of .wasm files are common
+    // a new Response with the right type: many servers send .wasm files with another one
     return await WebAssembly.compileStreaming(new Response(body, { headers: { "content-type": "application/wasm" } }));
   } catch (error) {
     if (signal.aborted) throw cancelled(signal);

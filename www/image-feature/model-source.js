@@ -1,14 +1,18 @@
 /**
- * Model files as the caller has them, and how they are read into memory.
+ * Reads the caller's model files into memory.
  */
 
 import { ImageFeatureError, cancelled, throwIfAborted } from "./errors.js";
 import { fetchChecked, readBody } from "./loader.js";
 
 /**
- * Where a model comes from: `"default"`, the small model that comes with the package; the address of an archive or a single
- * file, a file, its bytes, or the loose files of an exported model (`inference.json` or `inference.pdmodel`,
- * `inference.pdiparams`, `inference.yml`).
+ * The source of a model:
+ *
+ * - `"default"`: the small model that comes with the package
+ * - the address of an archive or of a single file
+ * - a file, or its bytes
+ * - the loose files of an exported model: `inference.json` or `inference.pdmodel`, `inference.pdiparams`,
+ *   `inference.yml`
  *
  * @typedef {"default" | (string & {}) | URL | Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | File[]} ModelSource
  *
@@ -28,7 +32,7 @@ const OFFICIAL =
  * @returns {ModelPart[]}
  */
 export function toModelParts(source) {
-  // in this very form bundlers find the file
+  // bundlers find the file in this form only
   if (source === "default") return [{ address: new URL("./models/default.safetensors", import.meta.url).href }];
   if (source === "PP-ShiTuV2_rec") {
     throw new ImageFeatureError(
@@ -40,8 +44,9 @@ export function toModelParts(source) {
     return [{ address: absolute(source) }];
   }
   if (source instanceof Blob) return [fromBlob(source)];
-  // a Blob keeps the bytes for a restart even if the caller changes or transfers the buffer
-  if (source instanceof ArrayBuffer || source instanceof Uint8Array) return [{ name: "model", blob: new Blob([source]) }];
+  // a Blob is a copy: the caller may change or transfer the buffer, and a restart needs the bytes again
+  if (source instanceof ArrayBuffer || source instanceof Uint8Array)
+    return [{ name: "model", blob: new Blob([source]) }];
   if (Array.isArray(source) && source.length > 0 && source.every((file) => file instanceof File)) {
     return source.map(fromBlob);
   }
@@ -66,7 +71,7 @@ function absolute(address) {
 }
 
 /**
- * Reads a model's files, from the network where they lie there, and checks the sha256 where one is given.
+ * Reads a model's files, and fetches them if they are addresses. Checks the sha256, if one is given.
  *
  * @param {ModelRequest} request
  * @param {AbortSignal} signal
@@ -130,7 +135,10 @@ async function download(address, cache, signal, progress) {
  */
 function checkSize(name, size) {
   if (size <= MAX_BYTES) return;
-  throw new ImageFeatureError("limit", `${name}: larger than ${MAX_BYTES / 2 ** 30} GiB, too large for a model in the browser`);
+  throw new ImageFeatureError(
+    "limit",
+    `${name}: larger than ${MAX_BYTES / 2 ** 30} GiB, too large for a model in the browser`,
+  );
 }
 
 /**
@@ -139,11 +147,17 @@ function checkSize(name, size) {
  */
 async function verify({ name, bytes }, expected) {
   if (!globalThis.crypto?.subtle) {
-    throw new ImageFeatureError("unsupported", "sha256 can only be checked on a secure page: serve it over https, or from localhost");
+    throw new ImageFeatureError(
+      "unsupported",
+      "sha256 can only be checked on a secure page: serve it over https, or from localhost",
+    );
   }
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const actual = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
   if (actual !== expected.toLowerCase()) {
-    throw new ImageFeatureError("model", `${name}: its sha256 is ${actual}, expected ${expected}; is it the right file, and complete?`);
+    throw new ImageFeatureError(
+      "model",
+      `${name}: its sha256 is ${actual}, expected ${expected}; is it the right file, and complete?`,
+    );
   }
 }

@@ -1,30 +1,31 @@
 /**
- * How far a call has come.
+ * The progress of a call.
  *
- * - `stage`: what is being done: `download` the model, `verify` its sha256, `compile` the WebAssembly, `upload` the
- *   weights to the GPU, `warmup` it with a first run, `embed` images,
- *   `learn` from them, `evaluate` what was learnt, `check` those of a data set, `pack` its files into a zip
- * - `loaded`, `total`: of this stage, in bytes, images or files; `total` is absent where it is not known
- * - `fraction`: of the whole call, from 0 to 1; it never falls
+ * - `stage`: the current work: `download` the model, `verify` its sha256, `compile` the WebAssembly, `upload` the
+ *   weights to the GPU, `warmup`: a first run of the network; `embed` images; `learn` from images and `evaluate` the
+ *   result; `check` the images of a data set, `pack` its files into a zip
+ * - `loaded`, `total`: progress of this stage, in bytes, images or files; `total` is absent if it is not known
+ * - `fraction`: progress of the whole call, from 0 to 1; it never falls
  *
- * @typedef {"download" | "verify" | "compile" | "upload" | "warmup" | "embed" | "learn" | "evaluate" | "check" | "pack"} Stage
+ * @typedef {"download" | "verify" | "compile" | "upload" | "warmup" | "embed" | "learn" | "evaluate" | "check" |
+ *   "pack"} Stage
  * @typedef {{ stage: Stage, loaded: number, total?: number, fraction: number }} ProgressEvent
  */
 
 /**
- * Where those who work say how far they are: of one part (a file) of a stage, which is the sum of its parts; and that a
- * stage is over, whether it ran or was not needed.
+ * Takes reports of progress. `report` is for one part of a stage, such as a file; a stage is the sum of its parts.
+ * `finish` is for a stage that has ended or is not needed.
  *
  * @typedef {object} Progress
  * @property {(stage: Stage, part: string, loaded: number, total?: number) => void} report
  * @property {(stage: Stage) => void} finish
  */
 
-/** Bytes after which a bar without a known end stands in the middle. */
+/** If the total is not known, this number of bytes counts as half of the stage. */
 const TYPICAL_BYTES = 12e6;
 
 /**
- * Progress in the worker, told to the page as the message `[stage, part, loaded, total]` or `[stage]`.
+ * Sends progress from the worker to the page, as the message `[stage, part, loaded, total]` or `[stage]`.
  *
  * @typedef {[stage: Stage, part?: string, loaded?: number, total?: number]} RelayedMessage
  * @implements {Progress}
@@ -49,7 +50,7 @@ export class RelayedProgress {
 }
 
 /**
- * Turns the progress of stages that may run at the same time into one fraction that never falls.
+ * Joins the progress of several stages, which may run at the same time, into one fraction that never falls.
  *
  * @implements {Progress}
  */
@@ -62,7 +63,7 @@ export class StagedProgress {
   #shares = new Map();
 
   /**
-   * @param {Partial<Record<Stage, number>>} weights how long each stage takes, relative to the others
+   * @param {Partial<Record<Stage, number>>} weights the time that each stage takes, relative to the others
    * @param {(event: ProgressEvent) => void} listener
    */
   constructor(weights, listener) {
@@ -89,7 +90,7 @@ export class StagedProgress {
   }
 
   /**
-   * What a `RelayedProgress` told.
+   * Takes a message of a `RelayedProgress`.
    *
    * @param {RelayedMessage} message
    */

@@ -1,16 +1,16 @@
-/** What travels between the page and its worker. */
+/** Types of the messages between the page and its worker. */
 
 /**
- * What was loaded, and where it runs.
+ * The loaded model, and how it is computed.
  *
- * - `model`: its name
- * - `dimension`: how many numbers a feature has
+ * - `model`: the model's name
+ * - `dimension`: number of values of a feature
  * - `device`: `"webgpu"` or `"cpu"`
- * - `adapter`: the GPU's name, where there is one
- * - `threads`: how many threads work together on the CPU
- * - `simd`: the vector instructions that the CPU's kernels are made of
- * - `dtype`: what the network computes in
- * - `reasons`: why it is not another device, or not a faster way on this one, in words
+ * - `adapter`: the GPU's name, if a GPU is used
+ * - `threads`: number of threads on the CPU
+ * - `simd`: the SIMD instructions of the CPU's kernels
+ * - `dtype`: the data type in which the network computes
+ * - `reasons`: why another device, or a faster method on this one, is not used; in words
  *
  * @typedef {{ model: string, dimension: number, device: "webgpu" | "cpu", adapter: string | null, threads: number,
  *   simd: "simd128" | "relaxed-simd" | null, dtype: Dtype, reasons: string[] }} ExtractorInfo
@@ -21,17 +21,17 @@
 /**
  * An image's feature.
  *
- * - `feature`: the L2-normalised vector; the cosine of two images is the dot product of theirs
- * - `decoder`: who turned the bytes into pixels: `"image-feature"` exactly as PaddleX does, or the `"browser"`
- * - `milliseconds`: how long the image took to `preprocess`, and its share of the `network` run
+ * - `feature`: the L2-normalised vector; the dot product of two features is the cosine of the angle between them
+ * - `decoder`: the decoder of the image: `"image-feature"` decodes exactly as PaddleX does, the `"browser"` may not
+ * - `milliseconds`: the time to `preprocess` the image, and its share of the run of the `network`
  *
  * @typedef {{ feature: Float32Array<ArrayBuffer>, decoder: "image-feature" | "browser",
  *   milliseconds: { preprocess: number, network: number } }} Embedding
  */
 
 /**
- * The WebAssembly artefacts, and one that is compiled. Here, since the package's own types lead here, and must not lead on to
- * those of the WebAssembly, which are not published.
+ * The WebAssembly cores, and one that is compiled. These types are in this file because the published types import it,
+ * and must not import the types of the WebAssembly, which are not published.
  *
  * @typedef {"cpu" | "cpu-relaxed"} SingleKind
  * @typedef {"cpu-threads" | "cpu-threads-relaxed"} ThreadsKind
@@ -41,38 +41,44 @@
  */
 
 /**
- * What starts the WebAssembly.
+ * The request that starts the WebAssembly.
  *
  * @typedef {object} OpenRequest
  * @property {"auto" | "webgpu" | "cpu"} device
- * @property {number} [threads] as many as are good for this machine, where it is left out
+ * @property {number} [threads] by default a number that suits the machine
  * @property {string} [wasm]
- * @property {Compiled} [compiled] a core that is compiled already
+ * @property {Compiled} [compiled] a core that the page has compiled
  * @property {string} [distress] name of the `BroadcastChannel` on which a thread says that it failed
- *
- * What puts a model on it.
+ */
+
+/**
+ * The request that loads a model.
  *
  * @typedef {object} LoadRequest
  * @property {import("./model-source.js").ModelBytes[]} files
- * @property {Dtype} [dtype] where there is none: what the file is made for
+ * @property {Dtype} [dtype] by default the one that the file is made for
  *
  * @typedef {{ input: import("./image-source.js").ImageInput, roi?: import("./image-source.js").Roi }} EmbedRequest
  * @typedef {Embedding | { error: AnswerError }} EmbedAnswer
  * @typedef {{ kind: import("./errors.js").ErrorKind, message: string }} AnswerError
- *
- * What the last layers are given for the views of an image, one after the other.
+ */
+
+/**
+ * The input of the last layers, for each view of an image, one after the other.
  *
  * @typedef {{ requests: EmbedRequest[], views: number }} PoolRequest
  * @typedef {{ pooled: Float32Array<ArrayBuffer> } | { error: AnswerError }} PoolAnswer
- *
- * What fine-tuning learns from: the pooled vectors of all images, one after the other; of each image how many there are, and
- * its label.
+ */
+
+/**
+ * The data for fine-tuning: the pooled vectors of all images, one after the other, and for each image the number of its
+ * vectors and its label.
  *
  * @typedef {object} TuneRequest
  * @property {Float32Array<ArrayBuffer>} pooled
  * @property {Uint32Array<ArrayBuffer>} views
  * @property {string[]} labels
- * @property {string} name of the model that comes out
+ * @property {string} name of the new model
  * @property {{ epochs?: number, learningRate?: number, folds: number, seed: number }} options
  *
  * @typedef {{ done: number, total: number, loss: number, evaluating: boolean }} TuneProgress

@@ -1,5 +1,5 @@
 /**
- * One loaded model on one device: what the worker holds.
+ * One loaded model on one device, as a worker holds it.
  */
 
 import { GLUE } from "./cores.js";
@@ -7,6 +7,7 @@ import { orTrap, startCpuCore, startGpuCore } from "./core.js";
 import { ImageFeatureError, isTrap, throwIfAborted, toError } from "./errors.js";
 import { decodeByBrowser, readPixels } from "./image-source.js";
 import { probeGpu } from "./loader.js";
+import { readMessages } from "./messages.js";
 import { RelayedProgress } from "./progress.js";
 
 /**
@@ -17,28 +18,37 @@ import { RelayedProgress } from "./progress.js";
  * @typedef {import("./protocol.js").EmbedAnswer} EmbedAnswer
  * @typedef {import("./protocol.js").PoolRequest} PoolRequest
  * @typedef {import("./protocol.js").PoolAnswer} PoolAnswer
+ * @typedef {import("./protocol.js").TuneRequest} TuneRequest
+ * @typedef {import("./protocol.js").TuneProgress} TuneProgress
+ * @typedef {import("./protocol.js").TuneAnswer} TuneAnswer
  * @typedef {import("./protocol.js").ExtractorInfo} ExtractorInfo
+ * @typedef {import("./progress.js").RelayedMessage} RelayedMessage
  * @typedef {import("./wasm/cpu/image_feature.js").ModelFile} ModelFile
- * @typedef {import("./wasm/cpu/image_feature.js").Network | import("./wasm/gpu/image_feature.js").Network} Network
+ * @typedef {import("./wasm/cpu/image_feature.js").Network | import("./wasm/gpu/image_feature.js").GpuNetwork} Network
  * @typedef {{ values: Float32Array, decoder: Embedding["decoder"], milliseconds: number }} Preprocessed
  */
+
+/**
+ * @template [Progress=never]
+ * @typedef {import("./bridge.js").Call<Progress>} Call
+ */
+
+/** @typedef {ReturnType<typeof createSession>["handlers"]} SessionMethods */
 
 /** Larger files are refused before they are read. */
 const MAX_IMAGE_BYTES = 512 * 2 ** 20;
 
-/** With `auto`, a GPU that takes longer than this to give its first result is left alone. */
+/** With `auto`, a GPU that gives no first result within this time is not used. */
 const GPU_TIMEOUT_MS = 60_000;
 
-/** A model in memory: its file, its tensors, and as the kernels read them. */
+/** A model is in memory three times: its file, its tensors, and the tensors in the kernels' layout. */
 const MEMORY_PER_MODEL_BYTE = 3;
 
-/** Memory that is touched before a model needs it takes time that only a slow download has to spare. */
+/** Touching memory ahead takes time, which only a slow download leaves. */
 const MAX_WARM_BYTES = 64 * 2 ** 20;
 
 /**
- * What a worker answers, and how to end it.
- *
- * @returns {{ handlers: import("./bridge.js").Handlers, dispose: () => Promise<void> }}
+ * The handlers of a worker, and a function that frees what they hold.
  */
 export function createSession() {
   /** @type {Cores | undefined} */
@@ -50,35 +60,35 @@ export function createSession() {
     return session;
   };
   const handlers = {
-    /** While the page compiles the core of this kind. */
+    /** Fetches the JavaScript of a core, while the page compiles its WebAssembly. */
     async fetchGlue(/** @type {import("./protocol.js").CpuKind} */ kind) {
-      // where it fails, `open` will say so
+      // an error is reported by `open`, which imports it again
       await GLUE[kind]().catch(() => {});
       return {};
     },
-    async open(/** @type {OpenRequest} */ request, /** @type {import("./bridge.js").Call} */ { signal, onProgress }) {
+    async open(/** @type {OpenRequest} */ request, /** @type {Call<RelayedMessage>} */ { signal, onProgress }) {
       cores = await openCores(request, signal, new RelayedProgress(onProgress));
       return {};
     },
-    /** Something to do while the page waits for a model of so many bytes. */
+    /** Touches memory for a model of so many bytes, while the page waits for its download. */
     async warmUp(/** @type {number} */ bytes) {
       cores?.cpu.core.warmUp(MEMORY_PER_MODEL_BYTE * Math.min(bytes, MAX_WARM_BYTES));
       return {};
     },
-    async load(/** @type {LoadRequest} */ request, /** @type {import("./bridge.js").Call} */ { signal, onProgress }) {
+    async load(/** @type {LoadRequest} */ request, /** @type {Call<RelayedMessage>} */ { signal, onProgress }) {
       if (!cores) throw new ImageFeatureError("internal", "no WebAssembly is loaded");
       session = await Session.load(cores, request, signal, new RelayedProgress(onProgress));
       return { value: session.info };
     },
-    async embed(/** @type {EmbedRequest[]} */ requests, /** @type {import("./bridge.js").Call} */ { signal }) {
+    async embed(/** @type {EmbedRequest[]} */ requests, /** @type {Call} */ { signal }) {
       const value = await loaded().embed(requests, signal);
       return { value, transfer: value.flatMap((answer) => ("feature" in answer ? [answer.feature.buffer] : [])) };
     },
-    async pool(/** @type {PoolRequest} */ request, /** @type {import("./bridge.js").Call} */ { signal }) {
+    async pool(/** @type {PoolRequest} */ request, /** @type {Call} */ { signal }) {
       const value = await loaded().pool(request, signal);
       return { value, transfer: value.flatMap((answer) => ("pooled" in answer ? [answer.pooled.buffer] : [])) };
     },
-    async tune(/** @type {import("./protocol.js").TuneRequest} */ request, /** @type {import("./bridge.js").Call} */ { signal, onProgress }) {
+    async tune(/** @type {TuneRequest} */ request, /** @type {Call<TuneProgress>} */ { signal, onProgress }) {
       if (!cores) throw new ImageFeatureError("internal", "no WebAssembly is loaded");
       const value = await loaded().tune(cores.cpu.core, request, signal, onProgress);
       return { value, transfer: [value.model.buffer] };
@@ -88,18 +98,19 @@ export function createSession() {
       return { value, transfer: [value.buffer] };
     },
   };
-  // after a trap there is nothing to be freed one could trust
+  // after a trap, freeing may fail, too
   return { handlers, dispose: async () => session?.dispose().catch(() => {}) };
 }
 
 /**
- * The WebAssembly of a session: the CPU's, and the GPU's or the reason why it is not used.
+ * The WebAssembly cores of a session: the CPU's, and the GPU's or the reason why it is not used.
  *
- * @typedef {{ device: OpenRequest["device"], cpu: Awaited<ReturnType<typeof startCpuCore>>, gpu: Gpu | undefined }} Cores
+ * @typedef {{ device: OpenRequest["device"], cpu: Awaited<ReturnType<typeof startCpuCore>>, gpu: Gpu | undefined }}
+ *   Cores
  */
 
 /**
- * Starts the WebAssembly, while the page fetches the model.
+ * Starts the WebAssembly cores, while the page fetches the model.
  *
  * @param {OpenRequest} request
  * @param {AbortSignal} signal
@@ -107,7 +118,7 @@ export function createSession() {
  * @returns {Promise<Cores>}
  */
 async function openCores(request, signal, progress) {
-  // stops the downloads that still run when one of them fails
+  // stops the other download when one fails
   const stop = new AbortController();
   const abort = () => stop.abort(signal.reason);
   signal.addEventListener("abort", abort);
@@ -154,25 +165,40 @@ class Session {
    */
   static async load({ device, cpu, gpu }, { files, dtype }, signal, progress) {
     const { ModelFile, Network } = cpu.core;
-    const model = ModelFile.fromFiles(files.map(({ name }) => name), files.map(({ bytes }) => bytes));
+    const model = ModelFile.fromFiles(
+      files.map(({ name }) => name),
+      files.map(({ bytes }) => bytes),
+    );
     const onCpu = await orTrap(Network.load(model, { threads: cpu.threads, dtype }));
-    const { simd, threads: computing, dtype: computed } = onCpu.info();
-    if (dtype === "i8" && computed !== "i8") throw new ImageFeatureError("unsupported", `this build computes in ${computed}, not in i8`);
-    // a GPU computes in f32, whatever the CPU is to compute in
-    const inF32 = () => (computed === "f32" ? onCpu : orTrap(Network.load(model, { threads: cpu.threads, dtype: "f32" })));
+    const { simd, threads: computing, dtype: computed } = infoOf(onCpu);
+    if (dtype === "i8" && computed !== "i8") {
+      throw new ImageFeatureError("unsupported", `this build computes in ${computed}, not in i8`);
+    }
+    // a GPU always computes in f32
+    const inF32 = () =>
+      computed === "f32" ? onCpu : orTrap(Network.load(model, { threads: cpu.threads, dtype: "f32" }));
     const { network, reasons, ...placed } = await placeNetwork(device, model, onCpu, gpu, progress, inF32);
     throwIfAborted(signal);
-    const { name, dimension } = model.info();
+    const { name, dimension } = /** @type {{ name: string, dimension: number }} */ (model.info());
     progress.finish("upload");
     progress.finish("warmup");
-    // how fast the CPU is concerns those who compute on it
+    // reasons why the CPU is slow matter only if it computes
     if (placed.device === "cpu") reasons.push(...cpu.reasons);
-    const info = { model: name, dimension, ...placed, threads: computing ?? 1, simd, dtype: network.info().dtype, reasons };
+    const info = {
+      model: name,
+      dimension,
+      ...placed,
+      threads: computing ?? 1,
+      simd,
+      dtype: infoOf(network).dtype,
+      reasons,
+    };
     return new Session(model, network, info);
   }
 
   /**
-   * Features of several images in one run of the network. An image that cannot be read does not stop the others.
+   * Computes the features of several images in one run of the network. An image that cannot be read has an error as its
+   * answer.
    *
    * @param {EmbedRequest[]} requests
    * @param {AbortSignal} signal
@@ -184,12 +210,16 @@ class Session {
     return images.map((image) => {
       if (image instanceof ImageFeatureError) return { error: { kind: image.kind, message: image.message } };
       const feature = /** @type {Float32Array<ArrayBuffer>} */ (outputs.shift());
-      return { feature, decoder: image.decoder, milliseconds: { preprocess: image.milliseconds, network: milliseconds } };
+      return {
+        feature,
+        decoder: image.decoder,
+        milliseconds: { preprocess: image.milliseconds, network: milliseconds },
+      };
     });
   }
 
   /**
-   * What the last layers are given for several views of each image.
+   * Computes the input of the last layers, for several views of each image.
    *
    * @param {PoolRequest} request
    * @param {AbortSignal} signal
@@ -205,30 +235,32 @@ class Session {
   }
 
   /**
-   * The model with last layers that have learnt. Between epochs messages are read, of which one may be an abort.
+   * Fine-tunes the last layers. Between epochs messages are read, so that an abort is noticed.
    *
    * @param {import("./cores.js").CpuCore} core
-   * @param {import("./protocol.js").TuneRequest} request
+   * @param {TuneRequest} request
    * @param {AbortSignal} signal
-   * @param {(progress: import("./protocol.js").TuneProgress) => void} onProgress
-   * @returns {Promise<import("./protocol.js").TuneAnswer>}
+   * @param {(progress: TuneProgress) => void} onProgress
+   * @returns {Promise<TuneAnswer>}
    */
   async tune(core, { pooled, views, labels, name, options }, signal, onProgress) {
     const tuning = core.FineTune.begin(this.#model, pooled, views, labels, options);
     try {
-      for (let epoch; (epoch = tuning.epoch()); ) {
-        onProgress(epoch);
-        await messagesRead();
-        throwIfAborted(signal);
+      for (;;) {
+        const progress = /** @type {TuneProgress | undefined} */ (tuning.epoch());
+        if (!progress) break;
+        onProgress(progress);
+        await readMessages(signal);
       }
     } catch (error) {
-      // after a trap it cannot be freed, and the error of trying would hide the trap
+      // after a trap it cannot be freed, and the error of that would hide the trap
       if (!isTrap(error)) tuning.free();
       throw error;
     }
-    // takes it, whatever comes of it
+    // frees the tuning, also where it fails
     const tuned = tuning.finish(this.#model, name);
-    const answer = { ...tuned.outcome, model: tuned.safetensors };
+    const outcome = /** @type {import("./protocol.js").TuneOutcome} */ (tuned.outcome);
+    const answer = { ...outcome, model: /** @type {Uint8Array<ArrayBuffer>} */ (tuned.safetensors) };
     tuned.free();
     return answer;
   }
@@ -239,12 +271,12 @@ class Session {
    * @param {import("./protocol.js").Dtype} dtype
    */
   exportModel(dtype) {
-    return this.#model.toSafetensors(dtype);
+    return /** @type {Uint8Array<ArrayBuffer>} */ (this.#model.toSafetensors(dtype));
   }
 
   /**
-   * What the network gives for images, or why one cannot be read. An image has `views` parts in it, one after the other;
-   * `milliseconds` is an image's share of the run.
+   * Runs the network on images. An image that cannot be read has an error instead. An output has one part for each of
+   * the `views` of an image; `milliseconds` is an image's share of the run.
    *
    * @param {EmbedRequest[]} requests
    * @param {number} views
@@ -263,7 +295,7 @@ class Session {
     return { images, ...(await this.#run(good, views, run, signal)) };
   }
 
-  /** Gives the memory back, after the run that is under way. */
+  /** Frees the memory, after the run that is under way. */
   async dispose() {
     await this.#lastRun;
     this.#network.free();
@@ -280,7 +312,7 @@ class Session {
       if ("blob" in input) return await this.#fromFile(input.blob, roi, views);
       return this.#fromPixels(input, roi, views);
     } catch (error) {
-      // the instance must not be used again, so this is not one image's error
+      // not the error of one image: the instance must not be used again
       if (isTrap(error)) throw error;
       return toError(error);
     }
@@ -300,7 +332,7 @@ class Session {
       return { values, decoder: "image-feature", milliseconds: performance.now() - start };
     } catch (error) {
       if (toError(error).kind !== "unsupported") throw error;
-      // AVIF, HEIC and the like, where the browser knows them
+      // the browser may know other formats, such as AVIF
       const bitmap = await decodeByBrowser(blob).catch(() => {
         throw error;
       });
@@ -331,7 +363,7 @@ class Session {
     const size = images[0].values.length;
     const input = new Float32Array(size * images.length);
     images.forEach(({ values }, index) => input.set(values, index * size));
-    // one run at a time: the next batch is preprocessed meanwhile
+    // one run at a time; the next batch is preprocessed meanwhile
     const run = this.#lastRun.then(async () => {
       throwIfAborted(signal);
       const start = performance.now();
@@ -345,17 +377,19 @@ class Session {
   }
 }
 
-/** Goes on after the messages that have come. */
-function messagesRead() {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => (port1.close(), resolve(undefined));
-    port2.postMessage(null);
-  });
+/**
+ * How a network computes.
+ *
+ * @param {Network} network
+ */
+function infoOf(network) {
+  /** @type {Pick<ExtractorInfo, "simd" | "dtype"> & { threads: number | null | undefined }} */
+  const info = network.info();
+  return info;
 }
 
 /**
- * The GPU core, started where an adapter answers, or the reason why not.
+ * The GPU's core, if there is an adapter, or the reason why it is not used.
  *
  * @typedef {{ core: typeof import("./wasm/gpu/image_feature.js"), adapter: string } | { reason: string }} Gpu
  *
@@ -379,34 +413,41 @@ async function findGpu(device, options) {
 }
 
 /**
- * Moves the network to the GPU where there is one that computes correctly, else leaves it on the CPU.
+ * Moves the network to the GPU if the GPU computes correctly, else leaves it on the CPU.
  *
  * @param {"auto" | "webgpu" | "cpu"} device
  * @param {ModelFile} model
  * @param {import("./wasm/cpu/image_feature.js").Network} onCpu
  * @param {Gpu | undefined} gpu
  * @param {import("./progress.js").Progress} progress
- * @param {() => Network | Promise<Network>} inF32 the network on the CPU as a GPU computes it: `onCpu`, or one to be freed
+ * @param {() => Network | Promise<Network>} inF32 the network on the CPU in f32: `onCpu`, or another one, which is
+ *   freed here
  * @returns {Promise<{ network: Network, device: "webgpu" | "cpu", adapter: string | null, reasons: string[] }>}
  */
 async function placeNetwork(device, model, onCpu, gpu, progress, inF32) {
-  const stay = (/** @type {string[]} */ reasons) => ({ network: onCpu, device: /** @type {const} */ ("cpu"), adapter: null, reasons });
+  const stay = (/** @type {string[]} */ reasons) => ({
+    network: onCpu,
+    device: /** @type {const} */ ("cpu"),
+    adapter: null,
+    reasons,
+  });
   if (!gpu) return stay([]);
   if ("reason" in gpu) return stay([`WebGPU: ${gpu.reason}`]);
-  // what fails here is the CPU's, which nothing can stand in for
+  // outside of the `try`: an error of the CPU is an error of the load
   const reference = await inF32();
   const expected = await orTrap(reference.probe());
   if (reference !== onCpu) reference.free();
   const weights = model.toSafetensors("f32");
   progress.finish("upload");
   try {
-    const opened = orTrap(gpu.core.Network.load(weights, expected));
+    const opened = orTrap(gpu.core.GpuNetwork.load(weights, expected));
     const network = await (device === "auto" ? withinTimeout(opened) : opened);
     onCpu.free();
     return { network, device: "webgpu", adapter: gpu.adapter, reasons: [] };
   } catch (error) {
     const { message } = toError(error);
-    if (device === "webgpu") throw new ImageFeatureError("device", `WebGPU cannot be used: ${message}`, { cause: error });
+    if (device === "webgpu")
+      throw new ImageFeatureError("device", `WebGPU cannot be used: ${message}`, { cause: error });
     return stay([`WebGPU: ${message}`]);
   }
 }
@@ -418,7 +459,8 @@ async function placeNetwork(device, model, onCpu, gpu, progress, inF32) {
  */
 function withinTimeout(opened) {
   return new Promise((resolve, reject) => {
-    const late = () => reject(new ImageFeatureError("device", `no first result within ${GPU_TIMEOUT_MS / 1000} seconds`));
+    const late = () =>
+      reject(new ImageFeatureError("device", `no first result within ${GPU_TIMEOUT_MS / 1000} seconds`));
     const timer = setTimeout(late, GPU_TIMEOUT_MS);
     opened.then(resolve, reject).finally(() => clearTimeout(timer));
   });

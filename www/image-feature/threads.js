@@ -1,23 +1,24 @@
 /**
  * Threads for the CPU's WebAssembly: workers that share its memory.
  *
- * They are started by our worker and end with it. The page's own thread can have none: it must not wait on memory.
+ * The session's worker starts them, and they end with it. The page's own thread cannot use them: it may not wait on
+ * memory.
  */
 
 import { ImageFeatureError, cancelled, toError } from "./errors.js";
 
 /**
- * What a thread is told: the WebAssembly it shares, and the channel on which it calls when it fails.
+ * The message that starts a thread: the WebAssembly that it shares, and the channel on which it reports its failure.
  *
  * @typedef {{ kind: import("./protocol.js").ThreadsKind, module: WebAssembly.Module, memory: WebAssembly.Memory,
  *   distress?: string }} ThreadStart
  */
 
-/** Workers whose files hang in the network are not waited for longer: one thread does as well. */
+/** How long to wait for the workers' files. After that, one thread computes. */
 const START_TIMEOUT_MS = 20_000;
 
 /**
- * Why threads cannot be had, in words; `undefined` where they can.
+ * The reason why threads cannot be used, in words; `undefined` if they can.
  *
  * @param {boolean} inWorker whether a worker would start them
  */
@@ -30,7 +31,7 @@ export function whyNoThreads(inWorker) {
 }
 
 /**
- * Starts `helpers` threads beside this one. Where one does not start, all are ended, and the error says why.
+ * Starts `helpers` threads beside this one. If one does not start, all are ended, and the error says why.
  *
  * @param {ThreadStart} start
  * @param {{ startThreads: (helpers: number) => void }} core
@@ -42,7 +43,10 @@ export async function startThreads(start, core, helpers, signal) {
   const workers = [];
   try {
     const starting = Array.from({ length: helpers }, (_, index) => {
-      const worker = new Worker(new URL("./thread.js", import.meta.url), { type: "module", name: `image-feature thread ${index + 1}` });
+      const worker = new Worker(new URL("./thread.js", import.meta.url), {
+        type: "module",
+        name: `image-feature thread ${index + 1}`,
+      });
       workers.push(worker);
       worker.postMessage(start);
       return started(worker);
@@ -61,9 +65,16 @@ export async function startThreads(start, core, helpers, signal) {
  */
 function started(worker) {
   return new Promise((resolve, reject) => {
-    worker.onmessage = ({ data }) => (data.error ? reject(new ImageFeatureError("unsupported", data.error)) : resolve());
+    worker.onmessage = ({ data }) =>
+      data.error ? reject(new ImageFeatureError("unsupported", data.error)) : resolve();
     worker.onerror = ({ message }) =>
-      reject(new ImageFeatureError("io", message || "a worker's files could not be loaded; are all files of the package served, with the page's Cross-Origin-Embedder-Policy?"));
+      reject(
+        new ImageFeatureError(
+          "io",
+          message ||
+            "a worker's files could not be loaded; are all files of the package served, with the page's Cross-Origin-Embedder-Policy?",
+        ),
+      );
   });
 }
 

@@ -1,19 +1,19 @@
 import { throwIfAborted, toError } from "./errors.js";
 
-/** Calls that wait for each other, each of which its caller can stop, and all of which end together. */
+/** Runs calls one after the other. A caller can stop each call, and `end` stops them all. */
 export class Turns {
   /** @type {Promise<unknown>} */
   #last = Promise.resolve();
   #end = new AbortController();
   #ended;
 
-  /** @param {() => Error} ended what calls fail with after the end */
+  /** @param {() => Error} ended makes the error of calls after the end */
   constructor(ended) {
     this.#ended = ended;
   }
 
   /**
-   * Runs one call after those before it.
+   * Runs a call after the calls before it.
    *
    * @template T
    * @param {AbortSignal | undefined} signal
@@ -42,7 +42,7 @@ export class Turns {
     return result;
   }
 
-  /** Ends the call under way and all later ones. */
+  /** Stops the call under way, and refuses all later calls. */
   end() {
     this.#end.abort();
   }

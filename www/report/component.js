@@ -1,5 +1,5 @@
 /**
- * The base of the page's custom elements, and the one way they make DOM: text is always text, never HTML.
+ * The base class of custom elements, and the functions with which they make elements. Text is always text, never HTML.
  */
 
 /**
@@ -38,7 +38,7 @@ export function fill(element, ...children) {
   element.replaceChildren(...shown.map((child) => (child instanceof Node ? child : String(child))));
 }
 
-/** An element of the page: what it listens to ends when it leaves the document. */
+/** A custom element. Its event listeners are removed when it leaves the document. */
 export class Component extends HTMLElement {
   #connection = new AbortController();
 

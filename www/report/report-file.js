@@ -1,8 +1,8 @@
 /**
- * A report as one HTML file that needs nothing else: what `image-feature check --html` writes, of the same parts.
+ * A report as one HTML file without other files. `image-feature check --html` makes the same file of the same parts.
  *
- * Whatever names a data set has, they are never HTML there: the JSON has no `<`, the component makes text of it, and a
- * content security policy lets no other script run.
+ * The names in a data set are never HTML there: the JSON has no `<`, the component shows text only, and a content
+ * security policy allows no other script.
  */
 
 /** @param {string} name */
@@ -17,16 +17,22 @@ async function part(name) {
  * @returns {Promise<string>}
  */
 export async function reportFile(report) {
-  const [frame, style, ...modules] = await Promise.all(["report-file.html", "dataset-report.css", "component.js", "dataset-report.js"].map(part));
+  const [frame, style, ...modules] = await Promise.all(
+    ["report-file.html", "dataset-report.css", "component.js", "dataset-report.js"].map(part),
+  );
   const script = modules.map(withoutModules).join("");
   const nonce = crypto.randomUUID();
   const json = JSON.stringify(report).replaceAll("<", "\\u003c");
-  // the JSON last: what looks like a part of the frame in it is a name
-  return frame.replace("{{style}}", () => style).replace("{{script}}", () => script).replaceAll("{{nonce}}", nonce).replace("{{json}}", () => json);
+  // the JSON is inserted last: names in it may look like a placeholder
+  return frame
+    .replace("{{style}}", () => style)
+    .replace("{{script}}", () => script)
+    .replaceAll("{{nonce}}", nonce)
+    .replace("{{json}}", () => json);
 }
 
 /**
- * A module's text for a script that holds all of them.
+ * A module's text without `import` and `export`, for one script that holds all modules.
  *
  * @param {string} module
  */

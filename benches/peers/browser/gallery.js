@@ -1,6 +1,6 @@
 /**
- * Galleries of the same vectors: ours and others', each as a page uses it. Each gives a function that finds the nearest to each
- * query: their places, or where bits are compared, of which many differ in as many, in how many they differ.
+ * Galleries of the same vectors: ours and others', each as a page uses it. Each gives a function that finds the nearest
+ * to each query: their places, or where bits are compared, of which many differ in as many, in how many they differ.
  *
  * @typedef {{ count: number, dimension: number, k: number, metric: string, dtype: string }} Size
  * @typedef {(queries: Float32Array) => Promise<number[][]> | number[][]} Search
@@ -52,8 +52,14 @@ export const contenders = {
   async ours({ count, dimension, k, metric, dtype }) {
     const { Gallery } = await import("/image-feature/index.js");
     const gallery = new Gallery({ dimension, metric, dtype });
-    await gallery.addMany(Array.from({ length: count }, (_, at) => ({ id: `${at}` })), vectors(0, count, { count, dimension }));
-    return async (queries) => (await gallery.searchMany(queries, { k })).map((hits) => hits.map(({ id, score }) => (metric === "hamming" ? score : Number(id))));
+    await gallery.addMany(
+      Array.from({ length: count }, (_, at) => ({ id: `${at}` })),
+      vectors(0, count, { count, dimension }),
+    );
+    return async (queries) =>
+      (await gallery.searchMany(queries, { k })).map((hits) =>
+        hits.map(({ id, score }) => (metric === "hamming" ? score : Number(id))),
+      );
   },
 
   async "hnswlib-wasm"({ count, dimension, k }) {
@@ -75,8 +81,12 @@ export const contenders = {
     config.indexType = JsIndexType.Flat;
     const index = new EdgeVec(config);
     const all = vectors(0, count, { count, dimension });
-    for (let row = 0; row < count; row++) index.insertBinary(new Uint8Array(bitsOf(all.subarray(row * dimension, (row + 1) * dimension)).buffer));
-    return (queries) => each(queries, dimension, (query) => index.searchBinary(new Uint8Array(bitsOf(query).buffer), k).map(({ score }) => score));
+    for (let row = 0; row < count; row++)
+      index.insertBinary(new Uint8Array(bitsOf(all.subarray(row * dimension, (row + 1) * dimension)).buffer));
+    return (queries) =>
+      each(queries, dimension, (query) =>
+        index.searchBinary(new Uint8Array(bitsOf(query).buffer), k).map(({ score }) => score),
+      );
   },
 
   async "typed-array loop"({ count, dimension, k, metric }) {

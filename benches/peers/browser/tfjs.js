@@ -16,7 +16,10 @@ export async function load({ threads, model }) {
   ]);
   await tf.setBackend("wasm");
   await tf.ready();
-  const steps = plan.steps.map((/** @type {Step} */ step) => ({ ...step, forward: layer(tf, plan, new Float32Array(weights), step) }));
+  const steps = plan.steps.map((/** @type {Step} */ step) => ({
+    ...step,
+    forward: layer(tf, plan, new Float32Array(weights), step),
+  }));
   const used = tf.wasm.getThreadsCount();
   if (used !== threads) throw new Error(`asked for ${threads} threads, got ${used}`);
 
@@ -51,7 +54,8 @@ function layer(tf, plan, weights, step) {
   const channels = (value) => plan.values[value][2];
   const activation = step.relu ? "relu" : "linear";
   /** Ours are [out, in, height, width], theirs [height, width, in, out]. */
-  const dense = (where, [out, from, side]) => tf.tidy(() => tf.transpose(tf.tensor4d(part(where), [out, from, side, side]), [2, 3, 1, 0]));
+  const dense = (where, [out, from, side]) =>
+    tf.tidy(() => tf.transpose(tf.tensor4d(part(where), [out, from, side, side]), [2, 3, 1, 0]));
   const settings = { strides: step.stride ?? 1, pad: Math.floor((step.side ?? 1) / 2), activation };
 
   switch (step.operation) {
@@ -77,8 +81,14 @@ function layer(tf, plan, weights, step) {
     }
     case "gate": {
       const hidden = step.reduce_bias[1];
-      const reduce = { filter: dense(step.reduce, [hidden, channels(step.input), 1]), bias: tf.tensor1d(part(step.reduce_bias)) };
-      const expand = { filter: dense(step.expand, [channels(step.output), hidden, 1]), bias: tf.tensor1d(part(step.expand_bias)) };
+      const reduce = {
+        filter: dense(step.reduce, [hidden, channels(step.input), 1]),
+        bias: tf.tensor1d(part(step.reduce_bias)),
+      };
+      const expand = {
+        filter: dense(step.expand, [channels(step.output), hidden, 1]),
+        bias: tf.tensor1d(part(step.expand_bias)),
+      };
       const plain = { strides: 1, pad: 0 };
       return (x) => {
         const inner = tf.fused.conv2d({ x: tf.mean(x, [1, 2], true), ...reduce, ...plain, activation: "relu" });

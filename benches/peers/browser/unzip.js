@@ -25,5 +25,6 @@ async function ours(file) {
 
 async function fflate(file) {
   const { unzipSync } = await import("/fflate/browser.js");
-  return async () => Object.values(unzipSync(new Uint8Array(await file.arrayBuffer()))).reduce((sum, { length }) => sum + length, 0);
+  return async () =>
+    Object.values(unzipSync(new Uint8Array(await file.arrayBuffer()))).reduce((sum, { length }) => sum + length, 0);
 }

@@ -13,7 +13,9 @@ let threads = 1;
 
 export default async function init({ module_or_path, memory }) {
   ({ exports } = await WebAssembly.instantiate(module_or_path));
-  shared = memory ?? (globalThis.crossOriginIsolated ? new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }) : undefined);
+  shared =
+    memory ??
+    (globalThis.crossOriginIsolated ? new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }) : undefined);
   return { memory: shared };
 }
 
@@ -77,7 +79,8 @@ const THREAD_TRAP = -2;
 /** A seed in place of pixels. */
 function sumUp(bytes) {
   let seed = 17;
-  for (let index = 0; index < bytes.length; index += 1 + (bytes.length >> 12)) seed = (seed * 31 + bytes[index]) % 65521;
+  for (let index = 0; index < bytes.length; index += 1 + (bytes.length >> 12))
+    seed = (seed * 31 + bytes[index]) % 65521;
   return Float32Array.of(seed);
 }
 
@@ -88,7 +91,8 @@ export class Network {
     const orders = onGpu ? JSON.parse(new TextDecoder().decode(first)) : first.orders;
     if (onGpu) {
       // as the real one, which computes in f32
-      if (expected[5] !== featureOf(1)[5]) refuse("device", "the self-test failed: its feature differs from that of f32");
+      if (expected[5] !== featureOf(1)[5])
+        refuse("device", "the self-test failed: its feature differs from that of f32");
       if (orders.gpu === "refuse") refuse("device", "the self-test failed: its feature differs");
       if (orders.gpu === "trap") exports.trap();
       if (orders.gpu === "trap later") {
@@ -99,7 +103,11 @@ export class Network {
     return Object.assign(new Network(), { orders, dtype: onGpu ? "f32" : expected.dtype });
   }
   info() {
-    return { simd: import.meta.url.includes("relaxed") ? "relaxed-simd" : "simd128", threads, dtype: this.orders.dtype ?? this.dtype ?? "f32" };
+    return {
+      simd: import.meta.url.includes("relaxed") ? "relaxed-simd" : "simd128",
+      threads,
+      dtype: this.orders.dtype ?? this.dtype ?? "f32",
+    };
   }
   async run(input, count) {
     if (this.orders.lost) refuse("device", "the device was lost");

@@ -1,9 +1,13 @@
 /**
- * The gallery that the page works on, and how it is made: of images, with the workspace's model. It knows nothing of the page;
- * elements listen.
+ * The gallery that the page works on. It is made from images, with the model of the workspace. It does not know the
+ * elements of the page; they listen to its events:
  *
- * Events: `state` (what is being done), `progress`, `gallery` (another one, or none), `content` (vectors came or went), `kept` (what the
- * browser keeps), `failed` (`detail` is why no gallery was made).
+ * - `state`: the current work has changed
+ * - `progress`: of adding images
+ * - `gallery`: there is another gallery, or none
+ * - `content`: vectors were added or removed
+ * - `kept`: the list of saved galleries has changed
+ * - `failed`: no gallery was made; `detail` is the error
  */
 
 import { Gallery, ImageFeatureError } from "../image-feature/index.js";
@@ -18,33 +22,35 @@ import { workspace } from "./workspace.js";
  *
  * @typedef {{ name: string, error: ImageFeatureError }} Failure an image of which no vector could be made
  *
- * @typedef {{ what: "nothing" } | { what: "opening", name: string } | { what: "building", name: string, total: number, done: number }
- *   | { what: "waiting", name: string, total: number } | { what: "open", name: string } | { what: "stopped", name: string, total: number, done: number }} State
+ * @typedef {{ what: "nothing" } | { what: "opening", name: string } | { what: "building", name: string, total: number,
+ *   done: number }
+ *   | { what: "waiting", name: string, total: number } | { what: "open", name: string } | { what: "stopped", name:
+ *   string, total: number, done: number }} State
  */
 
-/** Vectors that are handed to the gallery together. */
+/** Number of vectors that are added to the gallery together. */
 const BATCH = 32;
 
-class GalleryRoom extends EventTarget {
+class GalleryState extends EventTarget {
   /** @type {State} */
   state = { what: "nothing" };
   /** @type {Gallery | undefined} */
   gallery;
-  /** Under which name it is kept, and whether it is kept as it is now. */
+  /** The name under which it is saved, and whether all changes are saved. */
   saved = { name: "", current: false };
-  /** Images that are to be asked for, from a `query.txt`. @type {Source[]} */
+  /** The images of a `query.txt`. @type {Source[]} */
   queries = [];
   /** @type {Failure[]} */
   failures = [];
-  /** Images that are still to be added. @type {Source[]} */
+  /** Images that are not added yet. @type {Source[]} */
   #waiting = [];
   #working = new AbortController();
   #building = Promise.resolve();
-  /** Vectors of queries: the same files are not computed twice. @type {WeakMap<File, Float32Array>} */
+  /** Vectors of queries, so that no file is computed twice. @type {WeakMap<File, Float32Array>} */
   #vectors = new WeakMap();
-  /** The model that those are of. */
+  /** The model that computed these vectors. */
   #model = workspace.model;
-  /** The gallery that was last told of. @type {Gallery | undefined} */
+  /** The gallery of the last `gallery` event. @type {Gallery | undefined} */
   #told;
 
   constructor() {
@@ -55,7 +61,7 @@ class GalleryRoom extends EventTarget {
   }
 
   /**
-   * Adds images, to a new gallery where there is none; once there is a model.
+   * Adds images to the gallery, or to a new one if there is none. Waits for a model.
    *
    * @param {string} name
    * @param {Source[]} images
@@ -66,7 +72,7 @@ class GalleryRoom extends EventTarget {
       throw new ImageFeatureError("usage", "images are being added; wait until they are in, or cancel that");
     }
     await this.#building;
-    // what was stopped comes first
+    // images that were stopped come first
     if (this.state.what === "open" || this.state.what === "nothing") [this.#waiting, this.failures] = [[], []];
     if (queries.length > 0) this.queries = queries;
     this.#waiting = [...this.#waiting, ...images];
@@ -74,13 +80,13 @@ class GalleryRoom extends EventTarget {
     this.#show({ what: "waiting", name, total: this.#waiting.length });
   }
 
-  /** Goes on where it was stopped, once what was under way then is in. */
+  /** Continues adding images, after the batch that was under way when it was stopped. */
   async resume() {
     await this.#building;
     if (this.state.what === "stopped") return this.#build(this.state.name);
   }
 
-  /** Stops what is being done. What is in the gallery stays there. */
+  /** Stops the current work. Vectors in the gallery stay. */
   cancel() {
     const { state } = this;
     this.#working.abort();
@@ -90,7 +96,7 @@ class GalleryRoom extends EventTarget {
   }
 
   /**
-   * Opens what this browser keeps under a name.
+   * Opens a gallery that this browser keeps.
    *
    * @param {string} name
    */
@@ -105,10 +111,13 @@ class GalleryRoom extends EventTarget {
    */
   openFiles(files) {
     const name = files[0].name.replace(/\.[^.]+$/, "");
-    return this.#open(name, (signal) => Gallery.fromFile(files.length === 1 ? files[0] : files, { signal }), { name, current: false });
+    return this.#open(name, (signal) => Gallery.fromFile(files.length === 1 ? files[0] : files, { signal }), {
+      name,
+      current: false,
+    });
   }
 
-  /** Lets go of the gallery. */
+  /** Closes the gallery. */
   close() {
     this.#working.abort();
     this.gallery?.dispose();
@@ -143,7 +152,7 @@ class GalleryRoom extends EventTarget {
   }
 
   /**
-   * The vectors of images to ask with, of the model that is loaded.
+   * Computes the vectors of queries with the loaded model.
    *
    * @param {Source[]} sources
    * @param {{ signal?: AbortSignal, onProgress?: (done: number) => void }} [options]
@@ -159,14 +168,19 @@ class GalleryRoom extends EventTarget {
     onProgress(done);
     let at = 0;
     if (missing.length > 0) {
-      for await (const { feature, error } of workspace.embedMany(missing.map(({ file }) => file), { signal })) {
+      for await (const { feature, error } of workspace.embedMany(
+        missing.map(({ file }) => file),
+        { signal },
+      )) {
         const { file } = missing[at++];
         if (error) failed.set(file, error);
         else known.set(file, feature);
         onProgress(++done);
       }
     }
-    return sources.map(({ file }) => known.get(file) ?? failed.get(file) ?? new ImageFeatureError("internal", "no vector"));
+    return sources.map(
+      ({ file }) => known.get(file) ?? failed.get(file) ?? new ImageFeatureError("internal", "no vector"),
+    );
   }
 
   /** @param {string} name */
@@ -187,22 +201,28 @@ class GalleryRoom extends EventTarget {
     this.#show({ what: "building", name, total, done });
     /** @type {{ source: Source, feature: Float32Array, thumbnail: Promise<string | undefined> }[]} */
     let batch = [];
-    /** Whether this gallery is still the one that is shown. */
-    const isCurrent = () => this.#working.signal === signal && (this.state.what === "building" || this.state.what === "stopped");
+    /** Whether the page still shows this gallery. */
+    const isCurrent = () =>
+      this.#working.signal === signal && (this.state.what === "building" || this.state.what === "stopped");
     const flush = async () => {
       const some = batch;
       batch = [];
       if (some.length === 0 || !isCurrent()) return;
       const gallery = (this.gallery ??= new Gallery({ dimension: some[0].feature.length }));
       const pictures = await Promise.all(some.map(({ thumbnail }) => thumbnail));
-      const entries = some.map(({ source: { id, label }, feature }, at) => ({ id, label, feature, meta: pictures[at] === undefined ? undefined : { thumbnail: pictures[at] } }));
+      const entries = some.map(({ source: { id, label }, feature }, at) => ({
+        id,
+        label,
+        feature,
+        meta: pictures[at] === undefined ? undefined : { thumbnail: pictures[at] },
+      }));
       if (!isCurrent()) return;
-      // without the signal: an abort while they are on their way would leave it open whether they are in
+      // without the signal: after an abort it would not be known whether they were added
       await gallery.addMany(entries).catch((error) => this.#addEach(gallery, entries, error));
       this.#changed();
     };
     try {
-      // a generator, so that a small picture is made only when its image's turn has come
+      // a generator, so that a small picture is made when its image is taken, and not before
       const thumbnails = /** @type {Promise<string | undefined>[]} */ ([]);
       const take = function* () {
         for (const { id, file } of images) {
@@ -222,10 +242,11 @@ class GalleryRoom extends EventTarget {
       await flush();
       if (!isCurrent()) return;
       this.#waiting = [];
-      if (!this.gallery) throw this.failures[0]?.error ?? new ImageFeatureError("usage", "there is no image among these files");
+      if (!this.gallery)
+        throw this.failures[0]?.error ?? new ImageFeatureError("usage", "there is no image among these files");
       this.#show({ what: "open", name });
     } catch (error) {
-      // what has vectors is not lost, wherever it was stopped
+      // vectors that are computed are added, also after a stop
       await flush().catch(() => {});
       if (!isCurrent()) return;
       this.#waiting = images.slice(done);
@@ -237,7 +258,7 @@ class GalleryRoom extends EventTarget {
   }
 
   /**
-   * Adds one by one what could not be added together.
+   * Adds entries one by one, if they could not be added together.
    *
    * @param {Gallery} gallery
    * @param {import("../image-feature/index.js").NewGalleryEntry[]} entries
@@ -245,7 +266,8 @@ class GalleryRoom extends EventTarget {
    */
   async #addEach(gallery, entries, error) {
     if (asError(error).kind !== "usage") throw error;
-    for (const entry of entries) await gallery.add(entry).catch((error) => this.failures.push({ name: entry.id, error: asError(error) }));
+    for (const entry of entries)
+      await gallery.add(entry).catch((error) => this.failures.push({ name: entry.id, error: asError(error) }));
   }
 
   /**
@@ -305,4 +327,4 @@ class GalleryRoom extends EventTarget {
   }
 }
 
-export const room = new GalleryRoom();
+export const galleryState = new GalleryState();

@@ -1,0 +1,144 @@
+/** The types of `Gallery`: what it takes and gives back. */
+
+/**
+ * How two vectors are compared.
+ *
+ * - `cosine`: by the cosine of the angle between them
+ * - `ip`: by the inner product
+ * - `l2`: by the square of the Euclidean distance; less is nearer
+ * - `hamming`: by the number of values of which one is above zero and the other is not; less is nearer
+ *
+ * @typedef {"cosine" | "ip" | "l2" | "hamming"} Metric
+ */
+
+/**
+ * How values are stored for a search. The hits and scores are those of `f32`, except with `bit`: together with `cosine`
+ * it may miss one hit in a thousand. `hamming` takes `bit` only.
+ *
+ * @typedef {"f32" | "f16" | "i8" | "bit"} GalleryDtype
+ */
+
+/**
+ * A vector: a `Float32Array`, or other numbers.
+ *
+ * @typedef {ArrayLike<number>} Feature
+ */
+
+/**
+ * What a gallery keeps beside a vector: its id, which is unique, its label, and any other data that JSON can hold.
+ *
+ * @typedef {{ id: string, label?: string, meta?: Record<string, unknown> }} GalleryEntry
+ */
+
+/** @typedef {GalleryEntry & { feature: Feature }} NewGalleryEntry */
+
+/**
+ * A change of the entry with this id. Properties that are not given stay as they are. A label of `null` is removed.
+ *
+ * @typedef {{ id: string, label?: string | null, meta?: Record<string, unknown>, feature?: Feature }} GalleryChange
+ */
+
+/** @typedef {GalleryEntry & { score: number }} GalleryHit */
+
+/** @typedef {{ first: GalleryEntry, second: GalleryEntry, score: number }} GalleryPair */
+
+/**
+ * A label, how many of the nearest vectors have it, and the score of the best of these.
+ *
+ * @typedef {{ label: string, count: number, best: number }} GalleryVote
+ */
+
+/**
+ * Limits a search to the entries with this label, or one of these labels, and with these values in their metadata. A
+ * value in `meta` matches itself, a list matches each of its items, and `{ min, max }` matches the numbers from `min`
+ * to `max`.
+ *
+ * @typedef {{ label?: string | readonly string[], meta?: Record<string, unknown> }} GalleryFilter
+ */
+
+/**
+ * @typedef {object} GalleryOptions
+ * @property {number} dimension number of values of a vector
+ * @property {Metric} [metric] `cosine` by default
+ * @property {GalleryDtype} [dtype] `f32` by default
+ * @property {string | URL} [wasm] the folder that holds `gallery/`, if it is not beside the package
+ */
+
+/**
+ * @typedef {object} GalleryFileOptions
+ * @property {Metric} [metric] for files that name no metric: by default the one of PaddleX's index, else `cosine`
+ * @property {GalleryDtype} [dtype] for files that name none; `f32` by default
+ * @property {readonly string[]} [labels] of the rows of a `.npy` file
+ * @property {AbortSignal} [signal]
+ * @property {string | URL} [wasm] the folder that holds `gallery/`, if it is not beside the package
+ */
+
+/**
+ * @typedef {object} SearchOptions
+ * @property {number} [k] the largest number of hits; 10 by default
+ * @property {number} [threshold] the smallest score; for metrics where less is nearer, the largest
+ * @property {GalleryFilter} [filter]
+ * @property {AbortSignal} [signal]
+ */
+
+/** @typedef {{ feature: Feature, label: string, id?: string }} GalleryQuery */
+
+/**
+ * @typedef {object} EvaluateOptions
+ * @property {readonly GalleryQuery[]} [queries] The image of the gallery with a query's `id` is left out for that
+ *   query. Without queries, each labelled image of the gallery is a query, and is itself left out.
+ * @property {readonly number[]} [recallAt] the k of recall@k; 1 and 5 by default
+ * @property {number} [block] number of queries that PaddleClas evaluates together, on which its scores depend; 64 by
+ *   default
+ * @property {number} [worst] how many of the worst queries the result has; 20 by default
+ * @property {number} [nearest] how many of the nearest images each of these has; 5 by default
+ * @property {AbortSignal} [signal]
+ */
+
+/**
+ * A score is `null` where it is not defined: no query has an image with its label.
+ *
+ * @typedef {{ recall: Record<number, number | null>, mAP: number | null }} EvaluationScores
+ */
+
+/** @typedef {{ label: string, queries: number, images: number, recall1: number | null, mAP: number | null }} EvaluatedClass */
+
+/**
+ * - `query`: the index of the query
+ * - `entry`: the entry of the query, where it is an image of the gallery
+ * - `first`: the rank of the first right image, from 1
+ *
+ * @typedef {object} WorstQuery
+ * @property {number} query
+ * @property {GalleryEntry} [entry]
+ * @property {string} label
+ * @property {number} averagePrecision
+ * @property {number} first
+ * @property {GalleryHit[]} nearest
+ */
+
+/** @typedef {{ label: string, takenFor: string | null, count: number }} Confusion */
+
+/**
+ * How well a gallery answers.
+ *
+ * - `scores`: as PaddleClas computes them, block by block
+ * - `overall`: over all queries that have an image with their label
+ * - `withoutMatch`: number of queries that have none
+ * - `worst`: the queries with the lowest average precision, lowest first
+ * - `confusions`: labels whose nearest image has another label, most frequent first
+ * - `evaluateResult`: the text of PaddleX's `evaluate_result.json`
+ *
+ * @typedef {object} Evaluation
+ * @property {EvaluationScores} scores
+ * @property {EvaluationScores} overall
+ * @property {number} queries
+ * @property {number} images
+ * @property {number} withoutMatch
+ * @property {EvaluatedClass[]} classes
+ * @property {WorstQuery[]} worst
+ * @property {Confusion[]} confusions
+ * @property {string} evaluateResult
+ */
+
+export {};
