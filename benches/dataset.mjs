@@ -107,11 +107,9 @@ function buildProgram() {
   const words = [
     "build",
     "--release",
-    "--bin",
-    "image-feature",
+    "--package",
+    "image-feature-cli",
     "--no-default-features",
-    "--features",
-    "cli",
     "--message-format",
     "json-render-diagnostics",
   ];

@@ -1,4 +1,4 @@
-//! Fine-tuning of a small network on images made here, from pixels to a file.
+//! Fine-tuning of a small network on generated images, from pixels to a file.
 #![cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
 
 mod common;
@@ -12,7 +12,7 @@ use image_feature::{DeviceRequest, Dtype, ErrorKind, Extractor, Model, RgbImage}
 const CLASSES: usize = 4;
 const EACH: usize = 6;
 
-/// Stripes: their direction and width are the class, colour and place are the image's own.
+/// Stripes: direction and width depend on the class, colour and position on the image.
 fn stripes(class: usize, number: usize) -> RgbImage {
     let (size, width) = (40, 2 + 3 * (class / 2));
     let noise = |at: usize| ((at + 31 * number) * 7919 % 97) as u8;
@@ -41,7 +41,7 @@ fn tune(model: &Model, tuning: Tuning) -> Tuned {
     FineTune::new(model, samples(&extractor), tuning).unwrap().run(|_| {}).unwrap()
 }
 
-/// Mean cosine of images of one class, less that of images of two.
+/// The mean cosine of two images of one class, less that of two images of different classes.
 fn apart(model: &Model) -> f32 {
     let extractor = Extractor::open(model, DeviceRequest::Cpu).unwrap();
     let features: Vec<(usize, Vec<f32>)> =
@@ -63,7 +63,7 @@ fn the_loss_falls_and_classes_come_apart() {
     // features of LCNetV2 with random weights hardly differ: see the next test
     let model = vit_model(&small_transformer());
     let tuning = Tuning { folds: 3, ..Tuning::default() };
-    let Tuned { neck, losses, evaluation } = tune(&model, tuning);
+    let Tuned { neck, losses, evaluation, .. } = tune(&model, tuning);
     assert_eq!(losses.len(), tuning.epochs);
     assert!(losses[tuning.epochs - 1] < 0.5 * losses[0], "{losses:?}");
     let tuned = neck.put_into(&model, "tuned").unwrap();
@@ -75,7 +75,7 @@ fn the_loss_falls_and_classes_come_apart() {
     assert!(after >= before, "recall@1 {before} before, {after} after");
 }
 
-/// Discs, squares or bars: their shape is the class, their colours and places are the image's own.
+/// Discs, squares or bars: the shape depends on the class, colours and positions on the image.
 #[cfg(feature = "default-model")]
 fn shapes(class: usize, number: usize) -> RgbImage {
     const WIDTH: usize = 160;
@@ -106,8 +106,7 @@ fn shapes(class: usize, number: usize) -> RgbImage {
     RgbImage::new(WIDTH, HEIGHT, pixels.concat()).unwrap()
 }
 
-/// Classes quite other than those that the model in the box was trained on are found better afterwards, in images that were
-/// not learnt from.
+/// Fine-tuning on classes that are unlike those of the bundled model's training improves mAP on unseen images.
 #[test]
 #[cfg(feature = "default-model")]
 fn the_model_in_the_box_learns_other_classes() {
@@ -145,7 +144,7 @@ fn the_model_in_the_box_learns_other_classes() {
     assert!(after > before + 0.08, "mAP {before} before, {after} after");
 }
 
-/// The file is a model like any other, whose features are those that the last layers give by themselves.
+/// The saved model gives the same features as the tuned layers by themselves.
 #[test]
 fn the_file_has_the_features_that_were_learnt() {
     for model in [small_model(32), vit_model(&small_transformer())] {
@@ -174,7 +173,7 @@ fn the_same_seed_gives_the_same_weights_and_another_others() {
     assert_ne!(tune(1), tune(2));
 }
 
-/// One image of a class is enough to learn from, and is never left out: nothing would be left to find it by.
+/// A class of one image is learnt from, but is never a query: no other image of its class could be found.
 #[test]
 fn classes_of_one_image_are_learnt_from_and_not_searched_for() {
     let model = small_model(16);
@@ -225,7 +224,7 @@ fn what_cannot_be_learnt_from_is_said() {
     }
 }
 
-/// A rate that is far too high gives an error, and no model of numbers that are none.
+/// A learning rate that is far too high gives an error, and not a model with NaN.
 #[test]
 fn a_loss_that_is_not_finite_any_more_ends_it() {
     let model = small_model(16);

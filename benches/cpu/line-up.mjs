@@ -72,13 +72,13 @@ export async function lineUp(folder, program, inputs, models) {
 }
 
 /**
- * Compiles our contenders as they are by default; FEATURES names others (`FEATURES=cpu` leaves Burn out).
+ * Compiles our contenders: the engine and Burn. FEATURES names others (`FEATURES=cpu` leaves Burn out).
  *
  * @returns {string} the program
  */
 export function buildOurs() {
-  const { FEATURES } = process.env;
-  const features = FEATURES === undefined ? [] : ["--no-default-features", "--features", FEATURES];
+  const { FEATURES = "cpu,flex" } = process.env;
+  const features = ["--no-default-features", "--features", FEATURES];
   const words = ["bench", "--no-run", "--bench", "ours", "--message-format", "json-render-diagnostics", ...features];
   const { status, stdout } = spawnSync("cargo", words, {
     cwd: ROOT,

@@ -1,4 +1,4 @@
-//! The engine.
+//! The engine as a contender.
 
 use image_feature::engine::Plan;
 use image_feature::engine::cpu::{Calibrator, Executor, Options};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{Result, protocol};
 
-/// An executor for a model in the numbers its file is made for, and how many values one input image has.
+/// An executor for a model in its file's number type, and the number of values of one input image.
 pub fn open(model: &str, options: Options) -> Result<(Executor, usize)> {
     let model = Model::open(model)?;
     let plan = Plan::of_model(&model, None)?;
@@ -15,6 +15,7 @@ pub fn open(model: &str, options: Options) -> Result<(Executor, usize)> {
     Ok((Executor::new(plan, options)?, len))
 }
 
+/// Answers requests with features of the first `batch` inputs.
 pub fn serve(model: &str, inputs: &str, batch: usize, threads: usize) -> Result<()> {
     let (executor, len) = open(model, Options { threads: Some(threads), ..Options::default() })?;
     let images = protocol::read_inputs(inputs, batch, len)?;
@@ -23,7 +24,7 @@ pub fn serve(model: &str, inputs: &str, batch: usize, threads: usize) -> Result<
     protocol::serve(json!({ "version": executor.instruction_set(), "threads": executor.threads() }), infer)
 }
 
-/// Writes the model as FOLDER/f32.safetensors, f16.safetensors and, calibrated on some images, i8.safetensors.
+/// Writes the model as `f32.safetensors`, `f16.safetensors` and, calibrated on some images, `i8.safetensors`.
 pub fn convert(model: &str, inputs: &str, images: usize, folder: &std::path::Path) -> Result<()> {
     let mut model = Model::open(model)?;
     let plan = Plan::compile(&model.description, model.form, &model.tensors)?;

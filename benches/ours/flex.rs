@@ -1,4 +1,4 @@
-//! Burn's CPU backend, eager: the network as it would run without the engine.
+//! The network on Burn's CPU backend as a contender.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use image_feature::Model;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{Result, protocol};
 
-/// `threads` is checked, not set: rayon reads `RAYON_NUM_THREADS` before anything of ours runs.
+/// Answers requests with features. `threads` is only checked: rayon reads `RAYON_NUM_THREADS` when its pool starts.
 pub fn serve(model: &str, inputs: &str, batch: usize, threads: usize) -> Result<()> {
     if std::env::var("RAYON_NUM_THREADS").ok().as_deref() != Some(&threads.to_string()) {
         return Err(format!("set RAYON_NUM_THREADS={threads}: flex takes its threads from rayon's global pool").into());

@@ -1,4 +1,4 @@
-//! Galleries as contenders, and what reading their bytes alone takes.
+//! Galleries as contenders, and reading as many bytes for comparison.
 
 use std::io::{BufWriter, Write};
 
@@ -9,12 +9,13 @@ use crate::{Result, protocol};
 
 /// Hits of each query.
 const K: usize = 10;
-/// Vectors that lie about the same centre, on average; how far about it.
+/// Vectors of a cluster, on average.
 const ABOUT: usize = 20;
+/// The distance of vectors from the centre of their cluster.
 const SPREAD: f32 = 1.1;
 
-/// Writes vectors of length 1 that lie in clusters, as the features of photos of things do: `count` for the gallery, and
-/// then `queries` of the same kind.
+/// Writes vectors of length 1 in clusters, like the features of photos of things: `count` for the gallery, then `queries` of
+/// the same kind.
 pub fn write_vectors(path: &str, dimension: usize, count: usize, queries: usize) -> Result<()> {
     let mut file = BufWriter::new(std::fs::File::create(path)?);
     for number in 0..count + queries {
@@ -44,7 +45,8 @@ fn unit(bits: u64) -> f32 {
     (bits >> 40) as f32 / (1 << 23) as f32 - 1.0
 }
 
-/// A gallery of the first `count` vectors of a file, and the queries behind them. A run searches for all queries.
+/// Answers requests with the hits of all queries in a gallery. The file has `count` vectors for the gallery, then the
+/// queries.
 pub fn serve(path: &str, dimension: usize, count: usize, queries: usize, storage: &str) -> Result<()> {
     let mut gallery = Gallery::new(dimension, Metric::Cosine, storage.parse::<Storage>()?)?;
     let all = protocol::read_inputs(path, count + queries, dimension)?;
@@ -68,12 +70,13 @@ pub fn serve(path: &str, dimension: usize, count: usize, queries: usize, storage
     protocol::serve(json!({ "version": version, "threads": rayon::current_num_threads() }), run)
 }
 
-/// Reads as many bytes as a search does, and nothing else: what the memory gives.
+/// Answers requests by reading as many bytes as a search, without other work: the speed of the memory.
 pub fn read(bytes: usize) -> Result<()> {
     let mut words: Vec<u64> = Vec::with_capacity(bytes / 8);
-    // in large pages, where memory gives most
+    // large pages, with which reading is fastest
     #[cfg(target_os = "linux")]
-    // SAFETY: the range is that of the allocation, from its second page on
+    // SAFETY: the range lies inside the allocation: it begins less than 64 KiB behind its start and is 128 KiB shorter.
+    // MADV_HUGEPAGE changes no content.
     unsafe {
         let start = words.as_mut_ptr().cast::<u8>().map_addr(|address| address.next_multiple_of(1 << 16));
         libc::madvise(start.cast(), bytes.saturating_sub(1 << 17), libc::MADV_HUGEPAGE);
@@ -85,7 +88,7 @@ pub fn read(bytes: usize) -> Result<()> {
         rayon::scope(|scope| {
             for (sum, words) in sums.iter_mut().zip(words.chunks(words.len().div_ceil(threads))) {
                 scope.spawn(move |_| {
-                    // as many sums as hide how long an addition takes
+                    // enough independent sums to hide the latency of an operation
                     let mut parts = [0u64; 32];
                     for words in words.as_chunks::<32>().0 {
                         for (part, word) in parts.iter_mut().zip(words) {

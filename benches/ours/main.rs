@@ -1,5 +1,5 @@
-//! Our side of `./build.sh bench cpu`: contenders that speak the line protocol of `benches/cpu/contender.mjs`, the
-//! roofline, and the plan for those who build the same network from it.
+//! Our side of `./build.sh bench cpu` and `bench gallery`: contenders with the line protocol of
+//! `benches/cpu/contender.mjs`, the roofline, and the plan as a file for peers.
 //!
 //! ```sh
 //! cargo bench --bench ours --no-default-features --features cpu -- engine MODEL INPUTS BATCH THREADS
@@ -70,7 +70,7 @@ fn run() -> Result<()> {
         }
         #[cfg(feature = "gallery")]
         ["read", bytes] => gallery::read(bytes.parse()?),
-        // `cargo bench` without a word is no mistake: it runs every benchmark of a package
+        // `cargo bench` without arguments runs all benchmarks of a package, so this is not an error
         [] => {
             println!("{USAGE}");
             Ok(())

@@ -1,4 +1,4 @@
-//! What a core can do at most: multiply-adds on registers, without a load or a store.
+//! The peak of a core: multiply-adds on registers, without loads and stores.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -6,9 +6,9 @@ use std::time::Instant;
 /// Steps of a burst: a few milliseconds.
 const STEPS: u64 = 1 << 20;
 
-/// Multiply-accumulate operations in a second that one core reaches with an instruction set's f32 instructions, in one
-/// burst of some milliseconds. `None` where this program does not know the set, or the machine does not have it. The names
-/// are those of `engine::cpu::instruction_sets`.
+/// The multiply-accumulate operations of one core in a second, in f32, measured in one burst of some milliseconds. `None`
+/// if this program does not know the instruction set, or the machine does not have it. The names are those of
+/// `engine::cpu::instruction_sets`.
 pub fn macs_per_second(instruction_set: &str) -> Option<f64> {
     let start = Instant::now();
     let macs_per_step = match instruction_set {
@@ -33,10 +33,10 @@ pub fn macs_per_second(instruction_set: &str) -> Option<f64> {
     Some((STEPS * macs_per_step) as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Independent sums: more than the latency of a multiply-add times how many start in a cycle, on any core known to us
-/// (4 to 5 cycles, two or four a cycle), few enough for 16 registers with the two factors.
+/// Independent sums, for 16 registers of which the factors take two. They hide the latency of a multiply-add: 4 to 5 cycles,
+/// with two starting in each cycle.
 const SUMS: usize = 12;
-/// Those of instruction sets with 32 registers.
+/// Independent sums for 32 registers, for cores on which four start in each cycle.
 const MANY_SUMS: usize = 24;
 
 #[cfg(target_arch = "x86_64")]
@@ -92,7 +92,7 @@ mod arm {
     }
 }
 
-/// Multiplication and addition apart, as the plain kernels have them; the compiler may use the target's own vectors.
+/// Separate multiplication and addition, as in the plain kernels; the compiler may vectorise.
 fn scalar(steps: u64) -> u64 {
     let (a, b) = (black_box(0.5f32), black_box(1.0f32));
     let mut sums = [a; SUMS];

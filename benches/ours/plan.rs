@@ -1,4 +1,4 @@
-//! The plan as a file, so that a peer without a reader for the model's format can be given the same network.
+//! The plan as a file, so that a peer that cannot read the model file can build the same network.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::Result;
 
-/// Writes `plan.json`, the steps, and `weights.bin`, all their weights as little-endian f32, one after the other. A step
-/// names its weights as `[offset, length]`, in values, in the layout that `Operation` gives.
+/// Writes `plan.json` with the steps, and `weights.bin` with all weights as little-endian f32. A step has its weights as
+/// `[offset, length]`, counted in values, in the layout of `Operation`.
 pub fn export(model: &str, folder: &Path) -> Result<()> {
     let model = Model::open(model)?;
     let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
@@ -45,7 +45,7 @@ impl Weights {
         json!([offset, values.len()])
     }
 
-    /// `None` for what only vision transformers do.
+    /// `None` for operations of vision transformers, which no peer needs.
     fn describe(&mut self, operation: &Operation) -> Option<Value> {
         let index = |value: &Option<ValueId>| value.map(|value| value.0);
         Some(match operation {

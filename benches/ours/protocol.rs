@@ -1,4 +1,4 @@
-//! The line protocol: a first line says who is there, then each request line gets one line of JSON.
+//! The line protocol: a first line with version and threads, then one line of JSON for each request line.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::Result;
 
-/// Answers requests until the input ends. `infer` runs the network once and gives its output.
+/// Answers requests until the input ends. `infer` does the work once and gives its output.
 pub fn serve(about: Value, mut infer: impl FnMut() -> Result<Vec<f32>>) -> Result<()> {
     answer(&about)?;
     for line in std::io::stdin().lock().lines() {
@@ -43,7 +43,7 @@ pub fn read_inputs(path: &str, batch: usize, len: usize) -> Result<Vec<f32>> {
     Ok(wanted.chunks_exact(4).map(|value| f32::from_le_bytes(value.try_into().expect("four bytes"))).collect())
 }
 
-/// The most memory this process has held, in bytes (VmHWM).
+/// The peak memory of this process, in bytes (VmHWM).
 fn peak_memory() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status").map_err(|_| "peak memory needs Linux's /proc")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("/proc/self/status has no VmHWM")?;

@@ -1,4 +1,4 @@
-//! How near each task of the program comes to what the core can do.
+//! The roofline: the speed of each task beside the core's peak.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::{Result, engine, peak, protocol};
 
-/// Measures on one thread and one image, the peak and the tasks in turns, and keeps the best of each: whatever else runs
-/// on the machine only ever makes them slower.
+/// Measures peak and tasks in turns, with one thread and one image. Keeps the best of each, because other work on the
+/// machine can only make them slower.
 pub fn print(model: &str, inputs: &str, rounds: usize) -> Result<()> {
     let (executor, len) = engine::open(model, Options { threads: Some(1), ..Options::default() })?;
     let image = protocol::read_inputs(inputs, 1, len)?;

@@ -1,12 +1,13 @@
-//! `./build.sh bench retrieval`: how well models find images of the same class, beside what needs no training.
+//! `./build.sh bench retrieval`: recall and mAP of models, beside features that need no training.
 //!
 //! ```sh
 //! cargo bench --bench retrieval -- DATASET [--classes 0,5,20-30] [[NAME=]MODEL…]
 //! ```
 //!
-//! DATASET has gallery.txt and query.txt, and every row of the table is computed from the same decoded images and judged by
-//! [`image_feature::metrics`]. MODEL is a model file or folder, or `default`, the model in the box, which is what is measured where
-//! none is given; `NAME=MODEL` calls it NAME in the table. Beside the first model stands the same network with random weights.
+//! DATASET has gallery.txt and query.txt. All rows of the table are computed from the same decoded images, with
+//! [`image_feature::metrics`]. MODEL is a model file or folder, or `default`, the bundled model, which is also measured if no
+//! model is given. `NAME=MODEL` sets the name in the table. The same network as the first model's, with random weights, is
+//! measured, too.
 
 mod pixels;
 
@@ -29,9 +30,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 const USAGE: &str = "usage: retrieval DATASET [--classes 0,5,20-30] [[NAME=]MODEL…]";
 /// Files of a data set are read up to this size.
 const MOST_BYTES: u64 = 1 << 30;
-/// Images that are held decoded at once.
+/// Decoded images in memory at once.
 const GROUP: usize = 64;
-/// For all random weights.
+/// The seed of all random weights.
 const SEED: u64 = 0;
 
 fn main() -> ExitCode {
@@ -48,7 +49,7 @@ fn run() -> Result<()> {
     // `cargo bench` adds --bench
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     let Some(dataset) = words.next() else {
-        // `cargo bench` without a word is no mistake: it runs every benchmark of a package
+        // `cargo bench` without arguments runs all benchmarks of a package, so this is not an error
         println!("{USAGE}");
         return Ok(());
     };
@@ -130,7 +131,7 @@ fn parse_classes(text: &str) -> Result<Vec<RangeInclusive<i64>>> {
 
 type Describe = dyn Fn(&RgbImage) -> Result<Vec<f32>>;
 
-/// One way to make features of images, and what it is called.
+/// A method that makes features of images, with its name.
 struct Describer {
     name: String,
     describe: Box<Describe>,
@@ -157,7 +158,7 @@ struct Images {
 }
 
 impl Images {
-    /// Those of these classes, or all.
+    /// The images of these classes, or all.
     fn of(tree: &Arc<dyn FileTree>, list: Subset, classes: Option<&[RangeInclusive<i64>]>) -> Result<Self> {
         let dataset = Dataset::read(tree.as_ref());
         let (mut entries, mut labels) = (Vec::new(), Vec::new());
@@ -182,7 +183,7 @@ impl Images {
         Ok(Images { tree: tree.clone(), entries, labels })
     }
 
-    /// Their features, by describer; each image is decoded once.
+    /// The features of all images by each describer. Each image is decoded once.
     fn features(&self, describers: &[Describer]) -> Result<Vec<Vec<f32>>> {
         let mut features = vec![Vec::new(); describers.len()];
         for group in self.entries.chunks(GROUP) {

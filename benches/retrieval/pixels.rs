@@ -1,4 +1,4 @@
-//! Features that no training is needed for: colours, and the picture itself made small.
+//! Features without training: colour histograms and thumbnails.
 
 use image_feature::{Normalize, Preprocess, Resize, RgbImage};
 
@@ -6,20 +6,20 @@ use crate::Result;
 
 type Method = fn(&RgbImage) -> Result<Vec<f32>>;
 
-/// All of them, by name.
+/// The methods by name.
 pub const METHODS: [(&str, Method); 3] = [
     ("colour histogram, HSV 8x8x8, Hellinger", |image| Ok(histogram(image, 1))),
     ("the same of 2x2 parts", |image| Ok(histogram(image, 2))),
     ("thumbnail of 16x16 pixels, mean taken off", thumbnail),
 ];
 
-/// Bins of each of hue, saturation and value.
+/// Bins for each of hue, saturation and value.
 const BINS: usize = 8;
 /// Side of the thumbnail.
 const SIDE: usize = 16;
 
-/// The joint histogram of hue, saturation and value in each of `parts` x `parts` parts. Each is divided by its sum and its
-/// roots are taken, so that the product of two is the Bhattacharyya coefficient, which Hellinger's distance is made of.
+/// The joint histogram of hue, saturation and value in each of `parts` x `parts` parts. Each histogram is the square root of
+/// its shares, so that the dot product of two is the Bhattacharyya coefficient, as in Hellinger's distance.
 fn histogram(image: &RgbImage, parts: usize) -> Vec<f32> {
     let mut counts = vec![0u32; parts * parts * BINS.pow(3)];
     for (index, pixel) in image.pixels().as_chunks::<3>().0.iter().enumerate() {
@@ -54,7 +54,7 @@ fn hsv(pixel: [u8; 3]) -> [f32; 3] {
     [hue / 6.0, range / most, most / 255.0]
 }
 
-/// The image at 16x16 pixels, with the mean of all values taken off: the cosine of two is their correlation.
+/// The image at 16x16 pixels, with its mean subtracted, so that the cosine of two is their correlation.
 fn thumbnail(image: &RgbImage) -> Result<Vec<f32>> {
     let resize = Resize::Stretch { width: SIDE, height: SIDE };
     let mut values = Preprocess { resize, normalize: Normalize::default() }.apply(image)?;

@@ -1,4 +1,4 @@
-//! Any bytes: an image within its limits, or an error; and the header must tell the size of the image.
+//! Decodes any bytes: gives an image within the limits or an error, and `probe` gives the size of the image.
 #![no_main]
 
 use image_feature::{DecodeLimits, ErrorKind, decode, probe};
@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!((info.width() as usize, info.height() as usize), (image.width(), image.height()));
             assert!(image.width() * image.height() <= limits.max_pixels as usize);
         }
-        // a panic of a decoder
+        // a panic inside a decoder is reported as an internal error
         Err(error) => assert_ne!(error.kind(), ErrorKind::Internal),
     }
 });

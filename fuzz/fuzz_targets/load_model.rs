@@ -1,4 +1,4 @@
-//! Any bytes under any of the names a model's files have: a model of the shapes its description says, or an error.
+//! Reads any bytes as model files: gives an error, or a model with tensors of the described shapes.
 #![no_main]
 
 use image_feature::model::Network;
@@ -9,7 +9,7 @@ const NAMES: [&str; 4] = ["inference.json", "inference.pdmodel", "inference.yml"
 
 fuzz_target!(|input: (u8, Vec<u8>, Vec<u8>)| {
     let (choice, bytes, weights) = input;
-    // One file that says itself what it is, or a graph, weights and settings together.
+    // one file of any format, then a graph or settings together with weights
     check(Model::from_bytes("model", &bytes));
     let name = NAMES[usize::from(choice) % NAMES.len()];
     check(Model::from_files(vec![(name.into(), bytes), ("inference.pdiparams".into(), weights)]));

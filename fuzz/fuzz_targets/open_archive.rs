@@ -1,4 +1,4 @@
-//! Any bytes as an archive: a tree of clean paths whose files have the sizes they announce, or an error.
+//! Opens any bytes as an archive: gives an error, or a tree with clean paths and files of the announced sizes.
 #![no_main]
 
 use std::ops::ControlFlow;
@@ -20,7 +20,7 @@ fuzz_target!(|bytes: Vec<u8>| {
         assert!(!entry.path.split('/').any(|part| matches!(part, "" | "." | "..")), "{}", entry.path);
     }
     let files: Vec<usize> = (0..entries.len()).filter(|&index| entries[index].kind == EntryKind::File).collect();
-    // the first ones also one by one, which begins a compressed tar anew each time
+    // some also one by one, for which a compressed tar is read from its beginning each time
     for &index in files.iter().rev().take(8) {
         check(&archive, index, archive.read(index, LIMIT));
     }

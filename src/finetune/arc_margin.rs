@@ -1,53 +1,62 @@
-//! What fine-tuning makes small, and in which direction: a loss with its gradients, free of any tensor library.
+//! The loss of fine-tuning with its gradients, in plain Rust.
 
 use super::matrix::{dot, length, rows_by_rows, sums_by_column, sums_of_rows};
 
-/// A classification head of directions: the angle to the own class is made wider by a margin while training
-/// (Deng et al., "ArcFace", 2019; PaddleClas `arcmargin.py`). The CLIP
-/// models are trained with it.
+/// The ArcFace loss: cross-entropy of the angles between features and classes. During training the angle to the own class
+/// is widened by a margin (Deng et al., "ArcFace", 2019; PaddleClas `arcmargin.py`). The CLIP models are trained with it.
+///
+/// ```
+/// use image_feature::finetune::ArcMargin;
+///
+/// let head = [1.0, 0.0, 0.0, 1.0]; // two classes of two values
+/// let near = ArcMargin::default().loss_and_gradient(&[0.9, 0.1], 2, &head, &[0]);
+/// let far = ArcMargin::default().loss_and_gradient(&[0.9, 0.1], 2, &head, &[1]);
+/// assert!(near.loss < far.loss);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ArcMargin {
     /// The margin, as an angle in radians.
     pub margin: f64,
-    /// By what the cosines are multiplied.
+    /// The factor of the cosines.
     pub scale: f64,
 }
 
 impl Default for ArcMargin {
-    /// As the CLIP models are trained.
+    /// The values for the CLIP models.
     fn default() -> Self {
         ArcMargin { margin: 0.2, scale: 30.0 }
     }
 }
 
-/// A loss of features and a head's rows, with its gradients by both.
+/// A loss, with its gradients by the features and by the head.
+#[derive(Clone, Debug, PartialEq)]
 pub struct HeadLoss {
+    /// The mean over the batch.
     pub loss: f64,
-    /// As the features.
+    /// The gradient by the features, in their shape.
     pub by_features: Vec<f32>,
-    /// As the head.
+    /// The gradient by the head, in its shape.
     pub by_head: Vec<f32>,
 }
 
 impl ArcMargin {
-    /// Cross-entropy of the angles between features, `[n, width]`, and the directions of classes, `[classes, width]`; the labels
-    /// are rows of `head`. Neither needs to be of length 1.
+    /// The loss of features, `[n, width]`, and a head, `[classes, width]`, both of any length. The labels are rows of `head`.
     ///
     /// # Panics
-    /// Where there are not as many labels as features, or one is no row of `head`.
+    /// If there are not as many labels as features, or a label is not a row of `head`.
     pub fn loss_and_gradient(&self, features: &[f32], width: usize, head: &[f32], labels: &[usize]) -> HeadLoss {
         let classes = head.len() / width;
         let (units, lengths) = directions(features, width);
         let (class_units, class_lengths) = directions(head, width);
         let mut scores = rows_by_rows(&units, &class_units, width);
-        // by how much a score changes with its cosine
+        // derivatives of the scores by the cosines
         let mut slopes = vec![self.scale as f32; scores.len()];
         let (sin_margin, cos_margin) = self.margin.sin_cos();
         for (row, &label) in labels.iter().enumerate() {
             let at = row * classes + label;
             let cosine = f64::from(scores[at]);
             let sine = (1.0 - cosine * cosine + 1e-6).sqrt();
-            // where the angle and the margin are more than half a turn together, the slope stays
+            // where angle and margin together exceed half a turn, the score goes on with a constant slope
             let (wider, slope) = match cosine <= -cos_margin {
                 true => (cosine - sin_margin * self.margin, 1.0),
                 false => (cosine * cos_margin - sine * sin_margin, cos_margin + sin_margin * cosine / sine),
@@ -66,7 +75,7 @@ impl ArcMargin {
     }
 }
 
-/// Softmax and cross-entropy of class scores, `[n, classes]`, averaged over the batch, with its gradient by the scores.
+/// The cross-entropy of class scores, `[n, classes]`, after a softmax, averaged over the batch, and its gradient.
 fn cross_entropy(scores: &[f32], classes: usize, labels: &[usize]) -> (f64, Vec<f32>) {
     assert!(scores.len() == labels.len() * classes, "a label for each row");
     let (mut loss, count) = (0.0, labels.len() as f64);
@@ -84,14 +93,14 @@ fn cross_entropy(scores: &[f32], classes: usize, labels: &[usize]) -> (f64, Vec<
     (loss / count, gradient)
 }
 
-/// Rows of length 1, and the lengths they had.
+/// Rows scaled to length 1, and their lengths before.
 fn directions(rows: &[f32], width: usize) -> (Vec<f32>, Vec<f32>) {
     let lengths: Vec<f32> = rows.chunks_exact(width).map(length).collect();
     let units = rows.chunks_exact(width).zip(&lengths).flat_map(|(row, length)| row.iter().map(move |x| x / length));
     (units.collect(), lengths)
 }
 
-/// The gradient by rows, from that by their directions.
+/// Turns the gradient by the scaled rows into the gradient by the rows.
 fn by_rows(by_directions: &mut [f32], directions: &[f32], lengths: &[f32], width: usize) {
     let rows = by_directions.chunks_exact_mut(width).zip(directions.chunks_exact(width)).zip(lengths);
     for ((gradient, direction), length) in rows {

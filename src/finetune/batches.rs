@@ -1,13 +1,14 @@
-//! Which images make a batch.
+//! Chooses the images of a batch.
 
 use crate::random::SplitMix64;
 
-/// `each` images of `count` classes, one class after the other. `classes` has the images of each.
+/// Draws `count` classes and `each` images of each class, one class after the other. `classes` has the images of each.
 ///
-/// Classes are drawn by their sizes and without putting back; so are images, but where a class has fewer than `each`.
+/// Classes are drawn in proportion to their sizes, without replacement. Images are drawn without replacement, too, unless a
+/// class has fewer than `each`.
 pub(crate) fn per_class(classes: &[Vec<usize>], count: usize, each: usize, random: &mut SplitMix64) -> Vec<usize> {
-    // drawn one after the other by their sizes, without putting back: the same as taking those whose exponential clocks,
-    // as fast as they are large, ring first
+    // Weighted sampling without replacement: each class gets an exponential random number with its size as the rate, and
+    // the classes with the smallest numbers are taken (Efraimidis and Spirakis, 2006).
     let mut clocks: Vec<(f64, usize)> = classes
         .iter()
         .enumerate()

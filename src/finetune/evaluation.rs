@@ -1,4 +1,4 @@
-//! How well images are found that were not learnt from.
+//! The evaluation of fine-tuning by cross-validation.
 
 use serde::Serialize;
 
@@ -7,33 +7,36 @@ use super::matrix::dot;
 use super::neck::Neck;
 use crate::random::SplitMix64;
 
-/// How well images are found among the others, before and after, each by last layers that have not learnt from it.
+/// The result of the cross-validation. Each image is searched among the others, with the layers before fine-tuning and with
+/// layers that were fine-tuned without this image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Evaluation {
-    /// Every image that has another of its class among those it was searched in.
+    /// One search for each image that has another image of its class to find.
     pub queries: Vec<Query>,
 }
 
-/// An image that was left out and then searched among those that were learnt from.
+/// The search for one image among those that were learnt from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Query {
-    /// The image, by the order in which the [`Samples`] were added.
+    /// The image, counted in the order in which the [`Samples`] were added.
     pub image: usize,
-    /// The nearest one before and after.
+    /// The nearest image, before and after fine-tuning.
     pub nearest: [usize; 2],
-    /// Whether that is of the same class.
+    /// Whether the nearest image has the same class, before and after.
     pub right: [bool; 2],
 }
 
 impl Evaluation {
-    /// The share of the images whose nearest is of their class, before and after; `None` where there was no image to search for.
+    /// recall@1 before and after: the share of queries with a nearest image of the same class. `None` without queries.
     pub fn recall_at_1(&self) -> Option<[f64; 2]> {
         let share =
             |at: usize| self.queries.iter().filter(|query| query.right[at]).count() as f64 / self.queries.len() as f64;
         (!self.queries.is_empty()).then(|| [share(0), share(1)])
     }
 
-    /// Searches images among all others, with the last layers before and after.
+    /// Searches the left-out images among all others, with the layers before and after.
     pub(super) fn add(&mut self, samples: &Samples, left_out: &[usize], necks: [&Neck; 2]) {
         let gallery: Vec<usize> = (0..samples.len()).filter(|image| !left_out.contains(image)).collect();
         let answerable = |&image: &usize| gallery.iter().any(|&other| samples.class(other) == samples.class(image));
@@ -56,8 +59,8 @@ impl Evaluation {
     }
 }
 
-/// The images of which there are others of their class, in `count` parts of about the same share of each class. Every class
-/// keeps an image outside of each part: without a part there are as many classes to tell apart.
+/// Divides the images into `count` parts, each with about the same share of each class. Classes of one image are left out,
+/// so no part holds a whole class.
 pub(super) fn folds(samples: &Samples, count: usize, seed: u64) -> Vec<Vec<usize>> {
     let mut folds = vec![Vec::new(); count];
     if count == 0 {

@@ -1,4 +1,4 @@
-//! The last layers and a head, learning from one batch after another.
+//! Fine-tunes the last layers and a head, one batch after another.
 
 use super::Tuning;
 use super::arc_margin::{ArcMargin, HeadLoss};
@@ -9,15 +9,15 @@ use crate::random::SplitMix64;
 
 /// A batch of pooled vectors.
 pub(super) struct Batch {
-    /// `[n, input]`
+    /// The vectors, `[n, input]`.
     pub pooled: Vec<f32>,
-    /// Rows of the head.
+    /// The row of the head for each vector.
     pub labels: Vec<usize>,
-    /// What dropout lets through, 1 or 0: `[n, features]`. Not looked at where the neck has no BatchNorm.
+    /// The mask of dropout, `[n, features]`: 1 for values that are kept, else 0. Unused if the neck has no BatchNorm.
     pub kept: Vec<f32>,
 }
 
-/// Everything that learns.
+/// The layers that learn.
 #[derive(Clone)]
 pub(super) struct Layers {
     pub neck: Neck,
@@ -34,9 +34,9 @@ pub(super) struct Gradients {
 }
 
 impl Layers {
-    /// The neck as it is, and for each class the direction in which its images' mean departs from that of all classes: a head
-    /// that knows the classes before it learns (Qi et al., "Low-Shot Learning with Imprinted Weights", 2018), but not what they
-    /// have in common, which tells none from another. `pooled` is `[n, input]`.
+    /// The given neck with an imprinted head (Qi et al., "Low-Shot Learning with Imprinted Weights", 2018): the row of a class
+    /// is the direction of its images' mean, less the mean of all classes, which does not tell them apart. `pooled` is
+    /// `[n, input]`.
     pub fn new(neck: Neck, pooled: &[f32], labels: &[usize], classes: usize) -> Self {
         let dimension = neck.dimension();
         let mut head = vec![0.0; classes * dimension];
@@ -63,7 +63,7 @@ impl Layers {
         Layers { neck, head }
     }
 
-    /// The loss of a batch and the gradients.
+    /// The loss and the gradients of a batch.
     pub fn gradients(&self, batch: &Batch, angles: ArcMargin) -> (f64, Gradients) {
         let Neck { input, weights, bias, norm } = &self.neck;
         let dimension = bias.len();
@@ -110,7 +110,7 @@ impl Norm {
         self.variance.iter().map(|variance| (variance + EPSILON as f32).sqrt())
     }
 
-    /// Rows less the mean, and divided by the deviation.
+    /// Rows with the mean subtracted, divided by the deviation.
     fn normalize(&self, rows: &[f32]) -> Vec<f32> {
         let by_column: Vec<(f32, f32)> = self.mean.iter().copied().zip(self.deviations()).collect();
         let row = |row: &[f32]| {
@@ -119,7 +119,7 @@ impl Norm {
         rows.chunks_exact(by_column.len()).flat_map(row).collect()
     }
 
-    /// What comes out for normalised rows.
+    /// The output for normalised rows.
     fn scaled(&self, normal: &[f32]) -> Vec<f32> {
         let row = |row: &[f32]| {
             let scaled = row.iter().zip(self.scale.iter().zip(&self.shift));
@@ -128,7 +128,7 @@ impl Norm {
         normal.chunks_exact(self.scale.len()).flat_map(row).collect()
     }
 
-    /// The gradient by what comes in, from that by what comes out.
+    /// Turns the gradient by the output into the gradient by the input.
     fn back(&self, gradient: &mut [f32]) {
         let factors: Vec<f32> =
             self.scale.iter().zip(self.deviations()).map(|(scale, deviation)| scale / deviation).collect();
@@ -138,16 +138,17 @@ impl Norm {
     }
 }
 
-/// What the optimiser remembers, and the start to which the neck is drawn back.
+/// The optimiser: Momentum with weight decay towards the initial weights.
 pub(super) struct Optimizer {
+    /// The initial weights.
     start: Layers,
     velocity: Gradients,
-    /// By what the learning rate is multiplied for the neck.
+    /// The factor of the neck's learning rate.
     reach: f32,
 }
 
 impl Optimizer {
-    /// `pooled` is `[n, input]`: some of the images.
+    /// An optimiser at rest. `pooled`, `[n, input]`, are images to measure the neck's learning rate on.
     pub fn new(layers: &Layers, pooled: &[f32]) -> Self {
         let zeros = |len: usize| vec![0.0; len];
         let Neck { weights, bias, norm, .. } = &layers.neck;
@@ -161,8 +162,8 @@ impl Optimizer {
         Optimizer { start: layers.clone(), velocity, reach: layers.neck.reach(pooled) }
     }
 
-    /// Momentum, as Paddle's `Momentum` does it, but decaying to the start and not to 0 (Li et al., "Explicit Inductive Bias for
-    /// Transfer Learning with Convolutional Networks", 2018).
+    /// One step, as Paddle's `Momentum` does it, but the weights decay to their initial values and not to 0 (Li et al.,
+    /// "Explicit Inductive Bias for Transfer Learning with Convolutional Networks", 2018).
     pub fn step(&mut self, layers: &mut Layers, gradients: &Gradients, rate: f64, tuning: &Tuning) {
         let (momentum, decay) = (tuning.momentum as f32, tuning.decay as f32);
         let step = |values: &mut [f32], start: &[f32], gradient: &[f32], velocity: &mut [f32], rate: f32| {
@@ -182,7 +183,7 @@ impl Optimizer {
     }
 }
 
-/// What dropout lets through.
+/// A random mask of dropout: 1 for values that are kept, else 0.
 pub(super) fn kept(values: usize, random: &mut SplitMix64) -> Vec<f32> {
     (0..values).map(|_| f32::from(u8::from(random.chance(f64::from(KEEP))))).collect()
 }
@@ -213,7 +214,7 @@ mod tests {
         Layers { neck, head: drawn(CLASSES * FEATURES, random) }
     }
 
-    /// Every gradient is how the loss changes, where the weight does so a little.
+    /// Each gradient agrees with the difference of the loss for a small change of the weight.
     #[test]
     fn gradients_are_finite_differences() {
         let angles = ArcMargin { margin: 0.2, scale: 4.0 };

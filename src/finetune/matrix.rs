@@ -1,9 +1,9 @@
-//! Products of small matrices, row after row in memory.
+//! Products of small row-major matrices.
 
-/// Sums that are kept at the same time, so that they fill vector registers.
+/// Independent sums of a product, so that they fill vector registers.
 const LANES: usize = 16;
 
-/// The product of two vectors.
+/// The dot product of two vectors.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0f32; LANES];
     let (a_whole, a_rest) = a.as_chunks::<LANES>();
@@ -22,11 +22,11 @@ pub(super) fn length(vector: &[f32]) -> f32 {
     dot(vector, vector).sqrt()
 }
 
-/// The products of each row of `a` with each row of `b`, both of `width` values: `[rows of a, rows of b]`.
+/// The dot products of each row of `a` with each row of `b`, both of `width` values: `[rows of a, rows of b]`.
 pub(super) fn rows_by_rows(a: &[f32], b: &[f32], width: usize) -> Vec<f32> {
     let columns = b.len() / width;
     let mut product = vec![0.0; a.len() / width * columns];
-    // `b` may be large: each of its rows is read once
+    // the rows of `b` are the outer loop: it may be large, and is read only once
     for (column, b) in b.chunks_exact(width).enumerate() {
         for (row, a) in a.chunks_exact(width).enumerate() {
             product[row * columns + column] = dot(a, b);
@@ -35,7 +35,7 @@ pub(super) fn rows_by_rows(a: &[f32], b: &[f32], width: usize) -> Vec<f32> {
     product
 }
 
-/// The rows of `b`, of `width` values, added up with the factors in each row of `factors`: `[rows of factors, width]`.
+/// The matrix product of `factors` and `b`, with `width` columns: `[rows of factors, width]`.
 pub(super) fn sums_of_rows(factors: &[f32], b: &[f32], width: usize) -> Vec<f32> {
     let inner = b.len() / width;
     let mut sums = vec![0.0; factors.len() / inner * width];
@@ -47,7 +47,7 @@ pub(super) fn sums_of_rows(factors: &[f32], b: &[f32], width: usize) -> Vec<f32>
     sums
 }
 
-/// As [`sums_of_rows`], with the factors in each column of `factors`, which has `columns` of them: `[columns, width]`.
+/// The matrix product of the transposed `factors`, with `columns` columns, and `b`: `[columns, width]`.
 pub(super) fn sums_by_column(factors: &[f32], columns: usize, b: &[f32], width: usize) -> Vec<f32> {
     let mut sums = vec![0.0; columns * width];
     for (column, sum) in sums.chunks_exact_mut(width).enumerate() {

@@ -1,25 +1,31 @@
-//! Fine-tuning: a model's last layers learn to tell apart a few classes of the user's own, from a few dozen images, in seconds.
+//! Fine-tuning: teaches the last layers of a model a few new classes, from a few dozen images, in seconds.
 //!
-//! The backbone stays as it is, so each image goes through it once: what is left of it is the pooled vector that
-//! [`Extractor::pooled_async`](crate::Extractor::pooled_async) gives, from any device. All else is done here, free of any device and of Burn, and so
-//! the same in a browser. The loss is [`ArcMargin`]; [`Neck`] says which layers learn.
+//! The backbone is frozen, so each image goes through it once. Its output is the pooled vector, which
+//! [`Extractor::pooled_async`](crate::Extractor::pooled_async) computes on any device. [`FineTune`] then works on pooled vectors alone,
+//! without a device and without Burn, so it runs in a browser, too. The loss is [`ArcMargin`]; [`Neck`] lists the layers
+//! that learn.
 //!
-#![cfg_attr(all(feature = "cpu", not(target_family = "wasm")), doc = "```no_run")]
-#![cfg_attr(not(all(feature = "cpu", not(target_family = "wasm"))), doc = "```ignore")]
+#![cfg_attr(all(feature = "default-model", feature = "cpu", not(target_family = "wasm")), doc = "```")]
+#![cfg_attr(not(all(feature = "default-model", feature = "cpu", not(target_family = "wasm"))), doc = "```ignore")]
 //! use image_feature::finetune::{FineTune, Samples, Tuning};
-//! use image_feature::{DecodeLimits, DeviceRequest, Dtype, Extractor, Model, decode};
+//! use image_feature::{DeviceRequest, Dtype, Extractor, Model, RgbImage};
 //!
-//! let model = Model::open("PP-ShiTuV2_rec_infer.tar")?;
-//! let extractor = Extractor::open(&model, DeviceRequest::Auto)?;
+//! let model = Model::bundled()?; // needs the feature `default-model`
+//! let extractor = Extractor::open(&model, DeviceRequest::Cpu)?;
+//!
+//! // dark and light images; yours come from files, by `decode`
 //! let mut samples = Samples::new(extractor.pooled_len());
-//! for (label, path) in [("tea", "1.jpg"), ("tea", "2.jpg"), ("coffee", "3.jpg"), ("coffee", "4.jpg")] {
-//!     let image = decode(&std::fs::read(path)?, &DecodeLimits::default())?;
-//!     samples.add(label, &extractor.pooled_views(&image, 4)?)?;
+//! for (label, gray) in [("dark", 40), ("dark", 50), ("light", 200), ("light", 210)] {
+//!     let image = RgbImage::new(8, 8, vec![gray; 3 * 8 * 8])?;
+//!     samples.add(label, &extractor.pooled_views(&image, 2)?)?;
 //! }
-//! let tuned = FineTune::new(&model, samples, Tuning::default())?.run(|progress| println!("{:.3}", progress.loss))?;
-//! let mine = tuned.neck.put_into(&model, "tea-and-coffee")?;
-//! std::fs::write("mine.safetensors", mine.to_safetensors(Dtype::F16)?)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//!
+//! let tuning = Tuning { epochs: 5, ..Tuning::default() };
+//! let tuned = FineTune::new(&model, samples, tuning)?.run(|progress| println!("{:.3}", progress.loss))?;
+//! let mine = tuned.neck.put_into(&model, "dark-and-light")?;
+//! let file = mine.to_safetensors(Dtype::F16)?; // for `Model::open`
+//! assert_eq!(Model::from_bytes("mine.safetensors", &file)?.description.name, "dark-and-light");
+//! # Ok::<(), image_feature::Error>(())
 //! ```
 
 mod arc_margin;
@@ -45,57 +51,65 @@ use crate::random::SplitMix64;
 use crate::weights::Model;
 use crate::{Error, Result};
 
-/// Fine-tuning under way: each call of [`epoch`](Self::epoch) does a small part of the work, so that who calls can show how it goes, and
-/// stop it, by not calling again.
+/// Fine-tuning in progress.
 ///
-/// First the last layers learn from all images. Then, where [`Tuning::folds`] asks for it, they do so anew for each part of the
-/// images without that part, to find out how well images are found that were not learnt from.
+/// [`run`](Self::run) does all of it. Or call [`epoch`](Self::epoch) until it gives `None`: each call does a small part of
+/// the work, so that the caller can show the progress, and stop at any time.
+///
+/// First the layers learn from all images. Then, if [`Tuning::folds`] asks for it, a cross-validation: the layers learn anew
+/// without each part of the images, which then serve as queries.
 pub struct FineTune {
     samples: Samples,
     tuning: Tuning,
+    /// The layers before fine-tuning.
     start: Neck,
+    /// The run in progress.
     run: Run,
-    /// Which images were left out in each run, that of all images first.
+    /// The images that each run leaves out; the first run takes all.
     left_out: Vec<Vec<usize>>,
     losses: Vec<f64>,
     tuned: Option<Neck>,
     evaluation: Evaluation,
+    /// Epochs of all runs so far.
     done: usize,
 }
 
-/// How far fine-tuning is.
+/// The progress of fine-tuning.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Progress {
-    /// Epochs done, those of the evaluation included.
+    /// Epochs so far, including those of the evaluation.
     pub done: usize,
     /// Epochs in all.
     pub total: usize,
-    /// The mean loss of this epoch's batches.
+    /// The mean loss of this epoch.
     pub loss: f64,
-    /// Whether images are left out, to find out how well they are found afterwards.
+    /// Whether this epoch is one of the evaluation.
     pub evaluating: bool,
 }
 
-/// What fine-tuning gives.
+/// The result of fine-tuning.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Tuned {
-    /// The last layers: [`put_into`](Neck::put_into) makes a model of them.
+    /// The last layers; [`put_into`](Neck::put_into) makes a model with them.
     pub neck: Neck,
     /// The mean loss of each epoch over all images.
     pub losses: Vec<f64>,
-    /// How well images are found, before and after, where [`Tuning::folds`] asked for it and a class has two images or more.
+    /// The cross-validation, if [`Tuning::folds`] asked for it and a class has two images or more.
     pub evaluation: Option<Evaluation>,
 }
 
-/// Images of each class in a batch, as PaddleX has it.
+/// Images of each class in a batch, as in PaddleX.
 const PER_CLASS: usize = 4;
 
 impl FineTune {
-    /// Prepares to learn from these images.
+    /// Prepares fine-tuning of a model with these images.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where there are fewer than two classes, the pooled vectors are of another model,
-    /// or a setting is out of its range; [`ErrorKind::Model`](crate::ErrorKind::Model) where the model lacks its last layers.
+    /// - [`ErrorKind::Usage`](crate::ErrorKind::Usage): there are fewer than two classes, the pooled vectors have another
+    ///   length than the model's, or a setting is out of its range.
+    /// - [`ErrorKind::Model`](crate::ErrorKind::Model): the model lacks a tensor of its last layers.
     pub fn new(model: &Model, samples: Samples, tuning: Tuning) -> Result<Self> {
         tuning.check()?;
         let start = Neck::of(model)?;
@@ -133,15 +147,15 @@ impl FineTune {
         })
     }
 
-    /// Epochs in all, those of the evaluation included.
+    /// Epochs in all, including those of the evaluation.
     pub fn epochs(&self) -> usize {
         self.tuning.epochs * self.left_out.len()
     }
 
-    /// Learns for one epoch; nothing is left to do where that gives `None`.
+    /// Learns for one epoch. Gives `None` if all epochs are done.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the loss is not finite any more: the learning rate is too high.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage): the loss is not finite, because the learning rate is too high.
     pub fn epoch(&mut self) -> Result<Option<Progress>> {
         if self.done == self.epochs() {
             return Ok(None);
@@ -158,7 +172,7 @@ impl FineTune {
         Ok(Some(Progress { done: self.done, total: self.epochs(), loss, evaluating: run > 0 }))
     }
 
-    /// Takes what a run has learnt, and begins the next.
+    /// Takes the layers of a run that has ended, and prepares the next.
     fn end_run(&mut self, run: usize) {
         let neck = &self.run.layers.neck;
         match run {
@@ -170,10 +184,10 @@ impl FineTune {
         }
     }
 
-    /// Does all that is left to do.
+    /// Does all remaining epochs, and reports each to `progress`. Blocks until the end.
     ///
     /// # Errors
-    /// As [`epoch`](Self::epoch).
+    /// Those of [`epoch`](Self::epoch).
     pub fn run(mut self, mut progress: impl FnMut(Progress)) -> Result<Tuned> {
         while let Some(epoch) = self.epoch()? {
             progress(epoch);
@@ -181,10 +195,10 @@ impl FineTune {
         self.finish()
     }
 
-    /// What was learnt.
+    /// The result, after the last [`epoch`](Self::epoch).
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) before the last [`epoch`](Self::epoch).
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage): not all epochs are done.
     pub fn finish(self) -> Result<Tuned> {
         let ended = self.done == self.epochs();
         match self.tuned {
@@ -193,23 +207,23 @@ impl FineTune {
                 losses: self.losses,
                 evaluation: (self.left_out.len() > 1).then_some(self.evaluation),
             }),
-            _ => Err(Error::usage("fine-tuning is not at its end yet")),
+            _ => Err(Error::usage("fine-tuning has epochs left: call `epoch` until it gives none")),
         }
     }
 }
 
-/// The last layers, learning from some of the images.
+/// One run: the layers learn from some of the images.
 struct Run {
     layers: Layers,
     optimizer: Optimizer,
     schedule: Schedule,
-    /// The images of each class that has any.
+    /// The images of each class, without empty classes.
     classes: Vec<Vec<usize>>,
-    /// Batches in an epoch.
+    /// Batches of an epoch.
     batches: usize,
-    /// Batches done.
+    /// Batches so far.
     iteration: usize,
-    /// Of dropout and the choice of images.
+    /// Random numbers for dropout and the choice of images.
     random: SplitMix64,
 }
 
@@ -235,7 +249,7 @@ impl Run {
         }
     }
 
-    /// The mean loss of an epoch's batches.
+    /// Learns for one epoch, and gives the mean loss.
     fn epoch(&mut self, samples: &Samples, tuning: &Tuning) -> Result<f64> {
         let mut sum = 0.0;
         for _ in 0..self.batches {

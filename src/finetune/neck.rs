@@ -1,4 +1,4 @@
-//! The layers that learn: what is between the pooled vector and the feature.
+//! The layers that learn, from the pooled vector to the feature.
 
 use super::matrix::{length, rows_by_rows};
 use crate::model::lcnet_v2::{DROPOUT, EPSILON, Form};
@@ -7,22 +7,34 @@ use crate::tensors::{Tensor, Tensors};
 use crate::weights::Model;
 use crate::{Error, Result};
 
-/// A model's last layers, from the pooled vector that [`Extractor::pooled_async`](crate::Extractor::pooled_async) gives to the feature.
+/// The last layers of a model. They turn a pooled vector, as from [`Extractor::pooled_async`](crate::Extractor::pooled_async), into a
+/// feature.
 ///
 /// - LCNetV2: `backbone.last_conv`, dropout, and the BatchNorm `neck.feat_bn`
 /// - a vision transformer: the linear layer `neck.fc`
+#[cfg_attr(feature = "default-model", doc = "```")]
+#[cfg_attr(not(feature = "default-model"), doc = "```ignore")]
+/// use image_feature::Model;
+/// use image_feature::finetune::Neck;
+///
+/// let model = Model::bundled()?;
+/// let neck = Neck::of(&model)?;
+/// let feature = neck.features(&vec![1.0; model.description.pooled_len()]);
+/// assert_eq!(feature.len(), neck.dimension());
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neck {
     /// Length of a pooled vector.
     pub(super) input: usize,
-    /// A row for each number of the feature: `[features, input]`.
+    /// The linear layer, with a row for each value of the feature: `[features, input]`.
     pub(super) weights: Vec<f32>,
     pub(super) bias: Vec<f32>,
-    /// None in a vision transformer.
+    /// `None` in a vision transformer.
     pub(super) norm: Option<Norm>,
 }
 
-/// A BatchNorm after dropout.
+/// A BatchNorm after dropout; each vector has a value for each value of the feature.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Norm {
     pub scale: Vec<f32>,
@@ -31,16 +43,16 @@ pub(super) struct Norm {
     pub variance: Vec<f32>,
 }
 
-/// Names of the tensors.
+/// Names of the tensors in the state dict.
 const CONVOLUTION: [&str; 2] = ["backbone.last_conv.weight", "backbone.last_conv.bias"];
 const NORM: [&str; 4] = ["neck.feat_bn.weight", "neck.feat_bn.bias", "neck.feat_bn._mean", "neck.feat_bn._variance"];
 const LINEAR: [&str; 2] = ["neck.fc.weight", "neck.fc.bias"];
 
 impl Neck {
-    /// A model's own last layers.
+    /// The last layers of a model.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model): a tensor is missing or has another shape.
     pub fn of(model: &Model) -> Result<Self> {
         let Model { description, tensors, .. } = model;
         let (input, features) = (description.pooled_len(), description.dimension());
@@ -70,11 +82,11 @@ impl Neck {
         })
     }
 
-    /// The model with these last layers instead of its own, in the fused form and without a classification head. A
-    /// calibration stays valid: it is of the layers before.
+    /// The model with these last layers instead of its own and a new name, in the fused form, without a classification head.
+    /// It keeps a calibration, which is about the layers before.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a value is not finite, or these are the layers of another network.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model): a value is not finite, or the layers are those of another network.
     pub fn put_into(&self, model: &Model, name: &str) -> Result<Model> {
         let network = &model.description.network;
         let mut tensors = Tensors::new();
@@ -102,7 +114,7 @@ impl Neck {
         Ok(tuned)
     }
 
-    /// The values as the model's file names and orders them.
+    /// The tensors with their names, in the layout of a model file.
     fn named(&self) -> Vec<(&'static str, Vec<f32>)> {
         match &self.norm {
             Some(Norm { scale, shift, mean, variance }) => {
@@ -119,8 +131,9 @@ impl Neck {
         self.bias.len()
     }
 
-    /// The learning rate for this layer at which a gradient turns the features of `pooled`, `[n, input]`, as far as it turns a
-    /// direction of length 1: models differ by orders of magnitude in how long their vectors are.
+    /// The factor for this layer's learning rate with which a step turns the features of `pooled`, `[n, input]`, as far as it
+    /// turns a row of the head of length 1. The lengths of pooled vectors and features differ between models by orders of
+    /// magnitude, and the factor makes up for it.
     pub(super) fn reach(&self, pooled: &[f32]) -> f32 {
         let mean_square = |values: &[f32], width: usize| {
             values.iter().map(|x| x * x).sum::<f32>() * width as f32 / values.len() as f32
@@ -135,14 +148,14 @@ impl Neck {
             None => 1.0,
         };
         let reach = mean_square(&self.outputs(pooled), dimension) / (mean_square(pooled, self.input) * gain);
-        // where there is nothing to learn from, any rate is good
+        // without a signal any factor will do
         if reach.is_finite() && reach > 0.0 { reach } else { 1.0 }
     }
 
-    /// Features of pooled vectors, as the model gives them: each of length 1, or of zeros where it has no length.
+    /// The features of pooled vectors, as the model gives them: each of length 1, or all zeros.
     ///
     /// # Panics
-    /// Where `pooled` is no whole number of pooled vectors.
+    /// If the length of `pooled` is not a multiple of the pooled vector's length.
     pub fn features(&self, pooled: &[f32]) -> Vec<f32> {
         let mut features = self.outputs(pooled);
         for feature in features.chunks_exact_mut(self.dimension()) {
@@ -154,7 +167,7 @@ impl Neck {
         features
     }
 
-    /// Features before they are made as long as 1.
+    /// Features before they are normalised to length 1.
     fn outputs(&self, pooled: &[f32]) -> Vec<f32> {
         assert!(pooled.len().is_multiple_of(self.input), "whole vectors");
         let mut outputs = rows_by_rows(pooled, &self.weights, self.input);
@@ -171,7 +184,7 @@ impl Neck {
     }
 }
 
-/// Share of the values that dropout lets through, by which they are multiplied where there is none.
+/// The share of values that dropout keeps. Without dropout all values are multiplied by it.
 pub(super) const KEEP: f32 = 1.0 - DROPOUT as f32;
 
 fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {

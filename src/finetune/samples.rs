@@ -1,8 +1,8 @@
-//! The labelled images, as the last layers see them.
+//! Labelled images as pooled vectors.
 
 use crate::{Error, Result};
 
-/// Pooled vectors of labelled images: all that fine-tuning needs of them.
+/// The pooled vectors of labelled images, which are the input of fine-tuning.
 ///
 /// ```
 /// use image_feature::finetune::Samples;
@@ -25,30 +25,35 @@ pub struct Samples {
 #[derive(Clone, Debug)]
 struct Image {
     class: usize,
-    /// Its views among all.
+    /// Indexes of its views among all views.
     views: std::ops::Range<usize>,
 }
 
-/// More images are not a few.
+/// The limit of images.
 const MOST_IMAGES: usize = 20_000;
-/// More numbers than any network's pooled vectors of that many images.
+/// The limit of values in all pooled vectors, for memory.
 const MOST_VALUES: usize = 200_000_000;
 
 impl Samples {
-    /// No images yet; each pooled vector is of `width` values.
+    /// An empty set for pooled vectors of `width` values, see `Extractor::pooled_len`.
     pub fn new(width: usize) -> Self {
         Samples { width, pooled: Vec::new(), images: Vec::new(), classes: Vec::new() }
     }
 
     /// Adds an image: its label, and the pooled vectors of one or more of its [views](super::views), one after the other. The
-    /// first stands for the image where features are compared.
+    /// evaluation uses the first view.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where these are no whole vectors, or hold a number that is not finite;
-    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where there are too many images.
+    /// - [`ErrorKind::Usage`](crate::ErrorKind::Usage): the length of `pooled` is not a multiple of the vectors' length, or a
+    ///   value is not finite.
+    /// - [`ErrorKind::Limit`](crate::ErrorKind::Limit): there are too many images.
     pub fn add(&mut self, label: &str, pooled: &[f32]) -> Result<()> {
         if pooled.is_empty() || !pooled.len().is_multiple_of(self.width) {
-            return Err(Error::usage(format!("{} values are no pooled vectors of {} each", pooled.len(), self.width)));
+            return Err(Error::usage(format!(
+                "{} values do not make pooled vectors of {} each",
+                pooled.len(),
+                self.width
+            )));
         }
         if !pooled.iter().all(|value| value.is_finite()) {
             return Err(Error::usage("a pooled vector holds a number that is not finite"));
@@ -71,7 +76,7 @@ impl Samples {
         Ok(())
     }
 
-    /// Labels and how many images have each, in the order of their coming.
+    /// The labels with their numbers of images, in the order in which they were first added.
     pub fn classes(&self) -> Vec<(String, usize)> {
         let count = |class| self.images.iter().filter(|image| image.class == class).count();
         self.classes.iter().enumerate().map(|(class, label)| (label.clone(), count(class))).collect()
@@ -82,7 +87,7 @@ impl Samples {
         self.images.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.images.is_empty()
     }

@@ -1,8 +1,8 @@
-//! The learning rate over the run.
+//! The learning rate of each iteration.
 
 use std::f64::consts::PI;
 
-/// The learning rate of each iteration: from 0 up to its peak, then along half a cosine down to 0.
+/// The learning rate of each iteration: a linear warm-up from 0 to the peak, then half a cosine down to 0.
 ///
 /// ```
 /// use image_feature::finetune::Schedule;
@@ -15,14 +15,14 @@ use std::f64::consts::PI;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
     peak: f64,
-    /// Iterations.
+    /// Iterations of the warm-up.
     warm_up: usize,
     /// Iterations from the peak to 0.
     cosine: f64,
 }
 
 impl Schedule {
-    /// The schedule of a run. A warm-up of all epochs or more takes all of them: the peak is then just not reached.
+    /// The schedule of a run. The warm-up is limited to `epochs`; the rate then stays just below the peak.
     pub fn new(peak: f64, epochs: usize, warm_up_epochs: f64, iterations_per_epoch: usize) -> Self {
         let warm_up_epochs = warm_up_epochs.clamp(0.0, epochs as f64);
         Schedule {
@@ -32,7 +32,7 @@ impl Schedule {
         }
     }
 
-    /// The rate of an iteration, from 0.
+    /// The rate of an iteration, counted from 0.
     pub fn at(&self, iteration: usize) -> f64 {
         if iteration < self.warm_up {
             return self.peak * iteration as f64 / self.warm_up as f64;
@@ -46,7 +46,7 @@ impl Schedule {
         self.warm_up
     }
 
-    /// What Paddle's log calls it.
+    /// The name in Paddle's log.
     pub fn name(&self) -> &'static str {
         if self.warm_up > 0 { "LinearWarmup" } else { "CosineAnnealingDecay" }
     }

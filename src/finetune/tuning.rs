@@ -1,9 +1,9 @@
-//! How fine-tuning is done.
+//! The settings of fine-tuning.
 
 use super::ArcMargin;
 use crate::{Error, Result};
 
-/// How fine-tuning is done. [`Tuning::default`] has what suits a few dozen images.
+/// The settings of fine-tuning. [`Tuning::default`] suits a few dozen images.
 ///
 /// ```
 /// use image_feature::finetune::Tuning;
@@ -13,22 +13,24 @@ use crate::{Error, Result};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
-    /// How often each image is learnt from, on average: 1 to 10 000.
+    /// Epochs, 1 to 10 000. In an epoch each image is used once on average.
     pub epochs: usize,
-    /// The highest learning rate, in relation to the length of features and pooled vectors: the same suits all models.
+    /// The highest learning rate, above 0 and at most 10. It is relative to the lengths of features and pooled vectors, so
+    /// that the same value suits all models.
     pub learning_rate: f64,
-    /// Epochs until it is reached. After them it falls along half a cosine.
+    /// Epochs until the highest learning rate. Afterwards it falls along half a cosine.
     pub warmup_epochs: f64,
+    /// The optimiser's momentum, from 0 to below 1.
     pub momentum: f64,
-    /// How strongly weights are drawn back to where they began.
+    /// The weight decay, towards the initial weights.
     pub decay: f64,
-    /// Classes in a batch, at most; there are 4 images of each.
+    /// Classes in a batch at most, 2 or more; each has 4 images.
     pub classes_per_batch: usize,
-    /// What is made small: the same for every kind of model.
+    /// The loss, for all kinds of models.
     pub angles: ArcMargin,
-    /// Into how many parts the images are divided for the evaluation: 2 to 10, or 0 for none.
+    /// Parts of the images for the cross-validation: 2 to 10, or 0 for none.
     pub folds: usize,
-    /// The same seed, images and settings give the same weights on the same machine.
+    /// The seed of all random numbers. The same seed, images and settings give the same weights on the same machine.
     pub seed: u64,
 }
 
@@ -36,7 +38,7 @@ const MOST_EPOCHS: usize = 10_000;
 const MOST_FOLDS: usize = 10;
 
 impl Default for Tuning {
-    /// What suits a few dozen images.
+    /// Values for a few dozen images.
     fn default() -> Self {
         Tuning {
             epochs: 60,

@@ -1,4 +1,4 @@
-//! `config.yaml`: a run as PaddleClas describes it, which PaddleX's evaluation and export read.
+//! `config.yaml`: the configuration of a run in PaddleClas's form. PaddleX's evaluation and export read it.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::model::Network;
 use crate::model::vit::VitConfig;
 use crate::weights::dump_yaml;
 
-/// Where a run's files are.
+/// The paths and the device of a run, as text.
 pub(super) struct Places<'a> {
     pub dataset: &'a str,
     pub output: &'a str,
@@ -25,7 +25,44 @@ pub(super) fn yaml(recipe: &Recipe, places: &Places) -> String {
 
 fn effective(recipe: &Recipe, places: &Places) -> Value {
     let [height, width] = recipe.model.input_size();
-    let sampler = |shuffle: bool, batch_size: usize| json!({ "name": "DistributedBatchSampler", "batch_size": batch_size, "drop_last": false, "shuffle": shuffle });
+    let warmup: Value = match recipe.warmup_epochs.fract() == 0.0 {
+        true => json!(recipe.warmup_epochs as u64),
+        false => json!(recipe.warmup_epochs),
+    };
+    json!({
+        "AMP": {
+            "level": "O1", "scale_loss": 128.0, "use_amp": false, "use_dynamic_loss_scaling": true, "use_fp16_test": false,
+            "use_promote": false,
+        },
+        "Arch": architecture(recipe),
+        "DataLoader": data_loader(recipe, places),
+        "Global": {
+            "checkpoints": places.resume, "device": places.device, "epochs": recipe.epochs, "eval_during_train": true,
+            "eval_interval": recipe.eval_interval, "eval_mode": "retrieval", "image_shape": [3, height, width],
+            "output_dir": places.output, "pdx_model_name": recipe.model.name, "pretrained_model": places.pretrained,
+            "print_batch_step": recipe.log_interval, "re_ranking": false, "retrieval_feature_from": "features",
+            "save_inference_dir": "./inference", "save_interval": recipe.save_interval, "seed": recipe.seed,
+            "uniform_output_enabled": true, "use_dali": false, "use_visualdl": true,
+        },
+        "Loss": { "Eval": [{ "CELoss": { "weight": 1.0 } }], "Train": losses(recipe.objective) },
+        "Metric": { "Eval": [{ "Recallk": { "topk": [1, 5] } }, { "mAP": {} }] },
+        "Optimizer": {
+            "lr": { "learning_rate": recipe.learning_rate, "name": "Cosine", "warmup_epoch": warmup },
+            "momentum": recipe.momentum, "name": "Momentum",
+            "regularizer": { "coeff": recipe.weight_decay, "name": "L2" },
+        },
+        "profiler_options": null,
+    })
+}
+
+fn data_loader(recipe: &Recipe, places: &Places) -> Value {
+    let [height, width] = recipe.model.input_size();
+    let is_vit = matches!(recipe.model.network, Network::Vit(_));
+    let sampler = |shuffle: bool, batch_size: usize| {
+        json!({
+            "name": "DistributedBatchSampler", "batch_size": batch_size, "drop_last": false, "shuffle": shuffle,
+        })
+    };
     let loader = json!({ "num_workers": 0, "use_shared_memory": false });
     let dataset = |list: &str, transforms: Vec<Value>| {
         json!({
@@ -33,7 +70,6 @@ fn effective(recipe: &Recipe, places: &Places) -> Value {
             "cls_label_path": format!("{}/{list}", places.dataset.trim_end_matches('/')), "transform_ops": transforms,
         })
     };
-    let is_vit = matches!(recipe.model.network, Network::Vit(_));
     let resize = json!({ "ResizeImage": {
         "backend": "cv2", "interpolation": if is_vit { "bicubic" } else { "bilinear" }, "return_numpy": false,
         "size": [width, height],
@@ -62,84 +98,60 @@ fn effective(recipe: &Recipe, places: &Places) -> Value {
             "name": "PKSampler", "batch_size": recipe.batch_size, "drop_last": false, "sample_per_id": each, "shuffle": true,
         }),
     };
-    let warmup: Value = match recipe.warmup_epochs.fract() == 0.0 {
-        true => json!(recipe.warmup_epochs as u64),
-        false => json!(recipe.warmup_epochs),
-    };
     json!({
-        "AMP": {
-            "level": "O1", "scale_loss": 128.0, "use_amp": false, "use_dynamic_loss_scaling": true, "use_fp16_test": false,
-            "use_promote": false,
-        },
-        "Arch": architecture(recipe),
-        "DataLoader": {
-            "Eval": { "Gallery": eval("gallery.txt"), "Query": eval("query.txt") },
-            "Train": { "dataset": train, "loader": loader, "sampler": sampling },
-        },
-        "Global": {
-            "checkpoints": places.resume, "device": places.device, "epochs": recipe.epochs, "eval_during_train": true,
-            "eval_interval": recipe.eval_interval, "eval_mode": "retrieval", "image_shape": [3, height, width],
-            "output_dir": places.output, "pdx_model_name": recipe.model.name, "pretrained_model": places.pretrained,
-            "print_batch_step": recipe.log_interval, "re_ranking": false, "retrieval_feature_from": "features",
-            "save_inference_dir": "./inference", "save_interval": recipe.save_interval, "seed": recipe.seed,
-            "uniform_output_enabled": true, "use_dali": false, "use_visualdl": true,
-        },
-        "Loss": { "Eval": [{ "CELoss": { "weight": 1.0 } }], "Train": losses(recipe.objective) },
-        "Metric": { "Eval": [{ "Recallk": { "topk": [1, 5] } }, { "mAP": {} }] },
-        "Optimizer": {
-            "lr": { "learning_rate": recipe.learning_rate, "name": "Cosine", "warmup_epoch": warmup },
-            "momentum": recipe.momentum, "name": "Momentum",
-            "regularizer": { "coeff": recipe.weight_decay, "name": "L2" },
-        },
-        "profiler_options": null,
+        "Eval": { "Gallery": eval("gallery.txt"), "Query": eval("query.txt") },
+        "Train": { "dataset": train, "loader": loader, "sampler": sampling },
     })
 }
 
 fn architecture(recipe: &Recipe) -> Value {
-    let dimension = recipe.model.dimension();
-    let (backbone, stop, neck, head) = match (&recipe.model.network, recipe.objective) {
-        (Network::Vit(config), objective) => {
-            let size = if *config == VitConfig::large() { "large_patch14" } else { "base_patch16" };
-            let angles = match objective {
-                Objective::Angles(angles) => angles,
-                Objective::Linear { .. } => ArcMargin::default(),
-            };
-            (
-                json!({ "name": format!("CLIP_vit_{size}_224"), "pretrained": false, "return_embed": true }),
-                json!({ "name": "flatten" }),
-                json!({ "class_num": dimension, "embedding_size": config.projection, "name": "FC" }),
-                arc_margin(recipe, angles),
-            )
-        }
-        (Network::LcNetV2(config), objective) => {
-            let mut backbone = json!({
-                "class_expand": dimension, "name": "PPLCNetV2_base_ShiTu", "pretrained": false, "use_ssld": true,
-            });
-            if let Some(backbone) = backbone.as_object_mut().filter(|_| config.scale != 1.0) {
-                backbone.insert("scale".into(), config.scale.into());
-            }
-            let constant = |value: f64| json!({ "name": "Constant", "value": value });
-            (
-                backbone,
-                json!({ "name": "flatten" }),
-                json!({
-                    "bias_attr": { "initializer": constant(0.0), "learning_rate": 1e-20 }, "name": "BNNeck",
-                    "num_features": dimension, "weight_attr": { "initializer": constant(1.0) },
-                }),
-                match objective {
-                    Objective::Angles(angles) => arc_margin(recipe, angles),
-                    Objective::Linear { .. } => json!({
-                        "bias_attr": false, "class_num": recipe.classes, "embedding_size": dimension, "name": "FC",
-                        "weight_attr": { "initializer": { "name": "Normal", "std": 0.001 } },
-                    }),
-                },
-            )
-        }
+    let [backbone, neck, head] = match &recipe.model.network {
+        Network::Vit(config) => transformer(recipe, config),
+        Network::LcNetV2(config) => lcnet_v2(recipe, config.scale),
     };
     json!({
-        "Backbone": backbone, "BackboneStopLayer": stop, "Head": head, "Neck": neck, "infer_add_softmax": false,
-        "infer_output_key": "features", "name": "RecModel",
+        "Backbone": backbone, "BackboneStopLayer": { "name": "flatten" }, "Head": head, "Neck": neck,
+        "infer_add_softmax": false, "infer_output_key": "features", "name": "RecModel",
     })
+}
+
+/// Backbone, neck and head of a vision transformer.
+fn transformer(recipe: &Recipe, config: &VitConfig) -> [Value; 3] {
+    let size = if *config == VitConfig::large() { "large_patch14" } else { "base_patch16" };
+    let angles = match recipe.objective {
+        Objective::Angles(angles) => angles,
+        Objective::Linear { .. } => ArcMargin::default(),
+    };
+    let dimension = recipe.model.dimension();
+    [
+        json!({ "name": format!("CLIP_vit_{size}_224"), "pretrained": false, "return_embed": true }),
+        json!({ "class_num": dimension, "embedding_size": config.projection, "name": "FC" }),
+        arc_margin(recipe, angles),
+    ]
+}
+
+/// Backbone, neck and head of PP-ShiTuV2_rec.
+fn lcnet_v2(recipe: &Recipe, scale: f64) -> [Value; 3] {
+    let dimension = recipe.model.dimension();
+    let mut backbone = json!({
+        "class_expand": dimension, "name": "PPLCNetV2_base_ShiTu", "pretrained": false, "use_ssld": true,
+    });
+    if let Some(backbone) = backbone.as_object_mut().filter(|_| scale != 1.0) {
+        backbone.insert("scale".into(), scale.into());
+    }
+    let constant = |value: f64| json!({ "name": "Constant", "value": value });
+    let neck = json!({
+        "bias_attr": { "initializer": constant(0.0), "learning_rate": 1e-20 }, "name": "BNNeck",
+        "num_features": dimension, "weight_attr": { "initializer": constant(1.0) },
+    });
+    let head = match recipe.objective {
+        Objective::Angles(angles) => arc_margin(recipe, angles),
+        Objective::Linear { .. } => json!({
+            "bias_attr": false, "class_num": recipe.classes, "embedding_size": dimension, "name": "FC",
+            "weight_attr": { "initializer": { "name": "Normal", "std": 0.001 } },
+        }),
+    };
+    [backbone, neck, head]
 }
 
 fn arc_margin(recipe: &Recipe, ArcMargin { margin, scale }: ArcMargin) -> Value {
@@ -169,7 +181,7 @@ fn augmentation(recipe: &Recipe, resize: &Value) -> Vec<Value> {
                 first["ResizeImage"]["size"] = json!([side, side]);
                 first
             });
-            // PaddleClas's share where none is named
+            // PaddleClas's own default is not written
             let part = match crops.share {
                 share if share == Crops::clip().share => json!({ "size": width }),
                 share => json!({ "scale": share, "size": width }),
@@ -215,7 +227,7 @@ fn losses(objective: Objective) -> Value {
 mod tests {
     use super::*;
 
-    /// `golden/train/config.yaml` is what PaddleClas wrote for a run of PaddleX's.
+    /// `golden/train/config.yaml` was written by PaddleClas for a run of PaddleX.
     #[test]
     fn a_run_is_described_as_paddleclas_does() {
         let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden/train/config.yaml");

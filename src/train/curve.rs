@@ -1,16 +1,16 @@
-//! The course of a run as numbers (CSV) and as a picture (SVG).
+//! The numbers of each epoch as a table (CSV) and as a picture (SVG).
 
 use std::fmt::Write as _;
 
-/// One row of the course.
+/// The numbers of one epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub epoch: usize,
-    /// The rate of the epoch's last step.
+    /// The learning rate of the epoch's last step.
     pub learning_rate: f64,
     /// The epoch's averages, the total last.
     pub losses: Vec<(&'static str, f64)>,
-    /// recall@1, recall@5, mAP, where the epoch was followed by an evaluation.
+    /// recall@1, recall@5 and mAP, if the epoch was evaluated.
     pub scores: Option<[f64; 3]>,
     pub images_per_second: f64,
 }
@@ -38,7 +38,7 @@ pub(super) fn csv(rows: &[Row]) -> String {
     text
 }
 
-/// Reads back what [`csv`] wrote, to go on with it.
+/// Reads a table that [`csv`] wrote. `names` are those of the losses.
 pub(super) fn parse(text: &str, names: &[&'static str]) -> Vec<Row> {
     let row = |line: &str| {
         let fields: Vec<&str> = line.split(',').collect();

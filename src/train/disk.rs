@@ -1,4 +1,4 @@
-//! Whether the checkpoints of a run find room on the disk.
+//! Compares the size of a run's checkpoints with the free space on the disk.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use super::recipe::Recipe;
 use crate::model::lcnet_v2::Form;
 use crate::{Error, ErrorKind, Result};
 
-/// What a run needs of the disk, and what there is.
+/// The space that a run needs on the disk, and the free space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Room {
-    /// Bytes of the checkpoints to come, beyond those that they replace.
+    /// Bytes of the checkpoints to come, less those that they replace.
     pub needed: u64,
-    /// Bytes that are free; `None` where the system does not tell.
+    /// Free bytes; `None` if the system does not say.
     pub free: Option<u64>,
     /// Bytes of one checkpoint.
     checkpoint: u64,
@@ -20,38 +20,23 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Looks at the disk that a run's folder is on or will be.
+    /// Looks at the disk with the run's folder, which need not exist yet.
     pub fn of(recipe: &Recipe, epochs_done: usize, output: &Path) -> Self {
         let parameters = recipe.model.network.parameters(Form::Training, Some(recipe.classes));
         let weights = 4 * parameters.iter().map(|parameter| parameter.len() as u64).sum::<u64>();
         // .pdparams, .safetensors, .pdiparams, and the velocities in .pdopt
         let checkpoint = 4 * weights;
         let numbered = (recipe.epochs / recipe.save_interval - epochs_done / recipe.save_interval) as u64;
-        // the best and the latest one, the best's weights once more, and one that is written beside the one it replaces
+        // best_model, latest, and a new checkpoint beside the old one that it replaces; best_model has its weights twice
         let all = checkpoint.saturating_mul(numbered.saturating_add(3)).saturating_add(weights);
-        let replaced: u64 = match std::fs::read_dir(output) {
-            Err(_) => 0,
-            Ok(entries) => entries
-                .flatten()
-                .filter(|entry| {
-                    let name = entry.file_name();
-                    let name = name.to_string_lossy();
-                    let epoch = name.strip_prefix("epoch_").and_then(|number| number.parse::<usize>().ok());
-                    let again = epoch.is_some_and(|epoch| {
-                        (epochs_done + 1..=recipe.epochs).contains(&epoch) && epoch.is_multiple_of(recipe.save_interval)
-                    });
-                    again || name == "best_model" || name == "latest"
-                })
-                .map(|entry| bytes_below(&entry.path()))
-                .sum(),
-        };
+        let replaced = replaced_bytes(recipe, epochs_done, output);
         Room { needed: all.saturating_sub(replaced), free: free(output), checkpoint, numbered }
     }
 
-    /// Refuses a run that would stop with a full disk hours later.
+    /// Refuses a run that would fill the disk hours later.
     ///
     /// # Errors
-    /// [`Io`](crate::ErrorKind::Io), with what is needed and what there is.
+    /// [`Io`](crate::ErrorKind::Io): the disk is too small. The message has the needed and the free space.
     pub fn check(&self, recipe: &Recipe, output: &Path) -> Result<()> {
         let Some(free) = self.free.filter(|free| *free < self.needed) else { return Ok(()) };
         let others = self.needed.saturating_sub(self.checkpoint.saturating_mul(self.numbered));
@@ -65,8 +50,8 @@ impl Room {
         Err(Error::new(
             ErrorKind::Io,
             format!(
-                "{}: the checkpoints of this run take up to {} more, but {} are free there: make room, {fewer}choose another \
-                 folder, or begin all the same (--ignore-disk)",
+                "{}: the checkpoints of this run take up to {} more, but {} are free there: free some space, {fewer}choose another \
+                 folder, or start anyway (--ignore-disk)",
                 output.display(),
                 megabytes(self.needed),
                 megabytes(free),
@@ -75,12 +60,26 @@ impl Room {
     }
 }
 
+/// Bytes of an earlier run's checkpoints that this run replaces.
+fn replaced_bytes(recipe: &Recipe, epochs_done: usize, output: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(output) else { return 0 };
+    let is_replaced = |name: &str| {
+        let epoch = name.strip_prefix("epoch_").and_then(|number| number.parse::<usize>().ok());
+        let again = epoch.is_some_and(|epoch| {
+            (epochs_done + 1..=recipe.epochs).contains(&epoch) && epoch.is_multiple_of(recipe.save_interval)
+        });
+        again || name == "best_model" || name == "latest"
+    };
+    let replaced = entries.flatten().filter(|entry| is_replaced(&entry.file_name().to_string_lossy()));
+    replaced.map(|entry| bytes_below(&entry.path())).sum()
+}
+
 /// `1234 MB`
-pub(super) fn megabytes(bytes: u64) -> String {
+fn megabytes(bytes: u64) -> String {
     format!("{:.0} MB", bytes as f64 / 1e6)
 }
 
-/// Bytes that this user can still write where `path` is or will be.
+/// Bytes that this user can still write at `path`, which need not exist yet.
 fn free(path: &Path) -> Option<u64> {
     let path = std::path::absolute(path).ok()?;
     fs4::available_space(path.ancestors().find(|ancestor| ancestor.exists())?).ok()

@@ -1,4 +1,4 @@
-//! How well a network retrieves, while it is trained.
+//! Evaluates a network during training: recall and mAP.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::model::Network;
 use crate::weights::{Dtype, Model};
 use crate::{Error, ErrorKind, Result};
 
-/// Images that are computed at once.
+/// Images of one batch.
 const BATCH: usize = 16;
 
 /// The gallery and the queries of a data set.
@@ -22,11 +22,11 @@ pub(super) struct Evaluation {
 }
 
 impl Evaluation {
-    /// Images that are resized once are kept up to `room` bytes.
+    /// Keeps resized images in memory, up to `room` bytes.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the gallery is too small for recall@5, for which PaddleClas fails
-    /// after the first epoch.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage): the gallery is too small for recall@5. PaddleClas would fail after the
+    /// first epoch.
     pub fn new(gallery: Samples, queries: Samples, network: &Network, room: u64, threads: usize) -> Result<Self> {
         if gallery.len() < 5 {
             return Err(Error::usage(format!(
@@ -34,7 +34,7 @@ impl Evaluation {
                 gallery.len()
             )));
         }
-        // PaddleClas's configurations, which PaddleX's prediction does not follow for CLIP
+        // as in PaddleClas's configurations; PaddleX's prediction resizes differently for CLIP
         let stretch = match network {
             Network::LcNetV2(_) => Stretch::Bilinear,
             Network::Vit(_) => Stretch::Bicubic,
@@ -55,11 +55,11 @@ impl Evaluation {
         self.queries.samples()
     }
 
-    /// The scores of a model, as PaddleClas computes them; NaN where its features are no numbers.
+    /// The scores of a model, as PaddleClas computes them; NaN if its features are not finite.
     ///
     /// # Errors
-    /// Where an image cannot be read: every one counts, and what is left would have other scores.
-    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) soon after `stop` has become true.
+    /// - An image cannot be read. It is not skipped, because the scores of the others would differ.
+    /// - [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled): `stop` became `true`.
     pub fn run(&self, model: &Model, stop: &AtomicBool) -> Result<Scores> {
         let plan = Plan::of_model(model, Some(Dtype::F32))?;
         let executor =
@@ -80,7 +80,7 @@ impl Evaluation {
         Ok(report.scores)
     }
 
-    /// The features of all images, not yet of length 1. Threads read images while others are computed.
+    /// The features of all images, before they are normalised to length 1. Each thread reads and computes its batches.
     fn features(
         &self,
         images: &Images,

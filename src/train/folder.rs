@@ -1,4 +1,4 @@
-//! A run's folder: checkpoints that are replaced whole, and the list of them.
+//! The folder of a run: checkpoints, which are replaced atomically, and `train_results.json`, their list.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -14,23 +14,24 @@ use crate::weights::Dtype;
 use crate::weights::checkpoint::{Progress, Rate, pdopt, pdparams, pdstates};
 use crate::{Error, Result};
 
-/// Checkpoints that the list of results has room for.
+/// Numbered checkpoints in the list of results.
 const LISTED: usize = 5;
 
-/// The folder that a run leaves.
+/// The folder of a run.
 pub(super) struct Folder {
     path: PathBuf,
     model: String,
-    /// Epochs with a checkpoint of their own and their scores, newest last.
+    /// The checkpoints `epoch_N`: epoch and score, newest last.
     saved: Vec<(usize, f64)>,
+    /// The best score.
     best: Option<f64>,
 }
 
-/// A checkpoint's files by name, in memory.
+/// The files of a checkpoint in memory: name and content.
 pub(super) type Files = Vec<(String, Vec<u8>)>;
 
 impl Folder {
-    /// Opens or makes the folder. A checkpoint whose replacement was interrupted is put in its place again.
+    /// Opens or creates the folder. Repairs a checkpoint that was interrupted during its replacement.
     pub fn open(path: &Path, model: &str) -> Result<Self> {
         fs::create_dir_all(path).context(|| format!("{}: the folder cannot be made", path.display()))?;
         let folder = Folder { path: path.to_path_buf(), model: model.into(), saved: Vec::new(), best: None };
@@ -42,6 +43,7 @@ impl Folder {
         &self.path
     }
 
+    /// Removes half-written checkpoints, and renames an old one back if the new one is not complete.
     fn recover(&self) -> Result<()> {
         let in_folder = || self.path.display().to_string();
         for entry in fs::read_dir(&self.path).context(in_folder)? {
@@ -62,8 +64,8 @@ impl Folder {
         Ok(())
     }
 
-    /// Puts files into the folder `prefix`, in place of what is there. At every moment the old ones or the new ones are on the
-    /// disk, whole; where the machine stops between the two, [`open`](Self::open) finds them.
+    /// Replaces the folder `prefix` by one with these files. At every moment the old or the new files are complete on the
+    /// disk. If the machine stops in between, [`open`](Self::open) repairs the folder.
     pub fn replace(&self, prefix: &str, files: &Files) -> Result<()> {
         let target = self.path.join(prefix);
         let shown = || target.display().to_string();
@@ -90,21 +92,21 @@ impl Folder {
         if old.exists() {
             fs::remove_dir_all(&old).context(shown)?;
         }
-        // where a folder can be brought to the disk, which not every system lets one ask for
+        // not every system can flush a folder
         if let Ok(folder) = File::open(&self.path) {
             let _ = folder.sync_all();
         }
         Ok(())
     }
 
-    /// Writes a whole file.
+    /// Writes a file atomically.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let mut file = OutputFile::create(&self.path.join(name))?;
         file.write_all(bytes).context(|| name.into())?;
         file.commit()
     }
 
-    /// What remains of an earlier run's list is not this one's.
+    /// Removes the list of an earlier run.
     pub fn begin(&self) -> Result<()> {
         let path = self.path.join(RESULTS);
         match fs::remove_file(&path) {
@@ -115,14 +117,14 @@ impl Folder {
         }
     }
 
-    /// Notes an epoch's own checkpoint, and writes the list.
+    /// Adds a checkpoint `epoch_N` to the list, and writes it.
     pub fn list_epoch(&mut self, epoch: usize, score: f64, done: bool) -> Result<()> {
         self.saved.retain(|(other, _)| *other != epoch);
         self.saved.push((epoch, score));
         self.write_list(done)
     }
 
-    /// Notes the best checkpoint, and writes the list.
+    /// Sets the best checkpoint in the list, and writes it.
     pub fn list_best(&mut self, score: f64) -> Result<()> {
         self.best = Some(score);
         self.write_list(false)
@@ -161,13 +163,14 @@ impl Folder {
     }
 }
 
-/// Ends of the names of folders that are about to take a checkpoint's place, and of those that had it.
+/// Ending of the name of a folder that will replace a checkpoint.
 const NEW: &str = ".new";
+/// Ending of the name of a checkpoint while it is replaced.
 const OLD: &str = ".old";
-/// The list of what a run has made.
+/// The list of checkpoints.
 const RESULTS: &str = "train_results.json";
 
-/// A team's files as `prefix` has them.
+/// The files of the checkpoint `prefix`.
 pub(super) fn files(
     team: &Team,
     schedule: &Schedule,
@@ -180,7 +183,7 @@ pub(super) fn files(
         model.tensors.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()))
     {
         return Err(Error::usage(format!(
-            "training has diverged: `{name}` is no longer finite. Nothing of it is saved; begin again with a lower \
+            "training has diverged: `{name}` is no longer finite. It is not saved; start again with a lower \
              learning rate or a longer warm-up"
         )));
     }
@@ -209,7 +212,7 @@ mod tests {
         fs::read_to_string(path.join("latest/a")).unwrap()
     }
 
-    /// Stops at every step of a replacement leave the old files or the new ones.
+    /// A stop at any step of a replacement leaves the old files or the new ones.
     #[test]
     fn a_stopped_replacement_leaves_a_whole_checkpoint() {
         let files = |text: &str| vec![("a".to_string(), text.into()), ("b/c".to_string(), text.into())];

@@ -1,4 +1,4 @@
-//! Weights to begin with.
+//! Random initial weights.
 
 use crate::model::lcnet_v2::Form;
 use crate::model::{ModelDescription, Network, Parameter, Role};
@@ -6,15 +6,15 @@ use crate::random::SplitMix64;
 use crate::tensors::{Tensor, Tensors};
 use crate::{Model, Result};
 
-/// Standard deviation of the linear head and of the positions and linear layers of vision transformers.
+/// Standard deviation of the linear head.
 const HEAD: f64 = 0.001;
+/// Standard deviation of the positions and linear layers of vision transformers.
 const TRANSFORMER: f64 = 0.02;
 
-/// A model that has learnt nothing: its weights are random, distributed as those that training begins with. What a trained one
-/// is worth shows beside it.
+/// A model with random weights, distributed as at the start of training. It is a baseline for trained models.
 ///
 /// # Errors
-/// As [`Model::new`].
+/// Those of [`Model::new`].
 ///
 /// ```
 /// use image_feature::model::lcnet_v2::LcNetV2Config;
@@ -32,7 +32,7 @@ pub fn untrained(description: ModelDescription, seed: u64) -> Result<Model> {
     Model::new(description, form, None, &tensors)
 }
 
-/// Random weights for a network and its head, distributed as PaddleClas's.
+/// Random weights for a network and its head, distributed as in PaddleClas.
 pub(super) fn initial(network: &Network, classes: usize, seed: u64) -> Tensors {
     drawn(network, Form::Training, Some(classes), seed)
 }
@@ -68,7 +68,7 @@ fn value(network: &Network, parameter: &Parameter, seed: u64) -> Tensor {
 enum Distribution {
     Constant(f32),
     Normal(f64),
-    /// Within two standard deviations.
+    /// Normal, drawn again beyond two standard deviations.
     Truncated(f64),
 }
 
@@ -79,7 +79,7 @@ fn distribution(network: &Network, parameter: &Parameter) -> Distribution {
         Role::NormScale | Role::NormVariance => Distribution::Constant(1.0),
         Role::NormShift | Role::NormMean | Role::ConvBias | Role::LinearBias => Distribution::Constant(0.0),
         Role::Embedding => Distribution::Truncated(TRANSFORMER),
-        // both of Paddle's ways give this: a filter's inputs in its group, or all, where there is one group only
+        // He initialisation by the inputs of a filter; the same as Paddle's, for depthwise and for ungrouped convolutions
         Role::ConvWeight => Distribution::Normal((2.0 / shape[1..].iter().product::<usize>() as f64).sqrt()),
         Role::LinearWeight if !is_transformer => Distribution::Normal(HEAD),
         Role::LinearWeight if name == "backbone.proj" => Distribution::Normal((shape[0] as f64).powf(-0.5)),

@@ -1,4 +1,4 @@
-//! Images read, decoded and changed on threads of their own, a few batches ahead of the network.
+//! Reads, decodes and augments images on threads of their own, some batches ahead of the network.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,13 +13,13 @@ use crate::model::ModelDescription;
 use crate::random::SplitMix64;
 use crate::{Error, Result};
 
-/// Larger files are not images of a data set.
+/// Larger files are refused.
 const FILE_BYTES: u64 = crate::dataset::MOST_FILE_BYTES;
 
-/// Images in memory as the network is fed with them, but for what is random.
+/// The images of a list, decoded and resized; augmentation comes later.
 pub(super) struct Images {
     samples: Samples,
-    /// Images that need no decoding again.
+    /// Decoded images that are kept.
     kept: Vec<OnceLock<RgbImage>>,
     /// Bytes that may still be kept.
     room: AtomicU64,
@@ -28,17 +28,17 @@ pub(super) struct Images {
     resize: Stretch,
 }
 
-/// How images are brought to the network's size before anything else is done.
+/// The resize right after decoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stretch {
-    /// Not at all.
+    /// None: images keep their size, and are not kept in memory.
     No,
     Bilinear,
     Bicubic,
 }
 
 impl Images {
-    /// Images of a list, stretched to a height and width. What is, is kept up to `room` bytes.
+    /// The images of a list, resized to a height and width. Resized images are kept, up to `room` bytes.
     pub fn new(samples: Samples, size: [usize; 2], resize: Stretch, room: u64) -> Self {
         let limits = DecodeLimits::default();
         Images {
@@ -55,7 +55,7 @@ impl Images {
         &self.samples
     }
 
-    /// Gives an image to `use_it`.
+    /// Calls `use_it` with an image.
     pub fn with<T>(&self, image: usize, use_it: impl FnOnce(&RgbImage) -> Result<T>) -> Result<T> {
         if let Some(kept) = self.kept[image].get() {
             return use_it(kept);
@@ -85,31 +85,31 @@ impl Images {
     }
 }
 
-/// What makes batches of an epoch's images.
+/// Makes the batches of an epoch.
 pub(super) struct Loader<'a> {
     pub images: &'a Images,
-    /// The class of each image.
+    /// The column of the head for each image.
     pub columns: &'a [usize],
     pub model: &'a ModelDescription,
     pub augmentation: Augmentation,
     pub seed: u64,
     pub threads: usize,
-    /// Images that could not be read, with the reason: told once each.
+    /// Images that cannot be read, with the reason.
     pub unreadable: &'a Mutex<HashMap<usize, String>>,
 }
 
-/// Batches in order. Dropped early, the threads that make them end.
+/// The batches of an epoch, in order. When it is dropped, the threads end.
 pub(super) struct Batches<'s> {
     shared: &'s Shared,
     count: usize,
 }
 
-/// What the threads of one epoch share.
+/// The state that the threads of an epoch share.
 #[derive(Default)]
 pub(super) struct Shared {
     progress: Mutex<Progress>,
     changed: Condvar,
-    /// Also in the progress; here it is looked at between images.
+    /// Tells the threads to end; they read it between images, without the lock.
     stop: AtomicBool,
 }
 
@@ -169,7 +169,7 @@ impl Drop for Batches<'_> {
     }
 }
 
-/// Stops all where a thread panics, instead of letting the others wait for what it was to make.
+/// Stops all threads if one panics: the others would wait for its batch forever.
 struct StopOnPanic<'s>(&'s Shared);
 
 impl Drop for StopOnPanic<'_> {
@@ -181,11 +181,11 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-/// Batches that may wait, beside one for each thread.
+/// Finished batches that may wait, in addition to one for each thread.
 const AHEAD: usize = 2;
 
 impl Loader<'_> {
-    /// Starts to make the batches of an epoch. At most as many are ahead as there are threads, and two.
+    /// Starts the threads that make the batches of an epoch.
     pub fn start<'s>(
         &'s self,
         epoch: usize,
@@ -240,7 +240,7 @@ impl Loader<'_> {
         Ok(Batch { images: values, labels: images.iter().map(|&image| self.columns[image]).collect() })
     }
 
-    /// Another image of the same class in the place of one that cannot be read, as PaddleClas takes any other.
+    /// Loads another image of the same class instead of one that cannot be read. PaddleClas takes an image of any class.
     fn replace(
         &self,
         image: usize,
@@ -266,7 +266,7 @@ impl Loader<'_> {
     }
 }
 
-/// An image of the network's size as its numbers.
+/// Normalises an image of the input size into `values`.
 fn normalize(
     model: &ModelDescription,
     [height, width]: [usize; 2],

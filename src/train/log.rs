@@ -1,4 +1,4 @@
-//! `train.log`: the lines that PaddleClas writes, so that whoever reads its logs reads these.
+//! `train.log`: the lines that PaddleClas writes, so that tools for its logs can read it.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,11 +15,11 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Goes on with the log at a path, or begins it anew.
-    pub fn open(path: &Path, go_on: bool) -> Result<Self> {
+    /// Appends to the log at a path if `resumed`, or creates it anew.
+    pub fn open(path: &Path, resumed: bool) -> Result<Self> {
         let mut options = File::options();
         options.create(true);
-        if go_on {
+        if resumed {
             options.append(true)
         } else {
             options.write(true).truncate(true)
@@ -32,7 +32,7 @@ impl Log {
         self.write("INFO", message)
     }
 
-    /// Writes one message that should be heeded.
+    /// Writes one warning.
     pub fn warn(&mut self, message: &str) -> Result<()> {
         self.write("WARNING", message)
     }
@@ -43,7 +43,7 @@ impl Log {
     }
 }
 
-/// `2026/11/23 07:17:40`, in UTC.
+/// A time in UTC: `2026/11/23 07:17:40`.
 fn timestamp(now: SystemTime) -> String {
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (year, month, day) = date(seconds / 86_400);
@@ -51,9 +51,9 @@ fn timestamp(now: SystemTime) -> String {
     format!("{year:04}/{month:02}/{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
-/// Year, month and day of a day since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
+/// Year, month and day from the days since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
 fn date(days: u64) -> (u64, u64, u64) {
-    // years begin in March, so that the leap day is the last; eras are 400 years
+    // years begin in March, so that the leap day is the last; an era has 400 years
     let days = days + 719_468;
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -64,7 +64,7 @@ fn date(days: u64) -> (u64, u64, u64) {
     (era * 400 + year + u64::from(month <= 2), month, day)
 }
 
-/// Averages over an epoch, weighted by the sizes of the batches.
+/// Averages of the losses over an epoch, weighted by the batch sizes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Averages {
     sums: Vec<(&'static str, f64)>,
@@ -85,14 +85,14 @@ impl Averages {
         self.sums.iter().map(|&(name, sum)| (name, sum / self.weight)).collect()
     }
 
-    /// `CELoss: 2.07340, loss: 3.12348`
+    /// The averages as text: `CELoss: 2.07340, loss: 3.12348`.
     pub fn text(&self) -> String {
         let values = self.values().into_iter().map(|(name, value)| format!("{name}: {value:.5}"));
         values.collect::<Vec<_>>().join(", ")
     }
 }
 
-/// Seconds as Python shows a duration: `0:01:05`, `1 day, 2:03:04`.
+/// Seconds in the form of Python's `timedelta`: `0:01:05`, `1 day, 2:03:04`.
 pub(super) fn duration(seconds: f64) -> String {
     let seconds = seconds.max(0.0) as u64;
     let clock = format!("{}:{:02}:{:02}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);

@@ -1,4 +1,18 @@
-//! What training makes small.
+//! The losses of training, on Burn's tensors.
+//!
+//! Unstable: the functions take Burn's types, so they follow Burn's version.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use image_feature::train::loss::{TripletAngularMargin, cross_entropy};
+//!
+//! let features = Tensor::<2>::from_floats([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]], &Device::flex());
+//! let labels = [0, 0, 1, 1];
+//! let apart: f32 = TripletAngularMargin::default().loss(features.clone(), &labels)?.into_scalar();
+//! let classified: f32 = cross_entropy(features, &labels, 0.0).into_scalar();
+//! assert!((apart - 0.1).abs() < 1e-6 && classified < 0.5);
+//! # Ok::<(), image_feature::Error>(())
+//! ```
 
 use burn::tensor::activation::{log_softmax, relu};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -6,11 +20,13 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 pub use crate::finetune::ArcMargin;
 use crate::{Error, Result};
 
-/// Larger than any difference of cosines: what is pushed that far is never the nearest or the farthest.
+/// More than any difference of cosines: an image moved by it is never the nearest or the farthest.
 const FAR: f64 = 8.0;
 
-/// Softmax and cross-entropy of class scores, `[n, classes]`, averaged over the batch. Of each target `smoothing` is shared
-/// out evenly among all classes (PaddleClas's `CELoss` with `epsilon`).
+/// The cross-entropy of class scores, `[n, classes]`, after a softmax, averaged over the batch.
+///
+/// With label smoothing: the share `smoothing` of each target is spread evenly over all classes (PaddleClas's `CELoss`
+/// with `epsilon`). Unstable: follows Burn's version.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -22,7 +38,7 @@ const FAR: f64 = 8.0;
 /// ```
 ///
 /// # Panics
-/// Where there are not as many labels as rows, or one is no column.
+/// If there are not as many labels as rows, or a label is not a column.
 pub fn cross_entropy(logits: Tensor<2>, labels: &[usize], smoothing: f64) -> Tensor<1> {
     let [count, classes] = logits.dims();
     assert!(labels.len() == count && labels.iter().all(|&label| label < classes), "a label for each row, and no other");
@@ -33,38 +49,40 @@ pub fn cross_entropy(logits: Tensor<2>, labels: &[usize], smoothing: f64) -> Ten
     own.mul_scalar(1.0 - smoothing).add(all.mul_scalar(smoothing)).mean().neg()
 }
 
-/// `TripletAngularMarginLoss` of PaddleClas: the farthest image of the same class shall be nearer than the nearest of another,
-/// and both have bounds of their own.
+/// PaddleClas's `TripletAngularMarginLoss`.
+///
+/// For each image it compares the cosine to the farthest image of its class with the cosine to the nearest image of
+/// another class. It has a margin between the two, and a bound for each.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TripletAngularMargin {
-    /// By how much the cosine to the farthest of the own class shall exceed that to the nearest of another.
+    /// The difference of the two cosines to reach.
     pub margin: f64,
-    /// What the cosine to the own class shall reach.
+    /// The cosine to the own class to reach.
     pub same: f64,
-    /// What the cosine to other classes shall stay below.
+    /// The cosine to other classes to stay below.
     pub other: f64,
-    /// How much these two bounds count.
+    /// The weight of the two bounds.
     pub absolute_weight: f64,
-    /// How much the loss counts beside cross-entropy.
+    /// The weight of the whole loss beside cross-entropy.
     pub weight: f64,
 }
 
 impl Default for TripletAngularMargin {
-    /// As PP-ShiTuV2_rec is trained.
+    /// The values for PP-ShiTuV2_rec.
     fn default() -> Self {
         TripletAngularMargin { margin: 0.5, same: 0.8, other: 0.4, absolute_weight: 0.1, weight: 1.0 }
     }
 }
 
 impl TripletAngularMargin {
-    /// The loss of features, `[n, embedding]`, which need not be of length 1.
+    /// The loss of features, `[n, embedding]`, of any length. Unstable: follows Burn's version.
     ///
-    /// PaddleClas adds 1 for each image that keeps the distance to other classes. That is an oversight there and changes no
-    /// gradient; it is kept, so that losses can be compared.
+    /// PaddleClas adds 1 for each image that keeps its distance to other classes. That is a mistake there, without effect
+    /// on the gradient. It is kept so that losses can be compared.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the labels are not all equally frequent, as in PaddleClas, or all
-    /// are the same.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage): there are fewer than two classes, or classes have different numbers
+    /// of images.
     pub fn loss(&self, features: Tensor<2>, labels: &[usize]) -> Result<Tensor<1>> {
         check_balance(labels)?;
         let device = features.device();
@@ -89,10 +107,11 @@ impl TripletAngularMargin {
 }
 
 impl ArcMargin {
-    /// Class scores in training: `[n, embedding]` and `[embedding, classes]` to `[n, classes]`.
+    /// Class scores for training, from features, `[n, embedding]`, and `[embedding, classes]` to `[n, classes]`. The
+    /// angle to the own class is widened by the margin. Unstable: follows Burn's version.
     ///
     /// # Panics
-    /// Where there are not as many labels as features.
+    /// If there are not as many labels as features.
     pub fn logits(&self, features: Tensor<2>, directions: Tensor<2>, labels: &[usize]) -> Tensor<2> {
         let device = features.device();
         let cosine = cosines(features, directions);
@@ -101,7 +120,7 @@ impl ArcMargin {
         let (sin_margin, cos_margin) = self.margin.sin_cos();
         let sine = cosine.clone().mul(cosine.clone()).neg().add_scalar(1.0 + 1e-6).sqrt();
         let wider = cosine.clone().mul_scalar(cos_margin).sub(sine.mul_scalar(sin_margin));
-        // where the angle and the margin are more than half a turn together
+        // angle and margin together exceed half a turn
         let beyond = cosine.clone().lower_equal_elem(-cos_margin);
         let wider = wider.mask_where(beyond, cosine.clone().sub_scalar(sin_margin * self.margin));
         let mut own = vec![0.0f32; count * classes];
@@ -112,7 +131,7 @@ impl ArcMargin {
     }
 }
 
-/// Says whether labels are all equally frequent, and not all the same.
+/// Checks that there are two or more classes with the same number of images each.
 fn check_balance(labels: &[usize]) -> Result<()> {
     let mut counts = std::collections::BTreeMap::<usize, usize>::new();
     labels.iter().for_each(|&label| *counts.entry(label).or_default() += 1);
@@ -129,13 +148,15 @@ fn check_balance(labels: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// The cosine of each feature to each class: `[n, embedding]` and `[embedding, classes]` to `[n, classes]`.
+/// The cosine of each feature to each class: `[n, embedding]` and `[embedding, classes]` to `[n, classes]`. Unstable:
+/// follows Burn's version.
 pub fn cosines(features: Tensor<2>, directions: Tensor<2>) -> Tensor<2> {
     let features = features.clone().div(length(features, 1));
     let directions = directions.clone().div(length(directions, 0));
     features.matmul(directions)
 }
 
+/// Lengths of the vectors along a dimension.
 fn length(x: Tensor<2>, dimension: usize) -> Tensor<2> {
     x.clone().mul(x).sum_dim(dimension).sqrt()
 }

@@ -1,4 +1,4 @@
-//! A network that learns.
+//! A network in training.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -13,25 +13,51 @@ use crate::tensors::{Tensor as Values, Tensors};
 use crate::weights::Model;
 use crate::{Error, Result};
 
-/// Images as the network takes them, with their classes.
+/// Normalised images with their classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// `[n, 3, height, width]`
+    /// The network's input, `[n, 3, height, width]`.
     pub images: Vec<f32>,
-    /// Columns of the head.
+    /// The column of the head for each image.
     pub labels: Vec<usize>,
 }
 
-/// What a batch cost, by PaddleClas's names, the total last.
+/// The losses of a batch by PaddleClas's names, the total last.
 pub type Losses = Vec<(&'static str, f32)>;
 
-/// A network on a device, with what its optimiser remembers of each parameter.
+/// A network on a device, with its optimiser.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use image_feature::model::lcnet_v2::LcNetV2Config;
+/// use image_feature::model::{ModelDescription, Network};
+/// use image_feature::train::{Batch, Learner, Recipe};
+/// use image_feature::{Preprocess, Resize};
+///
+/// # use image_feature::model::lcnet_v2::Form;
+/// # use image_feature::weights::{Tensor, Tensors};
+/// let network = Network::LcNetV2(LcNetV2Config { scale: 0.25, input: [32, 32], embedding: 16 });
+/// let preprocess = Preprocess { resize: Resize::Stretch { width: 32, height: 32 }, ..Preprocess::default() };
+/// let recipe = Recipe::new(ModelDescription { name: "small".into(), network, preprocess }, 2);
+/// let mut tensors = Tensors::new();
+/// for parameter in recipe.model.network.parameters(Form::Training, Some(recipe.classes)) {
+///     let values = (0..parameter.len()).map(|at| 0.01 * (at % 7) as f32 + 0.1).collect();
+///     tensors.insert(parameter.name, Tensor { shape: parameter.shape, values });
+/// }
+/// let mut learner = Learner::new(&recipe, &tensors, &Device::flex())?;
+/// let images = (0..8 * 3 * 32 * 32).map(|at| (at % 31) as f32 / 31.0).collect();
+/// let losses = learner.step(Batch { images, labels: vec![0, 0, 0, 0, 1, 1, 1, 1] }, 0.01, 0)?;
+/// assert_eq!(losses.last().map(|(name, _)| *name), Some("loss"));
+/// assert_eq!(learner.model()?.classes, Some(2));
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 pub struct Learner {
     network: AnyNetwork,
     /// The parameters in the order in which Burn visits them.
     parameters: Vec<Parameter>,
-    /// Tensors of the state dict that the network does not have: PaddleClas keeps the fused convolutions there, unused.
+    /// Tensors of the state dict that the network does not use: PaddleClas's fused convolutions.
     spares: Tensors,
+    /// The optimiser's velocity of each parameter; `None` before its first step.
     velocities: Vec<Option<Tensor<1>>>,
     model: ModelDescription,
     classes: usize,
@@ -42,10 +68,12 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Puts a network with these weights, those of [`Network::parameters`](crate::model::Network::parameters) in the training form and with the head, on a device.
+    /// Puts a network with these weights on a device. `tensors` has the tensors of
+    /// [`Network::parameters`](crate::model::Network::parameters) in the training form, with the head. Unstable: the device
+    /// follows Burn's version.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model): a tensor is missing or has another shape.
     pub fn new(recipe: &Recipe, tensors: &Tensors, device: &Device) -> Result<Self> {
         let device = device.clone().autodiff();
         let classes = Some(recipe.classes);
@@ -75,18 +103,19 @@ impl Learner {
         Ok(learner)
     }
 
-    /// Learns from one batch. `iteration`, counted from the start of the run, decides what dropout zeroes.
+    /// Learns from one batch and gives its losses. `iteration` counts from the start of the run; it seeds dropout.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the batch is not made as the objective needs it, or of another
-    /// size than it says.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage): the number of values does not fit the labels, a label is not a column
+    /// of the head, or the objective needs other labels (see
+    /// [`TripletAngularMargin::loss`](super::loss::TripletAngularMargin::loss)).
     pub fn step(&mut self, batch: Batch, learning_rate: f64, iteration: u64) -> Result<Losses> {
         let (gradients, losses) = self.gradients(batch, iteration, 0)?;
         self.apply(gradients, learning_rate);
         Ok(losses)
     }
 
-    /// How the losses of a batch change with each parameter. `place` tells devices apart that learn from parts of one batch.
+    /// The gradients and losses of a batch. `place` is the number of the device; it seeds dropout, too.
     pub(super) fn gradients(&self, batch: Batch, iteration: u64, place: u64) -> Result<(Flat, Losses)> {
         let (total, losses) = self.losses(batch, iteration, place)?;
         let mut collect = Collect { gradients: total.backward(), flat: Vec::with_capacity(self.parameters.len()) };
@@ -97,7 +126,7 @@ impl Learner {
         Ok((collect.flat, losses))
     }
 
-    /// Moves the parameters along these gradients.
+    /// Takes one step along these gradients.
     pub(super) fn apply(&mut self, gradients: Flat, learning_rate: f64) {
         let mut step = Step {
             parameters: self.parameters.iter(),
@@ -112,14 +141,14 @@ impl Learner {
         }
     }
 
-    /// The losses of a batch, the total as a tensor to go back from.
+    /// The total loss of a batch as a tensor for automatic differentiation, and all losses as numbers.
     fn losses(&self, batch: Batch, iteration: u64, place: u64) -> Result<(Tensor<1>, Losses)> {
         let Batch { images, labels } = batch;
         let [height, width] = self.model.input_size();
         let count = labels.len();
         if count == 0 || images.len() != count * 3 * height * width {
             return Err(Error::usage(format!(
-                "{} values are no {count} images of {width}x{height} pixels",
+                "{} values do not make {count} images of {width}x{height} pixels",
                 images.len()
             )));
         }
@@ -158,7 +187,7 @@ impl Learner {
         })
     }
 
-    /// What dropout lets through.
+    /// The mask of dropout: 1 for values that are kept, else 0.
     fn kept(&self, count: usize, iteration: u64, place: u64) -> Tensor<2> {
         let which = if place == 0 { &[iteration][..] } else { &[iteration, place] };
         let mut random = SplitMix64::for_purpose(self.seed, "dropout", which);
@@ -167,13 +196,13 @@ impl Learner {
         Tensor::from_data(TensorData::new(values, [count, dimension]), &self.device)
     }
 
-    /// The weights as they are now, in the training form and with the head.
+    /// The current weights, in the training form and with the head.
     ///
     /// # Errors
-    /// [`ErrorKind::Device`](crate::ErrorKind::Device) where the device does not give them.
+    /// [`ErrorKind::Device`](crate::ErrorKind::Device): the device failed.
     pub fn model(&self) -> Result<Model> {
         let mut read = Read { parameters: self.parameters.iter(), tensors: Tensors::new(), failed: None };
-        // without autodiff, and with statistics that wait to be taken over
+        // `valid` gives the network without autodiff, with the statistics of the last batch
         match &self.network {
             AnyNetwork::LcNetV2(network) => network.valid().visit(&mut read),
             AnyNetwork::Vit(network) => network.valid().visit(&mut read),
@@ -186,10 +215,10 @@ impl Learner {
         Model::new(self.model.clone(), self.model.network.training_form(), Some(self.classes), &tensors)
     }
 
-    /// What the optimiser remembers: the velocity of each parameter that has one, by the parameter's name.
+    /// The state of the optimiser: velocities by the names of their parameters.
     ///
     /// # Errors
-    /// As [`model`](Self::model).
+    /// Those of [`model`](Self::model).
     pub fn velocities(&self) -> Result<Tensors> {
         let mut tensors = Tensors::new();
         for (parameter, velocity) in self.parameters.iter().zip(&self.velocities) {
@@ -203,10 +232,10 @@ impl Learner {
         Ok(tensors)
     }
 
-    /// Goes on with velocities that were kept. Parameters without one begin at rest.
+    /// Sets the state of the optimiser. Parameters without a velocity start at 0.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where one has another shape than its parameter.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model): a velocity has another shape than its parameter.
     pub fn set_velocities(&mut self, velocities: &Tensors) -> Result<()> {
         let device = self.device.clone().without_autodiff();
         for (parameter, velocity) in self.parameters.iter().zip(&mut self.velocities) {
@@ -222,14 +251,14 @@ impl Learner {
     }
 }
 
-/// A loss as a number; NaN where the device failed, which ends the run.
+/// A loss as a number; NaN if the device failed, which ends the run.
 fn number(loss: Tensor<1>) -> f32 {
     loss.inner().try_into_scalar::<f32>().unwrap_or(f32::NAN)
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let data = tensor.try_into_data().map_err(|error| Error::device(format!("the device failed: {error:?}")))?;
-    data.try_to_vec::<f32>().map_err(|error| Error::internal(format!("weights are no f32: {error:?}")))
+    data.try_to_vec::<f32>().map_err(|error| Error::internal(format!("weights are not f32: {error:?}")))
 }
 
 /// Reads every parameter.
@@ -249,10 +278,10 @@ impl ModuleVisitor for Read<'_> {
     }
 }
 
-/// A gradient for each parameter, as one row of numbers outside autodiff; `None` where nothing depends on it.
+/// A gradient for each parameter, flat and without autodiff; `None` if the loss does not depend on the parameter.
 pub(super) type Flat = Vec<Option<Tensor<1>>>;
 
-/// Takes every parameter's gradient.
+/// Collects the gradient of each parameter.
 struct Collect {
     gradients: Gradients,
     flat: Flat,
@@ -268,7 +297,7 @@ impl ModuleVisitor for Collect {
     }
 }
 
-/// Moves every parameter along its gradient.
+/// Moves each parameter along its gradient.
 struct Step<'a> {
     parameters: std::slice::Iter<'a, Parameter>,
     velocities: std::slice::IterMut<'a, Option<Tensor<1>>>,

@@ -1,4 +1,4 @@
-//! How parameters follow their gradients.
+//! The optimiser.
 
 use burn::tensor::Tensor;
 
@@ -7,18 +7,18 @@ use crate::model::{Parameter, Role};
 /// Stochastic gradient descent with momentum, as Paddle's `Momentum` does it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Momentum {
-    /// What remains of the velocity from one step to the next.
+    /// The share of the velocity that remains from one step to the next.
     pub momentum: f64,
-    /// How much of a parameter is added to its gradient (L2 decay).
+    /// The share of a parameter that is added to its gradient (L2 decay).
     pub decay: f64,
 }
 
-/// What is special about a parameter.
+/// The rule by which a parameter learns.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule {
     /// Whether it decays.
     pub decays: bool,
-    /// By what the learning rate is multiplied.
+    /// The factor of its learning rate.
     pub rate: f64,
 }
 
@@ -29,13 +29,13 @@ impl Default for Rule {
 }
 
 impl Rule {
-    /// PaddleClas's rule for a parameter of one of its networks; `None` for what is measured and not learnt.
+    /// PaddleClas's rule for a parameter of its networks; `None` for statistics, which are measured and not learnt.
     pub fn of(parameter: &Parameter) -> Option<Rule> {
         match parameter.role {
             Role::NormMean | Role::NormVariance => None,
-            // the neck's shift is written down and stays at 0
+            // PaddleClas keeps the neck's shift at 0 by this rate
             Role::NormShift if parameter.name == "neck.feat_bn.bias" => Some(Rule { rate: 1e-20, ..Rule::default() }),
-            // those beside a convolution bring a decay of 0 of their own
+            // in PaddleClas the norms of convolutions do not decay
             Role::NormScale | Role::NormShift if parameter.name.contains(".bn.") => {
                 Some(Rule { decays: false, ..Rule::default() })
             }
@@ -45,8 +45,8 @@ impl Rule {
 }
 
 impl Momentum {
-    /// One step: the new value and the new velocity. None of these tensors takes part in autodiff; the velocity is flat, and
-    /// `None` before the first step.
+    /// The value and the velocity after one step. No tensor has autodiff. The velocity is flat, and `None` before the first
+    /// step. Unstable: follows Burn's version.
     pub fn step<const D: usize>(
         &self,
         rule: Rule,

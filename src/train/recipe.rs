@@ -1,11 +1,11 @@
-//! What a run is made of, apart from the images.
+//! The recipe: network, losses, sampling, schedule.
 
 use super::augment::{Augmentation, Crops};
 use super::loss::{ArcMargin, TripletAngularMargin};
 use crate::model::{ModelDescription, Network};
 use crate::{Error, Result};
 
-/// What a run is made of, apart from the images. The defaults of [`Recipe::new`] are PaddleX's.
+/// The settings that decide the weights, together with the images. [`Recipe::new`] has PaddleX's values.
 ///
 /// ```
 /// use image_feature::train::Recipe;
@@ -18,45 +18,57 @@ use crate::{Error, Result};
 pub struct Recipe {
     /// Name, network with its width and input size, and preprocessing.
     pub model: ModelDescription,
-    /// Classes of the head: at least as many as there are labels.
+    /// Columns of the head: at least as many as there are classes.
     pub classes: usize,
+    /// Epochs of the whole run.
     pub epochs: usize,
+    /// Images of one batch on one device.
     pub batch_size: usize,
     /// The highest learning rate.
     pub learning_rate: f64,
     /// Epochs until it is reached.
     pub warmup_epochs: f64,
+    /// The optimiser's momentum, from 0 to below 1.
     pub momentum: f64,
     /// L2 decay of parameters.
     pub weight_decay: f64,
+    /// The losses.
     pub objective: Objective,
+    /// The choice of images for a batch.
     pub sampling: Sampling,
+    /// Random changes of the images.
     pub augmentation: Augmentation,
     /// Epochs from one evaluation to the next.
     pub eval_interval: usize,
-    /// Epochs from one `epoch_N` to the next.
+    /// Epochs from one checkpoint `epoch_N` to the next.
     pub save_interval: usize,
     /// Iterations from one line of the log to the next.
     pub log_interval: usize,
-    /// The same seed, data and recipe on the same machine give the same weights.
+    /// The seed of all random numbers. The same seed, data and recipe on the same machine give the same weights.
     pub seed: u64,
 }
 
-/// What is made small.
+/// The losses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Objective {
-    /// Cross-entropy of a linear head, and a loss on the features themselves.
-    Linear { smoothing: f64, triplet: TripletAngularMargin },
-    /// Cross-entropy of angles.
+    /// Cross-entropy of a linear head, and a loss on the features.
+    Linear {
+        /// Label smoothing of the cross-entropy.
+        smoothing: f64,
+        /// The loss on the features.
+        triplet: TripletAngularMargin,
+    },
+    /// Cross-entropy of the angles between features and classes.
     Angles(ArcMargin),
 }
 
-/// Which images make a batch.
+/// The choice of images for a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampling {
-    /// Classes drawn by their sizes, and this many images of each: PaddleClas's `PKSampler`. Labels are numbered anew.
+    /// Classes drawn in proportion to their sizes, and this many images of each: PaddleClas's `PKSampler`. The classes get
+    /// new numbers, from 0.
     PerClass(usize),
-    /// Every image once an epoch, in random order. Labels must be 0 to `classes` - 1.
+    /// Each image once an epoch, in random order. Labels must be 0 to `classes` - 1.
     Shuffled,
 }
 
@@ -97,15 +109,15 @@ impl Recipe {
     /// PaddleX's recipe for one of its models, by name.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a name that is not one of them.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage): PaddleX has no model of this name.
     pub fn published(name: &str, classes: usize) -> Result<Self> {
         Ok(Recipe::new(crate::weights::published_description(name)?, classes))
     }
 
-    /// Says early what would fail late: sizes that do not fit together.
+    /// Checks the values, and that they fit together.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage), naming what to change.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage): a value is out of its range. The message names it.
     pub fn check(&self) -> Result<()> {
         let at_least_one = [
             ("classes", self.classes),

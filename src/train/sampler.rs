@@ -1,4 +1,4 @@
-//! Which images make each batch.
+//! Chooses the images of each batch.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,16 @@ pub(super) struct Sampler {
     sampling: Sampling,
     batch_size: usize,
     images: usize,
-    /// Devices that share each batch in equal parts, each of `batch_size`.
+    /// Devices that share each batch in equal parts of `batch_size`.
     parts: usize,
-    /// The images of each class, where they are drawn by class.
+    /// The images of each class.
     classes: Vec<Vec<usize>>,
     seed: u64,
 }
 
 impl Sampler {
-    /// `columns` has the class of each image. A batch has `parts` parts of `batch_size`, each of them drawn as if it were alone.
+    /// A sampler of batches with `parts` parts of `batch_size`; each part is drawn on its own. `columns` has the class of
+    /// each image.
     pub fn new(sampling: Sampling, batch_size: usize, columns: &[usize], seed: u64, parts: usize) -> Self {
         let mut classes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         columns.iter().enumerate().for_each(|(image, &column)| classes.entry(column).or_default().push(image));
@@ -32,7 +33,7 @@ impl Sampler {
         self.images.div_ceil(self.batch_size * self.parts)
     }
 
-    /// The images of each batch of an epoch, which depend on the seed and the epoch's number alone.
+    /// The images of each batch of an epoch. They depend on the seed and the epoch's number alone.
     pub fn epoch(&self, epoch: usize) -> Vec<Vec<usize>> {
         let mut random = SplitMix64::for_purpose(self.seed, "sampler", &[epoch as u64]);
         match self.sampling {
@@ -43,7 +44,7 @@ impl Sampler {
             Sampling::Shuffled => {
                 let mut images: Vec<usize> = (0..self.images).collect();
                 random.shuffle(&mut images);
-                // as Paddle's DistributedBatchSampler: some come twice, so that the last batch has equal parts, too
+                // some images come twice, so that the last batch has equal parts; Paddle's DistributedBatchSampler does it
                 let missing = self.images.next_multiple_of(self.parts) - self.images;
                 images.extend((0..missing).map(|place| images[place % self.images]).collect::<Vec<_>>());
                 images.chunks(self.batch_size * self.parts).map(<[usize]>::to_vec).collect()

@@ -15,9 +15,10 @@ pub(super) struct Samples {
     pub images: Vec<Sample>,
 }
 
+/// An image and its label.
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
-    /// The file's place in the tree.
+    /// The index of the file in the tree.
     pub entry: usize,
     pub label: i64,
 }
@@ -26,8 +27,8 @@ impl Samples {
     /// The images of a list of a data set.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) where the list is missing or empty, or has a row that is not an image
-    /// and its label.
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode): the list is missing or empty, or a row is not an image and its
+    /// label.
     pub fn read(tree: &Arc<dyn FileTree>, dataset: &Dataset, list: Subset) -> Result<Self> {
         let rows = dataset.rows().iter().filter(|row| row.list == list);
         let sample = |row: &crate::dataset::Row| match (row.entry, row.label) {
@@ -63,8 +64,8 @@ impl Samples {
 /// The column of the head for each image of the training list.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the head has too few columns, or labels that are not numbered anew do
-/// not fit it; or there are too few classes to fill a batch.
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage): the head has too few columns, a label is not one of its columns (where
+/// classes keep their numbers), or there are too few classes to fill a batch.
 pub(super) fn columns(samples: &Samples, recipe: &Recipe) -> Result<Vec<usize>> {
     let mut labels: BTreeMap<i64, usize> = samples.images.iter().map(|image| (image.label, 0)).collect();
     let distinct = labels.len();

@@ -1,4 +1,4 @@
-//! Networks on several devices that learn together: data-parallel training.
+//! Data-parallel training on several devices.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -11,12 +11,12 @@ use crate::tensors::Tensors;
 use crate::weights::Model;
 use crate::{Error, Result};
 
-/// The same network on each of several devices. Each learns from its part of a batch; the gradients are averaged, and all take the
-/// same step, so that their weights stay the same. Statistics of normalisation are each device's own, as in PaddleClas; those of
-/// the first are kept.
+/// The same network on each of several devices. Each device computes the gradients of its part of a batch. Their average is
+/// the step of all devices, so all have the same weights. The statistics of normalisation differ between devices, as in
+/// PaddleClas; those of the first device are saved.
 ///
-/// Burn's own `all_reduce` is for CUDA alone and panics elsewhere: gradients are carried to the first device and back as one
-/// row of numbers, which every device can.
+/// Burn's `all_reduce` works with CUDA only and panics elsewhere. So the gradients are copied to the first device and back,
+/// as one tensor, which works on all devices.
 pub(super) struct Team {
     first: Learner,
     device: Device,
@@ -24,7 +24,7 @@ pub(super) struct Team {
 }
 
 impl Team {
-    /// Puts a network on each of these devices; there is at least one.
+    /// Puts a network on each of these devices, of which there is at least one.
     pub fn new(recipe: &Recipe, tensors: &Tensors, devices: &[Device]) -> Result<Self> {
         let (device, others) = devices.split_first().ok_or_else(|| Error::internal("a team without devices"))?;
         Ok(Team {
@@ -37,7 +37,7 @@ impl Team {
         })
     }
 
-    /// Learns from one batch, of which each device takes an equal part, in order. Losses are the parts' averages.
+    /// Learns from one batch. The devices take equal parts of it, in order. Gives the averages of the parts' losses.
     pub fn step(&mut self, batch: Batch, learning_rate: f64, iteration: u64) -> Result<Losses> {
         if self.others.is_empty() {
             return self.first.step(batch, learning_rate, iteration);
@@ -57,7 +57,7 @@ impl Team {
             })
             .collect();
         let own = self.first.gradients(own, iteration, 0);
-        // whoever fails, all are done before this returns
+        // waits for all devices, even if one fails
         let answers: Vec<_> = waiting.into_iter().map(|answer| receive(&answer)?).collect();
         let (gradients, mut losses) = own?;
         let Row { mut values, lengths } = Row::of(gradients);
@@ -85,17 +85,17 @@ impl Team {
         Ok(losses)
     }
 
-    /// The weights, which are the same everywhere, with the first device's statistics.
+    /// The weights, with the first device's statistics.
     pub fn model(&self) -> Result<Model> {
         self.first.model()
     }
 
-    /// What the optimiser remembers, which is the same everywhere.
+    /// The state of the optimiser, which is the same on all devices.
     pub fn velocities(&self) -> Result<Tensors> {
         self.first.velocities()
     }
 
-    /// Goes on with velocities that were kept.
+    /// Sets the state of the optimiser on all devices.
     pub fn set_velocities(&mut self, velocities: &Tensors) -> Result<()> {
         self.first.set_velocities(velocities)?;
         let waiting: Vec<_> = self
@@ -110,7 +110,7 @@ impl Team {
     }
 }
 
-/// A batch in so many equal parts.
+/// Splits a batch into equal parts.
 fn split(batch: Batch, parts: usize) -> Result<Vec<Batch>> {
     let Batch { images, labels } = batch;
     let count = labels.len();
@@ -122,10 +122,10 @@ fn split(batch: Batch, parts: usize) -> Result<Vec<Batch>> {
     Ok(parts.map(|(images, labels)| Batch { images: images.to_vec(), labels: labels.to_vec() }).collect())
 }
 
-/// All gradients in one tensor, to be carried at once.
+/// All gradients in one tensor, so that one copy carries them.
 struct Row {
     values: Tensor<1>,
-    /// Of each parameter's gradient, where it has one.
+    /// The length of each parameter's gradient; `None` without one.
     lengths: Vec<Option<usize>>,
 }
 
@@ -145,7 +145,7 @@ impl Row {
     }
 }
 
-/// A network on a thread of its own: devices queue what one thread asks of them together.
+/// A network on a device, with a thread of its own: a device runs the requests of one thread one after the other.
 struct Worker {
     device: Device,
     jobs: Option<Sender<Job>>,
@@ -162,11 +162,11 @@ impl Worker {
         Ok(Worker { device, jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// Lets the thread do something with its network, and gives where the answer will be.
+    /// Sends the thread a job for its network. The answer comes through the receiver.
     fn ask<T: Send + 'static>(&self, what: impl FnOnce(&mut Learner) -> T + Send + 'static) -> Receiver<T> {
         let (answer, receiver) = channel();
         if let Some(jobs) = &self.jobs {
-            // without the thread nobody answers, which `receive` finds
+            // if the thread has ended, `receive` reports it
             let _ = jobs.send(Box::new(move |learner| {
                 let _ = answer.send(what(learner));
             }));

@@ -1,4 +1,4 @@
-//! `vdlrecords.*.log`: the course of a run for VisualDL, as PaddleClas writes it.
+//! `vdlrecords.*.log`: the numbers of a run for VisualDL, as PaddleClas writes them.
 
 use std::fs::File;
 use std::io::Write;
@@ -38,13 +38,13 @@ struct MetaData {
     display_name: String,
 }
 
-/// A file that VisualDL follows while a run goes on.
+/// A file that VisualDL shows during the run.
 pub(super) struct VisualDl {
     file: File,
 }
 
 impl VisualDl {
-    /// Begins a file in a run's folder, beside those of earlier parts of the run.
+    /// Creates a new file in the folder of a run. A resumed run has several.
     pub fn create(folder: &Path) -> Result<Self> {
         let path = folder.join(format!("vdlrecords.{:010}.log", milliseconds() / 1000));
         let mut file = VisualDl { file: File::create(&path).context(|| path.display().to_string())? };
@@ -53,7 +53,7 @@ impl VisualDl {
         Ok(file)
     }
 
-    /// Adds numbers by name at a step.
+    /// Adds named numbers at a step.
     pub fn scalars<'n>(&mut self, step: usize, numbers: impl IntoIterator<Item = (&'n str, f64)>) -> Result<()> {
         let value = |(tag, value): (&str, f64)| Value { tag: tag.into(), value: Some(value as f32), ..Value::at(step) };
         self.write(numbers.into_iter().map(value))
@@ -85,7 +85,7 @@ fn milliseconds() -> i64 {
 mod tests {
     use super::*;
 
-    /// The run of `golden/train` has left 2200 bytes: 12 iterations and 3 evaluations.
+    /// The run of `golden/train`, with 12 iterations and 3 evaluations, wrote 2200 bytes.
     #[test]
     fn a_file_is_as_long_as_paddleclass() {
         let folder = temp_dir::TempDir::new().unwrap();

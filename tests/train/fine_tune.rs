@@ -1,4 +1,4 @@
-//! The loss of fine-tuning, whose gradients are written by hand, against that of training, which Burn derives.
+//! The hand-written gradients of fine-tuning against automatic differentiation in training.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use image_feature::finetune::{ArcMargin, HeadLoss};
@@ -10,7 +10,7 @@ const CLASSES: usize = 5;
 const EACH: usize = 4;
 const WIDTH: usize = 37;
 
-/// Numbers from -1 to 1 that look drawn.
+/// Pseudorandom numbers from -1 to 1.
 fn drawn(len: usize, seed: usize) -> Vec<f32> {
     (0..len).map(|at| (((at + seed) * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
 }
@@ -24,7 +24,7 @@ fn variable(values: &[f32], shape: [usize; 2]) -> Tensor<2> {
 }
 
 fn features(seed: usize) -> Vec<f32> {
-    // images of a class are somewhat alike, so that every case of the losses comes up
+    // images of a class are somewhat alike, so that all cases of the losses occur
     let classes = drawn(CLASSES * WIDTH, 1000 + seed);
     let noise = drawn(labels().len() * WIDTH, seed);
     let row = |(row, label): (usize, usize)| {

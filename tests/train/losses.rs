@@ -75,7 +75,7 @@ fn arc_margin_equals_paddleclas() {
     golden.assert_near("arc/dw", weight.grad(&gradients).unwrap());
 }
 
-/// PaddleClas fails in the middle of a reshape; what is wrong must be said.
+/// PaddleClas fails with an error about a reshape; ours names the cause.
 #[test]
 fn batches_that_are_not_balanced_are_refused() {
     let features = || Tensor::<2>::from_floats([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, -1.0]], &Device::flex());
@@ -87,7 +87,7 @@ fn batches_that_are_not_balanced_are_refused() {
     TripletAngularMargin::default().loss(features(), &[0, 1, 0, 1]).unwrap();
 }
 
-/// What keeps its distance costs the constant, and moves nothing.
+/// Images that keep their distance add the constant to the loss, without a gradient.
 #[test]
 fn the_constant_of_the_triplet_loss_has_no_gradient() {
     let features =

@@ -1,4 +1,5 @@
-//! Training against PaddleClas (`golden/train`, made by `golden/scripts/golden_losses.py`), and whole runs on images made here.
+//! Training against PaddleClas (`golden/train`, made by `golden/scripts/golden_losses.py`), and whole runs on generated
+//! images.
 #![cfg(all(feature = "train", not(target_arch = "wasm32")))]
 
 #[path = "../common/mod.rs"]

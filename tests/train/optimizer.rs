@@ -13,7 +13,7 @@ fn golden() -> Option<Value> {
     Some(serde_json::from_slice(&numbers).unwrap())
 }
 
-/// Each golden run: its name, warm-up epochs and L2 decay.
+/// The golden runs: name, warm-up epochs and L2 decay.
 const RUNS: [(&str, f64, f64); 3] =
     [("lr_shituv2_20ep_warm5", 5.0, 1e-5), ("lr_warm_ge_epochs", 5.0, 1e-5), ("lr_warm0", 0.0, 0.1)];
 
@@ -30,20 +30,20 @@ fn learning_rates_equal_paddle() {
         let expected = golden[name]["lr_used_at_step"].as_array().unwrap();
         for (iteration, expected) in expected.iter().enumerate() {
             let mut rate = schedule.at(iteration);
-            // Without a warm-up the golden script asked Paddle's scheduler a second time, and its answer to that goes one
-            // step on from the rate that was used; `steps_equal_paddle` sees the rate itself.
+            // Without a warm-up the golden script called Paddle's scheduler twice, so that the golden rate is one step ahead
+            // of the rate that was used. `steps_equal_paddle` tests the rate itself.
             if schedule.warm_up() == 0 && iteration > 0 {
                 rate *= rate / schedule.at(iteration - 1);
             }
             let difference = (rate - expected.as_f64().unwrap()).abs();
             assert!(difference < 1e-15, "{name}, iteration {iteration}: differs by {difference}");
         }
-        // the log shows the rate after the step, also that of the last one
+        // the log shows the rate after the last step, too
         assert!(schedule.at(expected.len()).is_finite());
     }
 }
 
-/// The loss is 0.5 |a|² + Σb + Σc; b has a decay of 0 of its own, c a learning rate of 1e-20 times the others'.
+/// The loss is 0.5 |a|² + Σb + Σc. b has no decay; c has a learning rate of 1e-20 times the others'.
 #[test]
 fn steps_equal_paddle() {
     let Some(golden) = golden() else { return };

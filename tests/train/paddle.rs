@@ -1,7 +1,7 @@
-//! What training leaves, read by the real Paddle.
+//! Exports and checkpoints of training, read by the real Paddle.
 //!
-//! Needs a Python with `paddlepaddle` (`pip install paddlepaddle`), named by `IMAGE_FEATURE_PADDLE_PYTHON`; without it, the
-//! tests that need it say so and pass.
+//! Needs a Python with `paddlepaddle` (`pip install paddlepaddle`), named by `IMAGE_FEATURE_PADDLE_PYTHON`. Without it, the
+//! tests print that they are skipped, and pass.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,7 +23,7 @@ fn python() -> Option<String> {
     python
 }
 
-/// What a script prints, a JSON document in its last line.
+/// Runs a script, and reads the JSON document in its last line.
 fn run(python: &str, script: &str, arguments: &[&Path]) -> serde_json::Value {
     let output = Command::new(python).arg("-c").arg(script).args(arguments).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -40,7 +40,7 @@ fn model(scale: f64, input: [usize; 2], embedding: usize) -> Model {
     Model::new(description, Form::Training, Some(7), &tensors).unwrap()
 }
 
-/// Vision transformers as small as they can be tested: one leaves the class token out, one averages it.
+/// Small vision transformers: one leaves the class token out, one averages it.
 fn transformers() -> [Model; 2] {
     [([32, 48], 8, false), ([42, 42], 14, true)].map(|(input, patch, average_class_token)| {
         let sizes = VitConfig { input, patch, width: 48, depth: 2, heads: 3, hidden: 96, ..VitConfig::base() };
@@ -54,7 +54,7 @@ fn write(folder: &Path, model: &Model) {
     }
 }
 
-/// Our own reader, which reads what Paddle exports, finds the same network and the same numbers in what we export.
+/// Our reader of Paddle's exports finds the same network and the same numbers in our exports.
 #[test]
 fn exports_come_back() {
     let sizes = [(0.25, [32, 32], 16), (0.5, [64, 48], 128), (1.0, [224, 224], 512)];

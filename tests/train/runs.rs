@@ -1,4 +1,4 @@
-//! Whole runs, on images made here.
+//! Whole runs on generated images.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use image_feature::{DeviceRequest, ErrorKind, Extractor, Model, Preprocess, Resi
 const CLASSES: usize = 6;
 const SIDE: usize = 40;
 
-/// A picture of a class: stripes of its colour and direction, with some noise.
+/// A picture of a class: colour and direction of the stripes depend on the class; with some noise.
 fn picture(class: usize, seed: usize) -> Vec<u8> {
     let colours = [[220, 40, 40], [40, 200, 60], [50, 70, 220], [220, 200, 40], [200, 50, 200], [40, 200, 210]];
     let mut file = format!("P6 {SIDE} {SIDE} 255\n").into_bytes();
@@ -87,7 +87,7 @@ fn a_run_learns_and_leaves_what_paddlex_leaves() {
 
     let log = read(&out.join("train.log"));
     let line = log.lines().find(|line| line.contains("[Train][Epoch 1/6][Iter: 0/3]")).unwrap();
-    // as PaddleClas has it: the rate of the next step, averages, costs
+    // PaddleClas's line: the rate of the next step, averages, costs
     for part in [
         "ppcls INFO: [Train][Epoch 1/6][Iter: 0/3]lr(LinearWarmup): 0.01666667, CELoss: ",
         ", TripletAngularMarginLoss: ",
@@ -121,7 +121,7 @@ fn a_run_learns_and_leaves_what_paddlex_leaves() {
     assert!(read(&out.join("train_curve.svg")).starts_with("<svg"));
     assert!(read(&out.join("config.yaml")).contains("class_num: 10\n"));
 
-    // the folder is a model that knows its input size
+    // the folder can be opened as a model, with its input size
     let model = Model::open(out).unwrap();
     assert_eq!(model.description, recipe.model);
     let extractor = Extractor::open(&model, DeviceRequest::Cpu).unwrap();
@@ -134,7 +134,7 @@ fn a_run_learns_and_leaves_what_paddlex_leaves() {
     assert!(cosine(&a, &b) > cosine(&a, &other), "{} {}", cosine(&a, &b), cosine(&a, &other));
 }
 
-/// Whether it was stopped in between or not: the same bytes.
+/// The weights of a resumed run and of a run without a stop are equal, byte by byte.
 #[test]
 fn a_resumed_run_gives_the_same_weights() {
     let (first, second) = (temp_dir::TempDir::new().unwrap(), temp_dir::TempDir::new().unwrap());
@@ -151,7 +151,7 @@ fn a_resumed_run_gives_the_same_weights() {
     }
 }
 
-/// Two devices, here the CPU twice: they share the steps, and what they leave can be resumed.
+/// Two devices, here the CPU twice, share the steps. Their run can be resumed.
 #[test]
 fn devices_share_the_steps_of_a_run() {
     let (first, second) = (temp_dir::TempDir::new().unwrap(), temp_dir::TempDir::new().unwrap());
@@ -243,7 +243,7 @@ fn what_would_fail_late_fails_early() {
     assert!(error.to_string().contains("gallery.txt is missing"), "{error}");
 }
 
-/// Stopped in the middle of an epoch, or of an evaluation, it goes on after the last whole epoch with the same weights.
+/// A run that is stopped in an epoch or an evaluation resumes after the last whole epoch, with the same weights.
 #[test]
 fn a_run_that_is_stopped_loses_its_epoch_alone() {
     let (first, second) = (temp_dir::TempDir::new().unwrap(), temp_dir::TempDir::new().unwrap());
@@ -270,7 +270,7 @@ fn a_run_that_is_stopped_loses_its_epoch_alone() {
         let weights = |out: &Path| std::fs::read(out.join("latest/latest.pdparams")).unwrap();
         assert!(weights(first.path()) == weights(second.path()), "{last}");
     }
-    // what another run has left is not this one's
+    // the checkpoint of an earlier run does not count
     let options = RunOptions::new(second.path());
     options.stop.store(true, Ordering::Relaxed);
     let mut stopped = None;
@@ -302,7 +302,7 @@ fn a_rehearsal_writes_nothing() {
     assert!(!out.exists());
 }
 
-/// One image of a class is damaged: another stands for it, and the log says so.
+/// A damaged image is replaced by another of its class, and the log names it.
 #[test]
 fn a_damaged_image_is_replaced_by_another_of_its_class() {
     let tree = dataset();

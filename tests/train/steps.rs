@@ -1,4 +1,4 @@
-//! A network that learns: what it holds, what a step changes.
+//! Single steps of training: weights, statistics, velocities.
 
 use burn::tensor::Device;
 use image_feature::model::lcnet_v2::{Form, LcNetV2Config};
@@ -48,7 +48,7 @@ fn batch(recipe: &Recipe) -> Batch {
     Batch { images, labels: vec![0, 0, 0, 0, 3, 3, 3, 3] }
 }
 
-/// Every name has its own tensor: visits go by the order of the parameters alone.
+/// Each name has its own tensor. Burn visits parameters without their names, so the order must be right.
 #[test]
 fn weights_come_back_under_their_names() {
     for recipe in [small(), small_vit()] {
@@ -62,7 +62,7 @@ fn weights_come_back_under_their_names() {
     }
 }
 
-/// Steps of one batch make its loss small, and reach every parameter that learns.
+/// Repeated steps on one batch lower its loss, and change each parameter that learns.
 #[test]
 fn a_batch_is_learnt() {
     for (recipe, rate) in [(small(), 0.02), (small_vit(), 0.01)] {
@@ -84,7 +84,7 @@ fn a_batch_is_learnt() {
     }
 }
 
-/// Paddle's running variance is that of the batch itself, not an estimate of what it was drawn from.
+/// The running variance is the biased variance of the batch, as in Paddle.
 #[test]
 fn running_statistics_are_biased() {
     let recipe = small();
@@ -94,7 +94,7 @@ fn running_statistics_are_biased() {
     learner.step(batch.clone(), 0.0, 0).unwrap();
     let after = learner.model().unwrap().tensors;
 
-    // the first convolution by hand, for the first channel
+    // the first channel of the first convolution, computed directly
     let weight = &before.get("backbone.stem.0.conv.weight").unwrap().values[..27];
     let (height, width) = (32i64, 40i64);
     let mut outputs = Vec::new();
@@ -125,11 +125,11 @@ fn running_statistics_are_biased() {
             value(&after)
         );
     }
-    // the last map has few values, where the two variances differ most
+    // few values, so that the biased and the unbiased variance differ
     assert!(outputs.len() < 3000);
 }
 
-/// The optimiser goes on where it was: two steps are two times one step with what was kept in between.
+/// Two steps give the same weights as one step, saving and restoring the velocities, and one more step.
 #[test]
 fn velocities_can_be_kept() {
     for recipe in [small(), small_vit()] {

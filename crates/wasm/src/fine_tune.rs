@@ -105,7 +105,7 @@ impl FineTune {
     pub fn epoch(&mut self) -> Result<JsValue, JsValue> {
         match self.tuning.epoch().map_err(to_js)? {
             None => Ok(JsValue::UNDEFINED),
-            Some(finetune::Progress { done, total, loss, evaluating }) => {
+            Some(finetune::Progress { done, total, loss, evaluating, .. }) => {
                 to_object(&Progress { done, total, loss, evaluating })
             }
         }
@@ -113,7 +113,7 @@ impl FineTune {
 
     /// What was learnt, as the model with other last layers: of type i8 where the model is calibrated, else f32.
     pub fn finish(self, model: &ModelFile, name: &str) -> Result<Tuned, JsValue> {
-        let finetune::Tuned { neck, losses, evaluation } = self.tuning.finish().map_err(to_js)?;
+        let finetune::Tuned { neck, losses, evaluation, .. } = self.tuning.finish().map_err(to_js)?;
         let evaluation = evaluation.and_then(|evaluation| {
             let [before, after] = evaluation.recall_at_1()?;
             Some(Evaluation { queries: evaluation.queries.len(), before, after })

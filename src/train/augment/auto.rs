@@ -1,12 +1,12 @@
-//! RandAugment as PaddleClas's `TimmAutoAugment` does it with `rand-m7-mstd0.5-inc1`: two operations of fifteen, each applied
-//! half of the time, with a strength around 7 of 10 (Cubuk et al., "RandAugment", 2019). The operations are Pillow's.
+//! RandAugment (Cubuk et al., 2019) as in PaddleClas's `TimmAutoAugment` with `rand-m7-mstd0.5-inc1`: draws two of fifteen
+//! operations, and applies each with a probability of a half and a strength around 7 of 10. The operations are Pillow's.
 
 use super::warp::{Edges, Kernel, Map, between_corners, rotation_about_centre, warp};
 use crate::Result;
 use crate::image::RgbImage;
 use crate::random::SplitMix64;
 
-/// What comes in from beyond the edges: the mean colour of ImageNet.
+/// The colour beyond the edges: the mean colour of ImageNet.
 pub(super) const FILL: [u8; 3] = [124, 116, 104];
 
 const OPERATIONS: usize = 2;
@@ -17,7 +17,8 @@ const LARGEST: f64 = 10.0;
 
 type Operation = fn(RgbImage, f64, &mut SplitMix64) -> Result<RgbImage>;
 
-/// Each gets the strength from 0 to 1.
+/// AutoContrast, Equalize, Invert, Rotate, Posterize, Solarize, SolarizeAdd, Color, Contrast, Brightness, Sharpness, ShearX,
+/// ShearY, TranslateX and TranslateY. The second argument is the strength, from 0 to 1.
 const ALL: [Operation; 15] = [
     |image, _, _| per_channel(image, stretched),
     |image, _, _| per_channel(image, equalized),
@@ -67,6 +68,7 @@ const ALL: [Operation; 15] = [
     },
 ];
 
+/// Applies the drawn operations to an image.
 pub(super) fn apply(mut image: RgbImage, random: &mut SplitMix64) -> Result<RgbImage> {
     let operations = [(); OPERATIONS].map(|()| ALL[random.below(ALL.len() as u64) as usize]);
     for operation in operations {
@@ -91,7 +93,7 @@ fn mapped(image: RgbImage, map: impl Fn(u8) -> u8) -> Result<RgbImage> {
     RgbImage::new(image.width(), image.height(), image.pixels().iter().map(|&value| map(value)).collect())
 }
 
-/// Each channel through a table made from how often it has each value.
+/// Maps each channel by a table, which is made from the channel's histogram.
 fn per_channel(image: RgbImage, table: impl Fn(&[usize; 256]) -> [u8; 256]) -> Result<RgbImage> {
     let mut counts = [[0usize; 256]; 3];
     for pixel in image.pixels().as_chunks::<3>().0 {
@@ -128,12 +130,12 @@ fn equalized(counts: &[usize; 256]) -> [u8; 256] {
     })
 }
 
-/// Pillow's gray of a colour.
+/// The gray level of a colour, as Pillow computes it.
 fn luma(&[red, green, blue]: &[u8; 3]) -> u8 {
     ((u32::from(red) * 19595 + u32::from(green) * 38470 + u32::from(blue) * 7471 + 0x8000) >> 16) as u8
 }
 
-/// `ImageEnhance`: 0 gives the plain image, 1 this one, and more goes beyond.
+/// `ImageEnhance`: factor 0 gives the plain image, 1 gives this image, and more extrapolates.
 fn blended(image: &RgbImage, factor: f64, plain: impl Fn(&RgbImage) -> Vec<u8>) -> Result<RgbImage> {
     let blend = |(&value, plain): (&u8, u8)| {
         let plain = f64::from(plain);
@@ -170,7 +172,7 @@ mod tests {
         ALL[operation](image, strength, &mut SplitMix64::new(seed)).unwrap().pixels().to_vec()
     }
 
-    /// Values that Pillow 13 gives: `ImageOps.autocontrast`, `equalize`, `invert`, `posterize`, `solarize`.
+    /// The expected values are those of Pillow 13: `ImageOps.autocontrast`, `equalize`, `invert`, `posterize`, `solarize`.
     #[test]
     fn tables_are_pillows() {
         let ramp = || image(&[[50, 0, 9], [100, 80, 9], [150, 160, 9], [200, 255, 9]], 4);

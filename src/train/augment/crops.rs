@@ -1,5 +1,5 @@
-//! A random part of the image, mirrored, changed by RandAugment, rotated: PaddleClas's chain for the CLIP models (RandCropImage,
-//! RandFlipImage, TimmAutoAugment, RandomRotation), with other strengths if so asked.
+//! A random part of the image, mirrored, changed by RandAugment, rotated: PaddleClas's chain for the CLIP models
+//! (RandCropImage, RandFlipImage, TimmAutoAugment, RandomRotation), with adjustable strengths.
 
 use super::auto;
 use super::flipped;
@@ -8,35 +8,44 @@ use crate::Result;
 use crate::image::{RgbImage, Roi};
 use crate::random::SplitMix64;
 
-/// Shape of the part that is taken: its width by its height.
+/// The least and the largest width of a part, divided by its height.
 const SHAPE: [f64; 2] = [3.0 / 4.0, 4.0 / 3.0];
 
-/// Take a part, flip, RandAugment, rotate.
+/// Crops a random part, flips, applies RandAugment, rotates.
+///
+/// ```
+/// use image_feature::train::{Augmentation, Crops, Recipe};
+///
+/// let weaker = Augmentation::Crops(Crops { auto: 0.5, ..Crops::clip() });
+/// let recipe = Recipe { augmentation: weaker, ..Recipe::published("PP-ShiTuV2_rec_CLIP_vit_base", 159)? };
+/// assert_ne!(recipe.augmentation, Augmentation::Crops(Crops::clip()));
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Crops {
-    /// Sides of the square to which an image is stretched before anything else, so that it can be kept in memory; `None` for
-    /// parts of the image as it is.
+    /// The side of a square to which images are resized first, so that they can be kept in memory; `None` crops from the
+    /// image in its own size.
     pub from: Option<usize>,
-    /// The least and the largest share of the image that a part has.
+    /// The least and the largest area of a part, as a share of the image.
     pub share: [f64; 2],
-    /// How often an image is mirrored.
+    /// The probability of a flip.
     pub flip: f64,
-    /// How often RandAugment changes it.
+    /// The probability of RandAugment.
     pub auto: f64,
-    /// How often it is rotated.
+    /// The probability of a rotation.
     pub rotation: f64,
-    /// By how many degrees at most.
+    /// The largest angle of a rotation, in degrees.
     pub degrees: f64,
 }
 
 impl Crops {
-    /// PaddleClas's values, those of the CLIP models.
+    /// PaddleClas's values for the CLIP models.
     pub fn clip() -> Self {
         Crops { from: None, share: [0.08, 1.0], flip: 0.5, auto: 1.0, rotation: 0.3, degrees: 90.0 }
     }
 
-    /// Milder, for small networks that learn from few images: parts of at least 30 %, from images kept at 10/7 of the input's
-    /// height and width, RandAugment for one of four.
+    /// Weaker values, for small networks and few images: parts of at least 30 % of the image, which is kept at 10/7 of the
+    /// input size, and RandAugment for a quarter of the images.
     pub fn mild([height, width]: [usize; 2]) -> Self {
         let from = Some((height.max(width) * 10).div_ceil(7));
         Crops { from, share: [0.3, 1.0], auto: 0.25, degrees: 30.0, ..Crops::clip() }
@@ -65,7 +74,7 @@ impl Crops {
     }
 }
 
-/// `RandCropImage`: the share is drawn within what fits.
+/// A random part, as in `RandCropImage`: its share of the image is limited so that the part fits.
 fn part(width: usize, height: usize, share: [f64; 2], random: &mut SplitMix64) -> Roi {
     let (image_width, image_height) = (width as f64, height as f64);
     let stretch = random.between(SHAPE[0], SHAPE[1]).sqrt();

@@ -1,4 +1,4 @@
-//! Images changed at random, so that what is learnt holds for more than the images themselves.
+//! Augmentation: random changes of the training images, so that the network generalises.
 
 mod auto;
 mod crops;
@@ -12,25 +12,24 @@ use crate::Result;
 use crate::image::RgbImage;
 use crate::random::SplitMix64;
 
-/// A chain of random changes, from a decoded image to one of the network's input size.
+/// A chain of random changes. It makes an image of the network's input size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Augmentation {
     /// Resize, flip, shift, rotate: PaddleClas's chain for PP-ShiTuV2_rec.
     Products(Products),
-    /// A random part of the image, and two random operations of RandAugment: with [`Crops::clip`] PaddleClas's chain for the
-    /// CLIP models.
+    /// Crop, flip, RandAugment, rotate: with [`Crops::clip`] PaddleClas's chain for the CLIP models.
     Crops(Crops),
-    /// Resize alone.
+    /// Only the resize.
     None,
 }
 
 impl Augmentation {
-    /// PaddleClas's chain for PP-ShiTuV2_rec, for images of this height and width.
+    /// PaddleClas's chain for PP-ShiTuV2_rec, for an input of this height and width.
     pub fn products(input: [usize; 2]) -> Self {
         Augmentation::Products(Products::new(input))
     }
 
-    /// The height and width to which the chain stretches an image before anything else, so that it may be kept at that size.
+    /// The height and width of a resize at the start of the chain, if it has one. The resized image can be kept in memory.
     pub(super) fn first_size(&self, input: [usize; 2]) -> Option<[usize; 2]> {
         match self {
             Augmentation::Crops(crops) => crops.from.map(|side| [side; 2]),
@@ -38,7 +37,8 @@ impl Augmentation {
         }
     }
 
-    /// The chain for one image, which is already of the [first size](Self::first_size), where there is one, to the input's.
+    /// Changes one image, which already has the [first size](Self::first_size), if there is one. Gives an image of the input
+    /// size.
     pub(super) fn apply(
         &self,
         image: &RgbImage,

@@ -6,21 +6,21 @@ use crate::Result;
 use crate::image::RgbImage;
 use crate::random::SplitMix64;
 
-/// Flip, shift and rotate.
+/// Flips, shifts and rotates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Products {
-    /// How often an image is mirrored.
+    /// The probability of a flip.
     pub flip: f64,
-    /// Pixels by which it is shifted at most, in each direction; black comes in from the sides.
+    /// The largest shift in each direction, in pixels; the border becomes black.
     pub padding: usize,
-    /// How often it is rotated.
+    /// The probability of a rotation.
     pub rotation: f64,
-    /// By how many degrees at most.
+    /// The largest angle of a rotation, in degrees.
     pub degrees: f64,
 }
 
 impl Products {
-    /// PaddleClas's values, with the shift in proportion to the height and width of the images.
+    /// PaddleClas's values. The shift is in proportion to the height of the input: 10 pixels at 224.
     pub fn new([height, _]: [usize; 2]) -> Self {
         Products { flip: 0.5, padding: (height * 10).div_ceil(224), rotation: 0.5, degrees: 90.0 }
     }
@@ -30,7 +30,7 @@ impl Products {
         let image = mirrored.as_ref().unwrap_or(image);
         let shifted = match self.padding {
             0 => None,
-            // the last place is one pixel outside, as in RandCropImageV2: a row or column is then missing
+            // as in RandCropImageV2, the last position is one pixel too far: the part then lacks a row or column
             padding => {
                 let places = 2 * padding as u64 + 2;
                 let [top, left] = [(); 2].map(|()| random.below(places) as usize);
@@ -47,7 +47,7 @@ impl Products {
     }
 }
 
-/// The part of the image's own size at a place of the image with a black border of `padding`.
+/// Adds a black border of `padding` pixels, and cuts out a part of the image's size at a position.
 fn shifted(image: &RgbImage, padding: usize, top: usize, left: usize) -> Result<RgbImage> {
     let (width, height) = (image.width(), image.height());
     let across = width.min(width + 2 * padding - left);

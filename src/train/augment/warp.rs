@@ -1,13 +1,13 @@
-//! Affine maps of images, the way OpenCV and Pillow do them.
+//! Affine maps of images, as in OpenCV and Pillow.
 
 use crate::Result;
 use crate::image::RgbImage;
 
-/// From a place in the new image to one in the old: `x' = m[0] x + m[1] y + m[2]`, `y' = m[3] x + m[4] y + m[5]`, in pixels
-/// whose centres are whole numbers.
+/// Maps a position in the new image to one in the old: `x' = m[0] x + m[1] y + m[2]`, `y' = m[3] x + m[4] y + m[5]`.
+/// Pixels have their centres at whole numbers.
 pub(super) type Map = [f64; 6];
 
-/// How a value between pixels is found.
+/// Interpolation between pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Kernel {
     Bilinear,
@@ -15,19 +15,19 @@ pub(super) enum Kernel {
     Bicubic(f64),
 }
 
-/// What is beyond the edges.
+/// Pixels beyond the edges.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Edges {
-    /// A colour, into which the edge pixels blend (OpenCV).
+    /// They have this colour, which takes part in the interpolation (OpenCV).
     Blend([u8; 3]),
-    /// A colour wherever the place is outside; within, the edge pixels go on (Pillow).
+    /// A position outside has this colour. Interpolation inside repeats the edge pixels (Pillow).
     Fill([u8; 3]),
 }
 
-/// Places are told apart in 32nds of a pixel, as in OpenCV.
+/// Positions are rounded to 1/32 of a pixel, as in OpenCV.
 const STEPS: f64 = 32.0;
 
-/// The image that has at each place what the old one has where `map` leads.
+/// The mapped image: each pixel is taken from the old image at the position that `map` gives.
 pub(super) fn warp(image: &RgbImage, map: Map, kernel: Kernel, edges: Edges) -> Result<RgbImage> {
     let (width, height) = (image.width(), image.height());
     let mut pixels = Vec::with_capacity(3 * width * height);
@@ -75,7 +75,7 @@ fn sample(image: &RgbImage, x: f64, y: f64, kernel: Kernel, edges: Edges) -> [u8
     sum.map(|value| value.round().clamp(0.0, 255.0) as u8)
 }
 
-/// Weights of the four pixels around a place that is `t` beyond the second.
+/// Weights of four neighbouring pixels for a position that is `t` behind the second.
 fn weights(t: f64, kernel: Kernel) -> [f64; 4] {
     match kernel {
         Kernel::Bilinear => [0.0, 1.0 - t, t, 0.0],
@@ -87,13 +87,13 @@ fn weights(t: f64, kernel: Kernel) -> [f64; 4] {
     }
 }
 
-/// A rotation by degrees, counterclockwise as the image is seen, about a point.
+/// A rotation about a point, counterclockwise, in degrees.
 pub(super) fn rotation_about_centre(degrees: f64, [x, y]: [f64; 2]) -> Map {
     let (sin, cos) = degrees.to_radians().sin_cos();
     [cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y]
 }
 
-/// The same map for pixels whose centres are halves, as Pillow's are.
+/// The same map for pixels with centres at halves, as in Pillow.
 pub(super) fn between_corners(m: Map) -> Map {
     let shift = |a: f64, b: f64, c: f64| c + 0.5 * (a + b) - 0.5;
     [m[0], m[1], shift(m[0], m[1], m[2]), m[3], m[4], shift(m[3], m[4], m[5])]
