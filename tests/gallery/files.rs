@@ -136,7 +136,7 @@ fn saving_replaces_a_file_as_a_whole() {
 fn save_until_killed() {
     let Some(path) = std::env::var_os("GALLERY_TO_SAVE") else { return };
     for count in (1..).map(|round| 400 + round % 7) {
-        gallery(Metric::Cosine, Storage::F32, 256, count).save(path.as_ref()).unwrap();
+        gallery(Metric::Cosine, Storage::F32, 256, count).save(&path).unwrap();
         println!("saved");
     }
 }

@@ -220,13 +220,8 @@ impl Summary<'_> {
     }
 }
 
-/// Names come from files: what would move a terminal's cursor is escaped.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect()
-}
-
 impl CheckArgs {
-    /// What only one of the two ways of checking understands.
+    /// Refuses arguments that PaddleX's check does not have.
     pub fn refuse_for_compat(&self) -> Result<()> {
         let ours = [(self.fix.is_some(), "--fix"), (self.html.is_some(), "--html"), (self.model.is_some(), "--model")];
         match ours.into_iter().find(|(is_given, _)| *is_given) {
