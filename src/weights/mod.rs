@@ -24,8 +24,9 @@ pub use info::{ModelInfo, PreprocessInfo, TensorInfo};
 pub(crate) use limits::check_input;
 pub use loader::ModelLoader;
 pub use model::{Model, SkippedTensor};
+pub use paddle::parse_yaml;
 #[cfg(feature = "train")]
-pub(crate) use paddle::{checkpoint, dump_yaml, parse_yaml};
+pub(crate) use paddle::{checkpoint, dump_yaml};
 
 use crate::image::{Preprocess, Resize};
 use crate::model::vit::VitConfig;

@@ -25,8 +25,7 @@ mod yaml;
 #[cfg(not(target_arch = "wasm32"))]
 mod yaml_writer;
 
-#[cfg(feature = "train")]
-pub(crate) use self::yaml::parse as parse_yaml;
+pub use self::yaml::parse as parse_yaml;
 #[cfg(feature = "train")]
 pub(crate) use self::yaml_writer::dump as dump_yaml;
 use super::files::File;

@@ -18,10 +18,20 @@ const MAX_NODES: usize = 4096;
 /// PyYAML writes one for a list that is there twice. Each may repeat a text as long as the file.
 const MAX_ALIASES: usize = 64;
 
-/// The value of a document: mappings as objects, sequences as arrays; `null` where there is none.
+/// The value of a YAML document as PaddleX writes it: mappings as objects, sequences as arrays; `null` for an empty document.
 ///
-/// An error names the line and is of kind `model`.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value> {
+/// ```
+/// use image_feature::weights::parse_yaml;
+///
+/// let settings = parse_yaml(b"Train:\n  batch_size: 64\n  names: [a, b]\n")?;
+/// assert_eq!(settings, serde_json::json!({ "Train": { "batch_size": 64, "names": ["a", "b"] } }));
+/// # Ok::<(), image_feature::Error>(())
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the line, for other documents, and for more nodes than a file of
+/// PaddleX has.
+pub fn parse(bytes: &[u8]) -> Result<Value> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
         Error::model(format!("line {line}: not UTF-8"))

@@ -16,7 +16,7 @@ pub struct ModelArgs {
     /// the small model that comes with the program and is taken where none is given
     #[arg(long, short, value_name = "PATH|NAME")]
     pub model: Option<PathBuf>,
-    /// What computes: auto, cpu, webgpu, cuda or cuda:N
+    /// Device that computes: auto, cpu, webgpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: DeviceRequest,
     /// Images that go through the network together
@@ -25,7 +25,7 @@ pub struct ModelArgs {
     /// Threads for decoding and for the network on the CPU [default: one for each core]
     #[arg(long, value_name = "N", value_parser = thread_count())]
     pub threads: Option<u16>,
-    /// Tell nothing but results and errors
+    /// Print nothing but results and errors
     #[arg(long, short)]
     pub quiet: bool,
 }

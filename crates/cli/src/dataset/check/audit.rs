@@ -8,7 +8,7 @@ use super::super::{CopyTarget, count, look_at_images, place_of};
 use super::CheckArgs;
 use crate::embed::Engine;
 use crate::output_file::{OutputFile, delete_unfinished_on_interrupt};
-use crate::terminal::{Progress, Stdout, note};
+use crate::terminal::{Progress, Stdout, note, printable};
 use crate::{Outcome, default_threads, open_model};
 use image_feature::dataset::{
     Audit, AuditOptions, Dataset, Evidence, Fixed, ImageFacts, Severity, Thumbnails, audit, fix, report, report_html,

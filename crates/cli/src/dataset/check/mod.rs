@@ -44,7 +44,7 @@ pub struct CheckArgs {
     /// A model that looks for labels that are likely wrong, for outliers and for copies that look different
     #[arg(long, short, value_name = "PATH|NAME")]
     pub model: Option<PathBuf>,
-    /// What computes it: auto, cpu, webgpu, cuda or cuda:N
+    /// Device that computes it: auto, cpu, webgpu, cuda or cuda:N
     #[arg(long, default_value = "auto", requires = "model")]
     pub device: DeviceRequest,
     /// Images of a training batch
@@ -53,7 +53,7 @@ pub struct CheckArgs {
     /// Threads for decoding [default: one for each core]
     #[arg(long, value_name = "N", value_parser = thread_count())]
     pub threads: Option<u16>,
-    /// Tell nothing but the result
+    /// Print nothing but the result
     #[arg(long, short)]
     pub quiet: bool,
 }

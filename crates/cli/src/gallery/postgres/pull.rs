@@ -26,14 +26,14 @@ pub struct PullArgs {
     /// Replace the file if it is there already
     #[arg(long)]
     force: bool,
-    /// Tell nothing but errors
+    /// Print nothing but errors
     #[arg(long, short)]
     quiet: bool,
 }
 
 pub fn pull(args: &PullArgs) -> Result<Outcome> {
     let table = Table::new(&args.table)?;
-    super::check_output(&args.output, args.force)?;
+    check_output(&args.output, args.force)?;
     let database = Database::connect(&args.database.postgres)?;
     let Description { dimension, metric, storage, model } = database.described(&table)?;
     let mut gallery = Gallery::new(dimension, metric, storage)?;

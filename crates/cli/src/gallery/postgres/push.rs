@@ -40,7 +40,7 @@ pub struct PushArgs {
     /// Delete rows that are not in the gallery
     #[arg(long)]
     delete: bool,
-    /// Tell nothing but errors
+    /// Print nothing but errors
     #[arg(long, short)]
     quiet: bool,
 }
