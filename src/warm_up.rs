@@ -1,7 +1,7 @@
-//! Warming up before a model is there: a small network is read, packed and run.
+//! Warming up while a model is downloaded: a small network is read, packed and run.
 //!
-//! Browsers first compile WebAssembly quickly and without optimising, and compile again what runs often. Memory is slow the
-//! first time it is touched. Both take about as long as reading a model, and can happen while the model is downloaded.
+//! A browser first compiles WebAssembly without optimisation, and optimises code that runs often. Memory is slow at its first
+//! use. Both take about as long as reading a model, and can be done during its download.
 
 use crate::Result;
 use crate::engine::{Plan, cpu};
@@ -11,25 +11,29 @@ use crate::model::{Calibration, ModelDescription, Network, Parameter, Role};
 use crate::tensors::{Tensor, Tensors};
 use crate::weights::{Dtype, Model};
 
-/// Large enough that kernels run long, small enough that all of it takes some hundredths of a second.
+/// Large enough for long runs of the kernels, small enough to take some hundredths of a second in all.
 const NETWORK: LcNetV2Config = LcNetV2Config { scale: 0.5, input: [64, 64], embedding: 64 };
 
-/// Runs of each network: enough for every kernel to be compiled again.
+/// Runs of each network: enough for the browser to optimise every kernel.
 const RUNS: usize = 4;
 
-/// Reads, packs and runs a small network in f32 and in i8, and touches `memory` bytes: as many as the model will take.
+/// Prepares the process for a first model: reads and runs a small network in f32 and in i8, and touches `memory` bytes, the
+/// size that the model will need.
 ///
-/// # Errors
-/// Where the small network cannot be run, which is a bug of this crate.
+/// It shortens the time to the first feature in a browser, called while the model is downloaded. A native program has no use
+/// for it.
 ///
 /// ```
 /// image_feature::warm_up(1 << 20)?;
 /// # Ok::<(), image_feature::Error>(())
 /// ```
+///
+/// # Errors
+/// None, unless this crate has a bug.
 pub fn warm_up(memory: usize) -> Result<()> {
     run_small_networks()?;
     let mut touched: Vec<u8> = Vec::new();
-    // where there is not so much, the model's own allocation will say so
+    // too little memory is reported later, by the model's own allocation
     if touched.try_reserve_exact(memory).is_ok() {
         touched.resize(memory, 1);
         std::hint::black_box(&mut touched);
@@ -49,7 +53,7 @@ fn run_small_networks() -> Result<()> {
         preprocess: Preprocess::default(),
     };
     let model = Model::new(description, Form::Deploy, None, &tensors)?;
-    // f16, since those are the values that take work to read
+    // f16, since f32 takes no conversion while reading
     let model = Model::from_safetensors(&model.to_safetensors(Dtype::F16)?)?;
     let plan = Plan::of_model(&model, None)?;
     let quantized = plan.clone().quantize(&unit_calibration(&plan)?)?;

@@ -11,7 +11,7 @@ use crate::Result;
 /// Writes `plan.json`, the steps, and `weights.bin`, all their weights as little-endian f32, one after the other. A step
 /// names its weights as `[offset, length]`, in values, in the layout that `Operation` gives.
 pub fn export(model: &str, folder: &Path) -> Result<()> {
-    let model = Model::open(model.as_ref())?;
+    let model = Model::open(model)?;
     let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
     let mut weights = Weights::default();
     let steps: Vec<Value> = plan

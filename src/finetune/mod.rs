@@ -9,7 +9,7 @@
 //! use image_feature::finetune::{FineTune, Samples, Tuning};
 //! use image_feature::{DecodeLimits, DeviceRequest, Dtype, Extractor, Model, decode};
 //!
-//! let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+//! let model = Model::open("PP-ShiTuV2_rec_infer.tar")?;
 //! let extractor = Extractor::open(&model, DeviceRequest::Auto)?;
 //! let mut samples = Samples::new(extractor.pooled_len());
 //! for (label, path) in [("tea", "1.jpg"), ("tea", "2.jpg"), ("coffee", "3.jpg"), ("coffee", "4.jpg")] {

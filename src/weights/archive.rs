@@ -1,4 +1,4 @@
-//! What a model may need of an archive: of the archives that [`file_tree`](crate::file_tree) reads, in memory.
+//! The files of a model in an archive. [`file_tree`](crate::file_tree) reads the archive.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use super::limits;
 use crate::file_tree::{ArchiveFormat, ArchiveLimits, MemberKind, Members};
 use crate::{Error, ErrorKind, Result};
 
-/// Weights hardly shrink; a graph in JSON shrinks 30-fold.
+/// Compressed, weights hardly shrink; a graph in JSON shrinks 30-fold.
 const LIMITS: ArchiveLimits =
     ArchiveLimits { ratio: 100, entry_free: 16 << 20, total_free: 16 << 20, entries: 100_000, names: 16 << 20 };
 
-/// The members of an archive that a model may need; `None` where the bytes are no archive.
+/// The members of an archive that may belong to a model; `None` where the bytes are not an archive.
 pub(super) fn unpack<'a>(bytes: &'a [u8]) -> Result<Option<Vec<File<'a>>>> {
     let Some(format) = ArchiveFormat::of(&bytes)? else { return Ok(None) };
     let mut members = Members::open(Arc::new(bytes), format, LIMITS).map_err(of_model)?;
@@ -28,7 +28,7 @@ pub(super) fn unpack<'a>(bytes: &'a [u8]) -> Result<Option<Vec<File<'a>>>> {
         if files::part(&name).is_some() {
             wanted_bytes = wanted_bytes.saturating_add(member.size);
             limits::check_size("what a model may need of the archive", wanted_bytes, limits::MODEL_BYTES)?;
-            // Members lie in a tar as they are, and are borrowed from it.
+            // a tar stores members as they are: they are borrowed from it
             let plain = members.plain_range(&member);
             let plain = plain.and_then(|range| bytes.get(range.start as usize..range.end as usize));
             let content = match plain {
@@ -53,7 +53,7 @@ pub(super) fn unpack<'a>(bytes: &'a [u8]) -> Result<Option<Vec<File<'a>>>> {
     Ok(Some(wanted))
 }
 
-/// Damage is the model file's.
+/// Reports a damaged archive as a damaged model.
 fn of_model(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Decode | ErrorKind::Io => Error::model(error.to_string()).with_source(error),

@@ -30,7 +30,7 @@ impl Network {
         };
         let dtype = dtype.map(|dtype| dtype.parse()).transpose().map_err(to_js)?;
         let options = ExtractorOptions { device: DeviceRequest::Cpu, threads, dtype };
-        let extractor = Extractor::load(&model.model, options).await.map_err(to_js)?;
+        let extractor = Extractor::open_async(&model.model, options).await.map_err(to_js)?;
         Ok(Network { extractor })
     }
 
@@ -41,19 +41,19 @@ impl Network {
 
     /// Features of `count` preprocessed images, one after the other, each of length 1.
     pub async fn run(&self, input: Vec<f32>, count: f64) -> Result<Float32Array, JsValue> {
-        let features = self.extractor.forward(input, image_count(count)?).await.map_err(to_js)?;
+        let features = self.extractor.run_async(input, image_count(count)?).await.map_err(to_js)?;
         Ok(Float32Array::from(features.as_slice()))
     }
 
     /// The input of the last layers for `count` preprocessed images, one after the other. Fine-tuning learns from it.
     pub async fn pooled(&self, input: Vec<f32>, count: f64) -> Result<Float32Array, JsValue> {
-        let pooled = self.extractor.pooled(input, image_count(count)?).await.map_err(to_js)?;
+        let pooled = self.extractor.pooled_async(input, image_count(count)?).await.map_err(to_js)?;
         Ok(Float32Array::from(pooled.as_slice()))
     }
 
     /// The feature of the self-test's input image.
     pub async fn probe(&self) -> Result<Float32Array, JsValue> {
-        let feature = self.extractor.probe().await.map_err(to_js)?;
+        let feature = self.extractor.probe_async().await.map_err(to_js)?;
         Ok(Float32Array::from(feature.as_slice()))
     }
 }

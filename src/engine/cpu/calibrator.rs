@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// use image_feature::Model;
 /// use image_feature::engine::{Plan, cpu};
 ///
-/// let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+/// let model = Model::open("PP-ShiTuV2_rec_infer.tar")?;
 /// let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
 /// let mut calibrator = cpu::Calibrator::new(&plan)?;
 /// for path in std::fs::read_dir("photos")? {

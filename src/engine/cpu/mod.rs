@@ -54,7 +54,7 @@ pub fn instruction_sets() -> Vec<&'static str> {
 /// use image_feature::Model;
 /// use image_feature::engine::{Plan, cpu};
 ///
-/// let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+/// let model = Model::open("PP-ShiTuV2_rec_infer.tar")?;
 /// let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
 /// let executor = cpu::Executor::new(plan, cpu::Options::default())?;
 /// let features = executor.run(&vec![0.0; 2 * 3 * 224 * 224], 2)?;

@@ -17,7 +17,7 @@ use crate::tensors::Tensors;
 /// ```no_run,ignore-wasm32
 /// use image_feature::{Model, engine::Plan};
 ///
-/// let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+/// let model = Model::open("PP-ShiTuV2_rec_infer.tar")?;
 /// println!("{}", Plan::compile(&model.description, model.form, &model.tensors)?);
 /// # Ok::<(), image_feature::Error>(())
 /// ```

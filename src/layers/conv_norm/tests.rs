@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use super::*;
 use crate::random::SplitMix64;
 
-/// Sizes of a layer: images, channels in and out, height and width, kernels of the branches, stride.
+/// A layer and its input.
 struct Case {
     images: usize,
     channels: [usize; 2],
@@ -57,7 +57,7 @@ fn reference(x: &Tensor<4>, branches: &[(&Conv2d, &BatchNorm)], activate: bool) 
     if activate { relu(sum) } else { sum }
 }
 
-/// Output, running statistics and gradients of the first input and of every parameter.
+/// The output, the gradients of the input and of every parameter, and the running statistics.
 fn results(case: &Case, ours: bool) -> Vec<TensorData> {
     let device = Device::flex().autodiff();
     let mut random = SplitMix64::new(7);
@@ -117,7 +117,6 @@ fn dense_layers_equal_burns_own() {
     }
 }
 
-/// Whatever the number of threads.
 #[test]
 fn a_step_can_be_repeated_to_the_bit() {
     let case = Case {

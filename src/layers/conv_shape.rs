@@ -1,20 +1,20 @@
-//! The convolutions for which training has gradients of its own.
+//! The convolutions that have gradients of their own here.
 
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 
-/// A convolution without bias, padded to keep the size but for its stride.
+/// A convolution without bias. Its padding keeps the size of the input, up to the stride.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConvShape {
-    /// Each channel by itself; else all together.
+    /// Whether each channel has a kernel of its own. Otherwise every output comes from all channels.
     pub depthwise: bool,
-    /// Height and width of the kernel: odd.
+    /// Height and width of the kernel, an odd number.
     pub kernel: usize,
     pub stride: usize,
 }
 
 impl ConvShape {
-    /// `None` where the convolution is another one.
+    /// The shape of a convolution; `None` where it is not of this kind.
     pub fn of(conv: &Conv2d) -> Option<Self> {
         let [out, inputs, kernel, across] = conv.weight.dims();
         let [stride, sideways] = conv.stride;

@@ -1,4 +1,4 @@
-//! BatchNorm by the statistics of the batch, and ReLU.
+//! BatchNorm with the statistics of the batch, and ReLU.
 
 use rayon::prelude::*;
 
@@ -29,7 +29,7 @@ impl Moments {
     }
 }
 
-/// One channel's values, image by image.
+/// The values of one channel, image by image.
 fn planes(values: &[f32], maps: Maps, channel: usize) -> impl Iterator<Item = &[f32]> {
     values.chunks_exact(maps.image()).map(move |image| &image[channel * maps.plane()..][..maps.plane()])
 }
@@ -68,11 +68,11 @@ vectorized! {
     }
 }
 
-/// What a BatchNorm does to a channel: `scale * z + shift`.
+/// A BatchNorm as `scale * z + shift` for each channel.
 #[derive(Clone, Debug)]
 pub(super) struct Norm {
     mean: Vec<f32>,
-    /// One over the standard deviation.
+    /// The reciprocal of the standard deviation.
     inverse: Vec<f32>,
     scale: Vec<f32>,
     shift: Vec<f32>,
@@ -88,7 +88,7 @@ impl Norm {
     }
 }
 
-/// The sum of all normalised, then ReLU where `activate`.
+/// The sum of all normalised outputs, then ReLU where `activate`.
 pub(super) fn apply(outputs: &[Vec<f32>], norms: &[Norm], maps: Maps, activate: bool) -> Vec<f32> {
     let mut y = vec![0.0; maps.len()];
     let image = maps.image();
@@ -126,13 +126,13 @@ vectorized! {
 
 /// Gradients of one branch.
 pub(super) struct Back {
-    /// Of the convolution's output.
+    /// Gradient of the convolution's output.
     pub output: Vec<f32>,
     pub gamma: Vec<f32>,
     pub beta: Vec<f32>,
 }
 
-/// The way back through [`apply`]: `y` is what it gave, where there was a ReLU.
+/// The gradients of each branch of [`apply`], from the gradient of its result. `y` is the result, where there was a ReLU.
 pub(super) fn backward(
     gradient: &[f32],
     y: Option<&[f32]>,
@@ -140,46 +140,47 @@ pub(super) fn backward(
     norms: &[Norm],
     maps: Maps,
 ) -> Vec<Back> {
-    // of the sum, before the ReLU: the same for all branches
+    // the gradient of the sum before the ReLU: the same for all branches
     let masked = y.map(|y| masked(gradient, y, maps));
     let gradient = masked.as_deref().unwrap_or(gradient);
     let beta: Vec<f32> = (0..maps.channels)
         .into_par_iter()
         .map(|channel| planes(gradient, maps, channel).map(|plane| f64::from(sum_of(plane))).sum::<f64>() as f32)
         .collect();
-    let count = (maps.images * maps.plane()) as f32;
-    outputs
-        .iter()
-        .zip(norms)
-        .map(|(z, norm)| {
-            let products: Vec<f32> = (0..maps.channels)
-                .into_par_iter()
-                .map(|channel| {
-                    let mean = norm.mean[channel];
-                    planes(gradient, maps, channel)
-                        .zip(planes(z, maps, channel))
-                        .map(|(gradient, z)| f64::from(products(gradient, z, mean)))
-                        .sum::<f64>() as f32
-                })
-                .collect();
-            let mut output = vec![0.0; maps.len()];
-            let terms: Vec<[f32; 3]> = (0..maps.channels)
-                .map(|channel| {
-                    // scale * (g - average of g - (z - mean) * inverse² * average of g * (z - mean))
-                    let (scale, inverse) = (norm.scale[channel], norm.inverse[channel]);
-                    let slope = -scale * inverse * inverse * products[channel] / count;
-                    [scale, slope, -scale * beta[channel] / count - slope * norm.mean[channel]]
-                })
-                .collect();
-            let image = maps.image();
-            output.par_chunks_mut(image).enumerate().for_each(|(index, output)| {
-                let of_image = index * image..(index + 1) * image;
-                combine(output, &gradient[of_image.clone()], &z[of_image], &terms, maps.plane());
-            });
-            let gamma = products.iter().zip(&norm.inverse).map(|(product, inverse)| product * inverse).collect();
-            Back { output, gamma, beta: beta.clone() }
-        })
-        .collect()
+    outputs.iter().zip(norms).map(|(z, norm)| norm.backward(gradient, z, beta.clone(), maps)).collect()
+}
+
+impl Norm {
+    /// The gradients of one branch; `beta` is that of the shift, which is the same for all.
+    fn backward(&self, gradient: &[f32], z: &[f32], beta: Vec<f32>, maps: Maps) -> Back {
+        let products: Vec<f32> = (0..maps.channels)
+            .into_par_iter()
+            .map(|channel| {
+                let mean = self.mean[channel];
+                planes(gradient, maps, channel)
+                    .zip(planes(z, maps, channel))
+                    .map(|(gradient, z)| f64::from(products(gradient, z, mean)))
+                    .sum::<f64>() as f32
+            })
+            .collect();
+        let count = (maps.images * maps.plane()) as f32;
+        let terms: Vec<[f32; 3]> = (0..maps.channels)
+            .map(|channel| {
+                // scale * (g - average of g - (z - mean) * inverse² * average of g * (z - mean))
+                let (scale, inverse) = (self.scale[channel], self.inverse[channel]);
+                let slope = -scale * inverse * inverse * products[channel] / count;
+                [scale, slope, -scale * beta[channel] / count - slope * self.mean[channel]]
+            })
+            .collect();
+        let mut output = vec![0.0; maps.len()];
+        let image = maps.image();
+        output.par_chunks_mut(image).enumerate().for_each(|(index, output)| {
+            let of_image = index * image..(index + 1) * image;
+            combine(output, &gradient[of_image.clone()], &z[of_image], &terms, maps.plane());
+        });
+        let gamma = products.iter().zip(&self.inverse).map(|(product, inverse)| product * inverse).collect();
+        Back { output, gamma, beta }
+    }
 }
 
 vectorized! {
@@ -193,7 +194,7 @@ vectorized! {
     }
 }
 
-/// The gradient where ReLU let something through, else 0.
+/// The gradient where the ReLU's output is above 0, else 0.
 fn masked(gradient: &[f32], y: &[f32], maps: Maps) -> Vec<f32> {
     let mut masked = vec![0.0; gradient.len()];
     let image = maps.image();

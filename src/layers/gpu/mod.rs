@@ -1,24 +1,24 @@
-//! Layers in training on a GPU, with gradients of our own.
+//! Layers in training on a GPU, with their own gradients.
 //!
-//! Burn's gradient of a weight, and its statistics of a BatchNorm, are few numbers that are each a sum over all images and pixels. It gives each
-//! of them to one thread, and most of a GPU idles. Here the same sums are products of matrices, and sums over the pixels of
-//! each image before those over images, which fill it.
+//! The gradient of a weight and the statistics of a BatchNorm are few numbers, each a sum over all images and pixels. Burn
+//! gives each of these sums to one thread, so that most of the GPU is idle. Here they are matrix products, or sums over the
+//! pixels of each image and then over the images, which use the whole GPU.
 
 mod convolution;
 mod norm;
 
-pub(super) use convolution::forward as convolution;
-pub(super) use norm::forward as norm;
+pub(crate) use convolution::forward as convolution;
+pub(crate) use norm::forward as norm;
 
 use burn::backend::BackendTypes;
 use burn::tensor::Tensor;
 
-/// Burn's backend for every GPU.
+/// Burn's backend for GPUs.
 #[cfg(all(not(test), feature = "webgpu"))]
 type Gpu = burn::backend::Wgpu;
 #[cfg(all(not(test), not(feature = "webgpu")))]
 type Gpu = burn::backend::Cuda;
-/// Tests compute the same on the CPU.
+/// Tests run the same code on the CPU.
 #[cfg(test)]
 type Gpu = burn::backend::Flex;
 

@@ -1,11 +1,11 @@
-//! What a convolution is, and who computes it.
+//! A convolution, computed by one of two kinds of kernel.
 
 use burn::nn::conv::Conv2d;
 
 use super::Maps;
 use super::dense::Dense;
 use super::depthwise::Depthwise;
-use crate::model::conv_shape::ConvShape;
+use crate::layers::conv_shape::ConvShape;
 
 /// A convolution without bias.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub(super) enum Convolution {
 }
 
 impl Convolution {
-    /// `None` where it is none of the network's.
+    /// A convolution of `images` images of this shape; `None` where there is no kernel for it.
     pub fn new(conv: &Conv2d, images: usize, [channels, height, width]: [usize; 3]) -> Option<Self> {
         let ConvShape { depthwise, kernel, stride } = ConvShape::of(conv)?;
         let [out, ..] = conv.weight.dims();
@@ -41,7 +41,7 @@ impl Convolution {
         }
     }
 
-    /// From the gradient of the output to that of the weight.
+    /// The gradient of the weight, from the gradient of the output.
     pub fn weight_gradient(&self, x: &[f32], gradient: &[f32]) -> Vec<f32> {
         match self {
             Convolution::Dense(dense) => dense.weight_gradient(x, gradient),
@@ -49,7 +49,7 @@ impl Convolution {
         }
     }
 
-    /// From the gradient of the output to that of the input, added to what is there.
+    /// Adds the gradient of the input, computed from the gradient of the output, to `to_input`.
     pub fn add_input_gradient(&self, gradient: &[f32], weight: &[f32], to_input: &mut [f32]) {
         match self {
             Convolution::Dense(dense) => dense.add_input_gradient(gradient, weight, to_input),

@@ -1,14 +1,13 @@
-//! Convolutions of all channels, as products of matrices.
+//! Dense convolutions, as matrix products.
 
 use gemm::Parallelism;
 use rayon::prelude::*;
 
 use super::Maps;
 
-/// Columns of a product below which several images are laid side by side: short products are slow.
+/// A product with fewer columns is slow: several images are then laid side by side in one product.
 const COLUMNS: usize = 192;
-/// Parts into which images are divided where their products are added up. It must not be the number of threads: sums would
-/// depend on it.
+/// Number of partial sums over the images. It is not the number of threads, since sums would then depend on it.
 const PARTS: usize = 4;
 
 #[derive(Clone, Debug)]
@@ -20,7 +19,7 @@ pub(super) struct Dense {
 }
 
 impl Dense {
-    /// Values that one value of the output comes from.
+    /// Number of input values that one value of the output depends on.
     fn depth(&self) -> usize {
         self.input.channels * self.kernel * self.kernel
     }
@@ -29,7 +28,7 @@ impl Dense {
         self.kernel == 1 && self.stride == 1
     }
 
-    /// How many images are laid side by side.
+    /// Number of images that are laid side by side.
     fn side_by_side(&self) -> usize {
         COLUMNS.div_ceil(self.output.plane()).min(self.output.images)
     }
@@ -107,7 +106,7 @@ impl Dense {
         });
     }
 
-    /// What each value of the output comes from: `[depth, images * plane]`.
+    /// The input values of each output value (im2col): `[depth, images * plane]`.
     fn patches(&self, x: &[f32], images: usize) -> Vec<f32> {
         let plane = self.output.plane();
         if self.is_pointwise() {
@@ -123,7 +122,7 @@ impl Dense {
         patches
     }
 
-    /// The reverse of [`patches`](Self::patches): adds every value to where it came from.
+    /// The reverse of [`patches`](Self::patches): adds each value to the place of the input that it came from.
     fn add_patches(&self, patches: &[f32], images: usize, to_input: &mut [f32]) {
         let (plane, image) = (self.output.plane(), self.input.image());
         if self.is_pointwise() {
@@ -143,14 +142,15 @@ impl Dense {
         });
     }
 
-    /// Calls `run` with each piece of a row of patches that lies in a row of the input: where it starts in both, and how
-    /// many values it has, those of the input a stride apart.
+    /// Calls `run` with each piece of a row of patches whose values lie in one row of the input, `stride` apart.
+    ///
+    /// Its arguments: the start in the patches, the start in the input, and the number of values.
     fn each_run(&self, images: usize, mut run: impl FnMut(usize, usize, usize)) {
         let Dense { input, output, kernel, stride, .. } = self;
         let pad = kernel / 2;
         for row in 0..self.depth() {
             let (channel, dy, dx) = (row / (kernel * kernel), row / kernel % kernel, row % kernel);
-            // columns of the output whose column of the input is inside
+            // the first and last column of the output that read inside of the image
             let first = pad.saturating_sub(dx).div_ceil(*stride);
             let Some(last) = (input.width + pad - 1).checked_sub(dx).map(|last| (last / stride).min(output.width - 1))
             else {
@@ -195,7 +195,7 @@ fn apart(wide: &[f32], channels: usize, plane: usize, values: &mut [f32]) {
     }
 }
 
-/// A matrix in memory, its rows or its columns one after the other.
+/// A matrix in memory, stored row by row or column by column.
 #[derive(Clone, Copy)]
 struct Matrix<'a> {
     values: &'a [f32],
@@ -222,13 +222,13 @@ impl<'a> Matrix<'a> {
     }
 }
 
+/// Writes the product `left * right` to `to`, row by row. With `add`, adds it to the values there.
 #[expect(unsafe_code, reason = "the library takes pointers and strides")]
-/// `left * right` into `to`, row by row; added to what is there if `add`.
 fn multiply(left: Matrix, right: Matrix, to: &mut [f32], add: bool) {
     assert_eq!(left.columns, right.rows);
     assert_eq!(to.len(), left.rows * right.columns);
-    // SAFETY: each matrix was made of a slice of rows times columns values, which its strides do not leave; so is `to`,
-    // and nobody else has it.
+    // SAFETY: each matrix borrows a slice of `rows * columns` values, and its strides address no value outside of it.
+    // `to` has as many values as the product, by the assertion above, and is borrowed exclusively.
     unsafe {
         gemm::gemm(
             left.rows,

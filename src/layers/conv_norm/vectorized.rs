@@ -1,7 +1,9 @@
-//! Functions compiled several times, for the vectors of several processors.
+//! A macro for functions that are compiled several times, for the vector instructions of several processors.
 
-/// Makes functions that run with the widest vectors the processor has. What they call must be marked `#[inline(always)]`:
-/// what is not inlined, closures among it, is compiled for any processor.
+/// Defines functions that use the widest vectors of the processor they run on.
+///
+/// Functions called from them must be `#[inline(always)]`: code that is not inlined, closures among it, is compiled for any
+/// processor.
 macro_rules! vectorized {
     ($($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => { $(
         $(#[$attribute])*
@@ -27,11 +29,11 @@ macro_rules! vectorized {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
                 {
-                    // SAFETY: the processor has what the function is compiled for.
+                    // SAFETY: the processor has AVX-512, by the checks above. Every processor with AVX-512 has AVX2 and FMA.
                     return unsafe { avx512($($argument),*) };
                 }
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    // SAFETY: as above.
+                    // SAFETY: the processor has AVX2 and FMA, by the checks above.
                     return unsafe { avx2($($argument),*) };
                 }
             }

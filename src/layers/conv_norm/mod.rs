@@ -1,9 +1,9 @@
-//! Convolution, BatchNorm and ReLU in training on the CPU, as one operation with a gradient of our own.
+//! Convolution, BatchNorm and ReLU in training on the CPU, as one operation with its own gradient.
 //!
-//! Burn computes the gradients of a depthwise convolution by one convolution a channel, and passes over memory a dozen
-//! times for a BatchNorm. Here a layer is one node of Burn's graph: convolutions of the same input, the BatchNorm of each by
-//! the statistics of the batch, their sum, ReLU. Sums are added up in an order that does not depend on the number of threads,
-//! so that a run can be repeated to the bit.
+//! Burn computes the gradient of a depthwise convolution as one convolution for each channel, and reads memory a dozen times
+//! for a BatchNorm. Here a layer is one node of Burn's graph: convolutions of the same input, BatchNorm of each with the
+//! statistics of the batch, their sum, ReLU. The order of additions does not depend on the number of threads, so a run can be
+//! repeated exactly.
 
 #[macro_use]
 mod vectorized;
@@ -29,13 +29,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 use convolution::Convolution;
 use norm::{Moments, Norm};
 
-/// Convolutions of the same input, each with its BatchNorm, summed; then ReLU where `activate`.
+/// The sum of convolutions of the same input, each followed by its BatchNorm; then ReLU where `activate`.
 ///
-/// `None` where `x` is not on the CPU with autodiff, or the layer is none of the network's: Burn's own operations then do
-/// the same. The BatchNorms remember the statistics of the batch.
+/// Input and output are `[n, channels, height, width]`; the stride divides height and width. The running statistics of the
+/// BatchNorms are updated.
 ///
-/// `x` is `[n, channels, height, width]`; so is what comes out, by the stride smaller.
-pub(super) fn forward(x: &Tensor<4>, branches: &[(&Conv2d, &BatchNorm)], activate: bool) -> Option<Tensor<4>> {
+/// `None` where `x` is not on the CPU with autodiff, or there is no kernel for the layer: take Burn's operations then.
+pub(crate) fn forward(x: &Tensor<4>, branches: &[(&Conv2d, &BatchNorm)], activate: bool) -> Option<Tensor<4>> {
     let device = x.device();
     if !device.is_autodiff() || branches.iter().any(|(_, norm)| !norm.training.is_enabled()) {
         return None;
@@ -92,26 +92,27 @@ pub(super) fn forward(x: &Tensor<4>, branches: &[(&Conv2d, &BatchNorm)], activat
 
 type FloatTensor = <Autodiff<Flex> as BackendTypes>::FloatTensorPrimitive;
 
-/// What is computed, apart from the values.
+/// A layer without its values.
 #[derive(Clone, Debug)]
 struct Layer {
     convolutions: Vec<Convolution>,
     activate: bool,
 }
 
-/// What the way back needs of the way there.
+/// Values of the forward pass that the backward pass needs.
 #[derive(Clone, Debug)]
 struct State {
     layer: Layer,
     input: FlexTensor,
     weights: Vec<FlexTensor>,
-    /// Of the convolutions.
+    /// Outputs of the convolutions.
     outputs: Vec<FlexTensor>,
     norms: Vec<Norm>,
     y: FlexTensor,
 }
 
-/// Burn's graph wants to know at compile time how many tensors a node comes from: the input, and three a branch.
+/// The backward pass of a node. Burn's graph needs the number of its parents at compile time: the input, and three for each
+/// branch.
 #[derive(Debug)]
 struct LayerBackward;
 
@@ -159,7 +160,8 @@ impl<const N: usize> Backward<Flex, N> for LayerBackward {
     }
 }
 
-/// Takes the statistics of a batch into those that evaluation uses. Paddle's running variance is the biased one.
+/// Updates the running statistics, which evaluation uses, from those of a batch. As in Paddle, the variance is the biased
+/// one.
 fn remember(norm: &BatchNorm, moments: &Moments, device: &Device) {
     let channels = moments.mean.len();
     let new = |values: &[f32]| Tensor::<1>::from_data(TensorData::new(values.to_vec(), [channels]), device);
@@ -182,7 +184,7 @@ fn tensor(values: Vec<f32>, shape: impl Into<Vec<usize>>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape.into()))
 }
 
-/// Sizes of what a layer gives.
+/// Sizes of a batch of images.
 #[derive(Clone, Copy, Debug)]
 struct Maps {
     images: usize,
@@ -211,10 +213,10 @@ impl Maps {
     }
 }
 
-/// Values worked on at once where sums are formed: their order must not depend on the processor.
+/// Number of partial sums, added up at the end. The same for every processor, so that all give the same sum.
 const LANES: usize = 16;
 
-/// Adds up lanes in pairs.
+/// The sum of the lanes, added in pairs.
 #[inline(always)]
 fn total(mut lanes: [f32; LANES]) -> f32 {
     let mut width = LANES / 2;

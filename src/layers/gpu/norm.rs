@@ -1,4 +1,4 @@
-//! BatchNorm by the statistics of the batch.
+//! BatchNorm with the statistics of the batch, in training on a GPU.
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -11,10 +11,10 @@ use burn::tensor::Tensor;
 
 use super::{Gpu, Values, primitive, sums, tensor};
 
-/// BatchNorm of `x`, `[n, channels, height, width]`, which remembers the statistics of the batch.
+/// BatchNorm of `x`, `[n, channels, height, width]`. The running statistics are updated.
 ///
-/// `None` where `x` is not on a GPU with autodiff, or fixed statistics are to be used: Burn's own then does the same.
-pub(in crate::model) fn forward(norm: &BatchNorm, x: &Tensor<4>) -> Option<Tensor<4>> {
+/// `None` where `x` is not on a GPU with autodiff, or the BatchNorm uses fixed statistics: take Burn's then.
+pub(crate) fn forward(norm: &BatchNorm, x: &Tensor<4>) -> Option<Tensor<4>> {
     if !x.device().is_autodiff() || !norm.training.is_enabled() {
         return None;
     }
@@ -34,7 +34,7 @@ pub(in crate::model) fn forward(norm: &BatchNorm, x: &Tensor<4>) -> Option<Tenso
     let shift = tensor::<1>(beta.primitive()).reshape([1, dims[1] as i64, 1]);
     let y = normal.clone().mul(factor.clone()).add(shift).reshape(dims);
 
-    // Paddle's running variance is the biased one
+    // as in Paddle, the running variance is the biased one
     for (running, new) in [(&norm.running_mean, mean), (&norm.running_var, variance)] {
         let new = <Autodiff<Gpu> as AutodiffBackend>::from_inner(primitive(new.reshape([dims[1]])));
         let new = Tensor::<1>::from_primitive::<Autodiff<Gpu>>(new).mul_scalar(norm.momentum);
@@ -61,12 +61,12 @@ fn by_channel(x: Tensor<4>) -> Tensor<3> {
 #[derive(Debug)]
 struct Norm;
 
-/// What the way back needs of the way there.
+/// Values of the forward pass that the backward pass needs.
 #[derive(Clone, Debug)]
 struct State {
-    /// What came in, with mean 0 and variance 1: `[n, channels, pixels]`.
+    /// The input with mean 0 and variance 1: `[n, channels, pixels]`.
     normal: Values,
-    /// By what that changes with what came in: `[1, channels, 1]`.
+    /// The scale divided by the standard deviation: `[1, channels, 1]`.
     factor: Values,
     dims: [usize; 4],
 }
@@ -83,7 +83,7 @@ impl Backward<Gpu, 3> for Norm {
         let to_beta = sums(incoming.clone());
         let to_input = parents[0].map(|_| {
             let count = (dims[0] * dims[2] * dims[3]) as f64;
-            // a change of one value moves the mean and the deviation of its channel
+            // each value also changes the mean and the deviation of its channel
             let along = normal.mul(to_gamma.clone().div_scalar(count));
             let apart = incoming.sub(to_beta.clone().div_scalar(count)).sub(along);
             primitive(apart.mul(tensor(&factor)).reshape(dims))
@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes out, the gradients by input, scale and shift of some loss, and the statistics that are remembered.
+    /// The output, the gradients of input, scale and shift for a made-up loss, and the running statistics.
     fn run(x: &TensorData, forward: impl Fn(&BatchNorm, &Tensor<4>) -> Tensor<4>) -> [Vec<f32>; 6] {
         let device = Device::flex().autodiff();
         let mut norm = BatchNormConfig::new(5).init(&device);

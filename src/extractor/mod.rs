@@ -1,4 +1,4 @@
-//! Images to feature vectors, on any device.
+//! The extractor: images to feature vectors, on any device.
 
 #[cfg(feature = "burn")]
 mod burn;
@@ -17,21 +17,25 @@ use crate::model::ModelDescription;
 use crate::weights::{Dtype, Model};
 use crate::{Error, Result};
 
-/// Largest difference of a feature's element between a GPU and the CPU that passes the self-test.
+/// The self-test accepts this difference between a GPU and the CPU in any element of a feature.
 ///
-/// Features have length 1. A correct f32 GPU stays below 1e-5, one that multiplies in TF32 below 1e-3; a wrong or
-/// skipped kernel is off by 1e-2 and more.
+/// Features have length 1. A correct GPU differs by less than 1e-5 in f32 and less than 1e-3 in TF32; a wrong or skipped
+/// kernel by 1e-2 or more.
 const SELF_TEST_TOLERANCE: f32 = 2e-3;
 
 /// Turns images into feature vectors of length 1.
 ///
-/// ```no_run,ignore-wasm32
-/// use image_feature::{DecodeLimits, DeviceRequest, Extractor, Model};
+/// Methods whose names end in `_async` are async. All others block; a browser does not allow that, so most of them exist
+/// natively only.
 ///
-/// let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+#[cfg_attr(all(feature = "cpu", feature = "default-model"), doc = "```ignore-wasm32")]
+#[cfg_attr(not(all(feature = "cpu", feature = "default-model")), doc = "```ignore")]
+/// use image_feature::{DeviceRequest, Extractor, Model, RgbImage};
+///
+/// let model = Model::bundled()?;
 /// let extractor = Extractor::open(&model, DeviceRequest::Auto)?;
-/// let image = image_feature::decode(&std::fs::read("photo.jpg")?, &DecodeLimits::default())?;
-/// let feature = extractor.embed(&image)?;
+/// let grey = RgbImage::new(32, 32, vec![128; 32 * 32 * 3])?;
+/// let feature = extractor.embed(&grey)?;
 /// assert_eq!(feature.len(), extractor.info().dimension);
 /// # Ok::<(), image_feature::Error>(())
 /// ```
@@ -41,7 +45,7 @@ pub struct Extractor {
     info: ExtractorInfo,
 }
 
-/// A network on a device.
+/// A network and its device.
 enum Network {
     #[cfg(feature = "cpu")]
     Cpu(Box<cpu::Executor>),
@@ -49,7 +53,7 @@ enum Network {
     Burn(Box<BurnNetwork>),
 }
 
-/// How an [`Extractor`] is to work. A [`DeviceRequest`] alone is made into one.
+/// Options of an [`Extractor`]. A [`DeviceRequest`] alone converts into them.
 ///
 /// ```
 /// use image_feature::{DeviceRequest, ExtractorOptions};
@@ -59,13 +63,13 @@ enum Network {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExtractorOptions {
-    /// Where to compute.
+    /// The device to compute on.
     pub device: DeviceRequest,
-    /// Threads on the CPU, the caller's included; by default as many as the machine runs at once. Other devices have
-    /// no use for it.
+    /// Number of threads on the CPU, the caller's included. The default is the number that the machine runs at once. Other
+    /// devices ignore it.
     pub threads: Option<usize>,
-    /// What the CPU computes in; by default what the model's file is made for: [`Dtype::I8`] where it is calibrated, else
-    /// [`Dtype::F32`]. [`Dtype::F16`] is a way to keep weights and computed with as f32. Other devices compute in f32.
+    /// The type of numbers that the CPU computes in. The default is [`Dtype::I8`] for a calibrated model, else [`Dtype::F32`].
+    /// [`Dtype::F16`] computes in f32, since f16 is a type of storage only. Other devices always compute in f32.
     pub dtype: Option<Dtype>,
 }
 
@@ -75,8 +79,9 @@ impl From<DeviceRequest> for ExtractorOptions {
     }
 }
 
-/// What an [`Extractor`] is and runs on.
+/// Facts about an [`Extractor`]: its model and its device.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ExtractorInfo {
     /// The model's name.
     pub model: String,
@@ -86,14 +91,14 @@ pub struct ExtractorInfo {
     pub device: &'static str,
     /// Name of the GPU, where there is one.
     pub adapter: Option<String>,
-    /// Threads that compute, where that is the CPU.
+    /// Number of threads, where the device is the CPU.
     pub threads: Option<usize>,
-    /// Instruction set of the kernels, where the CPU computes: `avx512`, `avx2`, `neon`, `relaxed-simd`, `simd128` or
+    /// Instruction set of the kernels, where the device is the CPU: `avx512`, `avx2`, `neon`, `relaxed-simd`, `simd128` or
     /// `scalar`.
     pub simd: Option<&'static str>,
-    /// What is computed in: `f32` or `i8`.
+    /// The type of numbers that it computes in: `f32` or `i8`.
     pub dtype: &'static str,
-    /// Why devices that come before this one were not chosen, one sentence each.
+    /// Why better devices were not chosen, one sentence for each.
     pub reasons: Vec<String>,
 }
 
@@ -115,18 +120,18 @@ impl ExtractorInfo {
 impl Extractor {
     /// Opens a device and puts the model on it.
     ///
-    /// [`DeviceRequest::Auto`] tries the devices in turn; [`ExtractorInfo::reasons`] then says why those before the
-    /// chosen one were not. A GPU is trusted only after a self-test: it must give the CPU's feature for a known input.
+    /// [`DeviceRequest::Auto`] tries the devices in turn; [`ExtractorInfo::reasons`] then tells why better ones were not chosen.
+    /// A GPU must pass a self-test: for a fixed input it must give the same feature as the CPU.
     ///
     /// # Errors
     /// [`ErrorKind::Device`](crate::ErrorKind::Device) where the named device cannot be opened or fails its self-test,
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where the weights do not fit the network.
-    pub async fn load(model: &Model, options: impl Into<ExtractorOptions>) -> Result<Self> {
+    pub async fn open_async(model: &Model, options: impl Into<ExtractorOptions>) -> Result<Self> {
         let options = options.into();
         Self::choose(options.device, async |candidate| Self::load_on(model, candidate, options).await).await
     }
 
-    /// The first candidate that opens, with the reasons of those before it.
+    /// The first candidate that opens, with the errors of those before it as reasons.
     async fn choose(request: DeviceRequest, attempt: impl AsyncFn(DeviceRequest) -> Result<Self>) -> Result<Self> {
         let mut reasons = Vec::new();
         for candidate in request.candidates() {
@@ -149,23 +154,23 @@ impl Extractor {
             return Self::on_cpu(model, options);
         }
         let gpu = Self::on_gpu(model, candidate, options.device == DeviceRequest::Auto).await?;
-        // without the engine there is nothing to compare with: see `load_verified`
+        // without the engine there is no reference: see `open_verified_async`
         if cfg!(feature = "cpu") {
-            // a GPU computes in f32, whatever the CPU is to compute in
+            // a GPU computes in f32, so the reference must, too
             let reference = ExtractorOptions { dtype: Some(Dtype::F32), ..options };
-            let expected = Self::on_cpu(model, reference)?.probe().await?;
+            let expected = Self::on_cpu(model, reference)?.probe_async().await?;
             gpu.verify(&expected).await?;
         }
         Ok(gpu)
     }
 
-    /// Opens exactly the device of `request` and compares its [`probe`](Self::probe) with `expected`, a CPU's.
+    /// Opens exactly the device of `request`, and compares its [probe](Self::probe_async) with `expected`, the probe of a CPU.
     ///
-    /// For builds that hold no CPU engine.
+    /// A build without the CPU engine needs this: it has no reference of its own.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
-    pub async fn load_verified(model: &Model, request: DeviceRequest, expected: &[f32]) -> Result<Self> {
+    /// As [`open_async`](Self::open_async).
+    pub async fn open_verified_async(model: &Model, request: DeviceRequest, expected: &[f32]) -> Result<Self> {
         let extractor = match request {
             DeviceRequest::Cpu => Self::on_cpu(model, request.into())?,
             _ => Self::on_gpu(model, request, false).await?,
@@ -211,30 +216,31 @@ impl Extractor {
         Err(crate::device::not_compiled(feature, feature))
     }
 
-    /// The model, the device, and why others were not chosen.
+    /// Facts about the model and the device.
     pub fn info(&self) -> &ExtractorInfo {
         &self.info
     }
 
-    /// What is done to an image before it enters the network.
+    /// The preprocessing of an image before the network.
     pub fn preprocess(&self) -> &Preprocess {
         &self.description.preprocess
     }
 
-    /// Values in one preprocessed image: 3 * height * width.
+    /// Number of values in one preprocessed image: 3 x height x width.
     fn input_len(&self) -> usize {
         let [height, width] = self.description.input_size();
         3 * height * width
     }
 
-    /// Features of `count` preprocessed images: `count` x 3 x height x width values in, `count` x dimension out,
-    /// each vector of length 1.
+    /// The features of `count` preprocessed images.
+    ///
+    /// `input` holds `count` x 3 x height x width values; the result holds `count` x dimension, each vector of length 1.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `input` has another length,
-    /// [`ErrorKind::Device`](crate::ErrorKind::Device) where the device failed,
+    /// [`ErrorKind::Device`](crate::ErrorKind::Device) where the device fails,
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a feature is zero or not finite.
-    pub async fn forward(&self, input: Vec<f32>, count: usize) -> Result<Vec<f32>> {
+    pub async fn run_async(&self, input: Vec<f32>, count: usize) -> Result<Vec<f32>> {
         self.check(&input, count)?;
         let mut features = match &self.network {
             #[cfg(feature = "cpu")]
@@ -257,17 +263,19 @@ impl Extractor {
         Ok(())
     }
 
-    /// Length of a [pooled](Self::pooled) vector.
+    /// Length of a [pooled](Self::pooled_async) vector.
     pub fn pooled_len(&self) -> usize {
         self.description.pooled_len()
     }
 
-    /// What the last layers, those that [`finetune`](crate::finetune) teaches, are given for `count` preprocessed images: `count` x 3 x
-    /// height x width values in, `count` x [`pooled_len`](Self::pooled_len) out.
+    /// The pooled vectors of `count` preprocessed images: the input of the last layers, which [`finetune`](crate::finetune)
+    /// trains.
+    ///
+    /// `input` holds `count` x 3 x height x width values; the result holds `count` x [`pooled_len`](Self::pooled_len).
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
-    pub async fn pooled(&self, input: Vec<f32>, count: usize) -> Result<Vec<f32>> {
+    /// As [`run_async`](Self::run_async).
+    pub async fn pooled_async(&self, input: Vec<f32>, count: usize) -> Result<Vec<f32>> {
         self.check(&input, count)?;
         match &self.network {
             #[cfg(feature = "cpu")]
@@ -277,19 +285,19 @@ impl Extractor {
         }
     }
 
-    /// The feature of a fixed synthetic input: what a self-test compares between devices.
+    /// The feature of a fixed synthetic input. The self-test compares it between devices.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
-    pub async fn probe(&self) -> Result<Vec<f32>> {
-        self.forward(probe_input(self.input_len()), 1).await
+    /// As [`run_async`](Self::run_async).
+    pub async fn probe_async(&self) -> Result<Vec<f32>> {
+        self.run_async(probe_input(self.input_len()), 1).await
     }
 
     async fn verify(&self, expected: &[f32]) -> Result<()> {
-        let feature = self.probe().await?;
+        let feature = self.probe_async().await?;
         let difference =
             if feature.len() == expected.len() { largest_difference(&feature, expected) } else { f32::NAN };
-        // written so that a NaN fails
+        // with `<=` a NaN fails
         if difference <= SELF_TEST_TOLERANCE {
             return Ok(());
         }
@@ -300,13 +308,15 @@ impl Extractor {
     }
 }
 
-/// Blocking calls. In a browser nothing may block, so there only the async ones exist.
+/// Blocking calls. They do not exist in a browser, where nothing may block.
 #[cfg(not(target_family = "wasm"))]
 impl Extractor {
-    /// [`load`](Self::load), blocking. A driver that panics counts as a device that cannot be opened.
+    /// Opens a device and puts the model on it: [`open_async`](Self::open_async), blocking.
+    ///
+    /// A driver that panics counts as a device that cannot be opened.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
+    /// As [`open_async`](Self::open_async).
     pub fn open(model: &Model, options: impl Into<ExtractorOptions>) -> Result<Self> {
         let options = options.into();
         pollster::block_on(Self::choose(options.device, async |candidate| {
@@ -316,35 +326,36 @@ impl Extractor {
         }))
     }
 
-    /// [`forward`](Self::forward), blocking.
+    /// The features of `count` preprocessed images: [`run_async`](Self::run_async), blocking.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
+    /// As [`run_async`](Self::run_async).
     pub fn run(&self, input: Vec<f32>, count: usize) -> Result<Vec<f32>> {
-        pollster::block_on(self.forward(input, count))
+        pollster::block_on(self.run_async(input, count))
     }
 
-    /// The feature vector of one image.
+    /// The feature vector of one image, of length 1.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
+    /// As [`run_async`](Self::run_async), and as [`ModelDescription::network_input`].
     pub fn embed(&self, image: &RgbImage) -> Result<Vec<f32>> {
         self.run(self.description.network_input(image)?, 1)
     }
 
-    /// The [pooled](Self::pooled) vectors of `count` [views](crate::model::views) of an image, one after the other: what
-    /// [`Samples::add`](crate::finetune::Samples::add) takes.
+    /// The [pooled](Self::pooled_async) vectors of `count` [views](crate::model::views) of an image, one after the other.
+    ///
+    /// [`Samples::add`](crate::finetune::Samples::add) takes them.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
+    /// As [`embed`](Self::embed).
     pub fn pooled_views(&self, image: &RgbImage, count: usize) -> Result<Vec<f32>> {
-        pollster::block_on(self.pooled(crate::model::views(&self.description, image, count)?, count))
+        pollster::block_on(self.pooled_async(crate::model::views(&self.description, image, count)?, count))
     }
 
-    /// The feature vectors of several images, run as one batch.
+    /// The feature vectors of several images, computed as one batch. Without images there are no features.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward). No images give no features.
+    /// As [`embed`](Self::embed).
     pub fn embed_batch(&self, images: &[RgbImage]) -> Result<Vec<Vec<f32>>> {
         if images.is_empty() {
             return Ok(Vec::new());
@@ -361,7 +372,7 @@ impl Extractor {
 
 /// Divides a vector by its length, as PaddleX does after the network.
 ///
-/// Paddle lets a vector of length zero become NaN; here it is an error, since nothing can be searched with it.
+/// In Paddle a vector of length zero becomes NaN; here it is an error.
 fn normalize(feature: &mut [f32]) -> Result<()> {
     let length = feature.iter().map(|value| value * value).sum::<f32>().sqrt();
     if !length.is_finite() || length == 0.0 {
@@ -373,7 +384,7 @@ fn normalize(feature: &mut [f32]) -> Result<()> {
     Ok(())
 }
 
-/// NaN where any difference is: `f32::max` would drop it.
+/// The largest absolute difference; NaN if any difference is NaN, which `f32::max` would drop.
 fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     let mut largest = 0.0;
     for (a, b) in a.iter().zip(b) {

@@ -1,4 +1,4 @@
-//! Convolutions without bias, dense or depthwise.
+//! Convolutions without bias, dense or depthwise, in training on a GPU.
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::NodeId;
@@ -11,12 +11,12 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::{Slice, Tensor};
 
 use super::{Gpu, Values, primitive, sums, tensor};
-use crate::model::conv_shape::ConvShape;
+use crate::layers::conv_shape::ConvShape;
 
-/// Up to so many pixels of an image are taken together with those of all others: a product of matrices for each would be too small.
+/// Up to this number of pixels an image is too small for a matrix product of its own: all images then share one.
 const FEW_PIXELS: usize = 64;
 
-/// Whether each pixel is for itself.
+/// Whether each pixel of the output depends on one pixel of the input.
 fn pointwise(shape: ConvShape) -> bool {
     !shape.depthwise && shape.kernel == 1 && shape.stride == 1
 }
@@ -28,8 +28,8 @@ fn options(shape: ConvShape, channels: usize) -> ConvOptions<2> {
 
 /// A convolution of `x`, `[n, channels, height, width]`.
 ///
-/// `None` where `x` is not on a GPU with autodiff, or the convolution is none of the network's: Burn's own then does the same.
-pub(in crate::model) fn forward(conv: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {
+/// `None` where `x` is not on a GPU with autodiff, or there is no code for the convolution: take Burn's then.
+pub(crate) fn forward(conv: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {
     if !x.device().is_autodiff() {
         return None;
     }
@@ -75,7 +75,8 @@ impl Backward<Gpu, 2> for Convolution {
     }
 }
 
-/// The channels of each pixel times a matrix: `[out, in, 1, 1]` and `[n, in, height, width]` to `[n, out, height, width]`.
+/// The product of the weight with the channels of each pixel: `[out, in, 1, 1]` and `[n, in, height, width]` to
+/// `[n, out, height, width]`.
 fn by_pixel(weight: Tensor<4>, x: Tensor<4>) -> Tensor<4> {
     let [n, channels, height, width] = x.dims();
     let out = weight.dims()[0];
@@ -83,7 +84,7 @@ fn by_pixel(weight: Tensor<4>, x: Tensor<4>) -> Tensor<4> {
     weight.matmul(x.reshape([n, channels, height * width])).reshape([n, out, height, width])
 }
 
-/// From the gradient of what comes out to that of the weight.
+/// The gradient of the weight, from the gradient of the output.
 fn weight_gradient(shape: ConvShape, x: Tensor<4>, gradient: Tensor<4>) -> Tensor<4> {
     let ConvShape { depthwise, kernel, stride } = shape;
     let [n, out, height, width] = gradient.dims();
@@ -126,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes out, and the gradients by input and weight, of some loss.
+    /// The output, and the gradients of input and weight for a made-up loss.
     fn run(conv: &Conv2d, x: &TensorData, forward: impl Fn(&Conv2d, &Tensor<4>) -> Tensor<4>) -> [Vec<f32>; 3] {
         let x = Tensor::<4>::from_data(x.clone(), &Device::flex().autodiff()).require_grad();
         let y = forward(conv, &x);

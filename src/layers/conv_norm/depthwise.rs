@@ -1,16 +1,16 @@
-//! Convolutions of each channel with a kernel of its own.
+//! Depthwise convolutions: each channel has a kernel of its own.
 //!
-//! A plane is laid out with its border, one plane for each remainder of row and column by the stride. A tap of the kernel
-//! then is a distance in memory, and the whole plane one row: a sum of shifted rows, which vectors are made for, however
-//! small the plane is. What falls into the border is thrown away.
+//! A plane is copied with its padding, and split by the stride: one copy for each remainder of row and column. A tap of the
+//! kernel is then a fixed distance in memory, and the convolution of the whole plane a sum of shifted rows. Vector
+//! instructions compute it well even for small planes. Results that fall into the padding are dropped.
 
 use rayon::prelude::*;
 
 use super::{LANES, Maps, total};
 
-/// Values of a row worked on at once.
+/// Values of a row that are computed at once.
 const STEP: usize = 2 * LANES;
-/// As in the module beside this one: not the number of threads.
+/// Number of partial sums over the images. It is not the number of threads, since sums would then depend on it.
 const PARTS: usize = 4;
 
 #[derive(Clone, Debug)]
@@ -19,19 +19,19 @@ pub(super) struct Depthwise {
     pub output: Maps,
     kernel: usize,
     stride: usize,
-    /// Of a plane by one pair of remainders.
+    /// Length of a row of one copy of a plane, with padding.
     row: usize,
-    /// Values of the output laid out with that row, up to a whole number of steps.
+    /// Values of the output in rows of that length, rounded up to a multiple of [`STEP`].
     length: usize,
-    /// Values from one such plane to the next.
+    /// Distance from one copy of a plane to the next, in values.
     plane: usize,
 }
 
-/// Room for one channel of one image.
+/// Buffers for one channel of one image.
 struct Scratch {
-    /// The input by remainders.
+    /// The copies of the input plane, one for each pair of remainders.
     planes: Vec<f32>,
-    /// The output, or its gradient, with the same row.
+    /// The output, or its gradient, in rows of the same length.
     output: Vec<f32>,
 }
 
@@ -67,7 +67,7 @@ vectorized! {
 }
 
 impl Depthwise {
-    /// `None` where there is no kernel of this size or stride.
+    /// A convolution between these shapes; `None` where there is no code for this kernel or stride.
     pub fn new(input: Maps, output: Maps, kernel: usize, stride: usize) -> Option<Self> {
         if !matches!((kernel, stride), (1 | 3 | 5, 1 | 2)) {
             return None;
@@ -87,7 +87,7 @@ impl Depthwise {
         }
     }
 
-    /// Zeros before and after a gradient, for the taps that reach beyond.
+    /// Number of zeros before and after a gradient, for taps that reach beyond it.
     fn front(&self) -> usize {
         ((self.kernel - 1) / self.stride * (self.row + 1)).next_multiple_of(STEP)
     }
@@ -146,7 +146,7 @@ impl Depthwise {
         );
     }
 
-    /// Where a row of the input begins in the planes.
+    /// Start of a row of the input in the copies.
     #[inline(always)]
     fn start(&self, y: usize) -> usize {
         let padded = y + self.kernel / 2;
@@ -163,7 +163,7 @@ impl Depthwise {
                 continue;
             }
             for first in 0..2 {
-                // columns whose padded place is even, or odd
+                // the columns that go to the copy of even places, or of odd ones
                 let place = first + pad;
                 let to = &mut planes[start + place % 2 * self.plane + place / 2..];
                 let count = (width - first).div_ceil(2);
@@ -174,7 +174,7 @@ impl Depthwise {
         }
     }
 
-    /// The reverse of [`lay_out`](Self::lay_out), added to what is there.
+    /// The reverse of [`lay_out`](Self::lay_out): adds each value to its place in the input.
     #[inline(always)]
     fn collect(&self, planes: &[f32], to_input: &mut [f32]) {
         let (width, pad) = (self.input.width, self.kernel / 2);
@@ -197,7 +197,7 @@ impl Depthwise {
         }
     }
 
-    /// A gradient with the row of the planes, between zeros. What lies between its rows is 0 from the start.
+    /// Copies a gradient into rows of the same length. The buffer was zeroed, so the gaps between rows hold 0.
     #[inline(always)]
     fn lay_out_gradient(&self, gradient: &[f32], output: &mut [f32]) {
         let to = output[self.front()..].chunks_mut(self.row);
@@ -206,7 +206,7 @@ impl Depthwise {
         }
     }
 
-    /// Which plane a tap reads, and how far on.
+    /// The copy that a tap reads, and its distance from the start of that copy.
     #[inline(always)]
     fn tap(&self, dy: usize, dx: usize) -> (usize, usize) {
         let stride = self.stride;
@@ -240,7 +240,7 @@ impl Depthwise {
         }
     }
 
-    /// The gradient of the planes: each of their values goes, by its taps, into several of the output.
+    /// The gradient of the copies: each value is used by several outputs, one for each tap.
     #[inline(always)]
     fn spread(&self, gradient: &[f32], weight: &[f32], planes: &mut [f32]) {
         match self.kernel {
@@ -253,7 +253,7 @@ impl Depthwise {
     #[inline(always)]
     fn spread_by<const K: usize>(&self, gradient: &[f32], weight: &[f32], planes: &mut [f32]) {
         let (stride, front) = (self.stride, self.front());
-        // beyond this no tap reaches
+        // no tap reads beyond this
         let used = self.length + (K - 1) / stride * (self.row + 1);
         for (index, plane) in planes.chunks_exact_mut(self.plane).enumerate() {
             let (odd_row, odd_column) = (index / stride, index % stride);
