@@ -1,4 +1,4 @@
-//! Values as Python and numpy write them: what PaddleX prints and saves, other people's scripts read back.
+//! Values as Python and numpy write them, because scripts read the output of PaddleX.
 
 mod decimal;
 pub mod numpy;

@@ -10,6 +10,7 @@ use base64::Engine;
 use image_feature::gallery::Gallery;
 use serde_json::{Value, json};
 
+use super::bench::Bench;
 use super::common::shared;
 use super::photos::{model_file, photo};
 use super::program::{run, text};
@@ -19,19 +20,7 @@ fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
-/// A folder with a model, and a place for indexes.
-struct Bench {
-    folder: temp_dir::TempDir,
-    model: PathBuf,
-}
-
 impl Bench {
-    fn new() -> Self {
-        let folder = temp_dir::TempDir::new().unwrap();
-        let model = model_file(folder.path(), 24);
-        Bench { folder, model }
-    }
-
     fn serve(&self, more: &[&str]) -> Server {
         self.serve_model(&self.model, more)
     }

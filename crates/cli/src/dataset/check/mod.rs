@@ -1,4 +1,4 @@
-//! `image-feature check`: is a data set fit for training?
+//! `image-feature check`: a check of a data set before training.
 
 mod audit;
 
@@ -10,8 +10,8 @@ use image_feature::{DeviceRequest, Result};
 
 /// Check a data set of image retrieval
 ///
-/// Reads the lists, decodes every image, and tells everything that is wrong, each with its place and what to do about
-/// it. The exit code is 1 where there are errors: training or evaluation would fail, or give numbers that lie.
+/// Reads the lists, decodes every image, and reports everything that is wrong, each with its place and what to do about
+/// it. The exit code is 1 where there are errors: training or evaluation would fail, or give wrong numbers.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
