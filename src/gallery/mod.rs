@@ -287,7 +287,9 @@ impl Gallery {
         if keeps_vectors {
             pages::reserve(&mut prepared, vectors.len());
         }
-        for (row, (entry, vector)) in (self.len() as u32..).zip(entries.iter().zip(vectors.chunks_exact(self.dimension))) {
+        for (row, (entry, vector)) in
+            (self.len() as u32..).zip(entries.iter().zip(vectors.chunks_exact(self.dimension)))
+        {
             let vector = self.prepared(vector).map_err(|error| error.context(format!("id `{}`", entry.id)))?;
             if self.rows.contains_key(&entry.id) {
                 let known = Error::usage("the gallery has this id already; update or remove it");

@@ -16,7 +16,7 @@ use crate::error::Context;
 ///
 /// let path = std::env::temp_dir().join(format!("turn-{}.safetensors", std::process::id()));
 /// let turn = Turn::take(&path)?;
-/// Gallery::new(2, Metric::Cosine, Storage::F32)?.save(&path)?; // nobody else saves meanwhile
+/// Gallery::new(2, Metric::Cosine, Storage::F32)?.save(&path)?; // other processes wait
 /// drop(turn);
 /// # std::fs::remove_file(&path)?;
 /// # Ok::<(), image_feature::Error>(())

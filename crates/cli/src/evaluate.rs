@@ -106,8 +106,7 @@ fn evaluated(tree: &Arc<dyn FileTree>, gallery: &[Image], query: &[Image], args:
         (values, images.iter().map(|image| image.label).collect())
     };
     let ((gallery_features, gallery_labels), (query_features, query_labels)) = (parts(gallery), parts(query));
-    let places: HashMap<usize, usize> =
-        gallery.iter().enumerate().map(|(place, image)| (image.entry, place)).collect();
+    let places: HashMap<usize, usize> = gallery.iter().enumerate().map(|(place, image)| (image.entry, place)).collect();
     let itself = query.iter().map(|image| places.get(&image.entry).copied());
     let options = Options {
         recall_at: args.recall.clone(),
@@ -162,7 +161,10 @@ fn to_json(report: &Report, query: &dyn Fn(usize) -> String, image: &dyn Fn(usiz
         json!({ "recall": recall, "mAP": scores.map })
     };
     let classes = report.classes.iter().map(|class| {
-        json!({ "label": class.label, "queries": class.queries, "images": class.images, "recall1": class.recall_at_1, "mAP": class.map })
+        json!({
+            "label": class.label, "queries": class.queries, "images": class.images, "recall1": class.recall_at_1,
+            "mAP": class.map,
+        })
     });
     let worst = report.worst.iter().map(|worst| {
         let nearest = worst.nearest.iter().map(|&(at, score)| json!({ "image": image(at), "score": score }));

@@ -145,15 +145,15 @@ impl Runner<'_> {
         let name = official(config.text("Global.model")?)?;
         let model = config.text("Predict.model_dir")?.unwrap_or(name);
         let batch = config.count("Predict.batch_size")?.unwrap_or(1).to_string();
-        let arguments = ["predict", "--model", model, "--save", output, "--batch-size", &batch, "--device", &self.device];
+        let arguments =
+            ["predict", "--model", model, "--save", output, "--batch-size", &batch, "--device", &self.device];
         let arguments = arguments.into_iter().map(String::from).chain(["--".into()]).chain(inputs(config)?);
         self.run(arguments.collect())
     }
 
     fn export(&self) -> Result<Outcome> {
         let weights = self.config.text("Export.weight_path")?;
-        let weights =
-            weights.ok_or_else(|| Error::usage("Export.weight_path is missing: set it to a .pdparams"))?;
+        let weights = weights.ok_or_else(|| Error::usage("Export.weight_path is missing: set it to a .pdparams"))?;
         if is_address(weights) {
             return Err(Error::usage(format!(
                 "Export.weight_path is {weights}: download it and set Export.weight_path to the file"
@@ -234,7 +234,9 @@ fn leave_failure(mode: &str, output: &Path, error: &Error) {
         _ => "Exception",
     };
     let name = if mode.is_empty() { "unknown" } else { mode };
-    let result = serde_json::json!({ "done_flag": false, "err_type": format!("<class '{class}'>"), "err_msg": error.to_string() });
+    let result = serde_json::json!({
+        "done_flag": false, "err_type": format!("<class '{class}'>"), "err_msg": error.to_string(),
+    });
     let path = output.join(format!("{name}_result.json"));
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let written = std::fs::create_dir_all(output).map_err(Error::from);

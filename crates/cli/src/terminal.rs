@@ -60,7 +60,7 @@ pub struct Progress {
     total: Option<u64>,
     done: u64,
     started: Instant,
-    told: Instant,
+    printed: Instant,
     quiet: bool,
 }
 
@@ -78,13 +78,13 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        Progress { bar, total, done: 0, started: now, told: now, quiet }
+        Progress { bar, total, done: 0, started: now, printed: now, quiet }
     }
 
     /// Starts the measurement of time again.
     pub fn start(&mut self) {
         self.started = Instant::now();
-        self.told = self.started;
+        self.printed = self.started;
         if let Some(bar) = &self.bar {
             bar.reset();
         }
@@ -95,8 +95,8 @@ impl Progress {
         self.done += 1;
         if let Some(bar) = &self.bar {
             bar.inc(1);
-        } else if !self.quiet && self.told.elapsed() >= LINE_EVERY {
-            self.told = Instant::now();
+        } else if !self.quiet && self.printed.elapsed() >= LINE_EVERY {
+            self.printed = Instant::now();
             let of = self.total.map_or(String::new(), |total| format!(" of {total}"));
             let speed = self.done as f64 / self.started.elapsed().as_secs_f64();
             note(&format!("{}{of} images, {speed:.1} images/s", self.done));

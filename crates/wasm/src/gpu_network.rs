@@ -19,7 +19,8 @@ impl GpuNetwork {
     pub async fn load(safetensors: Vec<u8>, expected: Vec<f32>) -> Result<GpuNetwork, JsValue> {
         let model = Model::from_safetensors(&safetensors).map_err(to_js)?;
         drop(safetensors);
-        let extractor = Extractor::open_verified_async(&model, DeviceRequest::WebGpu, &expected).await.map_err(to_js)?;
+        let extractor =
+            Extractor::open_verified_async(&model, DeviceRequest::WebGpu, &expected).await.map_err(to_js)?;
         Ok(GpuNetwork { extractor })
     }
 

@@ -206,7 +206,7 @@ impl<W: Write> Writer<W> {
     /// Completes the file and gives the output back.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the rows are not as many as [`new`](Self::new) was told, and
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the rows are not as many as [`new`](Self::new) was given, and
     /// errors of the output.
     pub fn finish(mut self) -> Result<W> {
         if let Some(rewind) = self.rewind {

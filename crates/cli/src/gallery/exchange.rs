@@ -37,7 +37,7 @@ pub struct ImportArgs {
     /// How vectors are compared [default: what the index says, else cosine]
     #[arg(long)]
     metric: Option<Metric>,
-    /// What a search reads: f32, f16, i8 or bit
+    /// Form of the values that a search reads: f32, f16, i8 or bit
     #[arg(long, default_value_t = Storage::F32)]
     storage: Storage,
     /// Replace the file if it is there already

@@ -62,7 +62,7 @@ pub struct BuildArgs {
     /// How vectors are compared: cosine, ip, l2 or hamming
     #[arg(long, default_value_t = Metric::Cosine)]
     metric: Metric,
-    /// What a search reads: f32, f16, i8 or bit
+    /// Form of the values that a search reads: f32, f16, i8 or bit
     #[arg(long, default_value_t = Storage::F32)]
     storage: Storage,
     /// Replace the file if it is there already

@@ -42,7 +42,7 @@ pub async fn add_headers(request: Request, next: Next) -> Response {
     response
 }
 
-/// Answers 404 for files and folders whose name starts with a dot: `.git`, `.env`.
+/// Answers 404 for names that start with a dot: `.git`, `.env`.
 async fn refuse_hidden(request: Request, next: Next) -> Response {
     let path = percent_decoded(request.uri().path());
     if path.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| part.starts_with(b".")) {

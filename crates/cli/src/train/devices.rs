@@ -36,7 +36,6 @@ fn gpus(places: &str) -> Option<Devices> {
     indices.collect::<Option<_>>().map(Devices)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

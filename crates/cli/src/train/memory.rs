@@ -3,7 +3,7 @@
 /// Keeps the memory that a step has freed for the next one. By default glibc maps each large tensor again, which takes a third
 /// of the time.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[expect(unsafe_code, reason = "the C library is told by a call")]
+#[expect(unsafe_code, reason = "the allocator is set by calls of the C library")]
 pub(super) fn keep_freed_memory() {
     // SAFETY: these only set numbers inside the allocator.
     unsafe {

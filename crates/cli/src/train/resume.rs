@@ -31,7 +31,6 @@ fn shell_word(word: &str) -> String {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -118,7 +118,7 @@ fn a_second_run_computes_nothing() {
     assert!(computes(&changed) && changed.stdout != first.stdout, "{changed:?}");
     let files = files_below(&bench.path("cache"));
     assert_eq!(files.len(), 1, "{files:?}");
-    // what is kept is damaged: told, and computed anew
+    // a damaged cache is reported, and features are computed again
     write(&bench.path("cache").join(&files[0]), b"no gallery");
     let again = bench.evaluate(&["--json"]);
     assert!(again.stderr.contains("note: the features kept are not used: "), "{again:?}");

@@ -185,7 +185,7 @@ fn another_model_is_refused() {
     model.description.name = "renamed".into();
     write(&other, &model.to_safetensors(image_feature::Dtype::F32).unwrap());
     with(&other, "search", &[]).good();
-    // what came from elsewhere has no model: its dimension must do
+    // an imported gallery has no model: only its dimension is checked
     run(["gallery", "export", text(&bench.path("g.safetensors")), "--output", text(&bench.path("g.jsonl"))]).good();
     let import = ["gallery", "import", text(&bench.path("g.jsonl")), "--output", text(&bench.path("g.safetensors"))]
         .map(String::from);
@@ -223,7 +223,7 @@ fn galleries_go_out_and_come_back() {
     assert_eq!(Gallery::open(&bench.path("p.safetensors")).unwrap().metric(), Metric::InnerProduct);
 }
 
-/// What cannot be read as vectors is named, and the gallery that is there stays.
+/// Errors name the file without vectors, and an existing gallery stays.
 #[test]
 fn vectors_that_are_none_are_refused() {
     let bench = Bench::with_photos();
@@ -302,7 +302,7 @@ fn a_damaged_file_is_told_and_left_alone() {
     }
     assert!(!bench.path("out.jsonl").exists());
     bench.run("search", &["nosuch.safetensors", "photos/4.ppm"]).fails(1, &["nosuch.safetensors"]);
-    // what cannot be written is told before anything is computed
+    // an output that cannot be written is reported before the work
     for (output, code, part) in [
         ("nosuch/g.safetensors", 1, "no such folder"),
         ("photos", 2, "is a folder"),
@@ -364,7 +364,7 @@ fn those_who_add_at_once_lose_nothing() {
 fn a_kill_leaves_a_whole_gallery() {
     let bench = Bench::with_photos();
     bench.build();
-    // so many vectors that saving takes a while
+    // enough vectors that saving takes a while
     let mut large = Gallery::new(24, Metric::Cosine, Storage::F32).unwrap();
     for id in 0..40_000 {
         let vector: Vec<f32> = (0..24).map(|at| ((id * 31 + at * 17) % 101) as f32 - 50.0).collect();

@@ -268,10 +268,7 @@ impl GalleryVectors {
 }
 
 /// Calls `search` with the filter that a JSON text describes.
-fn with_filter<T>(
-    filter: Option<&str>,
-    search: impl FnOnce(Option<EntryFilter>) -> Result<T>,
-) -> Result<T, JsValue> {
+fn with_filter<T>(filter: Option<&str>, search: impl FnOnce(Option<EntryFilter>) -> Result<T>) -> Result<T, JsValue> {
     let read = |filter: &str| {
         let json = serde_json::from_str(filter).map_err(|error| Error::usage(format!("a filter: {error}")))?;
         Filter::from_json(&json)

@@ -11,8 +11,8 @@ use crate::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use crate::terminal::{Progress, Stdout, note, printable};
 use crate::{Outcome, default_threads, open_model};
 use image_feature::dataset::{
-    Audit, AuditOptions, Dataset, Evidence, Finding, Fixed, ImageFacts, Severity, Thumbnails, audit, fix, report, report_html,
-    shown_images, survey, thumbnail,
+    Audit, AuditOptions, Dataset, Evidence, Finding, Fixed, ImageFacts, Severity, Thumbnails, audit, fix, report,
+    report_html, shown_images, survey, thumbnail,
 };
 use image_feature::error::Context;
 use image_feature::file_tree::FileTree;

@@ -28,9 +28,9 @@ impl<T> Explained<T> for std::result::Result<T, tokio_postgres::Error> {
 
 fn explain(error: tokio_postgres::Error) -> Error {
     let message = match error.as_db_error() {
-        Some(told) => {
-            let more = [told.detail(), told.hint()].into_iter().flatten().map(|more| format!("; {more}"));
-            format!("PostgreSQL: {}{}", told.message(), more.collect::<String>())
+        Some(said) => {
+            let more = [said.detail(), said.hint()].into_iter().flatten().map(|more| format!("; {more}"));
+            format!("PostgreSQL: {}{}", said.message(), more.collect::<String>())
         }
         None => {
             let mut message = error.to_string();

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::DatabaseArgs;
 use super::connection::Database;
 use super::row::extend;
 use super::table::{Description, Table};
-use super::DatabaseArgs;
 use crate::Outcome;
 use crate::gallery::{check_output, save};
 use crate::terminal::note;

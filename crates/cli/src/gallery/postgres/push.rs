@@ -179,7 +179,8 @@ fn send(
     let Database { runtime, client, .. } = database;
     let mut sent = 0;
     let changed = gallery.iter().zip(&changes.send).filter(|(_, send)| **send);
-    let mut rows = (changes.place..).zip(changed).map(|(place, ((entry, vector), _))| (place, entry, vector.into_owned()));
+    let mut rows =
+        (changes.place..).zip(changed).map(|(place, ((entry, vector), _))| (place, entry, vector.into_owned()));
     loop {
         let some: Vec<NewRow> = rows.by_ref().take(AT_ONCE).collect();
         if some.is_empty() {
