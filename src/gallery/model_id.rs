@@ -2,13 +2,15 @@ use crate::weights::Model;
 
 /// Identifies the model that made vectors. Vectors of two models cannot be compared.
 ///
-/// ```no_run,ignore-wasm32
+#[cfg_attr(feature = "default-model", doc = "```")]
+#[cfg_attr(not(feature = "default-model"), doc = "```ignore")]
 /// use image_feature::Model;
 /// use image_feature::gallery::{Gallery, Metric, ModelId, Storage};
 ///
-/// let model = Model::open("PP-ShiTuV2_rec_infer.tar")?;
+/// let model = Model::bundled()?;
 /// let mut gallery = Gallery::new(model.description.dimension(), Metric::Cosine, Storage::F32)?;
 /// gallery.set_model(Some(ModelId::of(&model)));
+/// assert!(gallery.model().unwrap().is_same(&ModelId::of(&Model::bundled()?)));
 /// # Ok::<(), image_feature::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
