@@ -1,5 +1,5 @@
-//! How well features retrieve: recall@k and mean average precision as PaddleClas computes them, and what lies behind
-//! them.
+//! Metrics of retrieval: recall@k and mean average precision as PaddleClas computes them, and the queries, labels and confusions
+//! behind them.
 //!
 //! ```
 //! use image_feature::metrics::{Labelled, Options, evaluate};
@@ -19,105 +19,120 @@ use crate::engine::cpu::scan::{PackedQueries, Scanner};
 use crate::gallery::in_pieces;
 use crate::{Error, Result};
 
-/// Queries whose products are computed together, and rows of the gallery.
+/// Queries and rows of the gallery that are multiplied together.
 const QUERIES: usize = 16;
 const ROWS: usize = 256;
 
 /// Features and the label of each.
 #[derive(Clone, Copy, Debug)]
 pub struct Labelled<'a> {
-    /// One feature after the other; they need not have length 1.
+    /// One feature after the other, of any length above 0.
     pub features: &'a [f32],
+    /// The label of each feature.
     pub labels: &'a [i64],
 }
 
-/// What is computed.
+/// Options of an evaluation.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The k of recall@k.
+    /// The values of k for recall@k.
     pub recall_at: Vec<usize>,
     /// Queries that PaddleClas takes at once (`Global.sim_block_size`); [`Report::scores`] depends on it.
     pub block: usize,
-    /// For each query the image of the gallery that it is itself and that is left out, where there is one. PaddleClas leaves
-    /// none out: a gallery that is its own query set then has recall@1 = 1. Empty: none is.
+    /// For each query the place of the same image in the gallery, which is left out of its ranking; `None` where it is not
+    /// there. Empty: nothing is left out, as in PaddleClas. A gallery that is its own query set then has recall@1 = 1.
     pub itself: Vec<Option<usize>>,
-    /// How many of the worst queries are told, and how many of the images nearest to each.
+    /// Maximum number of queries in [`Report::worst`].
     pub worst: usize,
+    /// Number of images nearest to each of the worst queries.
     pub nearest: usize,
 }
 
 impl Default for Options {
-    /// PaddleClas's: recall@1 and recall@5, blocks of 64 queries, none left out.
+    /// The options of PaddleClas: recall@1 and recall@5, blocks of 64 queries, nothing left out. 20 worst queries, with 5
+    /// images each.
     fn default() -> Self {
         Options { recall_at: vec![1, 5], block: 64, itself: Vec::new(), worst: 20, nearest: 5 }
     }
 }
 
-/// The numbers that stand for the whole.
+/// Scores of many queries.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Scores {
-    /// Each k, and the share of queries with an image of their label among the first k.
+    /// Each k with recall@k: the share of queries with an image of their label among the first k.
     pub recall: Vec<(usize, f32)>,
     /// Mean average precision.
     pub map: f32,
 }
 
-/// One label among the queries.
+/// The scores of one label.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Class {
+    /// The label.
     pub label: i64,
+    /// Number of queries with this label.
     pub queries: usize,
-    /// How many images of the gallery have it.
+    /// Number of images of the gallery with this label.
     pub images: usize,
-    /// The share of its queries whose nearest image has it, and their mean average precision: NaN where the gallery has
-    /// no image for them.
+    /// The share of its queries with a nearest image of this label; NaN where the gallery has no image for them.
     pub recall_at_1: f32,
+    /// Mean average precision of its queries; NaN where the gallery has no image for them.
     pub map: f32,
 }
 
-/// One query.
+/// The ranking of one query.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Outcome {
-    /// Its place among the queries.
+    /// The place among the queries, from 0.
     pub query: usize,
+    /// Average precision of the ranking.
     pub average_precision: f32,
-    /// At which place, from 1, the first image with its label is.
+    /// The rank, from 1, of the first image with the query's label.
     pub first: usize,
-    /// The images nearest to it and their cosines, nearest first.
+    /// Places and cosines of the nearest images, nearest first.
     pub nearest: Vec<(usize, f32)>,
 }
 
 /// A label that is taken for another.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Confusion {
+    /// The label of the queries.
     pub label: i64,
+    /// The label of their nearest images.
     pub taken_for: i64,
-    /// Queries of the one whose nearest image is of the other.
+    /// Number of such queries.
     pub count: usize,
 }
 
-/// What an evaluation finds.
+/// The result of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Report {
-    /// As PaddleClas computes them: block by block over the queries that have an image of their label in the gallery, the
-    /// blocks weighted by all their queries. NaN where a block has no such query.
+    /// Scores as PaddleClas computes them: the mean over blocks of queries, weighted by all queries of a block. Within a
+    /// block only queries with an image of their label in the gallery count. NaN where a block has no such query.
     pub scores: Scores,
-    /// The same over all queries that have one: what the numbers are commonly understood to mean.
+    /// Scores over all queries with an image of their label in the gallery: the usual definition.
     pub overall: Scores,
+    /// Number of queries.
     pub queries: usize,
+    /// Number of images of the gallery.
     pub images: usize,
-    /// Queries without any image of their label in the gallery.
+    /// Number of queries without an image of their label in the gallery.
     pub without_match: usize,
-    /// By label.
+    /// Scores of each label of the queries, by label.
     pub classes: Vec<Class>,
-    /// The queries with the lowest average precision, lowest first; none of those with a perfect one.
+    /// The queries with the lowest average precision below 1, lowest first.
     pub worst: Vec<Outcome>,
-    /// Most frequent first.
+    /// Labels that are taken for others, most frequent first.
     pub confusions: Vec<Confusion>,
 }
 
 impl Report {
-    /// The file `evaluate_result.json` of PaddleX. Like there, metrics are empty where they are not numbers.
+    /// The content of PaddleX's file `evaluate_result.json`. As in PaddleX, `metrics` is empty where a score is NaN.
     pub fn evaluate_result(&self) -> String {
         let recall = |k: usize| self.scores.recall.iter().find(|(at, _)| *at == k).map(|(_, value)| *value);
         let values = [("recall1", recall(1)), ("recall5", recall(5)), ("mAP", Some(self.scores.map))];
@@ -132,7 +147,7 @@ impl Report {
     }
 }
 
-/// A number from 0 to 1 with five decimals, as Python writes it after having read that.
+/// A number from 0 to 1, rounded to five decimals, as Python writes a float.
 fn five_decimals(value: f32) -> String {
     let text = format!("{value:.5}");
     let trimmed = text.trim_end_matches('0');
@@ -143,36 +158,27 @@ fn five_decimals(value: f32) -> String {
     }
 }
 
-/// What is known of one query after its scores have been looked at.
+/// The judged ranking of one query.
 #[derive(Clone, Copy)]
 struct Found {
     query: usize,
-    /// The first place of an image with its label; `None` where there is no such image.
+    /// The rank of the first image with its label; `None` where there is no such image.
     first: Option<usize>,
     average_precision: f64,
     /// The nearest image.
     nearest: Option<usize>,
 }
 
-/// Ranks the gallery for each query by cosine, and judges the order. Equally near images rank in the gallery's order.
+/// Ranks the gallery for each query by cosine and judges the order. Equally near images rank in the gallery's order.
+/// `dimension` is the number of values of a feature.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where there are no queries, features and labels are not equally many, a feature
-/// holds NaN or infinity, or the gallery is smaller than a k of recall@k, for which PaddleClas fails, too.
+/// holds NaN or infinity, or the gallery has fewer images than a k of recall@k (PaddleClas fails then, too).
 pub fn evaluate(queries: &Labelled, gallery: &Labelled, dimension: usize, options: &Options) -> Result<Report> {
     let query_features = unit_features("query", queries, dimension)?;
     let gallery_features = unit_features("gallery", gallery, dimension)?;
-    if queries.labels.is_empty() {
-        return Err(Error::usage("there are no queries to evaluate"));
-    }
-    if options.block == 0 || !options.itself.is_empty() && options.itself.len() != queries.labels.len() {
-        return Err(Error::usage("blocks of no queries, or another number of images to leave out than of queries"));
-    }
-    let images = gallery.labels.len();
-    if let Some(k) = options.recall_at.iter().find(|&&k| k == 0 || k > images) {
-        return Err(Error::usage(format!("recall@{k} needs a gallery of at least {k} images; there are {images}")));
-    }
-    let itself = |query: usize| options.itself.get(query).copied().flatten();
+    check(queries, gallery, options)?;
     let ranking = Ranking { queries: &query_features, gallery: &gallery_features, dimension, scanner: Scanner::best() };
     let mut by_label: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     for (image, &label) in gallery.labels.iter().enumerate() {
@@ -183,45 +189,74 @@ pub fn evaluate(queries: &Labelled, gallery: &Labelled, dimension: usize, option
         let range = start..queries.labels.len().min(start + QUERIES);
         for (query, scores) in range.clone().zip(ranking.scores(range)) {
             let matching = by_label.get(&queries.labels[query]).map_or(&[][..], Vec::as_slice);
-            found.push(judge(query, &scores, matching, itself(query)));
+            found.push(judge(query, &scores, matching, options.itself_of(query)));
         }
     };
     let mut found = in_pieces(queries.labels.len().div_ceil(QUERIES), &Vec::new, &work).concat();
     found.sort_unstable_by_key(|found| found.query);
+    Ok(Report {
+        scores: by_blocks(&found, options),
+        overall: scores(&found, &options.recall_at),
+        queries: queries.labels.len(),
+        images: gallery.labels.len(),
+        without_match: found.iter().filter(|found| found.first.is_none()).count(),
+        classes: classes(&found, queries.labels, &by_label),
+        worst: worst(&found, &ranking, options),
+        confusions: confusions(&found, queries.labels, gallery.labels),
+    })
+}
 
+/// Refuses options that do not fit the queries and the gallery.
+fn check(queries: &Labelled, gallery: &Labelled, options: &Options) -> Result<()> {
+    if queries.labels.is_empty() {
+        return Err(Error::usage("there are no queries to evaluate"));
+    }
+    if options.block == 0 || !options.itself.is_empty() && options.itself.len() != queries.labels.len() {
+        return Err(Error::usage("blocks of no queries, or another number of images to leave out than of queries"));
+    }
+    let images = gallery.labels.len();
+    if let Some(k) = options.recall_at.iter().find(|&&k| k == 0 || k > images) {
+        return Err(Error::usage(format!("recall@{k} needs a gallery of at least {k} images; there are {images}")));
+    }
+    Ok(())
+}
+
+impl Options {
+    fn itself_of(&self, query: usize) -> Option<usize> {
+        self.itself.get(query).copied().flatten()
+    }
+}
+
+/// PaddleClas's mean over blocks of queries.
+fn by_blocks(found: &[Found], options: &Options) -> Scores {
     let blocks: Vec<(Scores, f32)> = found
         .chunks(options.block)
         .map(|block| (scores(block, &options.recall_at), block.len() as f32 / found.len() as f32))
         .collect();
     let weighted = |value: &dyn Fn(&Scores) -> f32| blocks.iter().map(|(scores, weight)| value(scores) * weight).sum();
     let recall = options.recall_at.iter().enumerate();
-    let by_blocks = Scores {
+    Scores {
         recall: recall.map(|(at, &k)| (k, weighted(&|scores| scores.recall[at].1))).collect(),
         map: weighted(&|scores| scores.map),
-    };
+    }
+}
+
+/// The queries with the lowest average precision below 1.
+fn worst(found: &[Found], ranking: &Ranking, options: &Options) -> Vec<Outcome> {
     let mut worst: Vec<&Found> =
         found.iter().filter(|found| found.first.is_some() && found.average_precision < 1.0).collect();
     worst.sort_by(|a, b| a.average_precision.total_cmp(&b.average_precision));
     worst.truncate(options.worst);
-    let worst = worst.iter().map(|found| Outcome {
+    let outcome = |found: &&Found| Outcome {
         query: found.query,
         average_precision: found.average_precision as f32,
         first: found.first.unwrap_or_default(),
-        nearest: ranking.nearest(found.query, itself(found.query), options.nearest),
-    });
-    Ok(Report {
-        scores: by_blocks,
-        overall: scores(&found, &options.recall_at),
-        queries: queries.labels.len(),
-        images,
-        without_match: found.iter().filter(|found| found.first.is_none()).count(),
-        classes: classes(&found, queries.labels, &by_label),
-        worst: worst.collect(),
-        confusions: confusions(&found, queries.labels, gallery.labels),
-    })
+        nearest: ranking.nearest(found.query, options.itself_of(found.query), options.nearest),
+    };
+    worst.iter().map(outcome).collect()
 }
 
-/// Features of length 1, as PaddleClas makes them: what has no length stays zero.
+/// Features of length 1, as PaddleClas makes them; features of length 0 stay zero.
 fn unit_features(what: &str, labelled: &Labelled, dimension: usize) -> Result<Vec<f32>> {
     let Labelled { features, labels } = labelled;
     if dimension == 0 || labels.len().checked_mul(dimension) != Some(features.len()) {
@@ -242,7 +277,7 @@ fn unit_features(what: &str, labelled: &Labelled, dimension: usize) -> Result<Ve
     Ok(units)
 }
 
-/// The cosines of queries and the gallery's images.
+/// Computes cosines of queries and images of the gallery.
 struct Ranking<'a> {
     queries: &'a [f32],
     gallery: &'a [f32],
@@ -251,7 +286,7 @@ struct Ranking<'a> {
 }
 
 impl Ranking<'_> {
-    /// For each of these queries, its cosine to each image.
+    /// For each of these queries, the cosine to each image.
     fn scores(&self, queries: std::ops::Range<usize>) -> Vec<Vec<f32>> {
         let images = self.gallery.len() / self.dimension;
         let values = &self.queries[queries.start * self.dimension..queries.end * self.dimension];
@@ -285,14 +320,13 @@ impl Ranking<'_> {
     }
 }
 
-/// The places of the images that match, out of the scores of all: those before each of them are counted, so that not all need
-/// to be sorted.
+/// Judges a query's ranking from the scores of all images. It counts the images before each match instead of sorting all.
 fn judge(query: usize, scores: &[f32], matching: &[usize], itself: Option<usize>) -> Found {
     let before = |a: (f32, usize), b: (f32, usize)| a.0 > b.0 || a.0 == b.0 && a.1 < b.1;
     let mut matches: Vec<(f32, usize)> =
         matching.iter().filter(|&&image| Some(image) != itself).map(|&image| (scores[image], image)).collect();
     matches.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    // how many of the others come before each match, but not before the one ahead of it
+    // for each match, the number of other images between it and the match before it
     let mut others = vec![0usize; matches.len()];
     let mut nearest: Option<(f32, usize)> = None;
     let mut is_match = matching.iter().copied().peekable();

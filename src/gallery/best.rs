@@ -1,24 +1,24 @@
-//! The best rows so far, when each score is known only to lie between two bounds.
+//! The best rows so far, where each score is known only to lie between two bounds.
 
-/// Rows kept before those that have fallen behind are let go, at least.
+/// Minimum number of rows before rows below the floor are removed.
 const KEPT: usize = 256;
 
 /// Keeps every row that can still be among the `k` best.
 #[derive(Default)]
 pub(super) struct Best {
     k: usize,
-    /// The k-th best of the lower bounds, or a threshold: whatever stays below is out.
+    /// The k-th best lower bound, or a threshold. Rows with an upper bound below it are out.
     floor: f32,
     /// The `k` best lower bounds, as a heap with the least on top; not kept where all rows are wanted.
     lower_bounds: Vec<f32>,
     /// Upper bounds and rows.
     rows: Vec<(f32, u32)>,
-    /// How many rows there may be before they are looked through.
+    /// Number of rows from which on rows below the floor are removed.
     prune_at: usize,
 }
 
 impl Best {
-    /// Starts anew: for the best `k` (all, where `None`) of those that reach `floor`.
+    /// Starts a search for the best `k` rows (`None`: all) that reach `floor`.
     pub fn start(&mut self, k: Option<usize>, floor: f32) {
         self.k = k.unwrap_or(0);
         self.floor = floor;
@@ -30,7 +30,7 @@ impl Best {
         }
     }
 
-    /// What a row's upper bound must reach.
+    /// The least upper bound of a row that is taken.
     pub fn floor(&self) -> f32 {
         self.floor
     }
@@ -57,7 +57,7 @@ impl Best {
         }
     }
 
-    /// The rows that can be among the best, where others have found that `floor` must be reached.
+    /// The rows that can be among the best. `floor` is the highest floor of all threads.
     pub fn rows(&mut self, floor: f32) -> &[(f32, u32)] {
         self.floor = self.floor.max(floor);
         self.prune();

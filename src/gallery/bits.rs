@@ -10,12 +10,12 @@ use super::search::Wanted;
 
 /// Rows that a thread takes at once.
 const PIECE: usize = 16_384;
-/// Rows whose scores are computed to learn how near the best are: so many, and so many for each that is wanted.
+/// Rows whose scores are computed first, to learn how near the best are: a minimum, and a number for each wanted hit.
 const SAMPLE: usize = 256;
 const SAMPLE_EACH: usize = 8;
-/// How many standard deviations more bits may differ than the angle lets expect.
+/// Standard deviations by which differing bits may exceed the number that the angle makes likely.
 const DEVIATIONS: f64 = 4.0;
-/// The place of rows that do not count: no two rows differ in so many bits.
+/// Count of rows that the filter leaves out: no two rows differ in that many bits.
 const LEFT_OUT: u16 = u16::MAX;
 
 impl Gallery {
@@ -23,7 +23,7 @@ impl Gallery {
     pub(super) fn nearest_by_bits(&self, query: &[f32], wanted: Wanted) -> Vec<(u32, f32)> {
         let mut differing = vec![LEFT_OUT; self.len() - wanted.from];
         let counts = self.count_differing(query, wanted, &mut differing);
-        // all that differ in at least `from` and at most `to` bits
+        // rows that differ in at least `from` and at most `to` bits
         let rows = |from: usize, to: usize| -> Vec<u32> {
             let within = |&(_, &count): &(usize, &u16)| (from..=to).contains(&usize::from(count)) && count != LEFT_OUT;
             differing.iter().enumerate().filter(within).map(|(row, _)| (wanted.from + row) as u32).collect()
@@ -34,7 +34,7 @@ impl Gallery {
             let score = |row: u32| (row, f32::from(differing[row as usize - wanted.from]));
             return self.sorted(rows(0, radius).into_iter().map(score).collect(), wanted);
         }
-        // the nearest by their bits, computed anew, tell how near the best are; then it is known how many bits those differ in
+        // Scores of the rows that are nearest by their bits show how near the best are, and so in how many bits they may differ.
         let (mut scored, mut next) = (Vec::new(), 0);
         let mut least = wanted.threshold.unwrap_or(-1.0);
         if let Some(k) = wanted.k {
@@ -53,7 +53,7 @@ impl Gallery {
         self.sorted(scored, wanted)
     }
 
-    /// In how many bits each row that counts differs from the query, and how many rows differ in 0, 1, 2 … bits.
+    /// Writes to `differing` in how many bits each row differs from the query. Gives the number of rows for 0, 1, 2 … bits.
     fn count_differing(&self, query: &[f32], wanted: Wanted, differing: &mut [u16]) -> Vec<usize> {
         let Values::Bits(bits) = &self.codes.values else { return Vec::new() };
         let (query, words): (Vec<u64>, usize) = (Codes::bits_of(query).collect(), self.codes.words());
@@ -75,7 +75,7 @@ impl Gallery {
     }
 }
 
-/// The least number of bits in which at least `wanted` rows differ at most.
+/// The least number of bits such that at least `wanted` rows differ in no more.
 fn radius(counts: &[usize], wanted: usize) -> usize {
     let mut sum = 0;
     let enough = counts.iter().position(|count| {

@@ -1,21 +1,24 @@
 use super::{Gallery, Hit, Search};
 use crate::Result;
 
-/// A label and the hits that speak for it.
+/// A label and the hits that have it.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Vote<'g> {
+    /// The label.
     pub label: &'g str,
-    /// How many of the nearest have it.
+    /// Number of hits with this label.
     pub count: usize,
-    /// The score of the nearest that has it.
+    /// The score of the nearest hit with this label.
     pub best: f32,
 }
 
 impl Gallery {
-    /// What PP-ShiTu recognises: the nearest vectors, all of them or none. The search's threshold is only for the nearest; where
-    /// that does not reach it, there are no hits, and where it does, the others need not.
+    /// The nearest vectors as PP-ShiTu recognises them: all or none. Only the nearest must reach the search's threshold; if it
+    /// does not, there are no hits.
     ///
-    /// For L2 PaddleX rejects what is nearer than the threshold. That is a mistake of its, which is not repeated here.
+    /// With metric L2, PaddleX rejects hits that are nearer than the threshold. That is an error in PaddleX; this function
+    /// rejects those that are further away.
     ///
     /// # Errors
     /// As [`search`](Self::search).
@@ -25,8 +28,8 @@ impl Gallery {
         Ok(if hits.first().is_some_and(known) { hits } else { Vec::new() })
     }
 
-    /// The labels of the nearest vectors: the one that most of them have first, of equally many the one with the nearest.
-    /// Vectors without a label have no vote.
+    /// The labels of the nearest vectors, most frequent first; of equally frequent labels the one with the nearest vector
+    /// first. Vectors without a label are not counted.
     ///
     /// ```
     /// use image_feature::gallery::{Entry, Gallery, Metric, Search, Storage};
@@ -51,7 +54,7 @@ impl Gallery {
                 None => votes.push(Vote { label, count: 1, best: hit.score }),
             }
         }
-        // stable: labels are there in the order of their nearest
+        // stable: equally frequent labels stay in the order of their nearest
         votes.sort_by_key(|vote| std::cmp::Reverse(vote.count));
         Ok(votes)
     }

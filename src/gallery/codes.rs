@@ -1,4 +1,4 @@
-//! What a search reads of the vectors, and how far off its products can be.
+//! The form of the vectors that a search reads, and the largest error of its products.
 
 use half::f16;
 
@@ -10,20 +10,21 @@ pub(super) struct Codes {
     dimension: usize,
     metric: Metric,
     pub values: Values,
-    /// By row, how far the product with a query of length 1 can be from the true one; none where bits are all there is.
+    /// By row, the largest error of the product with a query of length 1; empty where only bits are kept.
     pub slack: Vec<f32>,
-    /// By row, what is added to the product where the metric is L2: half the squared length, negative.
+    /// By row, a summand of the product with metric L2: half the squared length, negative.
     pub bias: Vec<f32>,
 }
 
 /// By row, `dimension` values.
 pub(super) enum Values {
-    /// The vectors themselves, which the gallery keeps.
+    /// None: the gallery's own vectors are read.
     F32,
+    /// Half floats, as bits.
     F16(Vec<u16>),
-    /// With what 1 stands for in each row.
+    /// Whole numbers, and the scale of each row.
     I8(Vec<i8>, Vec<f32>),
-    /// Padded with zeros to whole words.
+    /// Bits, padded with zeros to whole words.
     Bits(Vec<u64>),
 }
 
@@ -38,12 +39,12 @@ impl Codes {
         Codes { dimension, metric, values, slack: Vec::new(), bias: Vec::new() }
     }
 
-    /// Whether the f32 values are kept beside: of what Hamming compares the bits are all there is.
+    /// Whether the gallery keeps f32 values, too. Hamming needs the bits only.
     pub fn keeps_vectors(&self) -> bool {
         self.metric != Metric::Hamming
     }
 
-    /// Words of a row of bits.
+    /// Number of words of a row of bits.
     pub fn words(&self) -> usize {
         self.dimension.div_ceil(64)
     }
@@ -63,7 +64,7 @@ impl Codes {
         (0..self.dimension).map(sign).collect()
     }
 
-    /// Makes room for so many more rows.
+    /// Reserves memory for `count` more rows.
     pub fn reserve(&mut self, count: usize) {
         let words = self.words();
         match &mut self.values {
@@ -104,7 +105,7 @@ impl Codes {
             return;
         }
         let length = length(vector);
-        // a sum of n products, each rounded as it is added, is off by less than n times half the last place; twice that
+        // The error of a sum of n rounded products is less than n times half the last place; this is twice that.
         let rounding = (self.dimension + 8) as f64 * f64::from(f32::EPSILON) * length;
         self.slack.push((lost.sqrt() * 1.001 + rounding) as f32);
         if self.metric == Metric::L2 {
@@ -112,7 +113,7 @@ impl Codes {
         }
     }
 
-    /// Puts another vector in a row's place.
+    /// Replaces a row.
     pub fn set(&mut self, row: usize, vector: &[f32]) {
         self.push(vector);
         self.swap_remove(row);
@@ -140,12 +141,12 @@ impl Codes {
     }
 }
 
-/// The nearest half float; what is too large for any becomes the largest.
+/// The nearest half float; larger values become the largest one.
 fn to_half(value: f32) -> f16 {
     f16::from_f32(value.clamp(f16::MIN.to_f32_const(), f16::MAX.to_f32_const()))
 }
 
-/// What 1 stands for so that the largest value becomes 127. Never so small that dividing by it overflows.
+/// The scale with which the largest value becomes 127, limited so that a division by it does not overflow.
 fn scale_of(vector: &[f32]) -> f32 {
     (vector.iter().fold(0.0f32, |most, value| most.max(value.abs())) / 127.0).max(1e-30)
 }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What is known of a vector.
+/// The id, label and metadata of a vector.
 ///
 /// ```
 /// use image_feature::gallery::Entry;
@@ -12,12 +12,12 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// Its name, of which a gallery has no two.
+    /// The name, unique within a gallery.
     pub id: String,
-    /// What the picture shows, where that is known.
+    /// The class of the picture; `None` where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Anything else.
+    /// Further fields, with JSON values.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
 }
@@ -28,13 +28,13 @@ impl Entry {
         Entry { id: id.into(), label: None, metadata: Map::new() }
     }
 
-    /// Gives it a label.
+    /// Sets the label.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    /// Adds a field to its metadata.
+    /// Sets a field of the metadata.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self

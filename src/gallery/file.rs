@@ -1,6 +1,8 @@
-//! Our own file: safetensors with the entries as JSON beside the vectors. `docs/gallery.md` describes it.
+//! The file of a gallery: safetensors with the entries as JSON beside the vectors. `docs/gallery.md` describes it.
 
 use std::io::{Read, Write};
+#[cfg(not(target_arch = "wasm32"))]
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
@@ -16,12 +18,12 @@ use crate::{Error, Result};
 const DESCRIPTION: &str = "image_feature_gallery";
 const CHECKSUM: &str = "crc32";
 const VERSION: u64 = 1;
-/// Bytes of the header: ours have four hundred.
+/// Maximum bytes of a header. Usual ones have four hundred.
 const HEADER_BYTES: u64 = 64 << 10;
 /// Vectors that are read or written at once.
 const AT_ONCE: usize = 1024;
 
-/// What the header says.
+/// The content of a header.
 struct Header {
     dimension: usize,
     metric: Metric,
@@ -50,7 +52,19 @@ impl Header {
         if self.metric == Metric::Hamming { self.dimension.div_ceil(8) } else { 4 * self.dimension }
     }
 
-    /// The tensors, as the header lists them; `None` where there is no address for so many bytes.
+    /// Appends the values of whole vectors in `bytes`.
+    fn push_values(&self, bytes: &[u8], values: &mut Vec<f32>) {
+        if self.metric != Metric::Hamming {
+            values.extend(bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)));
+            return;
+        }
+        for row in bytes.chunks_exact(self.row()) {
+            let bit = |at: usize| if row[at / 8] >> (at % 8) & 1 == 1 { 1.0 } else { -1.0 };
+            values.extend((0..self.dimension).map(bit));
+        }
+    }
+
+    /// The list of tensors of the header; `None` where the number of bytes overflows.
     fn tensors(&self) -> Option<Map<String, Value>> {
         let end = self.entries.checked_add(self.count.checked_mul(self.row())?)?;
         let (name, dtype, columns) = match self.metric {
@@ -62,6 +76,7 @@ impl Header {
         Some(Map::from_iter([("entries".into(), entries), (name.into(), vectors)]))
     }
 
+    /// The header and the checksum of a file.
     fn parse(json: &[u8]) -> Result<(Self, u32)> {
         let mut header: Map<String, Value> =
             serde_json::from_slice(json).map_err(|error| damaged(format!("its header is no JSON: {error}")))?;
@@ -74,6 +89,17 @@ impl Header {
         };
         let checksum = text(CHECKSUM).and_then(|text| u32::from_str_radix(text, 16).ok());
         let checksum = checksum.ok_or_else(|| damaged(format!("its metadata has no `{CHECKSUM}`")))?;
+        let entries = header.get("entries").and_then(|entries| entries["shape"][0].as_u64());
+        let entries = entries.and_then(|bytes| usize::try_from(bytes).ok());
+        let parsed = Self::from_description(description, entries)?;
+        if parsed.tensors().as_ref() != Some(&header) || parsed.description() != description {
+            return Err(damaged("its header lists other tensors than its description"));
+        }
+        Ok((parsed, checksum))
+    }
+
+    /// Reads the text that [`description`](Self::description) writes. `entries` has the bytes of the entries.
+    fn from_description(description: &str, entries: Option<usize>) -> Result<Self> {
         let stated: Value = serde_json::from_str(description)
             .map_err(|error| damaged(format!("its description is no JSON: {error}")))?;
         match stated["version"].as_u64() {
@@ -90,8 +116,6 @@ impl Header {
             number.ok_or_else(|| damaged(format!("its description has no number `{key}`")))
         };
         let name = |key: &str| stated[key].as_str().unwrap_or_default();
-        let entries = header.get("entries").and_then(|entries| entries["shape"][0].as_u64());
-        let entries = entries.and_then(|bytes| usize::try_from(bytes).ok());
         let entries = entries.ok_or_else(|| damaged("it has no tensor `entries`"))?;
         let model = match &stated["model"] {
             Value::Null => None,
@@ -103,18 +127,14 @@ impl Header {
                 Some(ModelId { name: text("name")?, hash: text("hash")? })
             }
         };
-        let header_says = Header {
+        Ok(Header {
             dimension: number("dimension")?,
             metric: name("metric").parse().map_err(|error: Error| damaged(error.to_string()))?,
             storage: name("storage").parse().map_err(|error: Error| damaged(error.to_string()))?,
             model,
             count: number("count")?,
             entries,
-        };
-        if header_says.tensors().as_ref() != Some(&header) || header_says.description() != description {
-            return Err(damaged("its header lists other tensors than its description"));
-        }
-        Ok((header_says, checksum))
+        })
     }
 }
 
@@ -123,17 +143,17 @@ fn damaged(why: impl std::fmt::Display) -> Error {
 }
 
 impl Gallery {
-    /// Writes the gallery as a file. Whoever gives the output sees to it that what was there before is not lost half-way;
-    /// [`save`](Self::save) does.
+    /// Writes the gallery as a file. [`save`](Self::save) writes to a path, and keeps the old file until the new one is complete.
     ///
     /// # Errors
-    /// Those of the output.
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where the model's name is longer than a header may be, and errors of the
+    /// output.
     pub fn write(&self, out: &mut dyn Write) -> Result<()> {
         let order = self.in_order();
         let entries: Vec<&Entry> = order.iter().map(|&row| &self.entries[row]).collect();
         let mut entries =
             serde_json::to_vec(&entries).map_err(|error| Error::internal(error.to_string()).with_source(error))?;
-        // the vectors after it shall lie where a reader can use them as they are
+        // aligns the vectors that follow
         entries.resize(entries.len().next_multiple_of(8), b' ');
         let header = Header {
             dimension: self.dimension,
@@ -170,15 +190,25 @@ impl Gallery {
 
     /// The gallery as the bytes of a file.
     ///
+    /// ```
+    /// use image_feature::gallery::{Entry, Gallery, Metric, Storage};
+    ///
+    /// let mut gallery = Gallery::new(2, Metric::Cosine, Storage::I8)?;
+    /// gallery.add(Entry::new("a"), &[0.6, 0.8])?;
+    /// let read = Gallery::from_bytes(&gallery.to_bytes()?)?;
+    /// assert_eq!(read.vector("a"), gallery.vector("a"));
+    /// # Ok::<(), image_feature::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// None that memory does not make.
+    /// As [`write`](Self::write).
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.write(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// Gives the vectors as they lie in a file, piece by piece.
+    /// Gives the bytes of the vectors in a file, piece by piece.
     fn vector_bytes(&self, order: &[usize], give: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let mut bytes = Vec::new();
         for rows in order.chunks(AT_ONCE) {
@@ -201,11 +231,11 @@ impl Gallery {
         Ok(())
     }
 
-    /// Reads a file of `len` bytes. It takes no more memory than a few times that, whatever the file says of itself.
+    /// Reads a file of `len` bytes. The memory it takes is limited to a few times `len`, whatever the header says.
     ///
     /// # Errors
     /// [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where the file is no gallery, or a damaged or truncated one,
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where it is of a later version, and those of the input.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for later versions of the format, and errors of the input.
     pub fn read(input: &mut dyn Read, len: u64) -> Result<Self> {
         let mut left = len;
         let mut take = |bytes: usize, what: &str| -> Result<Vec<u8>> {
@@ -245,14 +275,7 @@ impl Gallery {
                 gallery.reserve(header.count);
             }
             values.clear();
-            if header.metric == Metric::Hamming {
-                for row in bytes.chunks_exact(header.row()) {
-                    let bit = |at: usize| if row[at / 8] >> (at % 8) & 1 == 1 { 1.0 } else { -1.0 };
-                    values.extend((0..header.dimension).map(bit));
-                }
-            } else {
-                values.extend(bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)));
-            }
+            header.push_values(&bytes, &mut values);
             let some = entries.by_ref().take(rows).collect();
             gallery.extend(some, &values).map_err(|error| damaged(error.to_string()))?;
         }
@@ -265,7 +288,7 @@ impl Gallery {
         Ok(gallery)
     }
 
-    /// Reads a file's bytes.
+    /// Reads the bytes of a file.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -273,12 +296,14 @@ impl Gallery {
         Self::read(&mut &*bytes, bytes.len() as u64)
     }
 
-    /// Reads a file.
+    /// Reads a file. Blocks until it is read.
     ///
     /// # Errors
-    /// As [`read`](Self::read), naming the file.
+    /// As [`read`](Self::read), and [`ErrorKind::Io`](crate::ErrorKind::Io) where the file cannot be opened; the message names
+    /// the file.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn open(path: &std::path::Path) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         let read = || {
             let file = std::fs::File::open(path)?;
             let len = file.metadata()?.len();
@@ -287,21 +312,25 @@ impl Gallery {
         read().context(|| path.display().to_string())
     }
 
-    /// Changes the gallery of a file: reads it, lets `change` work on it, and saves it. Others who change the same file this way,
-    /// in this program or another, wait for their turn, so that none undoes what another did. Where `change` fails, the file
-    /// stays as it is.
+    /// Changes the gallery of a file: reads it, calls `change`, and saves it. Blocks while another thread or process changes the
+    /// same file this way, so that no change is lost. Where `change` fails, the file stays as it is.
     ///
-    /// ```no_run,ignore-wasm32
-    /// use image_feature::gallery::Gallery;
+    /// ```ignore-wasm32
+    /// use image_feature::gallery::{Entry, Gallery, Metric, Storage};
     ///
-    /// Gallery::change("photos.safetensors".as_ref(), |gallery| gallery.remove("tea/1.jpg"))?;
+    /// let path = std::env::temp_dir().join(format!("change-{}.safetensors", std::process::id()));
+    /// Gallery::new(2, Metric::Cosine, Storage::F32)?.save(&path)?;
+    /// Gallery::change(&path, |gallery| gallery.add(Entry::new("tea/1.jpg"), &[0.6, 0.8]))?;
+    /// assert_eq!(Gallery::open(&path)?.len(), 1);
+    /// # std::fs::remove_file(&path)?;
     /// # Ok::<(), image_feature::Error>(())
     /// ```
     ///
     /// # Errors
-    /// As [`open`](Self::open) and [`save`](Self::save), and those of `change`.
+    /// As [`open`](Self::open) and [`save`](Self::save), and errors of `change`.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn change<T>(path: &std::path::Path, change: impl FnOnce(&mut Gallery) -> Result<T>) -> Result<T> {
+    pub fn change<T>(path: impl AsRef<Path>, change: impl FnOnce(&mut Gallery) -> Result<T>) -> Result<T> {
+        let path = path.as_ref();
         let _turn = super::turn::Turn::take(path)?;
         let mut gallery = Self::open(path)?;
         let changed = change(&mut gallery)?;
@@ -309,19 +338,20 @@ impl Gallery {
         Ok(changed)
     }
 
-    /// Saves the gallery: written beside the file under another name, brought to the disk, and then put in its place. Whatever
-    /// happens meanwhile, there is the old file or the new one.
+    /// Saves the gallery: writes a file under another name beside `path`, flushes it to the disk, and renames it. At every
+    /// moment `path` is the old file or the new one.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the file cannot be written, naming it.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the file cannot be written, naming it, and as [`write`](Self::write).
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn save(&self, path: &std::path::Path) -> Result<()> {
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
         let mut file = crate::output_file::OutputFile::create(path)?;
         self.write(&mut file).context(|| path.display().to_string())?;
         file.commit_durably()
     }
 
-    /// Makes room for so many more vectors.
+    /// Reserves memory for `count` more vectors.
     fn reserve(&mut self, count: usize) {
         self.entries.reserve_exact(count);
         self.rows.reserve(count);

@@ -3,7 +3,7 @@ use serde_json::{Map, Value};
 use super::Entry;
 use crate::{Error, Result};
 
-/// Which entries take part in a search, as data: what JSON can say.
+/// A condition on labels and metadata that says which entries take part in a search. JSON can express it.
 ///
 /// ```
 /// use image_feature::gallery::{Entry, Filter};
@@ -18,13 +18,13 @@ use crate::{Error, Result};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
-    /// One of these; any, where there are none.
+    /// The label must be one of these; empty: any label or none.
     labels: Vec<String>,
-    /// All of these.
+    /// Each of these tests must pass.
     fields: Vec<(String, Test)>,
 }
 
-/// What a field of the metadata must be.
+/// A test of a field of the metadata.
 #[derive(Clone, Debug, PartialEq)]
 enum Test {
     OneOf(Vec<Value>),
@@ -32,25 +32,25 @@ enum Test {
 }
 
 impl Filter {
-    /// A filter that everything passes.
+    /// A filter that every entry passes.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lets this label pass, beside those named before.
+    /// Allows a label, in addition to labels allowed before.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.labels.push(label.into());
         self
     }
 
-    /// Lets only those pass whose field has this value. Numbers are compared as numbers.
+    /// Requires a value of a field of the metadata. Numbers are compared as numbers.
     pub fn field(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.fields.push((key.into(), Test::OneOf(vec![value.into()])));
         self
     }
 
-    /// Reads `{"label": …, "metadata": {KEY: …}}`. A label is a text, or a list of texts one of which it must be. A field is a
-    /// value, a list of values, or `{"min": NUMBER, "max": NUMBER}`.
+    /// Reads `{"label": …, "metadata": {KEY: …}}`. The value of `label` is a text or a list of allowed texts. The value of a
+    /// field is a value, a list of allowed values, or `{"min": NUMBER, "max": NUMBER}`.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for anything else, naming the key.
@@ -78,7 +78,7 @@ impl Filter {
         Ok(filter)
     }
 
-    /// Whether everything passes.
+    /// Whether every entry passes.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
     }

@@ -3,32 +3,42 @@ use std::str::FromStr;
 
 use crate::{Error, Result};
 
-/// How two vectors are compared.
+/// The measure that compares two vectors.
+///
+/// ```
+/// use image_feature::gallery::Metric;
+///
+/// let metric: Metric = "ip".parse()?;
+/// assert_eq!(metric, Metric::InnerProduct);
+/// assert!(metric.larger_is_nearer());
+/// assert_eq!(Metric::L2.to_string(), "l2");
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Metric {
-    /// The cosine of the angle between them, from -1 to 1. Vectors are kept with length 1.
+    /// The cosine of the angle between the vectors, from -1 to 1; larger is nearer. Vectors are kept with length 1.
     #[default]
     Cosine,
-    /// The sum of the products of their values: FAISS's `IP`.
+    /// The sum of the products of the values (FAISS's `IP`); larger is nearer.
     InnerProduct,
-    /// The square of their distance, as FAISS's `L2` has it: less is nearer.
+    /// The squared distance (FAISS's `L2`); less is nearer.
     L2,
-    /// The number of values that differ in whether they are above zero: less is nearer.
+    /// The number of values that are above zero in one vector only; less is nearer.
     Hamming,
 }
 
-/// What a search reads of each value of a vector.
+/// The form of each value that a search reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Storage {
-    /// The value: 4 bytes.
+    /// A float of 4 bytes.
     #[default]
     F32,
-    /// A half float: 2 bytes. Hits and scores are those of f32.
+    /// A half float of 2 bytes. Hits and scores are those of f32.
     F16,
-    /// A whole number with a scale for each vector: 1 byte. Hits and scores are those of f32.
+    /// A whole number of 1 byte, with a scale for each vector. Hits and scores are those of f32.
     I8,
-    /// Whether it is above zero: 1 bit. With cosine the best are then taken by their f32 values; scores are those of
-    /// f32, and of the hits about one in a thousand may be missed.
+    /// One bit: whether the value is above zero. With metric cosine the nearest by bits are ranked by their f32 values:
+    /// scores are those of f32, and about one hit in a thousand may be missing.
     Bit,
 }
 
@@ -43,7 +53,7 @@ impl Metric {
         matches!(self, Metric::Cosine | Metric::InnerProduct)
     }
 
-    /// The score of two vectors, one of which has been prepared as the other.
+    /// The score of two prepared vectors.
     pub(super) fn score(self, a: &[f32], b: &[f32]) -> f32 {
         match self {
             Metric::L2 => sum_of(a, b, |a, b| (a - b) * (a - b)) as f32,
@@ -51,7 +61,7 @@ impl Metric {
         }
     }
 
-    /// Whether a score is as near as the threshold.
+    /// Whether a score is at least as near as the threshold.
     pub(super) fn reaches(self, score: f32, threshold: f32) -> bool {
         if self.larger_is_nearer() { score >= threshold } else { score <= threshold }
     }

@@ -16,22 +16,28 @@
 //!
 //! # Is the search exact?
 //!
-//! Yes, but for [`Storage::Bit`]: every vector is looked at. What is read of a vector may be rounded ([`Storage::F16`],
-//! [`Storage::I8`]), and a processor's own sums are rounded, too; but for each vector it is known how far off that can be. All
-//! that could belong to the best are computed anew from the f32 values, which are kept beside, in 64 bits. So one query or many,
-//! f32 or i8, one thread or several, on any machine: the same hits with the same scores, equal ones in the order in which
-//! they were added.
+//! Yes, except with [`Storage::Bit`]. A search reads every vector. The values it reads may be rounded ([`Storage::F16`],
+//! [`Storage::I8`]), and sums of floats are rounded, too. The largest possible error is known for each vector. Each vector
+//! that could be among the best is computed again in 64 bits, from the f32 values that the gallery keeps. One query or many,
+//! f32 or i8, one thread or several, on any machine: hits and scores are the same. Equal scores come in the order in which
+//! the vectors were added.
 //!
-//! # What does it take?
+//! # How much memory does it take, and how fast is it?
 //!
-//! Memory for the f32 values, four bytes each, and for the rounded ones beside them where there are such. A search reads
-//! only the latter, and is as fast as memory gives them: i8 four times as fast as f32, bits thirty times.
+//! The f32 values take four bytes each; rounded values are kept beside them. A search reads the rounded values only, at the
+//! speed of memory: i8 is four times as fast as f32, bits thirty times.
+//!
+//! # Files
+//!
+//! [`Gallery::save`] and [`Gallery::open`] use a file format of this crate. [`npy`], [`json_lines`], [`faiss`] and [`paddlex`]
+//! exchange vectors with other programs.
 
 mod best;
 mod bits;
 mod classify;
 mod codes;
 mod entry;
+mod evaluate;
 mod exchange;
 mod file;
 mod filter;
@@ -43,12 +49,13 @@ mod search;
 mod turn;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
 pub use self::classify::Vote;
 use self::codes::Codes;
 pub use self::entry::Entry;
+pub use self::evaluate::{Evaluation, Queries};
 pub use self::exchange::{faiss, json_lines, npy, paddlex};
 pub use self::filter::Filter;
 pub use self::metric::{Metric, Storage};
@@ -61,28 +68,42 @@ pub use self::turn::Turn;
 use crate::engine::cpu::scan::{Scanner, pages};
 use crate::{Error, Result};
 
-/// Values of a vector, at most: differing bits are counted in 16 bits.
+/// Maximum values of a vector: differing bits are counted in 16 bits.
 const MAX_DIMENSION: usize = 65_535;
-/// Length of a vector, at most: products of two such are far from what a float can hold.
+/// Maximum length of a vector: products of two such vectors are far below the largest f32.
 const MAX_LENGTH: f64 = 1e15;
 
-/// Vectors of one length, each with an [`Entry`].
+/// Vectors of the same number of values, each with an [`Entry`].
+///
+/// ```
+/// use image_feature::gallery::{Entry, Gallery, Metric, Search, Storage};
+///
+/// let mut gallery = Gallery::new(2, Metric::L2, Storage::F16)?;
+/// gallery.extend(vec![Entry::new("a"), Entry::new("b")], &[0.0, 0.0, 3.0, 4.0])?;
+/// gallery.update(Entry::new("b").label("far"), None)?;
+/// let hits = gallery.search(&[0.0, 0.0], Search::default())?;
+/// assert_eq!((hits[1].entry.id.as_str(), hits[1].score), ("b", 25.0));
+/// gallery.remove("a")?;
+/// assert_eq!(gallery.len(), 1);
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 pub struct Gallery {
     dimension: usize,
     metric: Metric,
     storage: Storage,
     model: Option<ModelId>,
-    /// By row, as everything below.
+    /// By row, like `serials`, `vectors` and `codes`.
     entries: Vec<Entry>,
-    /// In which order they were added.
+    /// The order in which rows were added.
     serials: Vec<u64>,
     next_serial: u64,
+    /// Rows by id.
     rows: HashMap<String, u32>,
-    /// `dimension` values each; none where only bits are kept.
+    /// `dimension` values a row; empty where only bits are kept.
     vectors: Vec<f32>,
     codes: Codes,
     scanner: Scanner,
-    /// Memory of earlier searches.
+    /// Memory of earlier searches, used again.
     workspaces: Mutex<Vec<Workspace>>,
 }
 
@@ -91,7 +112,7 @@ impl Gallery {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the dimension is 0 or above 65,535, or the storage does not fit
-    /// the metric: Hamming needs [`Storage::Bit`], which in turn is for Hamming and cosine.
+    /// the metric: Hamming needs [`Storage::Bit`]; [`Storage::Bit`] needs Hamming or cosine.
     pub fn new(dimension: usize, metric: Metric, storage: Storage) -> Result<Self> {
         if !(1..=MAX_DIMENSION).contains(&dimension) {
             return Err(Error::usage(format!("vectors of {dimension} values; a gallery takes 1 to {MAX_DIMENSION}")));
@@ -123,27 +144,27 @@ impl Gallery {
         })
     }
 
-    /// Values of a vector.
+    /// Number of values of a vector.
     pub fn dimension(&self) -> usize {
         self.dimension
     }
 
-    /// How vectors are compared.
+    /// The measure that compares vectors.
     pub fn metric(&self) -> Metric {
         self.metric
     }
 
-    /// What a search reads.
+    /// The form of the values that a search reads.
     pub fn storage(&self) -> Storage {
         self.storage
     }
 
-    /// Which model made its vectors, where that is known.
+    /// The model that made the vectors; `None` where it is not known.
     pub fn model(&self) -> Option<&ModelId> {
         self.model.as_ref()
     }
 
-    /// Notes which model made its vectors; the file keeps it.
+    /// Sets the model that made the vectors. The file keeps it.
     pub fn set_model(&mut self, model: Option<ModelId>) {
         self.model = model;
     }
@@ -153,7 +174,7 @@ impl Gallery {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no vectors.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -163,12 +184,12 @@ impl Gallery {
         self.scanner.name()
     }
 
-    /// The entry of this id.
+    /// The entry of an id.
     pub fn get(&self, id: &str) -> Option<&Entry> {
         self.rows.get(id).map(|&row| &self.entries[row as usize])
     }
 
-    /// The vector of this id: of length 1 where the metric is cosine, of 1 and -1 where it is Hamming.
+    /// The vector of an id. With metric cosine it has length 1; with Hamming its values are 1 and -1.
     pub fn vector(&self, id: &str) -> Option<Cow<'_, [f32]>> {
         self.rows.get(id).map(|&row| self.row_vector(row as usize))
     }
@@ -176,6 +197,38 @@ impl Gallery {
     /// Entries and vectors, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = (&Entry, Cow<'_, [f32]>)> {
         self.in_order().into_iter().map(|row| (&self.entries[row], self.row_vector(row)))
+    }
+
+    /// The labels and how many entries have each, ordered; `None` stands for entries without a label.
+    pub fn labels(&self) -> BTreeMap<Option<&str>, usize> {
+        let mut counts = BTreeMap::new();
+        for entry in &self.entries {
+            *counts.entry(entry.label.as_deref()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// A gallery of the same vectors, entries and model, with another metric and storage.
+    ///
+    /// ```
+    /// use image_feature::gallery::{Entry, Gallery, Metric, Storage};
+    ///
+    /// let mut gallery = Gallery::new(2, Metric::InnerProduct, Storage::F32)?;
+    /// gallery.add(Entry::new("a"), &[3.0, 4.0])?;
+    /// let by_angle = gallery.with_metric(Metric::Cosine, Storage::I8)?;
+    /// assert_eq!(by_angle.vector("a").unwrap()[..], [0.6, 0.8]);
+    /// # Ok::<(), image_feature::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`new`](Self::new) and [`extend`](Self::extend).
+    pub fn with_metric(&self, metric: Metric, storage: Storage) -> Result<Self> {
+        let mut gallery = Gallery::new(self.dimension, metric, storage)?;
+        gallery.model = self.model.clone();
+        for (entry, vector) in self.iter() {
+            gallery.add(entry.clone(), &vector)?;
+        }
+        Ok(gallery)
     }
 
     /// Adds a vector.
@@ -186,11 +239,12 @@ impl Gallery {
         self.extend(vec![entry], vector)
     }
 
-    /// Adds vectors: one for each entry, one after the other in `vectors`. Either all are added or none.
+    /// Adds many vectors: `vectors` holds one for each entry, one after the other. Adds all or none.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where an id is there already or twice, a vector has another length
-    /// than the gallery's, or holds NaN or infinity, or has no direction where the metric is cosine; the message names the id.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where an id exists already or is given twice, where a vector has another
+    /// number of values than the gallery's, holds NaN or infinity, or is zero with metric cosine; the message names the id.
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) for more than 2^32 - 1 vectors.
     pub fn extend(&mut self, entries: Vec<Entry>, vectors: &[f32]) -> Result<()> {
         let dimension = self.dimension;
         if entries.len().checked_mul(dimension) != Some(vectors.len()) {
@@ -206,32 +260,8 @@ impl Gallery {
         if self.len() + entries.len() > u32::MAX as usize {
             return Err(Error::limit(format!("a gallery holds at most {} vectors", u32::MAX)));
         }
-        let mut prepared = Vec::new();
-        if self.codes.keeps_vectors() {
-            pages::reserve(&mut prepared, vectors.len());
-        }
-        for (row, (entry, vector)) in (self.len() as u32..).zip(entries.iter().zip(vectors.chunks_exact(dimension))) {
-            let taken = match self.prepared(vector) {
-                Err(error) => Err(error),
-                Ok(_) if self.rows.contains_key(&entry.id) => {
-                    Err(Error::usage("the gallery has this id already; update or remove it"))
-                }
-                Ok(vector) => {
-                    self.rows.insert(entry.id.clone(), row);
-                    Ok(vector)
-                }
-            };
-            match taken {
-                Ok(vector) if self.codes.keeps_vectors() => prepared.extend_from_slice(&vector),
-                Ok(_) => {}
-                Err(error) => {
-                    // what this call has put in goes out again
-                    let before = self.len() as u32;
-                    self.rows.retain(|_, row| *row < before);
-                    return Err(error.context(format!("id `{}`", entry.id)));
-                }
-            }
-        }
+        let before = self.len() as u32;
+        let prepared = self.take_ids(&entries, vectors).inspect_err(|_| self.rows.retain(|_, row| *row < before))?;
         self.codes.reserve(entries.len());
         let source = if self.codes.keeps_vectors() { &prepared } else { vectors };
         for vector in source.chunks_exact(dimension) {
@@ -249,11 +279,35 @@ impl Gallery {
         Ok(())
     }
 
-    /// Gives an entry's id a new label, metadata, and where one is given, a new vector. Its place in the order stays.
+    /// Gives the ids row numbers from the gallery's length on, and gives back the vectors as they are kept; empty where they
+    /// are not kept. Leaves the ids that it took in place where it fails.
+    fn take_ids(&mut self, entries: &[Entry], vectors: &[f32]) -> Result<Vec<f32>> {
+        let keeps_vectors = self.codes.keeps_vectors();
+        let mut prepared = Vec::new();
+        if keeps_vectors {
+            pages::reserve(&mut prepared, vectors.len());
+        }
+        for (row, (entry, vector)) in
+            (self.len() as u32..).zip(entries.iter().zip(vectors.chunks_exact(self.dimension)))
+        {
+            let vector = self.prepared(vector).map_err(|error| error.context(format!("id `{}`", entry.id)))?;
+            if self.rows.contains_key(&entry.id) {
+                let known = Error::usage("the gallery has this id already; update or remove it");
+                return Err(known.context(format!("id `{}`", entry.id)));
+            }
+            if keeps_vectors {
+                prepared.extend_from_slice(&vector);
+            }
+            self.rows.insert(entry.id.clone(), row);
+        }
+        Ok(prepared)
+    }
+
+    /// Replaces the entry of the same id and, where one is given, its vector. Its place in the order stays.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where there is no such id, and for vectors as [`extend`](Self::extend);
-    /// the gallery is then as it was.
+    /// the gallery is then unchanged.
     pub fn update(&mut self, entry: Entry, vector: Option<&[f32]>) -> Result<()> {
         let row = self.row(&entry.id)?;
         if let Some(vector) = vector {
@@ -268,7 +322,7 @@ impl Gallery {
         Ok(())
     }
 
-    /// Takes a vector out, and gives its entry.
+    /// Removes a vector and gives its entry back.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where there is no such id.
@@ -310,7 +364,7 @@ impl Gallery {
         }
     }
 
-    /// A vector as it is kept or searched with, checked.
+    /// A vector as it is kept and searched with: checked, and of length 1 with metric cosine.
     fn prepared<'v>(&self, vector: &'v [f32]) -> Result<Cow<'v, [f32]>> {
         if vector.len() != self.dimension {
             return Err(wrong_dimension(vector.len(), self.dimension));
@@ -328,7 +382,7 @@ impl Gallery {
         if length == 0.0 {
             return Err(Error::usage("a vector of zeros has no direction, which metric cosine compares"));
         }
-        // what has length 1 already, as far as floats can have it, stays as it is: it may be searched with again
+        // length 1, as far as floats can have it: unchanged, so that a kept vector finds itself with the same values
         if (length - 1.0).abs() < 3e-7 {
             return Ok(Cow::Borrowed(vector));
         }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 #[cfg(any(not(target_family = "wasm"), feature = "threads"))]
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Does `work` on every piece, each time with the state of whoever does it, and gives the states. `make` makes one.
+/// Does `work` on every piece, each time with the state of the thread, and gives the states. `make` makes a state.
 pub(crate) fn in_pieces<S: Send>(
     pieces: usize,
     make: &(dyn Fn() -> S + Sync),

@@ -1,4 +1,4 @@
-//! The search: every row read once, several queries at a time, the best computed anew.
+//! The search: every row is read once, for several queries at a time; then the scores of the best are computed exactly.
 
 use std::ops::Range;
 use std::sync::PoisonError;
@@ -13,22 +13,22 @@ use crate::{Error, Result};
 
 /// Rows that a thread takes at once.
 const PIECE: usize = 2048;
-/// Rows whose scores are computed before they are looked at: for one query, and for many.
+/// Rows whose rounded scores are computed together: for one query, and for many.
 const BLOCK: usize = 256;
 const BLOCK_OF_MANY: usize = 64;
-/// Rows whose scores are computed anew at once.
-const ANEW: usize = 256;
-/// Pairs that [`Gallery::duplicates`] gives, at most.
+/// Rows whose exact scores a thread computes at once.
+const EXACT: usize = 256;
+/// Maximum number of pairs of [`Gallery::duplicates`].
 const MAX_PAIRS: usize = 10_000_000;
-/// How far a threshold is lowered where what it is compared with is a rounded float: the final look takes it as it is.
+/// Relative margin of a threshold for rounded scores. The exact scores are compared with the threshold itself.
 const LEEWAY: f64 = 1e-6;
-/// From so many queries on, one product with the vectors themselves takes less than as many searches by bits.
+/// Number of queries from which on one product with the f32 vectors is faster than a search by bits for each.
 const MANY_FOR_BITS: usize = 8;
 
-/// Which entries take part in a search. It is asked on several threads, and only for rows near enough.
+/// A function that says which entries take part in a search. It is called on several threads, for rows near enough only.
 pub type EntryFilter<'f> = &'f (dyn Fn(&Entry) -> bool + Sync);
 
-/// What is searched for.
+/// The options of a search.
 ///
 /// ```
 /// use image_feature::gallery::{Entry, Search};
@@ -39,70 +39,74 @@ pub type EntryFilter<'f> = &'f (dyn Fn(&Entry) -> bool + Sync);
 /// ```
 #[derive(Clone, Copy)]
 pub struct Search<'f> {
-    /// How many hits, at most.
+    /// Maximum number of hits.
     pub k: usize,
-    /// The least score, or where less is nearer (L2, Hamming), the largest.
+    /// The least score of a hit; the largest with L2 and Hamming, where less is nearer. `None`: any score.
     pub threshold: Option<f32>,
-    /// Which entries count; all, where there is none.
+    /// The entries that take part; `None`: all.
     pub filter: Option<EntryFilter<'f>>,
 }
 
 impl Default for Search<'_> {
-    /// The 10 nearest.
+    /// The 10 nearest vectors.
     fn default() -> Self {
         Search { k: 10, threshold: None, filter: None }
     }
 }
 
-/// A vector that is near.
+/// A result of a search.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Hit<'g> {
+    /// The entry of the vector that was found.
     pub entry: &'g Entry,
-    /// By the gallery's metric.
+    /// The score by the gallery's metric.
     pub score: f32,
 }
 
 /// Two vectors that are near each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Duplicate<'g> {
-    /// The one that was added first.
+    /// The entry that was added first.
     pub first: &'g Entry,
+    /// The entry that was added later.
     pub second: &'g Entry,
-    /// By the gallery's metric.
+    /// The score by the gallery's metric.
     pub score: f32,
 }
 
-/// What is wanted of a scan.
+/// The options of a scan.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'f> {
-    /// How many of the nearest; all, where `None`.
+    /// Number of hits; `None`: all.
     pub k: Option<usize>,
     pub threshold: Option<f32>,
     pub filter: Option<EntryFilter<'f>>,
-    /// The first row that is looked at.
+    /// The first row that is read.
     pub from: usize,
 }
 
-/// Memory that one thread searches in.
+/// The working memory of a thread.
 #[derive(Default)]
 pub(super) struct Workspace {
     /// By query.
     bests: Vec<Best>,
-    /// What each query's scores must reach, by column of a product.
+    /// The least score of each query that counts, by column of a product.
     floors: Vec<f32>,
     scores: Vec<f32>,
     /// Rows as floats.
     wide: Vec<f32>,
 }
 
-/// Queries as a scan takes them.
+/// Queries in the form that a scan needs.
 struct Queries<'q> {
     values: &'q [f32],
-    /// Where there are several.
+    /// The queries of a product; `None` for one query.
     packed: Option<PackedQueries>,
-    /// Their lengths, by column of a product, and zeros for columns beyond the queries.
+    /// Lengths of the queries, by column of a product; zeros for columns beyond the queries.
     lengths: Vec<f32>,
-    /// What their scores must reach from the start.
+    /// The least score that counts at the start, by column.
     floors: Vec<f32>,
 }
 
@@ -110,15 +114,25 @@ impl Gallery {
     /// The nearest vectors, nearest first; equally near ones in the order in which they were added.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the vector has another length than the gallery's, holds NaN or
-    /// infinity, or has no direction where the metric is cosine, or the threshold is NaN.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the vector has another number of values than the gallery's, holds
+    /// NaN or infinity, or is zero with metric cosine, or the threshold is NaN.
     pub fn search(&self, vector: &[f32], search: Search) -> Result<Vec<Hit<'_>>> {
         let query = self.prepared(vector)?;
         let mut found = self.nearest(&query, search.wanted()?);
         Ok(self.hits(found.pop().unwrap_or_default()))
     }
 
-    /// The same for many vectors, one after the other in `vectors`: in a fraction of the time that one search each takes.
+    /// Searches for many vectors, one after the other in `vectors`. Takes a fraction of the time of one search each.
+    ///
+    /// ```
+    /// use image_feature::gallery::{Entry, Gallery, Metric, Search, Storage};
+    ///
+    /// let mut gallery = Gallery::new(2, Metric::Cosine, Storage::F32)?;
+    /// gallery.extend(vec![Entry::new("right"), Entry::new("up")], &[1.0, 0.0, 0.0, 1.0])?;
+    /// let found = gallery.search_many(&[0.9, 0.1, 0.1, 0.9], Search { k: 1, ..Search::default() })?;
+    /// assert_eq!((found[0][0].entry.id.as_str(), found[1][0].entry.id.as_str()), ("right", "up"));
+    /// # Ok::<(), image_feature::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`search`](Self::search), naming the vector by its number from 0.
@@ -136,7 +150,8 @@ impl Gallery {
         Ok(found.into_iter().map(|found| self.hits(found)).collect())
     }
 
-    /// All pairs of vectors that are as near each other as `threshold` says, in the order in which they were added.
+    /// All pairs of vectors with a score of at least `threshold` (with L2 and Hamming: at most), in the order in which they
+    /// were added.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the threshold is NaN,
@@ -174,7 +189,7 @@ impl Gallery {
         found.into_iter().map(|(row, score)| Hit { entry: &self.entries[row as usize], score }).collect()
     }
 
-    /// Rows and scores for each of the queries, which have been prepared; nearest first.
+    /// Rows and scores for each of the prepared queries, nearest first.
     fn nearest(&self, queries: &[f32], wanted: Wanted) -> Vec<Vec<(u32, f32)>> {
         if wanted.k == Some(0) || wanted.from >= self.len() {
             return vec![Vec::new(); queries.len() / self.dimension];
@@ -186,7 +201,7 @@ impl Gallery {
         queries.chunks(TOGETHER * self.dimension).flat_map(|queries| self.nearest_of_some(queries, wanted)).collect()
     }
 
-    /// The same for no more than [`TOGETHER`] queries.
+    /// Rows and scores for each of at most [`TOGETHER`] prepared queries, nearest first.
     fn nearest_of_some(&self, queries: &[f32], wanted: Wanted) -> Vec<Vec<(u32, f32)>> {
         let queries = self.queries(queries, wanted);
         let count = queries.values.len() / self.dimension;
@@ -240,7 +255,7 @@ impl Gallery {
             floors[column] = wanted.threshold.map_or(f32::NEG_INFINITY, |threshold| {
                 let threshold = f64::from(threshold);
                 let floor = match self.metric {
-                    // what is compared is the product less half the row's squared length
+                    // the scan compares the product less half the row's squared length
                     Metric::L2 => 0.5 * (length * length - threshold) - LEEWAY * (length * length + threshold.abs()),
                     _ => threshold - LEEWAY * threshold.abs(),
                 };
@@ -250,7 +265,7 @@ impl Gallery {
         Queries { values, packed, lengths, floors }
     }
 
-    /// How far a row's score can be from the true one, for a query of this length.
+    /// The largest error of a row's rounded score, for a query of this length.
     fn margin(&self, row: usize, length: f32) -> f32 {
         let margin = length * self.codes.slack[row];
         if self.metric == Metric::L2 { margin - self.codes.bias[row] * f32::EPSILON } else { margin }
@@ -271,7 +286,7 @@ impl Gallery {
             let values = block.start * dimension..block.end * dimension;
             let scores = &mut scores[..block.len()];
             match &self.codes.values {
-                // bits are searched another way, but for the last of many queries
+                // one query is searched by bits, unless it is the rest of many queries
                 Values::F32 | Values::Bits(_) => {
                     self.scanner.dots_f32(queries.values, &self.vectors[values], scores);
                 }
@@ -281,7 +296,7 @@ impl Gallery {
                     scores.iter_mut().zip(&scales[block.clone()]).for_each(|(score, scale)| *score *= scale);
                 }
             }
-            // from here on the upper bounds
+            // from here on, `scores` are upper bounds
             let slack = &self.codes.slack[block.clone()];
             scores.iter_mut().zip(slack).for_each(|(score, slack)| *score += length * slack);
             if self.metric == Metric::L2 {
@@ -357,22 +372,22 @@ impl Gallery {
         }
     }
 
-    /// The scores of rows, as they are.
+    /// The exact scores of rows.
     pub(super) fn scored(&self, query: &[f32], rows: &[u32]) -> Vec<(u32, f32)> {
         let score = |&row: &u32| {
             let vector = &self.vectors[row as usize * self.dimension..][..self.dimension];
             (row, self.metric.score(query, vector))
         };
-        if rows.len() <= ANEW {
+        if rows.len() <= EXACT {
             return rows.iter().map(score).collect();
         }
         let work = |scores: &mut Vec<(u32, f32)>, piece: usize| {
-            scores.extend(rows[piece * ANEW..].iter().take(ANEW).map(score));
+            scores.extend(rows[piece * EXACT..].iter().take(EXACT).map(score));
         };
-        in_pieces(rows.len().div_ceil(ANEW), &Vec::new, &work).concat()
+        in_pieces(rows.len().div_ceil(EXACT), &Vec::new, &work).concat()
     }
 
-    /// Those that are wanted, nearest first.
+    /// The rows that are wanted, nearest first.
     pub(super) fn sorted(&self, mut scored: Vec<(u32, f32)>, wanted: Wanted) -> Vec<(u32, f32)> {
         if let Some(threshold) = wanted.threshold {
             scored.retain(|&(_, score)| self.metric.reaches(score, threshold));

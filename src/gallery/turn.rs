@@ -1,4 +1,4 @@
-//! Who may change a gallery's file now.
+//! The lock on a gallery's file.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -6,8 +6,21 @@ use std::path::{Path, PathBuf};
 use crate::Result;
 use crate::error::Context;
 
-/// The right to change a file, until it is dropped. It is a lock of the system's on a file beside it: what was saved is renamed into its
-/// place, so that a lock on the file itself would be one on a file of yesterday. It ends with the process, however that ends.
+/// The exclusive right to change a file, until it is dropped. The operating system ends it with the process, too.
+///
+/// It locks a second file beside the first. A save renames a new file over the old one, so a lock on the file itself would be
+/// on the old file.
+///
+/// ```ignore-wasm32
+/// use image_feature::gallery::{Gallery, Metric, Storage, Turn};
+///
+/// let path = std::env::temp_dir().join(format!("turn-{}.safetensors", std::process::id()));
+/// let turn = Turn::take(&path)?;
+/// Gallery::new(2, Metric::Cosine, Storage::F32)?.save(&path)?; // other processes wait
+/// drop(turn);
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 pub struct Turn {
     #[cfg_attr(not(unix), allow(dead_code))] // held open, which holds the lock
     file: File,
@@ -16,8 +29,12 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Waits until nobody else has it.
-    pub fn take(target: &Path) -> Result<Turn> {
+    /// Takes the right to change `target`, which need not exist. Blocks while another thread or process has it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the lock file beside `target` cannot be made, naming both.
+    pub fn take(target: impl AsRef<Path>) -> Result<Turn> {
+        let target = target.as_ref();
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let path = target.with_file_name(format!(".{name}.lock"));
         loop {
@@ -31,7 +48,7 @@ impl Turn {
     }
 }
 
-/// Whether the file is still the one of that name: who had the turn before has removed it.
+/// Whether the open file still has this name: the holder before has removed it.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -39,7 +56,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     file.metadata().and_then(|ours| Ok(same(ours, std::fs::metadata(path)?))).unwrap_or(false)
 }
 
-/// Elsewhere it is never removed.
+/// On other systems the lock file is never removed.
 #[cfg(not(unix))]
 fn is_at(_: &File, _: &Path) -> bool {
     true
@@ -47,7 +64,7 @@ fn is_at(_: &File, _: &Path) -> bool {
 
 #[cfg(unix)]
 impl Drop for Turn {
-    /// Leaves nothing behind. It is removed before the lock ends: who waits for it sees that and makes another.
+    /// Removes the lock file while it is still locked. A waiting thread notices that and makes another.
     fn drop(&mut self) {
         if is_at(&self.file, &self.path) {
             let _ = std::fs::remove_file(&self.path);

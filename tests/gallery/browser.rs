@@ -1,6 +1,6 @@
-//! Gallery files that browsers read, too, and what they must find in them: `tests/browser/gallery.test.mjs` holds them to it.
+//! Gallery files for the tests in browsers, and their expected contents; `tests/browser/gallery.test.mjs` reads them.
 //!
-//! `MAKE_GALLERY_FILES=1 cargo test --test gallery browser` writes them anew, and fails, so that nothing passes by accident.
+//! `MAKE_GALLERY_FILES=1 cargo test --test gallery browser` writes them again and then fails, so that it cannot pass by accident.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ fn place(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/gallery/files").join(name)
 }
 
-/// Values that a float holds exactly.
+/// Values that an f32 holds exactly.
 fn vectors(count: usize, mut state: u32) -> Vec<f32> {
     let mut value = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -46,7 +46,7 @@ fn files_and_hits_are_those_that_browsers_are_held_to() {
     ] {
         let mut gallery = Gallery::new(DIMENSION, metric, storage).unwrap();
         gallery.extend(entries(), &vectors(COUNT, 1)).unwrap();
-        // two that are equal, the second of which takes the place of a removed one
+        // two equal vectors; the second takes the row of a removed one
         gallery.remove("Dose 3 \u{1f375}").unwrap();
         let first = gallery.vector("Dose 0 \u{1f375}").unwrap().into_owned();
         gallery.add(Entry::new("copy"), &first).unwrap();

@@ -1,4 +1,4 @@
-//! Galleries in the files of others: PaddleX's index folders, JSON lines, `.npy`.
+//! Formats of other programs: PaddleX's index folders, JSON lines, `.npy`.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,10 @@ fn index_files(name: &str) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((std::fs::read(folder.join(paddlex::VECTORS)).unwrap(), std::fs::read(folder.join(paddlex::LABELS)).unwrap()))
 }
 
-/// What PaddleX's indexer gives for a query: the labels and scores of all, or nothing.
+/// The result of PaddleX's indexer for a query: labels and scores of all hits, or nothing.
 fn paddlex_hits(gallery: &Gallery, query: &[f32]) -> Option<Vec<(String, f32)>> {
     let hits = gallery.search(query, Search { k: 3, ..Search::default() }).unwrap();
-    // also where less is nearer
+    // also with metrics where less is nearer
     (hits[0].score >= 0.5).then(|| hits.iter().map(|hit| (hit.entry.label.clone().unwrap(), hit.score)).collect())
 }
 
@@ -39,7 +39,7 @@ fn indexes_of_paddlex_give_the_same_hits() {
                     .cloned()
                     .or_else(|| features.as_ref()?.get(&format!("{query}/predict/feature")).cloned());
                 let Some(feature) = feature else {
-                    // the one image whose feature was not kept
+                    // the one image without a saved feature
                     assert_eq!(query, "rgba_300x200.png");
                     continue;
                 };

@@ -1,4 +1,4 @@
-//! Our own file: what is saved comes back, damage is told, and what was there before is never lost.
+//! Gallery files: they are read as they were saved, damage is reported, and an old file is never lost.
 
 use image_feature::gallery::{Entry, Gallery, Metric, ModelId, Storage};
 use image_feature::weights::Tensor;
@@ -44,7 +44,7 @@ fn what_is_saved_comes_back() {
             assert_eq!(content(&read), content(&original));
             assert_eq!(read.model(), original.model());
             assert_eq!(read.to_bytes().unwrap(), bytes);
-            // others read it as what it is
+            // other readers of safetensors find the tensors
             let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
             let entries: Vec<Entry> = serde_json::from_slice(tensors.tensor("entries").unwrap().data()).unwrap();
             assert_eq!(entries.len(), original.len());
@@ -82,7 +82,7 @@ fn every_truncation_and_every_flipped_bit_is_noticed() {
     }
 }
 
-/// A header that promises more than there is must not be believed.
+/// A header that announces more than the file has takes no memory.
 #[test]
 fn promises_take_no_memory() {
     let bytes = gallery(Metric::L2, Storage::F32, 5, 3).to_bytes().unwrap();
@@ -136,7 +136,7 @@ fn saving_replaces_a_file_as_a_whole() {
 fn save_until_killed() {
     let Some(path) = std::env::var_os("GALLERY_TO_SAVE") else { return };
     for count in (1..).map(|round| 400 + round % 7) {
-        gallery(Metric::Cosine, Storage::F32, 256, count).save(path.as_ref()).unwrap();
+        gallery(Metric::Cosine, Storage::F32, 256, count).save(&path).unwrap();
         println!("saved");
     }
 }
@@ -187,7 +187,7 @@ fn a_change_that_fails_changes_nothing() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a lock is left");
 }
 
-/// The same numbers are the same model, whatever it is called; any other number makes another.
+/// Models with the same numbers are the same, whatever their names; any other number makes another model.
 #[test]
 fn a_model_is_known_by_what_it_computes() {
     let model = small_model(24);

@@ -47,7 +47,7 @@ fn log_line(scores: &Scores) -> String {
 fn metrics_are_those_of_paddleclas() {
     let Some((features, labels, dimensions)) = inputs() else { return };
     let text = std::fs::read_to_string(shared("golden/metrics/metrics.json").unwrap()).unwrap();
-    // Python writes NaN, which JSON has not
+    // Python writes NaN, which JSON does not have
     let golden: Value = serde_json::from_str(&text.replace("NaN", "null")).unwrap();
     let mut failures = Vec::new();
     let cases = golden["cases"].as_object().unwrap();
@@ -113,7 +113,7 @@ fn the_result_file_is_that_of_paddlex() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
 
-    /// Against a plain sort, whether an image may find itself or not.
+    /// Compares with a plain sort, with and without images left out.
     #[test]
     fn ranks_are_those_of_a_plain_sort(
         images in 5usize..60, queries in 1usize..40, classes in 1i64..6, itself: bool, seed: u64,
@@ -148,7 +148,7 @@ proptest! {
                     let other = unit(&gallery_features[3 * image..][..3]);
                     (own.iter().zip(other).map(|(a, b)| f64::from(*a) * f64::from(b)).sum::<f64>(), image)
                 })
-                // equal but for rounding is equal
+                // equal except for rounding
                 .map(|(score, image)| ((score * 1e5).round() as f32, image))
                 .collect();
             ranked.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -1,4 +1,4 @@
-//! A plain gallery: a list that is searched from end to end.
+//! A plain gallery for comparison: a list that is searched from start to end.
 
 use image_feature::gallery::{Entry, Metric};
 
@@ -16,7 +16,7 @@ impl Plain {
         self.items.iter().position(|(entry, _)| entry.id == id)
     }
 
-    /// The score in 64 bits, of vectors as they were added.
+    /// The score in 64 bits of vectors as they were added.
     pub fn score(&self, a: &[f32], b: &[f32]) -> f64 {
         let sum = |term: &dyn Fn(f64, f64) -> f64| -> f64 {
             a.iter().zip(b).map(|(&a, &b)| term(f64::from(a), f64::from(b))).sum()
@@ -50,7 +50,7 @@ pub fn numbers(seed: u64) -> impl FnMut() -> f32 {
     }
 }
 
-/// Vectors about as many centres: what the features of photos of things look like.
+/// Vectors around some centres, like features of photos of products.
 pub fn clustered(count: usize, dimension: usize, centres: usize, spread: f32, seed: u64) -> Vec<f32> {
     let mut number = numbers(seed ^ 0x5eed);
     let centres: Vec<f32> = (0..centres * dimension).map(|_| number()).collect();

@@ -1,4 +1,4 @@
-//! Searching against the plain model, whatever was added, changed and removed before.
+//! Searches compared with the plain model, after vectors were added, changed and removed.
 
 use image_feature::gallery::{Entry, Filter, Gallery, Metric, Search, Storage};
 use proptest::prelude::*;
@@ -152,7 +152,7 @@ proptest! {
             plain.items.push((Entry::new(id.to_string()), vector));
         }
         if count > 3 {
-            // rows lie in another order than they were added
+            // rows are in another order than the vectors were added
             gallery.remove("1").unwrap();
             plain.items.remove(1);
         }
@@ -161,7 +161,7 @@ proptest! {
         for (at, (first, a)) in plain.items.iter().enumerate() {
             for (second, b) in &plain.items[at + 1..] {
                 let score = plain.score(a, b);
-                // a cosine that is all but the threshold is either
+                // a cosine within rounding of the threshold may be on either side
                 prop_assume!((score - f64::from(threshold)).abs() > 1e-6 || metric == Metric::Hamming);
                 let near = if metric.larger_is_nearer() { score >= f64::from(threshold) } else { score <= f64::from(threshold) };
                 if near {
@@ -179,7 +179,7 @@ proptest! {
 fn equal_scores_come_in_the_order_of_adding() {
     for (metric, storage) in KINDS {
         let mut gallery = Gallery::new(8, metric, storage).unwrap();
-        // enough for several threads, all the same
+        // enough for several threads, all equal
         let entries = (0..5000).map(|id| Entry::new(id.to_string())).collect();
         gallery.extend(entries, &[1.0, 2.0, -1.0, 0.5, 0.0, 3.0, -2.0, 1.0].repeat(5000)).unwrap();
         gallery.remove("0").unwrap();
@@ -189,7 +189,7 @@ fn equal_scores_come_in_the_order_of_adding() {
     }
 }
 
-/// Every storage against f32 on vectors as features are: clustered, and all over the place.
+/// Every storage compared with f32, on clustered and on scattered vectors.
 #[test]
 fn smaller_storages_find_what_f32_finds() {
     const DIMENSION: usize = 128;
@@ -213,7 +213,7 @@ fn smaller_storages_find_what_f32_finds() {
             assert_eq!(of(metric, Storage::F16), exact, "{name}, {metric}");
             assert_eq!(of(metric, Storage::I8), exact, "{name}, {metric}");
             if metric == Metric::Cosine {
-                // many at once are not searched by their bits
+                // many queries at once are not searched by bits
                 assert_eq!(of(metric, Storage::Bit), exact, "{name}");
                 let bits = of_some(metric, Storage::Bit, 4);
                 let found =
@@ -263,7 +263,7 @@ fn what_cannot_be_kept_is_refused_and_nothing_is_lost() {
             assert!(error.contains("no direction"), "{error}");
         }
         assert_eq!(gallery.to_bytes().unwrap(), before, "{metric} {storage}");
-        // an id that was refused is free
+        // an id that was refused can be added
         gallery.add(Entry::new("b"), &[2.0, 1.0]).unwrap();
         gallery.add(Entry::new("c"), &[2.0, 1.0]).unwrap();
     }

@@ -1,4 +1,4 @@
-//! PaddleX's settings: a YAML file, and `Section.key=value` from the command line in place of what it says.
+//! PaddleX's settings: a YAML file, and `Section.key=value` on the command line, which replaces a value of the file.
 
 use serde_json::{Map, Value};
 
@@ -6,26 +6,16 @@ use image_feature::weights::parse_yaml;
 use image_feature::{Error, Result};
 
 /// Settings in sections.
-///
-/// ```
-/// use image_feature::config::Config;
-///
-/// let mut config = Config::parse(b"Train:\n  batch_size: 128\n")?;
-/// assert_eq!(config.set("Train.batch_size=64")?, None);
-/// assert_eq!(config.get("Train.batch_size").and_then(|value| value.as_u64()), Some(64));
-/// assert_eq!(config.set("Train.colour=red")?, Some("A new field (colour) detected!".into()));
-/// # Ok::<(), image_feature::Error>(())
-/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     root: Value,
 }
 
 impl Config {
-    /// Reads a file. Texts that are Python's form of something else (`"10"`, `"[1, 2]"`) become that, as in PaddleX.
+    /// Reads a file. Texts that are Python literals (`"10"`, `"[1, 2]"`) become their values, as in PaddleX.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage), naming the line, where it is no YAML of sections.
+    /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage), naming the line, where it is not YAML with sections.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let mut root = parse_yaml(bytes).map_err(|error| Error::usage(error.to_string()))?;
         if !root.is_object() {
@@ -35,10 +25,10 @@ impl Config {
         Ok(Config { root })
     }
 
-    /// Takes over one `Section.key=value`. What PaddleX warns of is given back.
+    /// Sets a value by `Section.key=value`. Gives PaddleX's warning for a key that the settings did not have.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) where that is not its form.
+    /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) for an option of another form.
     pub fn set(&mut self, option: &str) -> Result<Option<String>> {
         let (path, value) = option
             .split_once('=')
@@ -62,39 +52,39 @@ impl Config {
         Ok(warning)
     }
 
-    /// The value at `Section.key`; `None` where there is none, or `null`.
+    /// The value at `Section.key`; `None` where it is missing or `null`.
     pub fn get(&self, path: &str) -> Option<&Value> {
         path.split('.').try_fold(&self.root, |place, key| place.get(key)).filter(|value| !value.is_null())
     }
 
-    /// The text at a place.
+    /// The text at `Section.key`.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) where something else is there.
+    /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) for a value of another type.
     pub fn text(&self, path: &str) -> Result<Option<&str>> {
         self.typed(path, "a text", Value::as_str)
     }
 
-    /// The number at a place.
+    /// The number at `Section.key`.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) where something else is there.
+    /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) for a value of another type.
     pub fn number(&self, path: &str) -> Result<Option<f64>> {
         self.typed(path, "a number", Value::as_f64)
     }
 
-    /// The whole number of 0 or more at a place.
+    /// The whole number of 0 or more at `Section.key`.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) where something else is there.
+    /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) for a value of another type.
     pub fn count(&self, path: &str) -> Result<Option<usize>> {
         self.typed(path, "a whole number", |value| usize::try_from(value.as_u64()?).ok())
     }
 
-    /// Whether a place says yes.
+    /// The truth value at `Section.key`; `false` where it is missing.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) where something else is there.
+    /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) for a value of another type.
     pub fn flag(&self, path: &str) -> Result<bool> {
         Ok(self.typed(path, "True or False", Value::as_bool)?.unwrap_or(false))
     }
@@ -118,7 +108,7 @@ fn evaluate_texts(value: &mut Value) {
     }
 }
 
-/// What PaddleX makes of the value of an option. Every part of the word `None` means nothing, and so does no value.
+/// The value of an option as PaddleX reads it. An empty text and every part of the word `None` become null.
 fn option_value(text: &str) -> Value {
     match text {
         _ if "None".contains(text) => Value::Null,
@@ -135,7 +125,7 @@ fn literal(text: &str) -> Option<Value> {
     reader.rest.trim_start().is_empty().then_some(value)
 }
 
-/// Lists in lists in lists are no settings.
+/// Maximum depth of nested lists.
 const DEEPEST: usize = 8;
 
 struct Literal<'a> {
@@ -208,7 +198,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_mean_what_they_mean_to_paddlex() {
+    fn options_replace_settings() {
+        let mut config = Config::parse(b"Train:\n  batch_size: 128\n").unwrap();
+        assert_eq!(config.set("Train.batch_size=64").unwrap(), None);
+        assert_eq!(config.get("Train.batch_size").and_then(|value| value.as_u64()), Some(64));
+        assert_eq!(config.set("Train.colour=red").unwrap(), Some("A new field (colour) detected!".into()));
+    }
+
+    #[test]
+    fn options_are_read_as_paddlex_does() {
         for (text, expected) in [
             ("", json!(null)),
             ("None", json!(null)),

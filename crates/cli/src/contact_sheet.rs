@@ -1,11 +1,11 @@
-//! Queries and their hits as pictures, in one HTML file that needs no other.
+//! An HTML file with queries and their hits as pictures. It needs no other file.
 
 use std::fmt::Write;
 
 use image_feature::dataset::thumbnail;
 use image_feature::{DecodeLimits, decode};
 
-/// An image, small, and what is said of it.
+/// A small image with a caption.
 pub struct Picture {
     caption: String,
     /// A data URI.
@@ -14,15 +14,14 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture of an image file's bytes, where they are to be had. `right` is whether it is what was looked for, where that is
-    /// known.
+    /// A picture of the bytes of an image file, if there are any. `right` is whether the hit is correct, if that is known.
     pub fn new(caption: String, image: Option<&[u8]>, right: Option<bool>) -> Self {
         let image = image.and_then(|bytes| decode(bytes, &DecodeLimits::default()).ok());
         Picture { caption, image: image.and_then(|image| thumbnail(&image).ok()), right }
     }
 }
 
-/// A page with a row for each query: itself, and what is near it.
+/// A page with a row for each query: the query and its hits.
 pub fn contact_sheet(title: &str, rows: &[(Picture, Vec<Picture>)]) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
@@ -61,7 +60,7 @@ fn figure(page: &mut String, picture: &Picture, class: &str) {
         write!(page, "<figure class=\"{class}\">{image}<figcaption>{}</figcaption></figure>", escape(&picture.caption));
 }
 
-/// Names come from files: none of their characters may be taken for markup.
+/// Escapes a text for HTML: captions have names of files.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }

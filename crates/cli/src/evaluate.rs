@@ -1,4 +1,4 @@
-//! `image-feature evaluate`: how well a model retrieves on a data set.
+//! `image-feature evaluate`: metrics of retrieval of a model on a data set.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -21,7 +21,7 @@ use image_feature::gallery::{Entry, Gallery, Metric, ModelId, Storage};
 use image_feature::metrics::{Labelled, Options, Report, evaluate};
 use image_feature::{Error, Model, Result};
 
-/// Tell how well a model retrieves: recall@k and mAP as PaddleClas computes them
+/// Measure how well a model retrieves: recall@k and mAP as PaddleClas computes them
 ///
 /// DATASET is a folder or archive with gallery.txt and query.txt, as `image-feature check` knows it. Features are kept in this
 /// user's cache by the model and the images' content: a second run computes none.
@@ -52,76 +52,90 @@ pub fn run(args: EvaluateArgs) -> Result<Outcome> {
     delete_unfinished_on_interrupt();
     let tree: Arc<dyn FileTree> = Arc::from(args.dataset.open()?);
     let dataset = Dataset::read(tree.as_ref());
-    let rows = |list: Subset| -> Result<Vec<(&Row, usize, i64)>> {
-        let rows = dataset.rows().iter().filter(|row| row.list == list);
-        let rows: Result<Vec<_>> = rows
-            .map(|row| match (row.entry, row.label) {
-                (Some(entry), Some(label)) => Ok((row, entry, label)),
-                _ => Err(Error::decode(format!(
-                    "{}: line {}: `{}` is not an image and its label; `image-feature check` says more",
-                    list.list(),
-                    row.line,
-                    row.path
-                ))),
-            })
-            .collect();
-        let rows = rows?;
-        if rows.is_empty() {
-            return Err(Error::decode(format!("{} is missing or empty in {}", list.list(), args.dataset.name())));
-        }
-        Ok(rows)
-    };
-    let (gallery, query) = (rows(Subset::Gallery)?, rows(Subset::Query)?);
-    let features = features(&tree, gallery.iter().chain(&query).map(|(_, entry, _)| *entry), &args)?;
-    let dimension = features.values().next().map_or(0, Vec::len);
-    let parts = |rows: &[(&Row, usize, i64)]| -> (Vec<f32>, Vec<i64>) {
-        let values = rows.iter().flat_map(|(_, entry, _)| features[entry].iter().copied()).collect();
-        (values, rows.iter().map(|(_, _, label)| *label).collect())
-    };
-    let ((gallery_features, gallery_labels), (query_features, query_labels)) = (parts(&gallery), parts(&query));
-    let places: HashMap<usize, usize> =
-        gallery.iter().enumerate().map(|(place, (_, entry, _))| (*entry, place)).collect();
-    let itself = query.iter().map(|(_, entry, _)| places.get(entry).copied());
-    let options = Options {
-        recall_at: args.recall.clone(),
-        itself: if args.no_self_match { itself.collect() } else { Vec::new() },
-        ..Options::default()
-    };
-    let report = evaluate(
-        &Labelled { features: &query_features, labels: &query_labels },
-        &Labelled { features: &gallery_features, labels: &gallery_labels },
-        dimension,
-        &options,
-    )?;
-    let name = |rows: &[(&Row, usize, i64)], at: usize| rows[at].0.path.clone();
-    let json = to_json(&report, &|at| name(&query, at), &|at| name(&gallery, at));
+    let [gallery, query] = [Subset::Gallery, Subset::Query].map(|list| labelled(&dataset, list, &args));
+    let (gallery, query) = (gallery?, query?);
+    let report = evaluated(&tree, &gallery, &query, &args)?;
+    let json = to_json(&report, &|at| query[at].row.path.clone(), &|at| gallery[at].row.path.clone());
     Stdout::default().line(&if args.json { json.to_string() } else { summary(&report) })?;
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder).context(|| folder.display().to_string())?;
         OutputFile::write(&folder.join("evaluate_result.json"), report.evaluate_result().as_bytes())?;
         OutputFile::write(&folder.join("report.json"), format!("{json:#}\n").as_bytes())?;
-        let picture = |(row, entry, label): (&Row, usize, i64), say: String, right| {
-            let image = tree.read(entry, FILE_BYTES).ok();
-            Picture::new(format!("{say} {label} {}", row.path), image.as_deref(), right)
-        };
-        let rows: Vec<_> = report
-            .worst
-            .iter()
-            .map(|worst| {
-                let asked = query[worst.query];
-                let hits = worst
-                    .nearest
-                    .iter()
-                    .map(|&(at, score)| picture(gallery[at], format!("{score:.3}"), Some(gallery[at].2 == asked.2)));
-                (picture(asked, format!("AP {:.3}", worst.average_precision), None), hits.collect())
-            })
-            .collect();
-        OutputFile::write(&folder.join("worst.html"), contact_sheet("Worst queries", &rows).as_bytes())?;
+        let page = worst_queries(tree.as_ref(), &report, &gallery, &query);
+        OutputFile::write(&folder.join("worst.html"), page.as_bytes())?;
         if !args.model.quiet {
             note(&format!("written to {}", folder.display()));
         }
     }
     Ok(Outcome::Good)
+}
+
+/// A row of a list, with the entry of its image and its label.
+#[derive(Clone, Copy)]
+struct Image<'d> {
+    row: &'d Row,
+    entry: usize,
+    label: i64,
+}
+
+/// The images of a list. Every row must have an image and a label.
+fn labelled<'d>(dataset: &'d Dataset, list: Subset, args: &EvaluateArgs) -> Result<Vec<Image<'d>>> {
+    let rows = dataset.rows().iter().filter(|row| row.list == list);
+    let image = |row: &'d Row| match (row.entry, row.label) {
+        (Some(entry), Some(label)) => Ok(Image { row, entry, label }),
+        _ => Err(Error::decode(format!(
+            "{}: line {}: `{}` is not an image and its label; `image-feature check` says more",
+            list.list(),
+            row.line,
+            row.path
+        ))),
+    };
+    let images = rows.map(image).collect::<Result<Vec<_>>>()?;
+    if images.is_empty() {
+        return Err(Error::decode(format!("{} is missing or empty in {}", list.list(), args.dataset.name())));
+    }
+    Ok(images)
+}
+
+/// The metrics of the images' features.
+fn evaluated(tree: &Arc<dyn FileTree>, gallery: &[Image], query: &[Image], args: &EvaluateArgs) -> Result<Report> {
+    let features = features(tree, gallery.iter().chain(query).map(|image| image.entry), args)?;
+    let dimension = features.values().next().map_or(0, Vec::len);
+    let parts = |images: &[Image]| -> (Vec<f32>, Vec<i64>) {
+        let values = images.iter().flat_map(|image| features[&image.entry].iter().copied()).collect();
+        (values, images.iter().map(|image| image.label).collect())
+    };
+    let ((gallery_features, gallery_labels), (query_features, query_labels)) = (parts(gallery), parts(query));
+    let places: HashMap<usize, usize> = gallery.iter().enumerate().map(|(place, image)| (image.entry, place)).collect();
+    let itself = query.iter().map(|image| places.get(&image.entry).copied());
+    let options = Options {
+        recall_at: args.recall.clone(),
+        itself: if args.no_self_match { itself.collect() } else { Vec::new() },
+        ..Options::default()
+    };
+    evaluate(
+        &Labelled { features: &query_features, labels: &query_labels },
+        &Labelled { features: &gallery_features, labels: &gallery_labels },
+        dimension,
+        &options,
+    )
+}
+
+/// An HTML page with the worst queries and the images nearest to them.
+fn worst_queries(tree: &dyn FileTree, report: &Report, gallery: &[Image], query: &[Image]) -> String {
+    let picture = |Image { row, entry, label }: Image, caption: String, right| {
+        let image = tree.read(entry, FILE_BYTES).ok();
+        Picture::new(format!("{caption} {label} {}", row.path), image.as_deref(), right)
+    };
+    let rows = report.worst.iter().map(|worst| {
+        let asked = query[worst.query];
+        let hit = |&(at, score): &(usize, f32)| {
+            picture(gallery[at], format!("{score:.3}"), Some(gallery[at].label == asked.label))
+        };
+        let hits = worst.nearest.iter().map(hit).collect();
+        (picture(asked, format!("AP {:.3}", worst.average_precision), None), hits)
+    });
+    contact_sheet("Worst queries", &rows.collect::<Vec<_>>())
 }
 
 fn summary(report: &Report) -> String {
@@ -147,7 +161,10 @@ fn to_json(report: &Report, query: &dyn Fn(usize) -> String, image: &dyn Fn(usiz
         json!({ "recall": recall, "mAP": scores.map })
     };
     let classes = report.classes.iter().map(|class| {
-        json!({ "label": class.label, "queries": class.queries, "images": class.images, "recall1": class.recall_at_1, "mAP": class.map })
+        json!({
+            "label": class.label, "queries": class.queries, "images": class.images, "recall1": class.recall_at_1,
+            "mAP": class.map,
+        })
     });
     let worst = report.worst.iter().map(|worst| {
         let nearest = worst.nearest.iter().map(|&(at, score)| json!({ "image": image(at), "score": score }));
@@ -213,23 +230,23 @@ fn features(
     }
     match outcome {
         Outcome::Good => Ok(features),
-        // every query and every image counts: what is left would have other numbers
+        // metrics of the other images alone would be wrong
         Outcome::Failed(kind) => Err(Error::new(kind, "images of the data set cannot be read, see above")),
     }
 }
 
-/// Features of earlier runs, by the hash of the image's bytes; a gallery in a file for each model.
+/// Features of earlier runs, by the hash of the image's bytes. Each model has a file, which is a gallery.
 struct Cache {
     path: PathBuf,
     features: Option<Gallery>,
 }
 
 impl Cache {
-    /// `None` where there is no place for one.
+    /// Opens the cache of a model; `None` where there is no folder for it.
     fn open(model: &Model) -> Option<Self> {
         let home = std::env::var_os("XDG_CACHE_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         let home = home.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
-        // another program may compute other features of the same model
+        // another version of the program may compute other features of the same model
         let name = format!("{}-{}.safetensors", env!("CARGO_PKG_VERSION"), ModelId::of(model).hash);
         let path = home.join("image-feature/features").join(name);
         let features = if path.exists() {
@@ -245,7 +262,7 @@ impl Cache {
             self.features = Some(Gallery::new(feature.len(), Metric::InnerProduct, Storage::F32)?);
         }
         match &mut self.features {
-            // the same image twice under different names
+            // an image may occur twice, under different names
             Some(features) if features.get(hash).is_none() => features.add(Entry::new(hash), feature),
             _ => Ok(()),
         }

@@ -1,8 +1,7 @@
-//! The program `image-feature`: its commands, and how it speaks.
+//! The program `image-feature`: its commands, their output and exit codes.
 //!
-//! Results go to stdout, everything else to stderr. The exit code is 0 where all went well, 1 where the input is at
-//! fault (files that are missing, damaged or not what they should be), 2 for wrong usage, 3 where the fault is ours
-//! or the device's, 130 after Ctrl-C.
+//! Results go to stdout, everything else to stderr. The exit code is 0 for success, 1 where the input is at fault (missing,
+//! damaged or unsuitable files), 2 for wrong usage, 3 for an error of the program or the device, 130 after Ctrl-C.
 
 #[cfg(feature = "train")]
 mod config;
@@ -64,11 +63,11 @@ enum Command {
     Train(Box<train::TrainArgs>),
 }
 
-/// How a command ended that could do its work.
+/// The outcome of a command that did its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Good,
-    /// Some inputs failed, which has been reported; the worst of them is of this kind.
+    /// Some inputs failed, and were reported. The kind is that of the worst failure.
     Failed(ErrorKind),
 }
 
@@ -89,14 +88,14 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print(); // nowhere to complain if that fails
+            let _ = error.print(); // a failure to print cannot be reported
             return if error.use_stderr() { WRONG_USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
     end(|| command(cli))
 }
 
-/// Does what a command asks for.
+/// Runs a command.
 fn command(cli: Cli) -> Result<Outcome> {
     match cli.command {
         Command::Predict(args) => predict::run(args),
@@ -112,7 +111,7 @@ fn command(cli: Cli) -> Result<Outcome> {
     }
 }
 
-/// Runs to the end, and says what went wrong.
+/// Runs to the end, reports errors, and gives the exit code.
 fn end(run: impl FnOnce() -> Result<Outcome>) -> ExitCode {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(Outcome::Good)) => ExitCode::SUCCESS,
@@ -141,7 +140,7 @@ fn exit_code(kind: ErrorKind) -> u8 {
         | ErrorKind::Io => INPUT_AT_FAULT,
         ErrorKind::Usage => WRONG_USAGE,
         ErrorKind::Cancelled => INTERRUPTED,
-        // `Device`, `Internal`, and whatever kinds come later
+        // `Device`, `Internal`, and kinds that are added later
         _ => OUR_FAULT,
     }
 }
@@ -150,7 +149,7 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// A panic's message is kept for whoever catches it, instead of being printed over several lines.
+/// Keeps the message of a panic for the code that catches it, instead of printing it over several lines.
 fn keep_panic_messages() {
     if std::env::var_os("RUST_BACKTRACE").is_some() {
         return;
@@ -167,7 +166,7 @@ fn take_panic_message() -> String {
     PANIC.with_borrow_mut(Option::take).unwrap_or_else(|| "a thread panicked".into())
 }
 
-/// Reads a model; the path or name is as `--model` takes it, by default the one in the box.
+/// Reads the model of `--model`: a path or a name; by default the model that comes with the program.
 fn open_model(model: Option<&std::path::Path>) -> Result<Model, Error> {
     match model {
         None => Model::bundled(),

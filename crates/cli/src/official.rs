@@ -1,10 +1,10 @@
-//! PaddleX's official models: their names, where their archives are, and where PaddleX keeps them.
+//! PaddleX's official models: their names, the addresses of their archives, and PaddleX's cache.
 
 use std::path::{Path, PathBuf};
 
 use image_feature::{Error, ErrorKind, Result};
 
-/// Where the archives named `<model>_infer.tar` are.
+/// The address of the archives `<model>_infer.tar`.
 pub const ARCHIVES: &str = "https://paddle-model-ecology.bj.bcebos.com/paddlex/official_inference_model/paddle3.0b1_v2";
 
 /// A model that PaddleX publishes for its image feature module.
@@ -14,7 +14,7 @@ pub struct OfficialModel {
     pub network: &'static str,
 }
 
-/// All of them.
+/// All official models.
 pub const OFFICIAL_MODELS: [OfficialModel; 3] = [
     OfficialModel { name: "PP-ShiTuV2_rec", dimension: 512, network: "PPLCNetV2_base_ShiTu" },
     OfficialModel { name: "PP-ShiTuV2_rec_CLIP_vit_base", dimension: 512, network: "CLIP_vit_base_patch16_224" },
@@ -27,23 +27,23 @@ impl OfficialModel {
         OFFICIAL_MODELS.iter().find(|model| model.name == name)
     }
 
-    /// Address of its archive.
+    /// The address of its archive.
     pub fn url(&self) -> String {
         format!("{ARCHIVES}/{}_infer.tar", self.name)
     }
 
-    /// The folder in which PaddleX keeps it once it has downloaded it, whether or not it is there.
+    /// The model's folder in PaddleX's cache, which need not exist.
     pub fn cache_folder(&self) -> Option<PathBuf> {
         Some(cache()?.join(self.name))
     }
 
-    /// That folder, if it is there.
+    /// The model's folder in PaddleX's cache, if it exists.
     pub fn cached(&self) -> Option<PathBuf> {
         self.cache_folder().filter(|folder| folder.is_dir())
     }
 }
 
-/// `~/.paddlex/official_models`, or where `PADDLE_PDX_CACHE_HOME` puts it.
+/// PaddleX's cache: `official_models` in `PADDLE_PDX_CACHE_HOME`, by default in `~/.paddlex`.
 fn cache() -> Option<PathBuf> {
     let home = match std::env::var_os("PADDLE_PDX_CACHE_HOME").filter(|home| !home.is_empty()) {
         Some(home) => PathBuf::from(home),
@@ -55,7 +55,7 @@ fn cache() -> Option<PathBuf> {
 /// The file or folder that `--model` means: a path that exists, else an official name in PaddleX's cache.
 ///
 /// # Errors
-/// [`ErrorKind::Io`] where it is not there, saying where models are.
+/// [`ErrorKind::Io`] where there is no such path and no such model in the cache.
 pub fn locate(model: &Path) -> Result<PathBuf> {
     if model.exists() {
         return Ok(model.to_path_buf());

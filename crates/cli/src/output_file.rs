@@ -1,15 +1,15 @@
-//! Output files that do not stay behind half written.
+//! Output files, and their removal on Ctrl-C.
 
 use std::io::Write;
 
 pub use image_feature::output_file::OutputFile;
 
-/// On Ctrl-C (and SIGTERM) deletes what is unfinished and ends the program with code 130.
+/// On Ctrl-C (and SIGTERM) deletes unfinished files and ends the program with code 130.
 pub fn delete_unfinished_on_interrupt() {
     delete_unfinished_unless(|| false);
 }
 
-/// The same, unless `stops` says that the program will end by itself.
+/// The same, unless `stops` gives true: the program then ends by itself.
 pub fn delete_unfinished_unless(stops: impl Fn() -> bool + Send + 'static) {
     let installed = ctrlc::set_handler(move || {
         if stops() {

@@ -1,4 +1,4 @@
-//! What the program says, and where: results on stdout, the rest on stderr.
+//! Output of the program: results on stdout, messages and progress on stderr.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -8,10 +8,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use image_feature::Result;
 
-/// How often progress is told where there is no terminal to draw a bar on.
+/// Time between lines of progress where stderr is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Writes results. When the reader is gone (`| head`), the rest is dropped without complaint.
+/// Writes results. When the reader has closed the pipe (`| head`), the rest is dropped without an error.
 #[derive(Default)]
 pub struct Stdout {
     closed: bool,
@@ -33,7 +33,7 @@ impl Stdout {
         }
     }
 
-    /// Whether nobody reads any more.
+    /// Whether the reader has closed the pipe.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
@@ -44,30 +44,28 @@ pub fn complain(error: &dyn Display) {
     note(&format!("error: {error}"));
 }
 
-/// Prints a line on stderr. Names come from files and archives: what would move a terminal's cursor is escaped.
+/// Prints a line on stderr, with control characters escaped.
 pub fn note(text: &str) {
-    let line: String = text
-        .chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            escaped.into_iter().flatten().chain((!c.is_control()).then_some(c))
-        })
-        .collect();
-    let _ = writeln!(std::io::stderr(), "{line}"); // stderr is closed: nowhere left to say so
+    let _ = writeln!(std::io::stderr(), "{}", printable(text)); // a closed stderr cannot be reported
 }
 
-/// Tells how far a long work is: a bar on a terminal, else a line every few seconds.
+/// A text with control characters escaped. Names come from files and archives, and must not move a terminal's cursor.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect()
+}
+
+/// Shows the progress of long work: a bar on a terminal, else a line every few seconds.
 pub struct Progress {
     bar: Option<ProgressBar>,
     total: Option<u64>,
     done: u64,
     started: Instant,
-    told: Instant,
+    printed: Instant,
     quiet: bool,
 }
 
 impl Progress {
-    /// Starts counting images up to `total`, where that is known.
+    /// Starts to count images, up to `total` where it is known.
     pub fn new(total: Option<u64>, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let (bar, style) = match total {
@@ -80,32 +78,32 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        Progress { bar, total, done: 0, started: now, told: now, quiet }
+        Progress { bar, total, done: 0, started: now, printed: now, quiet }
     }
 
-    /// Begins to measure time, where something else came first.
+    /// Starts the measurement of time again.
     pub fn start(&mut self) {
         self.started = Instant::now();
-        self.told = self.started;
+        self.printed = self.started;
         if let Some(bar) = &self.bar {
             bar.reset();
         }
     }
 
-    /// One more is done.
+    /// Counts one image.
     pub fn advance(&mut self) {
         self.done += 1;
         if let Some(bar) = &self.bar {
             bar.inc(1);
-        } else if !self.quiet && self.told.elapsed() >= LINE_EVERY {
-            self.told = Instant::now();
+        } else if !self.quiet && self.printed.elapsed() >= LINE_EVERY {
+            self.printed = Instant::now();
             let of = self.total.map_or(String::new(), |total| format!(" of {total}"));
             let speed = self.done as f64 / self.started.elapsed().as_secs_f64();
             note(&format!("{}{of} images, {speed:.1} images/s", self.done));
         }
     }
 
-    /// Does what writes to the terminal, with the bar out of the way.
+    /// Calls `write`, which writes to the terminal, while the bar is hidden.
     pub fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(write),
@@ -113,7 +111,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away, and says how long it took.
+    /// Removes the bar and gives the time since the start.
     pub fn finish(self) -> Duration {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

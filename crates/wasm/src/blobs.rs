@@ -1,7 +1,7 @@
-//! Files of the browser, read where they lie: a dropped archive of gigabytes takes no more memory than what is read of it.
+//! Files of the browser, read piece by piece: an archive of gigabytes takes no more memory than the part that is read.
 //!
-//! They are read synchronously, which browsers allow in workers only. A Blob belongs to the worker that was given it;
-//! the threads of a shared memory cannot read it, and are told so.
+//! They are read synchronously, which browsers allow in workers only. A Blob belongs to the worker that received it; on other
+//! threads of a shared memory, reading it fails with an error.
 
 use std::cell::RefCell;
 use std::io;
@@ -15,13 +15,13 @@ use image_feature::file_tree::{DecodedNames, Entry, EntryKind, FileTree, NameDec
 use image_feature::{Error, Result};
 
 thread_local! {
-    /// The Blobs of this worker, by the number of what holds them: they cannot lie in what threads share.
+    /// The Blobs of this worker, by the number of their [`Held`]. JavaScript objects cannot be shared among threads.
     static HELD: RefCell<Vec<(u32, Vec<Blob>)>> = const { RefCell::new(Vec::new()) };
 }
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// Blobs of the worker that made this. Dropped elsewhere, they stay until that worker ends.
+/// Blobs of the worker that made this. Dropped on another thread, the Blobs stay until that worker ends.
 struct Held(u32);
 
 impl Held {
@@ -57,24 +57,24 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // at the worker's end there may be nothing left to take them from
+        // at the worker's end the thread-local list may be gone
         let _ = HELD.try_with(|held| held.borrow_mut().retain(|(number, _)| *number != self.0));
     }
 }
 
-/// Bytes that are fetched together: a call of the browser takes as long as copying this much.
+/// Bytes that are fetched together. A call of the browser takes as long as copying this much.
 const BUFFER: usize = 256 << 10;
 
-/// A dropped or picked file as what an [`Archive`](image_feature::file_tree::Archive) is read from.
+/// A dropped or picked file, as the source of an [`Archive`](image_feature::file_tree::Archive).
 pub struct BlobSource {
     held: Held,
     size: u64,
-    /// The bytes that were fetched last, and where they are.
+    /// The offset of the bytes that were fetched last, and the bytes.
     buffer: Mutex<(u64, Vec<u8>)>,
 }
 
 impl BlobSource {
-    /// Reads this Blob or File.
+    /// A source that reads a Blob or File.
     pub fn new(blob: Blob) -> Self {
         let size = blob.size() as u64;
         BlobSource { held: Held::new(vec![blob]), size, buffer: Mutex::default() }
@@ -113,13 +113,13 @@ impl ReadAt for BlobSource {
 pub struct BlobFolder {
     name: String,
     entries: Vec<Entry>,
-    /// Of each entry, which Blob it is; nothing for folders.
+    /// The place of each entry's Blob; `None` for folders.
     blobs: Vec<Option<usize>>,
     held: Held,
 }
 
 impl BlobFolder {
-    /// These files, by their paths below the folder, `/` between the parts. Of files with the same path the last counts.
+    /// A folder of files, with their paths below it, `/` between the parts. Of files with the same path the last counts.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) for a path that leads out of the folder.
@@ -133,7 +133,7 @@ impl BlobFolder {
             let before = paths
                 .last()
                 .map_or(0, |(before, _)| before.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count());
-            // folders of the path before are there already
+            // folders that the path before has, too, are listed already
             let new = path
                 .match_indices('/')
                 .filter(|&(end, _)| end >= before)
@@ -182,7 +182,7 @@ impl FileTree for BlobFolder {
     }
 }
 
-/// Reads names in the encoding of this label (`gbk`, `shift_jis`, …), as the browser knows it.
+/// A decoder of names in the encoding with this label of the browser (`gbk`, `shift_jis`, …).
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) for an encoding that it does not know.
@@ -192,13 +192,13 @@ pub fn name_decoder(label: &str) -> Result<Box<NameDecoder>> {
     let decoder = TextDecoder::new_with_label_and_options(label, &options)
         .map_err(|_| Error::usage(format!("this browser knows no encoding `{label}`")))?;
     Ok(Box::new(move |names| {
-        // a copy outside our memory: decoders take none that threads share
+        // A copy outside WebAssembly's memory: decoders refuse shared memory.
         let decoded = names.iter().map(|name| decoder.decode_with_buffer_source(&Uint8Array::from(*name)).ok());
         Some(DecodedNames { encoding: decoder.encoding(), names: decoded.collect::<Option<_>>()? })
     }))
 }
 
-/// Reads names as UTF-8 where all of them are, else in the first of these encodings in which all of them make sense.
+/// A decoder that takes names as UTF-8 if all are valid, else in the first of these encodings in which all are valid.
 ///
 /// # Errors
 /// As [`name_decoder`].

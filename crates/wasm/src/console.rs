@@ -1,6 +1,6 @@
-//! Warnings of the libraries below on the browser's console.
+//! Log messages of libraries on the browser's console.
 //!
-//! A shader that WebGPU refuses is reported nowhere else: the runtime logs it and goes on without it.
+//! A shader that WebGPU refuses is reported nowhere else: the runtime logs the error and continues.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use web_sys::console;
@@ -23,7 +23,7 @@ impl Log for Console {
     fn flush(&self) {}
 }
 
-/// Sends warnings and errors to the console. Leaves a logger that is already there in place.
+/// Sends warnings and errors to the console, unless there is a logger already.
 pub fn install() {
     if log::set_logger(&Console).is_ok() {
         log::set_max_level(LevelFilter::Warn);

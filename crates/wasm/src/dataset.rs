@@ -1,6 +1,6 @@
-//! A data set of the browser's files, as one of the page's workers works on it.
+//! Data sets in the browser's files.
 //!
-//! Every answer but bytes is JSON, as text. Each worker opens the same files: those beside the first only
+//! Answers are JSON texts, or bytes. Several workers may open the same files: the first does the work, the others only
 //! [`look`](DatasetFiles::look) at images for it.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 use web_sys::{Blob, ImageData};
 
-use crate::values::to_js;
+use crate::values::{to_js, to_text};
 use crate::{BlobFolder, BlobSource, guessing_name_decoder, name_decoder};
 use image_feature::dataset::compat::{
     CONVERTED, DIVIDED, Exception, Flavor, PASSED, Percent, Place, ShiTuRec, Stop, result_json,
@@ -25,34 +25,34 @@ use image_feature::file_tree::{
 };
 use image_feature::{DecodeLimits, Error, Result, decode};
 
-/// Opened files, and what is known of the data set in them.
+/// Opened files, and the facts about the data set in them.
 #[wasm_bindgen]
 pub struct DatasetFiles {
     name: String,
-    /// The files as they are now: changes are written nowhere but into a zip.
+    /// The files with all changes. Changes are written to a zip only.
     tree: Overlay,
-    /// The files can only be unpacked from their beginning.
+    /// Whether the archive can only be unpacked from its beginning.
     is_stream: bool,
     lists: Option<Lists>,
-    /// By their files, the facts of images that lists had before they changed: an image stays what it is.
+    /// Facts of images from before the lists changed, by file. The images themselves do not change.
     facts: BTreeMap<usize, ImageFacts>,
     zip: Option<(ZipTarget<Vec<u8>>, usize)>,
 }
 
-/// A data set whose lists have been read, and the facts of its images as far as they are known.
+/// The data set of the lists, and the known facts of its images.
 struct Lists {
     dataset: Dataset,
     facts: Vec<Option<ImageFacts>>,
-    /// What other workers found wrong with the archive.
+    /// Problems of the archive that other workers found.
     problems: Vec<Problem>,
-    /// The places of images that the last report shows.
+    /// Places of the images in the last report.
     shown: Vec<usize>,
 }
 
 #[wasm_bindgen]
 impl DatasetFiles {
-    /// Opens an archive. `encoding` is that of names which are not UTF-8, as a browser calls it; without it, it is the first
-    /// of the `guesses` that can be.
+    /// Opens an archive. `encoding` is the browser's label of the encoding of names that are not UTF-8; without it, the first
+    /// of the `guesses` in which all names are valid is used.
     #[wasm_bindgen(js_name = fromArchive)]
     pub fn from_archive(
         name: String,
@@ -71,7 +71,7 @@ impl DatasetFiles {
         Ok(DatasetFiles::new(name, Arc::new(archive), is_stream))
     }
 
-    /// Opens the files of a folder, by their paths below it.
+    /// Opens the files of a folder. `paths` are their paths below it.
     #[wasm_bindgen(js_name = fromFolder)]
     pub fn from_folder(name: String, paths: Vec<String>, blobs: Array) -> Result<DatasetFiles, JsValue> {
         let blobs = blobs.iter().map(|blob| blob.dyn_into::<Blob>());
@@ -81,21 +81,21 @@ impl DatasetFiles {
         Ok(DatasetFiles::new(name, Arc::new(folder), false))
     }
 
-    /// Whether reading by several workers only repeats the unpacking.
+    /// Whether each worker would unpack the whole archive, so that several are no faster than one.
     #[wasm_bindgen(getter, js_name = isStream)]
     pub fn is_stream(&self) -> bool {
         self.is_stream
     }
 
-    /// How many images the lists name.
+    /// Number of images in the lists.
     #[wasm_bindgen(js_name = imageCount)]
     pub fn image_count(&mut self) -> usize {
         let DatasetFiles { tree, lists, facts: kept, .. } = self;
         Lists::of(lists, tree, kept).facts.len()
     }
 
-    /// Pairs of numbers, one for each image whose facts are not known: its place, and the file that
-    /// [`look`](Self::look) takes; in the order in which the files are read best.
+    /// The place and the file of each image without known facts, in the best order of reading. [`look`](Self::look) takes the
+    /// file.
     pub fn unknown(&mut self) -> Vec<u32> {
         let DatasetFiles { tree, lists, facts: kept, .. } = self;
         let Lists { dataset, facts, .. } = Lists::of(lists, tree, kept);
@@ -103,7 +103,7 @@ impl DatasetFiles {
         for (place, &index) in dataset.images().iter().enumerate() {
             match tree.content(index) {
                 Some(&Content::Of(file)) if facts[place].is_none() => files.push((file, place)),
-                // a list that a list names is no other worker's
+                // a changed file, which other workers do not have
                 Some(Content::Bytes(_)) => facts[place] = Some(ImageFacts::read(tree, index, &DecodeLimits::default())),
                 _ => {}
             }
@@ -111,12 +111,12 @@ impl DatasetFiles {
         in_reading_order(tree, files).into_iter().flat_map(|(file, place)| [place as u32, file as u32]).collect()
     }
 
-    /// The facts of one image.
+    /// The facts of an image.
     pub fn look(&self, file: u32) -> Result<String, JsValue> {
         to_text(&ImageFacts::read(self.tree.below(), file as usize, &DecodeLimits::default()))
     }
 
-    /// Takes the facts of the image at a place.
+    /// Sets the facts of the image at a place.
     pub fn take(&mut self, place: u32, facts: &str) -> Result<(), JsValue> {
         let facts = serde_json::from_str(facts).map_err(|error| to_js(Error::internal(error.to_string())))?;
         let DatasetFiles { tree, lists, facts: kept, .. } = self;
@@ -126,7 +126,7 @@ impl DatasetFiles {
         Ok(())
     }
 
-    /// Notes that an image cannot be looked at.
+    /// Sets that the image at a place cannot be read, and why.
     #[wasm_bindgen(js_name = takeBroken)]
     pub fn take_broken(&mut self, place: u32, message: String) {
         let DatasetFiles { tree, lists, facts: kept, .. } = self;
@@ -135,7 +135,7 @@ impl DatasetFiles {
         }
     }
 
-    /// What this worker has found wrong with the archive.
+    /// Problems of the archive that this worker has found.
     pub fn problems(&self) -> Result<String, JsValue> {
         let rows = self.tree.problems().into_iter();
         let rows =
@@ -143,7 +143,7 @@ impl DatasetFiles {
         to_text(&rows.collect::<Vec<_>>())
     }
 
-    /// Takes what another worker has found.
+    /// Adds problems that another worker has found.
     #[wasm_bindgen(js_name = takeProblems)]
     pub fn take_problems(&mut self, problems: &str) -> Result<(), JsValue> {
         let rows: Vec<Value> =
@@ -164,7 +164,7 @@ impl DatasetFiles {
         Ok(())
     }
 
-    /// The report: what the audit makes of the facts that are known, at most so many findings of each code.
+    /// The report of an audit of the known facts, with at most `most` findings of each code.
     pub fn report(&mut self, most: usize, batch_size: usize) -> Result<String, JsValue> {
         let DatasetFiles { name, tree, lists, facts: kept, .. } = self;
         let Lists { dataset, facts, problems, shown } = Lists::of(lists, tree, kept);
@@ -177,7 +177,7 @@ impl DatasetFiles {
         to_text(&report(name, dataset, &audit, facts, &Thumbnails::new(), most))
     }
 
-    /// Of the images that the last report shows: the file and the path.
+    /// The file and the path of each image in the last report.
     pub fn shown(&mut self) -> Result<String, JsValue> {
         let DatasetFiles { tree, lists, facts: kept, .. } = self;
         let Lists { dataset, shown, .. } = Lists::of(lists, tree, kept);
@@ -189,29 +189,29 @@ impl DatasetFiles {
         to_text(&files.into_iter().map(|(file, place)| (file, &dataset.paths()[place])).collect::<Vec<_>>())
     }
 
-    /// A small picture of an image; nothing where it cannot be read.
+    /// A small picture of an image; `undefined` where it cannot be read.
     pub fn thumbnail(&self, file: u32) -> Option<ImageData> {
         let bytes = self.tree.below().read(file as usize, MOST_FILE_BYTES).ok()?;
         let (pixels, width, height) = shrunk(&decode(&bytes, &DecodeLimits::default()).ok()?);
         let rgba: Vec<u8> = pixels.as_chunks::<3>().0.iter().flat_map(|&[r, g, b]| [r, g, b, 255]).collect();
-        // a copy outside our memory: pictures take none that threads share
+        // A copy outside WebAssembly's memory: `ImageData` refuses shared memory.
         let rgba = js_sys::Uint8ClampedArray::from(&rgba[..]);
         ImageData::new_with_js_u8_clamped_array_and_sh(&rgba, width as u32, height as u32).ok()
     }
 
-    /// The paths of all files as they are now.
+    /// The paths of all files, with all changes.
     pub fn paths(&self) -> Vec<String> {
         let files = self.tree.entries().iter().filter(|entry| entry.kind == EntryKind::File);
         files.map(|entry| entry.path.clone()).collect()
     }
 
-    /// The bytes of a file as it is now.
+    /// The bytes of a file, with all changes.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, JsValue> {
         let index = self.tree.find(path).ok_or_else(|| to_js(Error::usage(format!("there is no `{path}`"))))?;
         self.tree.read(index, MOST_FILE_BYTES).map_err(to_js)
     }
 
-    /// Puts a cleaned copy in place of the data set.
+    /// Replaces the data set by a cleaned copy.
     pub fn fix(&mut self) -> Result<String, JsValue> {
         let DatasetFiles { tree, lists, facts: kept, .. } = self;
         let Lists { dataset, facts, .. } = Lists::of(lists, tree, kept);
@@ -220,8 +220,8 @@ impl DatasetFiles {
         self.become_new(&fixed.dataset, json!({ "kept": kept, "setAside": aside, "renamed": renamed }))
     }
 
-    /// Puts the data set in place of one of another form: `labelme`, `folders` or `csv`. What that does not divide is
-    /// divided by these percentages.
+    /// Converts a data set of another form: `labelme`, `folders` or `csv`. Images that it does not divide are divided by these
+    /// percentages.
     pub fn convert(&mut self, form: &str, percent: Vec<f64>, seed: f64) -> Result<String, JsValue> {
         let new = form.parse().and_then(|form: SourceForm| {
             convert(
@@ -233,7 +233,7 @@ impl DatasetFiles {
         self.become_new(&new.map_err(to_js)?, json!({}))
     }
 
-    /// Divides the images anew; by classes, where `by_class`.
+    /// Divides the images again; by classes where `by_class` is true.
     pub fn split(
         &mut self,
         percent: Vec<f64>,
@@ -252,7 +252,7 @@ impl DatasetFiles {
         self.become_new(&new.map_err(to_js)?, json!({}))
     }
 
-    /// PaddleX's verdict: its result file, and the samples that it would draw.
+    /// PaddleX's verdict: its result file, and the samples that it draws.
     #[wasm_bindgen(js_name = compatCheck)]
     pub fn compat_check(&self, beta: bool) -> Result<String, JsValue> {
         let mut samples = Vec::new();
@@ -286,14 +286,14 @@ impl DatasetFiles {
         self.paddlex_change(beta, DIVIDED, |dataset| dataset.split(percents, seed as u64))
     }
 
-    /// Begins a zip of all files as they are now, and says how many there are.
+    /// Begins a zip of all files, and gives their number.
     #[wasm_bindgen(js_name = beginZip)]
     pub fn begin_zip(&mut self) -> usize {
         self.zip = Some((ZipTarget::new(Vec::new()), 0));
         self.tree.entries().len()
     }
 
-    /// The bytes of the zip's next file; nothing when it is complete.
+    /// The bytes of the zip's next file; `undefined` when it is complete.
     #[wasm_bindgen(js_name = nextOfZip)]
     pub fn next_of_zip(&mut self) -> Result<Option<Vec<u8>>, JsValue> {
         let Some((mut zip, next)) = self.zip.take() else { return Ok(None) };
@@ -324,7 +324,7 @@ impl DatasetFiles {
         to_text(&answer)
     }
 
-    /// Changes the files. The lists must be read again then.
+    /// Changes the files. The lists are read again when they are needed.
     fn change(&mut self, change: impl FnOnce(&mut Overlay)) {
         if let Some(Lists { dataset, facts, .. }) = self.lists.take() {
             let known = dataset.images().iter().zip(facts);
@@ -374,7 +374,7 @@ impl Lists {
     }
 }
 
-/// Pairs of a file and something else, as the tree below likes its files to be read.
+/// Pairs of a file and a place, in the best order of reading the files.
 fn in_reading_order(tree: &Overlay, mut pairs: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
     pairs.sort_unstable();
     let mut order: Vec<usize> = pairs.iter().map(|&(file, _)| file).collect();
@@ -386,7 +386,7 @@ fn in_reading_order(tree: &Overlay, mut pairs: Vec<(usize, usize)>) -> Vec<(usiz
     order.into_iter().flat_map(of).copied().collect()
 }
 
-/// What PaddleX raises is a verdict, not an error.
+/// Separates exceptions of PaddleX, which are a verdict, from errors.
 fn raised<T>(outcome: Result<T, Stop>) -> Result<Result<T, Exception>> {
     match outcome {
         Ok(value) => Ok(Ok(value)),
@@ -395,7 +395,7 @@ fn raised<T>(outcome: Result<T, Stop>) -> Result<Result<T, Exception>> {
     }
 }
 
-/// As Python prints an exception that nobody catches.
+/// An exception as Python prints it.
 fn log_of(exception: &Exception) -> String {
     if exception.message.is_empty() {
         exception.class.into()
@@ -406,8 +406,4 @@ fn log_of(exception: &Exception) -> String {
 
 fn three(percent: &[f64]) -> Result<[f64; 3]> {
     percent.try_into().map_err(|_| Error::usage("give three percentages: train, gallery, query"))
-}
-
-fn to_text(value: &impl serde::Serialize) -> Result<String, JsValue> {
-    serde_json::to_string(value).map_err(|error| to_js(Error::internal(error.to_string())))
 }

@@ -1,4 +1,4 @@
-//! A model's last layers, learning from the page's images.
+//! Fine-tuning of a model's last layers.
 
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -16,7 +16,7 @@ pub struct FineTune {
     classes: Vec<(String, usize)>,
 }
 
-/// What the caller may choose, and how it is chosen otherwise.
+/// The caller's options. Those that are absent have the library's defaults.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Options {
@@ -34,7 +34,7 @@ struct Progress {
     evaluating: bool,
 }
 
-/// What was learnt, but for the weights.
+/// The result of fine-tuning, without the weights.
 #[derive(Serialize)]
 struct Outcome {
     losses: Vec<f64>,
@@ -48,7 +48,7 @@ struct Class {
     images: usize,
 }
 
-/// How well images are found that were not learnt from.
+/// Recall@1 of images that were not learnt from, before and after.
 #[derive(Serialize)]
 struct Evaluation {
     queries: usize,
@@ -56,17 +56,19 @@ struct Evaluation {
     after: f64,
 }
 
-/// The model as a file, and all else that is told of it.
+/// The tuned model and its report.
 #[wasm_bindgen(getter_with_clone)]
 pub struct Tuned {
+    /// The model as a file.
     pub safetensors: Vec<u8>,
+    /// `{ losses, classes, evaluation }`
     pub outcome: JsValue,
 }
 
 #[wasm_bindgen]
 impl FineTune {
-    /// Takes the pooled vectors of all images, the views of each one after the other, with how many views there are of each and its
-    /// label. `options` is `{ epochs, learningRate, folds, seed }`.
+    /// Begins with the pooled vectors of all images, the views of an image one after the other. `views` has the number of views
+    /// of each image and `labels` its label. `options` is `{ epochs, learningRate, folds, seed }`.
     pub fn begin(
         model: &ModelFile,
         pooled: &[f32],
@@ -101,7 +103,7 @@ impl FineTune {
         read().map_err(to_js)
     }
 
-    /// Learns for one epoch: `{ done, total, loss, evaluating }`, or nothing where there is nothing left to do.
+    /// Learns for one epoch: `{ done, total, loss, evaluating }`, or `undefined` where no epoch is left.
     pub fn epoch(&mut self) -> Result<JsValue, JsValue> {
         match self.tuning.epoch().map_err(to_js)? {
             None => Ok(JsValue::UNDEFINED),
@@ -111,7 +113,7 @@ impl FineTune {
         }
     }
 
-    /// What was learnt, as the model with other last layers: of type i8 where the model is calibrated, else f32.
+    /// The model with the tuned last layers: of type i8 where the model is calibrated, else f32.
     pub fn finish(self, model: &ModelFile, name: &str) -> Result<Tuned, JsValue> {
         let finetune::Tuned { neck, losses, evaluation, .. } = self.tuning.finish().map_err(to_js)?;
         let evaluation = evaluation.and_then(|evaluation| {

@@ -14,8 +14,8 @@ pub struct GpuNetwork {
 
 #[wasm_bindgen]
 impl GpuNetwork {
-    /// Opens WebGPU and puts a model (safetensors) on it. `expected` is the CPU network's `probe()`: a GPU whose
-    /// own differs is refused with kind `device`.
+    /// Opens WebGPU and loads a model (safetensors) on it. `expected` is the `probe()` of the network on the CPU. A GPU that
+    /// gives another result is refused with kind `device`.
     pub async fn load(safetensors: Vec<u8>, expected: Vec<f32>) -> Result<GpuNetwork, JsValue> {
         let model = Model::from_safetensors(&safetensors).map_err(to_js)?;
         drop(safetensors);
@@ -35,13 +35,13 @@ impl GpuNetwork {
         Ok(Float32Array::from(features.as_slice()))
     }
 
-    /// The input of the last layers for `count` preprocessed images, one after the other: fine-tuning learns from it.
+    /// The input of the last layers for `count` preprocessed images, one after the other. Fine-tuning learns from it.
     pub async fn pooled(&self, input: Vec<f32>, count: f64) -> Result<Float32Array, JsValue> {
         let pooled = self.extractor.pooled_async(input, image_count(count)?).await.map_err(to_js)?;
         Ok(Float32Array::from(pooled.as_slice()))
     }
 
-    /// The feature of the self-test's input.
+    /// The feature of the self-test's input image.
     pub async fn probe(&self) -> Result<Float32Array, JsValue> {
         let feature = self.extractor.probe_async().await.map_err(to_js)?;
         Ok(Float32Array::from(feature.as_slice()))

@@ -1,10 +1,10 @@
-//! The browser's face of `image-feature`: JavaScript values in, JavaScript values out, no logic.
+//! The WebAssembly bindings of `image-feature`: they convert JavaScript values to Rust values and back, and hold no logic.
 //!
-//! Each feature exports one set of classes; `scripts/wasm.sh` says which artefact has which.
+//! Each feature exports one set of classes; `scripts/wasm.sh` has the features of each artefact.
 //!
 //! - `network`: [`ModelFile`] and [`Network`], from files and images to features on the CPU; `warmUp`; fine-tuning.
 //! - `threads`: `network` on several threads of shared memory.
-//! - `gpu`: [`GpuNetwork`], the network on WebGPU. It takes what `network` prepared.
+//! - `gpu`: [`GpuNetwork`], the network on WebGPU. It takes images that `network` preprocessed.
 //! - `dataset`: data sets.
 //! - `gallery`: galleries and metrics.
 #![cfg(target_arch = "wasm32")]
@@ -39,7 +39,7 @@ pub use model_file::ModelFile;
 #[cfg(feature = "network")]
 pub use network::Network;
 
-/// Runs a small network and touches `memory` bytes, so that the browser has compiled the kernels when the model comes.
+/// Runs a small network and touches `memory` bytes, so that the browser compiles the kernels before a model is loaded.
 #[cfg(feature = "network")]
 #[wasm_bindgen(js_name = warmUp)]
 pub fn warm_up(memory: f64) -> Result<(), JsValue> {

@@ -1,4 +1,4 @@
-//! A model read from dropped files, and the images prepared for it.
+//! Models from the user's files, and the preprocessing of images for them.
 
 use js_sys::{Array, Uint8Array};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use image_feature::error::Context;
 use image_feature::finetune;
 use image_feature::{DecodeLimits, Dtype, Error, Model, Result, RgbImage, Roi, decode};
 
-/// A model read from files, before it is put on a device.
+/// A model read from files. [`Network`](crate::Network) computes with it.
 #[wasm_bindgen]
 pub struct ModelFile {
     pub(crate) model: Model,
@@ -32,7 +32,7 @@ impl ModelFile {
         Ok(ModelFile { model })
     }
 
-    /// What the files hold: name, format, sizes, tensors, notes.
+    /// The model's name, format, sizes, tensors and notes.
     pub fn info(&self) -> Result<JsValue, JsValue> {
         to_object(&self.model.info())
     }
@@ -44,14 +44,14 @@ impl ModelFile {
         self.model.to_safetensors(dtype).map_err(to_js)
     }
 
-    /// An encoded image, decoded, cut to `roi`, resized and normalised: 3 x height x width values for each of `views` views, of
-    /// which the first is the image itself.
+    /// Decodes an image, crops it to `roi`, resizes and normalises it: 3 x height x width values for each of `views` views. The
+    /// first view is the image itself.
     #[wasm_bindgen(js_name = preprocessBytes)]
     pub fn preprocess_bytes(&self, bytes: &[u8], roi: JsValue, views: usize) -> Result<Vec<f32>, JsValue> {
         decode(bytes, &DecodeLimits::default()).and_then(|image| self.prepare(image, roi, views)).map_err(to_js)
     }
 
-    /// RGBA pixels (of a canvas, a video frame), cut to `roi`, resized and normalised as above. Alpha is dropped.
+    /// The same for RGBA pixels (of a canvas or a video frame). Alpha is ignored.
     #[wasm_bindgen(js_name = preprocessRgba)]
     pub fn preprocess_rgba(
         &self,
@@ -73,7 +73,7 @@ impl ModelFile {
     }
 }
 
-/// `{ x, y, width, height }` in whole pixels, or nothing.
+/// Reads `{ x, y, width, height }` in whole pixels, `undefined` or `null`.
 fn read_roi(value: JsValue) -> Result<Option<Roi>> {
     #[derive(Deserialize)]
     struct Fields {

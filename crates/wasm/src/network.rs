@@ -15,8 +15,8 @@ pub struct Network {
 
 #[wasm_bindgen]
 impl Network {
-    /// Puts a model on the CPU. `options` is `{ threads, dtype }`, both optional: in the shared-memory build, how many of
-    /// the page's workers compute together, this one included; and the type to compute in, by default the file's own.
+    /// Loads a model on the CPU. `options` is `{ threads, dtype }`, both optional. `threads` counts the workers that compute
+    /// together in the shared-memory build, with this one. `dtype` is the type to compute in, by default the file's.
     pub async fn load(model: &ModelFile, options: JsValue) -> Result<Network, JsValue> {
         #[derive(Default, serde::Deserialize)]
         #[serde(default)]
@@ -45,13 +45,13 @@ impl Network {
         Ok(Float32Array::from(features.as_slice()))
     }
 
-    /// The input of the last layers for `count` preprocessed images, one after the other: fine-tuning learns from it.
+    /// The input of the last layers for `count` preprocessed images, one after the other. Fine-tuning learns from it.
     pub async fn pooled(&self, input: Vec<f32>, count: f64) -> Result<Float32Array, JsValue> {
         let pooled = self.extractor.pooled_async(input, image_count(count)?).await.map_err(to_js)?;
         Ok(Float32Array::from(pooled.as_slice()))
     }
 
-    /// The feature of the self-test's input.
+    /// The feature of the self-test's input image.
     pub async fn probe(&self) -> Result<Float32Array, JsValue> {
         let feature = self.extractor.probe_async().await.map_err(to_js)?;
         Ok(Float32Array::from(feature.as_slice()))

@@ -1,8 +1,8 @@
-//! Workers of the page as threads of the engine.
+//! Workers of the page as threads of rayon's pool.
 //!
-//! They share one WebAssembly memory. JavaScript starts them, because only it can; each calls [`serve_as_thread`] and
-//! stays there. [`start_threads`] then makes rayon's global pool of them. All of it happens inside a worker: the page's
-//! own thread must not wait on memory.
+//! The workers share one WebAssembly memory. JavaScript starts them; each calls [`serve_as_thread`], which does not return.
+//! [`start_threads`] makes rayon's global pool of them. It is called in a worker, too: browsers do not let the page's main
+//! thread wait on memory.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -13,11 +13,11 @@ use wasm_bindgen::prelude::*;
 use crate::values::to_js;
 use image_feature::Error;
 
-/// Threads that rayon asked for and no worker took yet.
+/// Threads that rayon asked for and that no worker runs yet.
 static ASKED_FOR: Mutex<VecDeque<ThreadBuilder>> = Mutex::new(VecDeque::new());
 static ASKED: Condvar = Condvar::new();
 
-/// Makes this worker one of the pool's threads. Does not return before the worker is ended.
+/// Makes this worker a thread of the pool. Does not return before the worker ends.
 #[wasm_bindgen(js_name = serveAsThread)]
 pub fn serve_as_thread() {
     let mut asked_for = ASKED_FOR.lock().unwrap_or_else(PoisonError::into_inner);
@@ -31,8 +31,8 @@ pub fn serve_as_thread() {
     thread.run();
 }
 
-/// Makes rayon's global pool of `helpers` workers, each of which has called `serveAsThread` or is about to, and waits
-/// until all have begun. Fails where there is such a pool already.
+/// Makes rayon's global pool of `helpers` workers that call `serveAsThread`, and blocks until all have begun. Fails where
+/// there is a pool already.
 #[wasm_bindgen(js_name = startThreads)]
 pub fn start_threads(helpers: usize) -> Result<(), JsValue> {
     if helpers == 0 {

@@ -4,7 +4,7 @@ use image_feature::Error;
 use js_sys::Reflect;
 use wasm_bindgen::prelude::*;
 
-/// An error as JavaScript sees it: an `Error` with the property `kind`.
+/// An error as a JavaScript `Error` with the property `kind`.
 pub fn to_js(error: Error) -> JsValue {
     let js = js_sys::Error::new(&error.to_string());
     // setting a plain property on a fresh object cannot fail
@@ -12,7 +12,13 @@ pub fn to_js(error: Error) -> JsValue {
     js.into()
 }
 
-/// A serialisable value as a plain JavaScript object, absent values as `null`.
+/// A value as a JSON text.
+#[cfg(any(feature = "dataset", feature = "gallery"))]
+pub fn to_text(value: &impl serde::Serialize) -> Result<String, JsValue> {
+    serde_json::to_string(value).map_err(|error| to_js(Error::internal(error.to_string())))
+}
+
+/// A serialisable value as a plain JavaScript object, with `null` for `None`.
 #[cfg(any(feature = "network", feature = "gpu"))]
 pub fn to_object(value: &impl serde::Serialize) -> Result<JsValue, JsValue> {
     let serializer = serde_wasm_bindgen::Serializer::json_compatible();
@@ -28,7 +34,7 @@ pub fn image_count(count: f64) -> Result<usize, JsValue> {
     Ok(count as usize)
 }
 
-/// What JavaScript is told of a network on a device.
+/// The object `{ device, adapter, simd, threads, dtype }` that describes a network on a device.
 #[cfg(any(feature = "network", feature = "gpu"))]
 pub fn network_info(info: &image_feature::ExtractorInfo) -> Result<JsValue, JsValue> {
     #[derive(serde::Serialize)]
@@ -37,7 +43,7 @@ pub fn network_info(info: &image_feature::ExtractorInfo) -> Result<JsValue, JsVa
         adapter: Option<&'a str>,
         /// Instruction set of the CPU's kernels.
         simd: Option<&'a str>,
-        /// Threads that compute on the CPU.
+        /// Number of threads that compute on the CPU.
         threads: Option<usize>,
         dtype: &'a str,
     }

@@ -1,36 +1,37 @@
-//! FAISS's index files: vectors out of Flat, HNSW and IVF indexes, with or without ids; written as Flat with ids.
+//! FAISS's index files: reads the vectors of Flat, HNSW and IVF indexes, with or without ids; writes Flat indexes with ids.
+//!
+//! ```
+//! use image_feature::gallery::faiss;
+//!
+//! let index = faiss::Index { dimension: 2, l2: false, ids: vec![7, 9], vectors: vec![1.0, 0.0, 0.0, 1.0] };
+//! assert_eq!(faiss::read(&faiss::write(&index))?, index);
+//! # Ok::<(), image_feature::Error>(())
+//! ```
 
 use crate::{Error, Result};
 
-/// Indexes within each other, at most.
+/// Maximum depth of nested indexes.
 const MAX_DEPTH: usize = 8;
-/// A field of every header that means nothing.
+/// A field of every header without meaning.
 const FILLER: i64 = 1 << 20;
 const INNER_PRODUCT: i32 = 0;
 const L2: i32 = 1;
 
 /// The vectors of an index.
-///
-/// ```
-/// use image_feature::gallery::faiss;
-///
-/// let index = faiss::Index { dimension: 2, l2: false, ids: vec![7, 9], vectors: vec![1.0, 0.0, 0.0, 1.0] };
-/// assert_eq!(faiss::read(&faiss::write(&index))?, index);
-/// # Ok::<(), image_feature::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Index {
-    /// Values of a vector.
+    /// Number of values of a vector.
     pub dimension: usize,
-    /// Whether vectors are compared by their squared distance, and not by the inner product.
+    /// Whether the metric is the squared distance; else it is the inner product.
     pub l2: bool,
-    /// One for each vector.
+    /// The id of each vector.
     pub ids: Vec<i64>,
     /// `dimension` values for each id.
     pub vectors: Vec<f32>,
 }
 
-/// Reads an index: `IndexFlat`, `IndexHNSWFlat` or `IndexIVFFlat`, in an `IndexIDMap` or by itself.
+/// Reads an index: `IndexFlat`, `IndexHNSWFlat` or `IndexIVFFlat`, in an `IndexIDMap` or by itself. Without an `IndexIDMap`,
+/// ids are the positions from 0.
 ///
 /// # Errors
 /// [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where the file is damaged,
@@ -46,7 +47,7 @@ pub fn read(bytes: &[u8]) -> Result<Index> {
     Ok(Index { dimension: found.header.dimension, l2: found.header.metric == L2, ids, vectors: found.vectors })
 }
 
-/// Writes an `IndexFlat` in an `IndexIDMap2`, as PaddleX does.
+/// The bytes of an `IndexFlat` in an `IndexIDMap2`, as PaddleX writes it.
 pub fn write(index: &Index) -> Vec<u8> {
     let Index { dimension, l2, ids, vectors } = index;
     let mut bytes = Vec::with_capacity(98 + 4 * vectors.len() + 8 * ids.len());
@@ -79,10 +80,10 @@ struct Header {
     metric: i32,
 }
 
-/// An index and what is in it.
+/// An index that has been read.
 struct Found {
     header: Header,
-    /// Those an `IndexIDMap` gives.
+    /// The ids of an `IndexIDMap`.
     ids: Option<Vec<i64>>,
     vectors: Vec<f32>,
 }
@@ -112,13 +113,13 @@ impl<'b> Reader<'b> {
         Ok(i32::from_le_bytes(self.array(what)?))
     }
 
-    /// A number of things.
+    /// A count of 64 bits.
     fn size(&mut self, what: &str) -> Result<usize> {
         let size = u64::from_le_bytes(self.array(what)?);
         usize::try_from(size).map_err(|_| damaged(format!("{what}: {size}")))
     }
 
-    /// The bytes of a vector of items of `width` bytes, behind their number.
+    /// The bytes of a list of items of `width` bytes, which begins with their number.
     fn items(&mut self, width: usize, what: &str) -> Result<&'b [u8]> {
         let count = self.size(what)?;
         let bytes = count.checked_mul(width).ok_or_else(|| damaged(format!("{what}: {count}")))?;
@@ -222,36 +223,41 @@ impl<'b> Reader<'b> {
         }
         let sizes = self.list_sizes(lists)?;
         let all = sizes.iter().try_fold(0usize, |sum, size| sum.checked_add(*size));
-        // before memory is taken for them
+        // checked before memory is taken for the vectors
         let bytes = all.and_then(|all| all.checked_mul(code + 8));
         if all != Some(header.count) && all != Some(0) || bytes.is_none_or(|bytes| bytes > self.bytes.len() - self.at) {
             return Err(damaged("the lists do not hold the vectors it says"));
         }
         let count = all.unwrap_or_default();
-        // in the order of the positions that the lists give
-        let mut vectors = vec![0.0; count * header.dimension];
-        let mut seen = vec![false; count];
-        for size in sizes {
-            let codes = self.take(size * code, "the vectors of a list")?;
-            let positions = self.take(size * 8, "the positions of a list")?;
-            for (vector, position) in codes.chunks_exact(code).zip(positions.as_chunks::<8>().0) {
-                let position = usize::try_from(i64::from_le_bytes(*position)).ok().filter(|&at| at < count);
-                let position = position.filter(|&at| !std::mem::replace(&mut seen[at], true));
-                let position = position.ok_or_else(|| damaged("a position that is twice or nowhere"))?;
-                vectors[position * header.dimension..][..header.dimension].copy_from_slice(&floats(vector));
-            }
-        }
+        let vectors = self.list_vectors(&sizes, count, header.dimension)?;
         Ok(Found { header, ids: None, vectors })
     }
 
-    /// How many vectors each list has.
+    /// The `count` vectors of lists of these sizes, ordered by the positions that the lists give.
+    fn list_vectors(&mut self, sizes: &[usize], count: usize, dimension: usize) -> Result<Vec<f32>> {
+        let mut vectors = vec![0.0; count * dimension];
+        let mut seen = vec![false; count];
+        for size in sizes {
+            let codes = self.take(size * 4 * dimension, "the vectors of a list")?;
+            let positions = self.take(size * 8, "the positions of a list")?;
+            for (vector, position) in codes.chunks_exact(4 * dimension).zip(positions.as_chunks::<8>().0) {
+                let position = usize::try_from(i64::from_le_bytes(*position)).ok().filter(|&at| at < count);
+                let position = position.filter(|&at| !std::mem::replace(&mut seen[at], true));
+                let position = position.ok_or_else(|| damaged("a position that is twice or nowhere"))?;
+                vectors[position * dimension..][..dimension].copy_from_slice(&floats(vector));
+            }
+        }
+        Ok(vectors)
+    }
+
+    /// The number of vectors of each list.
     fn list_sizes(&mut self, lists: usize) -> Result<Vec<usize>> {
         let size = |bytes: &[u8; 8]| usize::try_from(u64::from_le_bytes(*bytes)).unwrap_or(usize::MAX);
         let kind: [u8; 4] = self.array("the kind of lists")?;
         let sizes = self.items(8, "the sizes of the lists")?.as_chunks::<8>().0;
         match &kind {
             b"full" if sizes.len() == lists => Ok(sizes.iter().map(size).collect()),
-            // pairs of a list and its size, in the order in which they lie
+            // pairs of a list's number and its size, in the order of the lists in the file
             b"sprs" if sizes.len().is_multiple_of(2) => {
                 Ok(sizes.as_chunks::<2>().0.iter().map(|[_, n]| size(n)).collect())
             }

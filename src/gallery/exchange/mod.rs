@@ -1,4 +1,4 @@
-//! Galleries in the files of others.
+//! Formats of other programs, from and to galleries.
 
 pub mod faiss;
 pub mod json_lines;

@@ -1,18 +1,55 @@
 //! NumPy's `.npy` files: a matrix with a vector in each row.
+//!
+//! ```
+//! use image_feature::gallery::npy::{Writer, read};
+//!
+//! let mut writer = Writer::new(Vec::new(), 2, 3)?;
+//! writer.row(&[1.0, 2.0, 3.0])?;
+//! writer.row(&[4.0, 5.0, 6.0])?;
+//! let bytes = writer.finish()?;
+//! assert_eq!(read(&bytes)?.values, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+//! # Ok::<(), image_feature::Error>(())
+//! ```
+
+use std::io::{self, Seek, Write};
 
 use half::f16;
 
+use crate::gallery::{Entry, Gallery, Metric, Storage};
 use crate::{Error, Result};
 
-/// Bytes of a header: numpy wants a multiple of 64, and the longest shape fits.
-pub const HEADER: usize = 128;
+/// Bytes of a header that is written: numpy wants a multiple of 64, and the longest shape fits.
+const HEADER: usize = 128;
 
-/// A matrix.
+/// A matrix of `float32`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matrix {
+    /// Values of a row.
     pub columns: usize,
     /// Row after row.
     pub values: Vec<f32>,
+}
+
+impl Matrix {
+    /// Number of rows; 0 for a matrix without columns.
+    pub fn rows(&self) -> usize {
+        self.values.len().checked_div(self.columns).unwrap_or(0)
+    }
+
+    /// A gallery with a vector for each row. `entries` has one entry a row; without it, ids are the rows' numbers from 0.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where entries and rows are not equally many, and as
+    /// [`Gallery::new`] and [`Gallery::extend`].
+    pub fn to_gallery(&self, entries: Option<Vec<Entry>>, metric: Metric, storage: Storage) -> Result<Gallery> {
+        let entries = entries.unwrap_or_else(|| (0..self.rows()).map(|row| Entry::new(row.to_string())).collect());
+        if entries.len() != self.rows() {
+            return Err(Error::gallery(format!("{} entries for {} vectors", entries.len(), self.rows())));
+        }
+        let mut gallery = Gallery::new(self.columns, metric, storage)?;
+        gallery.extend(entries, &self.values)?;
+        Ok(gallery)
+    }
 }
 
 /// Reads a matrix of 16-, 32- or 64-bit floats in C order, or a single vector as a matrix of one row.
@@ -29,7 +66,6 @@ pub struct Matrix {
 /// [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where the file is damaged or no `.npy`,
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for other types, orders and shapes.
 pub fn read(bytes: &[u8]) -> Result<Matrix> {
-    let damaged = |why: &str| Error::gallery(format!("the .npy file is damaged: {why}"));
     let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| Error::gallery("no .npy file: it begins otherwise"))?;
     let (length, rest) = match rest {
         [1, _, a, b, rest @ ..] => (usize::from(u16::from_le_bytes([*a, *b])), rest),
@@ -39,6 +75,28 @@ pub fn read(bytes: &[u8]) -> Result<Matrix> {
     };
     let (header, data) = rest.split_at_checked(length).ok_or_else(|| damaged("it ends within its header"))?;
     let header = std::str::from_utf8(header).map_err(|_| damaged("its header is no text"))?;
+    let Description { width, rows, columns } = describe(header)?;
+    if rows.checked_mul(columns).and_then(|count| count.checked_mul(width)) != Some(data.len()) {
+        return Err(damaged(format!("{} bytes for {rows} x {columns} values of {width}", data.len())));
+    }
+    let values = match width {
+        2 => data.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect(),
+        4 => data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
+        _ => data.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes) as f32).collect(),
+    };
+    Ok(Matrix { columns, values })
+}
+
+/// The parts of a header that matter here.
+struct Description {
+    /// Bytes of a value.
+    width: usize,
+    rows: usize,
+    columns: usize,
+}
+
+/// Reads the Python dictionary of a header.
+fn describe(header: &str) -> Result<Description> {
     let value = |key: &str| {
         let (_, after) = header.split_once(&format!("'{key}':"))?;
         Some(after.trim_start())
@@ -69,28 +127,101 @@ pub fn read(bytes: &[u8]) -> Result<Matrix> {
     if rows > 1 && columns > 1 && !order.starts_with("False") {
         return Err(Error::unsupported("the .npy file lies in Fortran's order; save `numpy.ascontiguousarray` of it"));
     }
-    if rows.checked_mul(columns).and_then(|count| count.checked_mul(width)) != Some(data.len()) {
-        return Err(damaged(&format!("{} bytes for {rows} x {columns} values of {width}", data.len())));
-    }
-    let values = match width {
-        2 => data.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect(),
-        4 => data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
-        _ => data.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes) as f32).collect(),
-    };
-    Ok(Matrix { columns, values })
+    Ok(Description { width, rows, columns })
 }
 
-/// A matrix of `float32`.
+fn damaged(why: impl std::fmt::Display) -> Error {
+    Error::gallery(format!("the .npy file is damaged: {why}"))
+}
+
+/// The bytes of a matrix as a file.
 pub fn write(matrix: &Matrix) -> Vec<u8> {
-    let rows = matrix.values.len().checked_div(matrix.columns).unwrap_or(0);
-    let mut bytes = header(rows, matrix.columns).to_vec();
+    let mut bytes = header(matrix.rows(), matrix.columns).to_vec();
     bytes.reserve_exact(4 * matrix.values.len());
     bytes.extend(matrix.values.iter().flat_map(|value| value.to_le_bytes()));
     bytes
 }
 
-/// What begins a matrix of `float32`.
-pub fn header(rows: usize, columns: usize) -> [u8; HEADER] {
+/// Writes the vectors of a gallery as a matrix, one after the other, in the order in which they were added.
+///
+/// # Errors
+/// Errors of the output.
+pub fn write_gallery(gallery: &Gallery, out: &mut dyn Write) -> Result<()> {
+    let mut writer = Writer::new(out, gallery.len(), gallery.dimension())?;
+    gallery.iter().try_for_each(|(_, vector)| writer.row(&vector))?;
+    writer.finish().map(|_| ())
+}
+
+/// Writes a matrix of `float32` row by row: it is never in memory as a whole.
+pub struct Writer<W> {
+    out: W,
+    columns: usize,
+    /// Rows that the header has.
+    announced: usize,
+    written: usize,
+    /// Goes back to the header, where the number of rows is written last.
+    rewind: Option<fn(&mut W) -> io::Result<()>>,
+    /// A row as bytes.
+    bytes: Vec<u8>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Begins a matrix of `rows` rows and `columns` columns.
+    ///
+    /// # Errors
+    /// Errors of the output.
+    pub fn new(mut out: W, rows: usize, columns: usize) -> Result<Self> {
+        out.write_all(&header(rows, columns))?;
+        Ok(Writer { out, columns, announced: rows, written: 0, rewind: None, bytes: Vec::with_capacity(4 * columns) })
+    }
+
+    /// Begins a matrix of `columns` columns with any number of rows, at the start of `out`. [`finish`](Self::finish) writes
+    /// the number.
+    ///
+    /// # Errors
+    /// Errors of the output.
+    pub fn of_any_length(out: W, columns: usize) -> Result<Self>
+    where
+        W: Seek,
+    {
+        Ok(Writer { rewind: Some(W::rewind), ..Self::new(out, 0, columns)? })
+    }
+
+    /// Writes the next row.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `values` are not as many as the matrix has columns, and errors of
+    /// the output.
+    pub fn row(&mut self, values: &[f32]) -> Result<()> {
+        if values.len() != self.columns {
+            return Err(Error::usage(format!("a row of {} values; the matrix has {}", values.len(), self.columns)));
+        }
+        self.bytes.clear();
+        self.bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        self.out.write_all(&self.bytes)?;
+        self.written += 1;
+        Ok(())
+    }
+
+    /// Completes the file and gives the output back.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the rows are not as many as [`new`](Self::new) was given, and
+    /// errors of the output.
+    pub fn finish(mut self) -> Result<W> {
+        if let Some(rewind) = self.rewind {
+            rewind(&mut self.out)?;
+            self.out.write_all(&header(self.written, self.columns))?;
+        } else if self.written != self.announced {
+            return Err(Error::usage(format!("{} rows; the matrix has {}", self.written, self.announced)));
+        }
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}
+
+/// The header of a matrix of `float32`.
+fn header(rows: usize, columns: usize) -> [u8; HEADER] {
     let mut header = [b' '; HEADER];
     header[..8].copy_from_slice(b"\x93NUMPY\x01\x00");
     header[8..10].copy_from_slice(&(HEADER as u16 - 10).to_le_bytes());
@@ -98,4 +229,35 @@ pub fn header(rows: usize, columns: usize) -> [u8; HEADER] {
     header[10..10 + description.len()].copy_from_slice(description.as_bytes());
     header[HEADER - 1] = b'\n';
     header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    #[test]
+    fn rows_are_counted_in_the_header() {
+        let mut writer = Writer::of_any_length(Cursor::new(Vec::new()), 3).unwrap();
+        writer.row(&[1.0, -2.0, 0.5]).unwrap();
+        writer.row(&[f32::NAN, f32::INFINITY, 0.0]).unwrap();
+        let bytes = writer.finish().unwrap().into_inner();
+        assert_eq!(bytes.len(), 128 + 2 * 3 * 4);
+        let text = std::str::from_utf8(&bytes[10..128]).unwrap();
+        assert_eq!(text.trim_end(), "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }");
+        assert_eq!(bytes[128..136], [0, 0, 128, 63, 0, 0, 0, 192]);
+    }
+
+    #[test]
+    fn the_longest_header_fits() {
+        assert_eq!(header(usize::MAX, usize::MAX)[HEADER - 2..], *b" \n");
+    }
+
+    #[test]
+    fn other_rows_than_announced_are_refused() {
+        let mut writer = Writer::new(Vec::new(), 2, 1).unwrap();
+        assert!(writer.row(&[1.0, 2.0]).unwrap_err().is_usage());
+        writer.row(&[1.0]).unwrap();
+        assert!(writer.finish().unwrap_err().is_usage());
+    }
 }

@@ -1,4 +1,17 @@
 //! PaddleX's index folders: `vector.index`, a FAISS file, and `id_map.yaml`, the labels by id.
+//!
+//! ```
+//! use image_feature::gallery::{Entry, Gallery, Metric, Storage, paddlex};
+//!
+//! let mut gallery = Gallery::new(2, Metric::InnerProduct, Storage::F32)?;
+//! gallery.add(Entry::new("0").label("tea"), &[0.6, 0.8])?;
+//! let (vectors, labels) = paddlex::write(&gallery)?;
+//! assert_eq!(labels, "id_map:\n  0: tea\nindex_type: Flat\nmetric_type: IP\n");
+//!
+//! let read = paddlex::read(&vectors, labels.as_bytes(), Storage::F32)?;
+//! assert_eq!(read.get("0"), gallery.get("0"));
+//! # Ok::<(), image_feature::Error>(())
+//! ```
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,15 +22,17 @@ use super::faiss;
 use crate::gallery::{Entry, Gallery, Metric, Storage};
 use crate::{Error, Result};
 
-/// Names of the two files.
+/// Name of the file of vectors.
 pub const VECTORS: &str = "vector.index";
-/// The file of the labels.
+/// Name of the file of labels.
 pub const LABELS: &str = "id_map.yaml";
 
-/// The gallery of the two files. Ids become texts; what PaddleX calls `IP` is [`Metric::InnerProduct`].
+/// The gallery of the contents of the two files. Ids become texts; PaddleX's metric `IP` is [`Metric::InnerProduct`].
+/// [`Gallery::with_metric`] makes a gallery with another metric of it.
 ///
 /// # Errors
-/// As [`faiss::read`], and [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where the two do not belong together.
+/// As [`faiss::read`] and [`Gallery::new`], and [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where the two files do not
+/// belong together.
 pub fn read(vectors: &[u8], labels: &[u8], storage: Storage) -> Result<Gallery> {
     let mut labels = parse(labels).map_err(|error| error.context(LABELS))?;
     let index = faiss::read(vectors).map_err(|error| error.context(VECTORS))?;
@@ -41,8 +56,8 @@ pub fn read(vectors: &[u8], labels: &[u8], storage: Storage) -> Result<Gallery> 
     Ok(gallery)
 }
 
-/// The two files of a gallery: [`VECTORS`] and [`LABELS`]. Ids that are whole numbers stay, else all are numbered from 0;
-/// what has no label gets its id as one. Metadata has no place in them.
+/// The contents of the two files of a gallery: [`VECTORS`] and [`LABELS`]. Ids are kept where all are whole numbers; else
+/// vectors are numbered from 0. An entry without a label gets its id as label. Metadata is left out.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the metric is Hamming.
@@ -52,7 +67,7 @@ pub fn write(gallery: &Gallery) -> Result<(Vec<u8>, String)> {
             "PaddleX's index has no bits; galleries with metric cosine, ip and l2 are exported",
         ));
     }
-    // what reads back as the same text, so that no two ids become one
+    // only ids that read back as the same text, so that no two ids become one
     let whole = |entry: &Entry| entry.id.parse().ok().filter(|id: &i64| *id >= 0 && id.to_string() == entry.id);
     let ids: Option<Vec<i64>> = gallery.iter().map(|(entry, _)| whole(entry)).collect();
     let ids = ids.unwrap_or_else(|| (0..gallery.len() as i64).collect());
@@ -68,21 +83,21 @@ pub fn write(gallery: &Gallery) -> Result<(Vec<u8>, String)> {
     Ok((faiss::write(&faiss::Index { dimension: gallery.dimension(), l2, ids, vectors }), labels))
 }
 
-/// A text in YAML: as it is where no reader can take it for anything else.
+/// A text in YAML: in quotes, unless every reader takes it for the same text without them.
 fn scalar(text: &str) -> String {
     const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !WORDS.contains(&text.to_ascii_lowercase().as_str());
-    // a text in JSON is one in YAML
+    // a string of JSON is one of YAML
     if plain { text.into() } else { serde_json::Value::from(text).to_string() }
 }
 
-/// The labels of an `id_map.yaml`, as they are written there: PyYAML puts those in quotes that it would not read as texts.
+/// The labels of an `id_map.yaml`. All scalars are texts: PyYAML quotes those that it would not read as texts.
 fn parse(bytes: &[u8]) -> Result<BTreeMap<i64, Option<String>>> {
     let text = std::str::from_utf8(bytes).map_err(|_| Error::gallery("not UTF-8"))?;
     let mut labels = None;
-    // mappings that are open, and the key that waits for its value in each
+    // for each open mapping, the key that has no value yet
     let mut keys: Vec<Option<String>> = Vec::new();
     let mut settings = [("metric_type", false), ("index_type", false)];
     for event in Parser::new_from_str(text.trim_start_matches('\u{feff}')) {

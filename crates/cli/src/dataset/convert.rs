@@ -1,4 +1,4 @@
-//! `image-feature convert`: data sets of other forms to ours.
+//! `image-feature convert`: data sets of other forms to lists and images.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ Examples:
 pub struct ConvertArgs {
     #[command(flatten)]
     dataset: DatasetArgs,
-    /// The form it has now: labelme, folders (one for each class) or csv (path, label and perhaps split)
+    /// The form of DATASET: labelme, folders (one for each class) or csv (path, label and perhaps split)
     #[arg(long, value_name = "FORM")]
     from: Option<String>,
     /// Convert as PaddleX does, to the letter
@@ -29,7 +29,7 @@ pub struct ConvertArgs {
     /// Write the converted data set here: a folder, or a file name that ends with .zip
     #[arg(long, value_name = "DIR|ZIP", required_unless_present = "in_place", conflicts_with = "in_place")]
     output: Option<PathBuf>,
-    /// Write the lists into DATASET itself, as PaddleX does: those that are there are lost
+    /// Write the lists into DATASET itself, as PaddleX does: existing lists are lost
     #[arg(long, requires = "compat")]
     in_place: bool,
     #[command(flatten)]
@@ -51,7 +51,7 @@ pub fn run(args: ConvertArgs) -> Result<Outcome> {
     }
 }
 
-/// Converts to a copy. What the source does not divide itself is divided 50 : 30 : 20, as PaddleX does.
+/// Converts to a copy. Images that the source does not divide are divided 50 : 30 : 20, as in PaddleX.
 fn run_ours(args: ConvertArgs) -> Result<Outcome> {
     delete_unfinished_on_interrupt();
     let form: SourceForm = args

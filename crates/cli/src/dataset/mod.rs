@@ -21,7 +21,7 @@ pub(super) struct DatasetArgs {
     #[arg(value_name = "DATASET")]
     path: PathBuf,
     /// The encoding of names in an archive that are not UTF-8: gbk, big5, shift_jis, euc-kr, windows-1251, ibm866, …
-    /// [default: what they look like]
+    /// [default: guessed from the names]
     #[arg(long, value_name = "NAME")]
     name_encoding: Option<String>,
 }
@@ -37,7 +37,7 @@ impl DatasetArgs {
     }
 }
 
-/// Whose behaviour a command reproduces.
+/// The release of PaddleX that a command behaves like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Compat {
     /// PaddleX 3.0 and later
@@ -56,7 +56,7 @@ fn place_of(dataset: &Dataset, index: usize) -> usize {
     dataset.images().binary_search(&index).expect("only images of the data set are looked at")
 }
 
-/// Decodes every image of a data set and tells how far it is.
+/// Decodes every image of a data set and shows the progress.
 fn look_at_images(tree: &dyn FileTree, dataset: &Dataset, threads: usize, quiet: bool) -> Vec<Option<ImageFacts>> {
     let mut facts = vec![None; dataset.images().len()];
     let mut progress = Progress::new(Some(dataset.images().len() as u64), quiet);
@@ -76,8 +76,7 @@ fn look_at_images(tree: &dyn FileTree, dataset: &Dataset, threads: usize, quiet:
     facts
 }
 
-/// A copy of a data set to be made: a folder, or a `.zip`. It is opened before the work begins, so that what is in its way
-/// is known at once.
+/// The target of a copy of a data set: a folder, or a `.zip`. It is opened before the work, so that errors appear at once.
 enum CopyTarget {
     Folder(FolderTarget),
     Zip(OutputFile),

@@ -1,4 +1,4 @@
-//! `image-feature split`: what is for training, what for the gallery, what for queries.
+//! `image-feature split`: division of images into training, gallery and queries.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -30,7 +30,7 @@ pub struct SplitArgs {
     /// Another seed gives another division, the same seed the same one
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// What is divided: the images of each class, or the classes, so that evaluation asks for unseen ones
+    /// Divide the images of each class, or the classes, so that queries are of classes not trained on
     #[arg(long, value_enum, default_value = "image")]
     by: By,
     /// Let classes have queries and no image in the gallery
@@ -53,7 +53,7 @@ pub struct SplitArgs {
     json: bool,
 }
 
-/// How much of the images goes where.
+/// Percentages of the three lists.
 #[derive(clap::Args)]
 pub struct Shares {
     /// Percent of the images for training
@@ -68,7 +68,7 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// The three numbers, or the usual ones where none is given.
+    /// The three percentages; `usual` where none is given.
     pub fn percent(&self, usual: [f64; 3]) -> Result<[f64; 3]> {
         let given = [("--train", self.train), ("--gallery", self.gallery), ("--query", self.query)];
         if given.iter().all(|(_, value)| value.is_none()) {
@@ -83,7 +83,7 @@ impl Shares {
     }
 }
 
-/// What is divided.
+/// The unit of division.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum By {
     /// The images of each class
@@ -123,7 +123,7 @@ fn run_ours(args: SplitArgs) -> Result<Outcome> {
     };
     let name = || args.dataset.name();
     let copy = args.output.as_deref().map(CopyTarget::open).transpose()?;
-    // what is wrong with the lists is said before the images are opened
+    // reports errors of the lists before the images are opened
     let mut new = split(&dataset, &[], &options).context(name)?;
     if !args.ignore_copies {
         let facts = look_at_images(tree.as_ref(), &dataset, default_threads(), args.json);
@@ -144,7 +144,7 @@ fn run_ours(args: SplitArgs) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// The lists with the paths that the images have now.
+/// The lists with the images' present paths.
 fn split_in_place(dataset: &Dataset, new: NewDataset) -> NewDataset {
     let old = |index: usize| dataset.paths()[super::place_of(dataset, index)].clone();
     let names: HashMap<String, String> = new.images.iter().map(|(index, name)| (name.clone(), old(*index))).collect();
@@ -157,7 +157,7 @@ fn split_in_place(dataset: &Dataset, new: NewDataset) -> NewDataset {
     NewDataset { files: files.collect(), images: Vec::new() }
 }
 
-/// Puts lists where others are, which are kept as `.bak`; an older `.bak` stays the first one, as PaddleX has it.
+/// Replaces lists and keeps the old ones as `.bak`. An existing `.bak` stays, as in PaddleX.
 fn replace_lists(root: &Path, new: &NewDataset) -> Result<()> {
     for list in Subset::ALL {
         let (path, kept) = (root.join(list.list()), root.join(format!("{}.bak", list.list())));
@@ -177,7 +177,7 @@ fn replace_lists(root: &Path, new: &NewDataset) -> Result<()> {
     Ok(())
 }
 
-/// Says how many images each list has.
+/// Prints the number of images of each list.
 pub fn tell_lists(new: &NewDataset, target: &Path, as_json: bool) -> Result<()> {
     let rows = |list: Subset| {
         let text = new.files.iter().find(|(name, _)| name == list.list()).map(|(_, text)| text.as_slice());

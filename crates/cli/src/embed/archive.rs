@@ -1,4 +1,4 @@
-//! Images inside an archive, inflated one at a time and never onto the disk.
+//! Images inside an archive, unpacked one at a time into memory, never to the disk.
 
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -10,7 +10,7 @@ use super::item::{Content, Item, Origin};
 use image_feature::file_tree::{ArchiveFormat, ArchiveLimits, FileSource, MemberKind, Members, name_decoder};
 use image_feature::{Error, ErrorKind, Result};
 
-/// The archives that are read, by their suffix.
+/// The kinds of archive that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArchiveKind {
     Zip,
@@ -19,14 +19,14 @@ pub enum ArchiveKind {
 }
 
 impl ArchiveKind {
-    /// The kind of archive that a file is by its name.
+    /// The kind of archive by a file's suffix.
     pub fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
         let kinds = [(".zip", Self::Zip), (".tar", Self::Tar), (".tar.gz", Self::TarGz), (".tgz", Self::TarGz)];
         kinds.into_iter().find(|(suffix, _)| name.ends_with(suffix)).map(|(_, kind)| kind)
     }
 
-    /// How many images there are inside, where a directory says so.
+    /// Number of images inside; `None` where the archive has no directory.
     pub fn count(self, path: &Path) -> Option<u64> {
         if self != Self::Zip {
             return None;
@@ -49,8 +49,8 @@ impl ArchiveKind {
     }
 }
 
-/// Gives each image in the archive to `take`, in the archive's order, until it breaks. An entry that cannot be read
-/// is an item that failed; an archive that cannot be read further is one more.
+/// Gives each image in the archive to `take`, in the archive's order, until it breaks. An entry that cannot be read is a
+/// failed item; an archive that cannot be read to its end adds one more failed item.
 pub fn for_each_image(
     kind: ArchiveKind,
     path: &Path,
@@ -113,7 +113,7 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
     use zip::write::SimpleFileOptions;
 
-    /// Names or errors of what is inside.
+    /// Names and sizes, or errors, of the images inside.
     fn inside(path: &Path) -> Vec<String> {
         let kind = ArchiveKind::of(path).expect("a name of an archive");
         let mut items = Vec::new();

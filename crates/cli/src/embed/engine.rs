@@ -1,11 +1,11 @@
-//! The network behind `predict`.
+//! The network on its device.
 
 use image_feature::weights::Model;
 use image_feature::{DeviceRequest, Error, Extractor, ExtractorOptions, Result};
 
 type RunBatch = dyn Fn(Vec<f32>, usize) -> Result<Vec<f32>>;
 
-/// Preprocessed images to features.
+/// Computes features of preprocessed images.
 pub struct Engine {
     /// Model, dimension and device in one line.
     pub summary: String,
@@ -15,7 +15,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens a device and puts the model on it.
+    /// Opens a device and loads the model on it.
     pub fn open(model: &Model, device: DeviceRequest, threads: usize) -> Result<Self> {
         let extractor = Extractor::open(model, ExtractorOptions { threads: Some(threads), ..device.into() })?;
         let info = extractor.info();
@@ -33,14 +33,14 @@ impl Engine {
         Ok(Engine { summary, dimension, run: Box::new(move |input, count| extractor.run(input, count)) })
     }
 
-    /// The feature of each image of a batch, or why it has none.
+    /// The feature of each image of a batch, or the reason why it has none.
     ///
     /// # Errors
-    /// Where the device failed, which is no image's fault.
+    /// Errors of the device, which are not about an image.
     pub fn features(&self, batch: &[Vec<f32>]) -> Result<Vec<Result<Vec<f32>>>> {
         match self.run_batch(batch) {
             Ok(features) => Ok(features.chunks_exact(self.dimension).map(|feature| Ok(feature.to_vec())).collect()),
-            // one image whose feature cannot be normalised fails its whole batch: find it
+            // One feature that cannot be normalised fails the whole batch: try each image alone.
             Err(error) if error.is_model() && batch.len() > 1 => batch
                 .iter()
                 .map(|input| self.features(std::slice::from_ref(input)).map(|mut one| one.remove(0)))

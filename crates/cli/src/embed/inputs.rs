@@ -15,15 +15,15 @@ use super::item::{Content, Item, Origin};
 use image_feature::file_tree::FileTree;
 use image_feature::{Error, ErrorKind, Result};
 
-/// Bytes of one image file, from wherever it comes.
+/// Maximum bytes of an image file.
 pub const FILE_BYTES: u64 = 512 << 20;
 
-/// What a folder or archive is searched for. A file that is named itself is read whatever its name.
+/// Suffixes of images in folders and archives. A file that is an argument itself is read whatever its name.
 const SUFFIXES: [&str; 16] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "pnm", "pbm", "pgm", "ppm", "qoi",
 ];
 
-/// Where the images are, in the order in which they will be read.
+/// The places of images, in the order in which they are read.
 pub struct Inputs(Vec<Source>);
 
 enum Source {
@@ -34,8 +34,8 @@ enum Source {
     Failed(Origin, Error),
 }
 
-/// Whether a folder or archive is searched for this name: an image's suffix, and not the shadow file in which macOS
-/// keeps a file's attributes.
+/// Whether a name in a folder or archive is an image's: it has a known suffix, and is not one of the files in which macOS
+/// keeps attributes.
 pub fn is_image_name(name: &str) -> bool {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
     let suffix = file.rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase());
@@ -49,10 +49,10 @@ fn suffixes() -> String {
 }
 
 impl Inputs {
-    /// Looks at each argument. What is not there becomes an [`Item`] that failed, so that the others are done.
+    /// Finds the images of each argument. A missing file becomes a failed [`Item`], so that the others are still done.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for a pattern that is none, and for stdin named twice.
+    /// [`ErrorKind::Usage`] for an invalid pattern, and for stdin given twice.
     pub fn find(arguments: &[PathBuf]) -> Result<Self> {
         let mut sources = Vec::new();
         for argument in arguments {
@@ -76,22 +76,22 @@ impl Inputs {
         Ok(Inputs(sources))
     }
 
-    /// Files that are known already.
+    /// Inputs of files with known names.
     pub fn of_files(files: impl IntoIterator<Item = (Origin, PathBuf)>) -> Self {
         Inputs(files.into_iter().map(|(origin, path)| Source::File(origin, path)).collect())
     }
 
-    /// Entries of a tree.
+    /// Inputs of entries of a tree.
     pub fn of_entries(tree: &Arc<dyn FileTree>, entries: impl IntoIterator<Item = (Origin, usize)>) -> Self {
         Inputs(entries.into_iter().map(|(origin, index)| Source::Entry(origin, tree.clone(), index)).collect())
     }
 
-    /// Whether there is nothing to read, only reasons why.
+    /// Whether there is nothing to read, only failures.
     pub fn all_failed(&self) -> bool {
         self.0.iter().all(|source| matches!(source, Source::Failed(..)))
     }
 
-    /// How many items there will be, where that can be known without reading archives through.
+    /// Number of items; `None` where only reading an archive to its end would tell.
     pub fn count(&self) -> Option<u64> {
         self.0
             .iter()
@@ -171,7 +171,7 @@ fn find_matches(pattern: &str, sources: &mut Vec<Source>) -> Result<()> {
     let (mut paths, mut others) = (BTreeSet::new(), 0);
     if root.is_dir() {
         walk(root, sources, |path| {
-            // walked from `.`, but the pattern says nothing of it
+            // the walk starts at `.`, which the pattern does not have
             let path = if base.as_os_str().is_empty() {
                 path.components().skip_while(|part| *part == Component::CurDir).collect()
             } else {
@@ -200,11 +200,11 @@ fn find_matches(pattern: &str, sources: &mut Vec<Source>) -> Result<()> {
     Ok(())
 }
 
-/// Gives `found` every file below `root`; what cannot be looked into becomes a source that failed.
+/// Gives every file below `root` to `found`. A folder that cannot be read becomes a failed source.
 fn walk(root: &Path, sources: &mut Vec<Source>, mut found: impl FnMut(PathBuf)) {
     for entry in WalkDir::new(root) {
         match entry {
-            // A link counts as what it leads to, but folders are not entered through links: they may form a circle.
+            // A link to a file is a file. Links to folders are not followed: they may form a circle.
             Ok(entry) if entry.file_type().is_file() || entry.path_is_symlink() && entry.path().is_file() => {
                 found(entry.into_path());
             }
@@ -218,14 +218,14 @@ fn walk(root: &Path, sources: &mut Vec<Source>, mut found: impl FnMut(PathBuf)) 
     }
 }
 
-/// PaddleX sorts whole paths as strings, so `a.png` comes before `a/b.png`; a set of paths goes by components.
+/// Paths sorted as strings, as in PaddleX: `a.png` comes before `a/b.png`. A set of paths compares components.
 fn in_python_order(paths: BTreeSet<PathBuf>) -> impl Iterator<Item = PathBuf> {
     let mut paths: Vec<PathBuf> = paths.into_iter().collect();
     paths.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
     paths.into_iter()
 }
 
-/// All bytes of `reader`, or nothing where there are more than `limit`; at most that many are held.
+/// All bytes of `reader`; `None` where there are more than `limit`. Holds at most one byte more than `limit`.
 pub fn read_limited(reader: impl Read, limit: u64) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     reader.take(limit + 1).read_to_end(&mut bytes)?;
@@ -237,7 +237,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     read_limited(File::open(path)?, FILE_BYTES)?.ok_or_else(too_large)
 }
 
-/// What is said of a file with more than [`FILE_BYTES`].
+/// The error for a file of more than [`FILE_BYTES`].
 pub fn too_large() -> Error {
     Error::limit(format!("an image file of more than {} MiB is not read", FILE_BYTES >> 20))
 }
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_says_so() {
+    fn missing_inputs_are_reported() {
         let folder = folder(&["empty/notes.txt"]);
         let errors: Vec<String> = items(&[&folder.path().join("empty"), &folder.path().join("no.png")])
             .into_iter()

@@ -1,4 +1,4 @@
-//! Images that the command line names, through a network: shared by `predict`, `gallery`, `evaluate`, `check` and `serve`.
+//! Features of images that the command line names; for `predict`, `gallery`, `evaluate`, `check` and `serve`.
 
 mod archive;
 mod engine;
@@ -17,7 +17,7 @@ pub use item::{Content, Origin};
 pub use pipeline::Preparation;
 use pipeline::Prepared;
 
-/// How images are prepared for a model.
+/// The preparation of images for a model.
 pub fn preparation(model: &Model, roi: Option<Roi>, threads: usize, batch_size: usize) -> Preparation {
     let [height, width] = model.description.input_size();
     Preparation {
@@ -30,10 +30,10 @@ pub fn preparation(model: &Model, roi: Option<Roi>, threads: usize, batch_size: 
     }
 }
 
-/// Takes the feature of each image, or why it has none; breaks where no more are wanted.
+/// A function that takes the feature of each image, or the reason why it has none. It breaks where no more are wanted.
 type TakeFeature<'t> = &'t mut dyn FnMut(Origin, Result<Vec<f32>>) -> Result<ControlFlow<()>>;
 
-/// Prepares inputs on other threads and runs them through the network on this one, in order.
+/// Prepares inputs on other threads and computes their features on this one, in order.
 pub fn embed_all(
     inputs: Inputs,
     preparation: &Preparation,

@@ -1,4 +1,4 @@
-//! From inputs to what the network takes: read, decoded and preprocessed in parallel, ahead of the model, in order.
+//! Reads, decodes and preprocesses images in parallel, ahead of the network, and keeps their order.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,31 +10,31 @@ use super::inputs::{Inputs, read_file};
 use super::item::{Content, Item, Origin};
 use image_feature::{DecodeBudget, DecodeLimits, Error, Preprocess, Result, Roi, decode, probe};
 
-/// Archive entries held at once: a group of items ends early when they sum up to this.
+/// Maximum bytes of archive entries in a group of items: a group ends early with them.
 const GROUP_BYTES: usize = 64 << 20;
 /// Files from this size up are read one at a time.
 const LARGE_FILE: u64 = 64 << 20;
 
-/// An image as the network takes it, or why there is none.
+/// The network's input of an image, or the reason why there is none.
 pub struct Prepared {
     pub origin: Origin,
     pub input: Result<Vec<f32>>,
 }
 
-/// How images are prepared.
+/// The steps from an image to the network's input.
 pub struct Preparation {
     pub preprocess: Preprocess,
-    /// Values the network takes of one image.
+    /// Values of the network's input.
     pub input_len: usize,
     pub roi: Option<Roi>,
-    /// How many images are handed over together.
+    /// Number of images that are sent together.
     pub group: usize,
-    /// How many of them are prepared at the same time.
+    /// Number of threads.
     pub threads: usize,
 }
 
 impl Preparation {
-    /// Prepares all inputs and sends them in order, a group at a time; stops early when nobody receives any more.
+    /// Prepares all inputs and sends them in order, a group at a time. Stops early when the receiver is gone.
     pub fn run(&self, inputs: Inputs, sender: SyncSender<Vec<Prepared>>) {
         let limits = DecodeLimits::default();
         let memory = DecodeBudget::new(limits.max_bytes);
@@ -60,8 +60,8 @@ impl Preparation {
         }
     }
 
-    // Threads of its own rather than rayon's: they may wait for memory. In a pool, one that decodes with the pool's help
-    // could be handed another image meanwhile, which would wait for what is held further down the same stack.
+    // Not rayon's threads, because these wait for memory: a thread of a pool that decodes in parallel could take another
+    // image meanwhile, and wait for memory that is held further down its own stack.
     fn prepare_group(&self, group: Vec<Item>, limits: &DecodeLimits, memory: &DecodeBudget) -> Vec<Prepared> {
         let threads = self.threads.min(group.len());
         let items = Mutex::new(group.into_iter().enumerate());
@@ -83,7 +83,7 @@ impl Preparation {
             Content::Bytes(bytes) => self.input_of(&bytes, limits, memory),
             Content::File(path) => self.input_of_file(&path, limits, memory),
         };
-        // One file that trips over a bug must not take the others along.
+        // a panic in one file does not end the others
         let input = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
             let what = crate::take_panic_message();
             Err(Error::internal(format!("decoding failed on a bug in image-feature, please report the file: {what}")))

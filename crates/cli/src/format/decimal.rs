@@ -1,4 +1,4 @@
-//! The shortest decimal that reads back as the same float, the way Python and numpy choose it.
+//! The shortest decimal that reads back as the same float, as Python and numpy choose it.
 
 /// A finite float in decimal: `-d.ddd * 10^exponent`.
 pub struct Decimal {
@@ -32,7 +32,7 @@ impl Decimal {
         Self::parse(if reads_back(&even) { &even } else { shortest })
     }
 
-    /// Reads what `{:e}` writes.
+    /// Reads the form that `{:e}` writes.
     fn parse(text: &str) -> Self {
         let (mantissa, exponent) = text.split_once('e').expect("{:e} always writes an exponent");
         let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();

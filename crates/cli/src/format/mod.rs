@@ -1,6 +1,5 @@
-//! Values as Python and numpy write them: what PaddleX prints and saves, other people's scripts read back.
+//! Values as Python and numpy write them, because scripts read the output of PaddleX.
 
 mod decimal;
-pub mod npy;
 pub mod numpy;
 pub mod python;

@@ -1,4 +1,4 @@
-//! numpy's `repr` of a `float32` array, abbreviated the way PaddleX 3.x prints a result.
+//! numpy's `repr` of a `float32` array, abbreviated as PaddleX 3.x prints a result.
 
 use super::decimal::Decimal;
 
@@ -24,7 +24,7 @@ pub fn array_repr(values: &[f32]) -> String {
     format!("{start}{space}{extras}")
 }
 
-/// What the shown elements agree on (`numpy._core.arrayprint.FloatingFormat` of numpy 2.4, precision 8).
+/// The common format of the shown elements (`numpy._core.arrayprint.FloatingFormat` of numpy 2.4, precision 8).
 struct ElementFormat {
     /// Digits after the point of every mantissa, where the exponent form is used.
     exponent_digits: Option<usize>,
@@ -93,7 +93,7 @@ fn positional(value: f32) -> String {
     if fraction <= 8 {
         return shortest;
     }
-    // The cut rounds the value itself, not its shortest digits.
+    // numpy rounds the value itself, not its shortest digits
     format!("{:.8}", f64::from(value)).trim_end_matches('0').to_string()
 }
 

@@ -1,4 +1,4 @@
-//! A model on its device, and images through it.
+//! A model on its device, which computes features of images.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -9,14 +9,14 @@ use crate::{Outcome, default_threads, open_model, thread_count};
 use image_feature::gallery::ModelId;
 use image_feature::{DeviceRequest, ErrorKind, Model, Result};
 
-/// What turns images into vectors.
+/// The arguments that choose a model and its device.
 #[derive(clap::Args)]
 pub struct ModelArgs {
     /// Model archive, folder, .pdparams or .safetensors, or a name: an official one that PaddleX has downloaded, or `default`,
     /// the small model that comes with the program and is taken where none is given
     #[arg(long, short, value_name = "PATH|NAME")]
     pub model: Option<PathBuf>,
-    /// What computes: auto, cpu, webgpu, cuda or cuda:N
+    /// Device that computes: auto, cpu, webgpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: DeviceRequest,
     /// Images that go through the network together
@@ -25,14 +25,14 @@ pub struct ModelArgs {
     /// Threads for decoding and for the network on the CPU [default: one for each core]
     #[arg(long, value_name = "N", value_parser = thread_count())]
     pub threads: Option<u16>,
-    /// Tell nothing but results and errors
+    /// Print nothing but results and errors
     #[arg(long, short)]
     pub quiet: bool,
 }
 
 /// A model that is ready for images.
 pub struct Embedder {
-    /// Which model it is.
+    /// The id of the model.
     pub model: ModelId,
     engine: Engine,
     preparation: Preparation,
@@ -41,12 +41,12 @@ pub struct Embedder {
 }
 
 impl Embedder {
-    /// Puts the model that the arguments name on its device.
+    /// Loads the model that the arguments name on its device.
     pub fn open(args: &ModelArgs) -> Result<Self> {
         Self::of(open_model(args.model.as_deref())?, args)
     }
 
-    /// Puts a model on its device.
+    /// Loads a model on its device.
     pub fn of(model: Model, args: &ModelArgs) -> Result<Self> {
         let threads = args.threads.map_or_else(default_threads, usize::from);
         let engine = Engine::open(&model, args.device, threads)?;
@@ -63,7 +63,7 @@ impl Embedder {
         self.engine.dimension
     }
 
-    /// Features as they come: calls `take` for each until it breaks, and tells which images failed.
+    /// Calls `take` for each feature until it breaks, and reports images that failed.
     pub fn run(
         &self,
         inputs: Inputs,

@@ -1,4 +1,4 @@
-//! `image-feature gallery`: vectors of images, kept, searched and exchanged.
+//! `image-feature gallery`: galleries of images' vectors, kept, searched and exchanged.
 
 mod embedder;
 mod exchange;
@@ -15,17 +15,17 @@ use serde_json::{Value, json};
 pub use self::embedder::{Embedder, ModelArgs};
 use self::exchange::{ExportArgs, ImportArgs};
 #[cfg(feature = "postgres")]
-use self::postgres::{Database, PullArgs, PushArgs, Remote};
+use self::postgres::{Conditions, Database, PullArgs, PushArgs, Remote};
 use super::Outcome;
 use super::contact_sheet::{Picture, contact_sheet};
 use super::embed::{Inputs, Origin, read_file};
 use super::output_file::{OutputFile, delete_unfinished_on_interrupt};
-use super::terminal::{Stdout, complain, note};
+use super::terminal::{Stdout, complain, note, printable};
 use image_feature::error::Context;
 use image_feature::gallery::{Entry, Filter, Gallery, Metric, ModelId, Search, Storage, Turn};
 use image_feature::{Error, ErrorKind, Result};
 
-/// Bytes of a list of images.
+/// Maximum bytes of a list of images.
 const LIST_BYTES: u64 = 256 << 20;
 
 /// Keep images' vectors, and search them
@@ -62,7 +62,7 @@ pub struct BuildArgs {
     /// How vectors are compared: cosine, ip, l2 or hamming
     #[arg(long, default_value_t = Metric::Cosine)]
     metric: Metric,
-    /// What a search reads: f32, f16, i8 or bit
+    /// Form of the values that a search reads: f32, f16, i8 or bit
     #[arg(long, default_value_t = Storage::F32)]
     storage: Storage,
     /// Replace the file if it is there already
@@ -179,7 +179,7 @@ fn is_list(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt"))
 }
 
-/// Calls `take` for each image that the arguments name, and tells which failed.
+/// Calls `take` for each image that the arguments name, and reports images that failed.
 fn each_image(
     arguments: &[PathBuf],
     embedder: &Embedder,
@@ -207,7 +207,7 @@ fn each_image(
     Ok(outcome)
 }
 
-/// What is known of an image: its path as its id, a label of a list or else its folder's name, and where it lies.
+/// The entry of an image: its path as id, the list's label or else the folder's name, and its absolute path as metadata.
 fn entry_of(origin: &Origin, label: Option<&String>) -> Entry {
     let folder = origin.relative.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     let id = origin.relative.to_string_lossy().replace('\\', "/");
@@ -234,7 +234,7 @@ fn check_model(gallery: &Gallery, embedder: &Embedder, any_model: bool) -> Resul
     }
 }
 
-/// Refuses a file that cannot be written, or that is there and must not be replaced: before the work is done in vain.
+/// Refuses a file that cannot be written, or that exists and must not be replaced. Called before the work begins.
 fn check_output(path: &Path, force: bool) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let output = path.display();
@@ -249,7 +249,7 @@ fn check_output(path: &Path, force: bool) -> Result<()> {
     }
 }
 
-/// Saves a gallery when nobody else is about to change that file.
+/// Saves a gallery when no other process changes the file.
 fn save(gallery: &Gallery, path: &Path) -> Result<()> {
     let _turn = Turn::take(path)?;
     gallery.save(path)
@@ -284,7 +284,7 @@ fn read_list(list: &Path) -> Result<(Inputs, HashMap<String, String>)> {
 }
 
 fn build(args: &BuildArgs) -> Result<Outcome> {
-    // what cannot be is said before a model is read
+    // refuses metric and storage before a model is read
     Gallery::new(1, args.metric, args.storage)?;
     check_output(&args.output, args.force)?;
     let embedder = Embedder::open(&args.model)?;
@@ -317,7 +317,7 @@ fn add(args: &AddArgs) -> Result<Outcome> {
     if new.is_empty() {
         return Ok(outcome);
     }
-    // the gallery is read again: meanwhile, others may have added to it
+    // read again, because another process may have added to the file
     let (added, count) = Gallery::change(&args.gallery, |gallery| {
         check_model(gallery, &embedder, args.any_model)?;
         let before = gallery.len();
@@ -343,7 +343,7 @@ fn remove(args: &RemoveArgs) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// What is searched.
+/// The vectors that are searched.
 enum Searched {
     File(Box<Gallery>),
     #[cfg(feature = "postgres")]
@@ -355,7 +355,9 @@ impl Searched {
         #[cfg(feature = "postgres")]
         if let Some(url) = &args.postgres {
             let (database, table) = (Database::connect(url)?, args.gallery.to_string_lossy());
-            let remote = Remote::open(database, &table, args.k, &args.label, &args.fields, args.exact)?;
+            let (labels, fields) = (args.label.clone(), args.fields.clone());
+            let conditions = Conditions { k: args.k, labels, fields, exact: args.exact };
+            let remote = Remote::open(database, &table, conditions)?;
             return Ok(Searched::Table(Box::new(remote)));
         }
         Ok(Searched::File(Box::new(Gallery::open(&args.gallery)?)))
@@ -379,7 +381,12 @@ fn search(args: &SearchArgs) -> Result<Outcome> {
         Searched::Table(table) => &table.gallery,
     };
     check_model(gallery, &embedder, args.any_model).context(|| args.gallery.display().to_string())?;
-    let mut shown = Shown::new(args.json, args.html.is_some());
+    let form = match args.json {
+        true => Form::Json,
+        false if std::io::stdout().is_terminal() => Form::Table,
+        false => Form::Fields,
+    };
+    let mut shown = Shown::new(form, args.html.as_ref().map(|_| Vec::new()));
     let outcome = embedder.run(Inputs::find(&args.queries)?, &mut |origin, feature| match &searched {
         Searched::File(gallery) => {
             let hits = gallery.search(&feature, search)?;
@@ -395,42 +402,57 @@ fn search(args: &SearchArgs) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// The hits of one query after the other: as a table for people, as fields for programs, as JSON, and as pictures.
+/// The form of hits on stdout.
+#[derive(Clone, Copy)]
+enum Form {
+    /// An object a query.
+    Json,
+    /// For people, on a terminal.
+    Table,
+    /// Fields separated by tabs, for programs.
+    Fields,
+}
+
+/// Prints the hits of one query after the other, and keeps pictures for a page.
 struct Shown {
-    json: bool,
-    table: bool,
+    form: Form,
     stdout: Stdout,
-    /// Where a page with them is wanted.
+    /// The rows of the page; `None` where no page is wanted.
     rows: Option<Vec<(Picture, Vec<Picture>)>>,
 }
 
 impl Shown {
-    fn new(json: bool, pictures: bool) -> Self {
-        let table = std::io::stdout().is_terminal();
-        Shown { json, table, stdout: Stdout::default(), rows: pictures.then(Vec::new) }
+    fn new(form: Form, rows: Option<Vec<(Picture, Vec<Picture>)>>) -> Self {
+        Shown { form, stdout: Stdout::default(), rows }
     }
 
-    /// Shows a query's hits; breaks where nobody looks any more.
-    fn add(&mut self, origin: &Origin, hits: &[(&Entry, f32)]) -> Result<ControlFlow<()>> {
-        if self.json {
-            let found: Vec<Value> = hits
-                .iter()
-                .map(|(entry, score)| json!({ "id": entry.id, "label": entry.label, "score": score, "metadata": entry.metadata }))
-                .collect();
-            self.stdout.line(&json!({ "query": origin.input_path, "hits": found }).to_string())?;
-        } else if self.table {
-            self.stdout.line(&printable(&origin.input_path))?;
-            let width = hits.iter().map(|(entry, _)| label(entry).chars().count()).max().unwrap_or(0);
-            for (entry, score) in hits {
-                let label = printable(label(entry));
-                self.stdout.line(&format!("  {score:9.5}  {label:width$}  {}", printable(&entry.id)))?;
+    fn print(&mut self, origin: &Origin, hits: &[(&Entry, f32)]) -> Result<()> {
+        match self.form {
+            Form::Json => {
+                let hit = |(entry, score): &(&Entry, f32)| {
+                    json!({ "id": entry.id, "label": entry.label, "score": score, "metadata": entry.metadata })
+                };
+                let found: Vec<Value> = hits.iter().map(hit).collect();
+                self.stdout.line(&json!({ "query": origin.input_path, "hits": found }).to_string())
             }
-        } else {
-            for (entry, score) in hits {
-                let fields = [&origin.input_path, label(entry), &entry.id].map(printable);
-                self.stdout.line(&format!("{}\t{score}\t{}\t{}", fields[0], fields[1], fields[2]))?;
+            Form::Table => {
+                self.stdout.line(&printable(&origin.input_path))?;
+                let width = hits.iter().map(|(entry, _)| label(entry).chars().count()).max().unwrap_or(0);
+                hits.iter().try_for_each(|(entry, score)| {
+                    let (label, id) = (printable(label(entry)), printable(&entry.id));
+                    self.stdout.line(&format!("  {score:9.5}  {label:width$}  {id}"))
+                })
             }
+            Form::Fields => hits.iter().try_for_each(|(entry, score)| {
+                let [query, label, id] = [&origin.input_path, label(entry), &entry.id].map(printable);
+                self.stdout.line(&format!("{query}\t{score}\t{label}\t{id}"))
+            }),
         }
+    }
+
+    /// Shows a query's hits. Breaks where the reader of stdout is gone and no page is wanted.
+    fn add(&mut self, origin: &Origin, hits: &[(&Entry, f32)]) -> Result<ControlFlow<()>> {
+        self.print(origin, hits)?;
         if let Some(rows) = &mut self.rows {
             let picture = |caption: String, path: Option<&str>| {
                 let image = path.and_then(|path| read_file(Path::new(path)).ok());
@@ -457,18 +479,10 @@ fn label(entry: &Entry) -> &str {
     entry.label.as_deref().unwrap_or("")
 }
 
-/// A text that moves no cursor.
-fn printable(text: impl AsRef<str>) -> String {
-    text.as_ref().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 fn info(args: &InfoArgs) -> Result<Outcome> {
     let gallery = Gallery::open(&args.gallery)?;
-    let mut labels: HashMap<&str, usize> = HashMap::new();
-    for (entry, _) in gallery.iter() {
-        *labels.entry(label(entry)).or_default() += 1;
-    }
-    let unlabelled = labels.remove("").unwrap_or(0);
+    let mut labels = gallery.labels();
+    let unlabelled: usize = [None, Some("")].iter().filter_map(|none| labels.remove(none)).sum();
     let (count, dimension) = (gallery.len(), gallery.dimension());
     let (metric, storage) = (gallery.metric().to_string(), gallery.storage().to_string());
     let line = if args.json {
@@ -479,7 +493,7 @@ fn info(args: &InfoArgs) -> Result<Outcome> {
         })
         .to_string()
     } else {
-        let model = gallery.model().map_or("unknown".into(), |model| printable(model.to_string()));
+        let model = gallery.model().map_or("unknown".into(), |model| printable(&model.to_string()));
         format!(
             "vectors    {count} of {dimension} values\nmetric     {metric}\nstorage    {storage}\nlabels     {}, {unlabelled} vectors without one\nmodel      {model}",
             labels.len()

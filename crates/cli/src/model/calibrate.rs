@@ -1,4 +1,4 @@
-//! The calibration that a file of type i8 needs, measured on images.
+//! Calibration on images, which a file of type i8 needs.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use image_feature::{DecodeLimits, Error, Result, decode};
 /// reported and left out.
 ///
 /// # Errors
-/// Where no image could be read.
+/// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) where no image could be read, and errors of the engine.
 pub fn calibrate(model: &Model, images: &[PathBuf]) -> Result<Calibration> {
     let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
     let mut calibrator = Calibrator::new(&plan)?;

@@ -25,7 +25,7 @@ pub struct ConvertArgs {
     /// folders, patterns, archives; fifty photos like those the model will see are good, and more do no harm
     #[arg(long, value_name = "IMAGES", num_args = 1..)]
     calibrate: Vec<PathBuf>,
-    /// What the model is called from now on
+    /// New name of the model
     #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// Replace the file if it is there already

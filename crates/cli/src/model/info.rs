@@ -1,4 +1,4 @@
-//! `image-feature model info`: what a model file holds.
+//! `image-feature model info`: the content of a model file.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::terminal::Stdout;
 use image_feature::weights::ModelInfo;
 use image_feature::{Error, Result};
 
-/// Show what a model file holds
+/// Show the content of a model file
 #[derive(clap::Args)]
 pub struct InfoArgs {
     /// Model archive, folder, .pdparams or .safetensors, or a name as `image-feature model list` shows them

@@ -1,4 +1,4 @@
-//! `image-feature model list`: the models that have names.
+//! `image-feature model list`: models with names.
 
 use serde_json::json;
 
@@ -7,8 +7,8 @@ use crate::terminal::Stdout;
 use image_feature::weights::DEFAULT_MODEL;
 use image_feature::{Model, Result};
 
-/// List the models that have names: the one in the box, and PaddleX's official ones, with where their archives are and
-/// which PaddleX has downloaded
+/// List the models that have names: the one that comes with the program, and PaddleX's official ones with the addresses of
+/// their archives and their folders in PaddleX's cache
 #[derive(clap::Args)]
 pub struct ListArgs {
     /// Print a JSON array

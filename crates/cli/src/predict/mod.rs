@@ -1,4 +1,4 @@
-//! `image-feature predict`: images to feature vectors.
+//! `image-feature predict`: feature vectors of images.
 
 mod save;
 
@@ -27,7 +27,7 @@ Examples:
 Saved results: an image named itself goes to DIR/<stem>_res.json; below a folder, pattern or archive its folders \
 are kept: DIR/<folders>/<stem>_res.json. If two images of one run would share a file, the second is named after its \
 whole file name (x.jpg_res.json), further ones get a number. Files of earlier runs are replaced, and their number \
-is told.")]
+is reported.")]
 pub struct PredictArgs {
     /// Images: files, folders (searched at any depth), quoted patterns ('**/*.jpg'), archives (.zip, .tar, .tar.gz),
     /// or - for one image on stdin
@@ -37,7 +37,7 @@ pub struct PredictArgs {
     /// the small model that comes with the program and is taken where none is given
     #[arg(long, short, value_name = "PATH|NAME")]
     model: Option<PathBuf>,
-    /// What computes: auto, cpu, webgpu, cuda or cuda:N
+    /// Device that computes: auto, cpu, webgpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: DeviceRequest,
     /// Images that go through the network together
@@ -46,7 +46,7 @@ pub struct PredictArgs {
     /// Save results into this folder
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
-    /// How to save them
+    /// Form of saved results
     #[arg(long, value_enum, requires = "save", default_value = "json")]
     format: SaveFormat,
     /// Take only this rectangle of each image, in pixels
@@ -58,7 +58,7 @@ pub struct PredictArgs {
     /// Print one JSON object a line: {"input_path", "page_index", "feature"}, or {"input_path", "error", "kind"}
     #[arg(long)]
     json: bool,
-    /// Tell nothing but results and errors
+    /// Print nothing but results and errors
     #[arg(long, short)]
     quiet: bool,
 }
@@ -103,12 +103,12 @@ pub fn run(args: PredictArgs) -> Result<Outcome> {
     report.progress.start();
     embed_all(inputs, &preparation, &engine, batch_size, &mut |origin, result| {
         report.add(origin, result)?;
-        Ok(if report.nobody_wants_more() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        Ok(if report.is_unwanted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     report.finish()
 }
 
-/// Prints and saves results as they come, and keeps what failed for the end.
+/// Prints and saves results as they come, and reports failures at the end.
 struct Report {
     json: bool,
     quiet: bool,
@@ -160,8 +160,8 @@ impl Report {
         Ok(())
     }
 
-    /// Nobody reads what is printed, and nothing is saved.
-    fn nobody_wants_more(&self) -> bool {
+    /// Whether the reader of stdout is gone and nothing is saved.
+    fn is_unwanted(&self) -> bool {
         self.stdout.is_closed() && self.saver.is_none()
     }
 
@@ -191,12 +191,12 @@ impl Report {
         if inputs > 1 {
             complain(&format!("{} of {inputs} inputs failed, see above", self.failures.len()));
         }
-        // whatever its kind, it is about an input
+        // every kind but `Internal` is the fault of an input
         Ok(Outcome::Failed(if worst == ErrorKind::Internal { worst } else { ErrorKind::Decode }))
     }
 }
 
-/// A result as `res.print()` of PaddleX 3.x shows it.
+/// A result as `res.print()` of PaddleX 3.x prints it.
 fn paddlex_line(input_path: &str, feature: &[f32]) -> String {
     format!(
         "{{'res': {{'input_path': {}, 'page_index': None, 'feature': {}}}}}",

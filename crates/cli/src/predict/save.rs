@@ -1,4 +1,4 @@
-//! Results in files: PaddleX's JSON, one for each image, or numpy's `.npy` with a list of rows.
+//! Results in files: PaddleX's JSON for each image, or numpy's `.npy` with a list of its rows.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -6,13 +6,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::embed::Origin;
-use crate::format::npy::NpyWriter;
 use crate::format::python::float_json;
 use crate::output_file::OutputFile;
 use image_feature::error::Context;
+use image_feature::gallery::npy;
 use image_feature::{Error, Result};
 
-/// In which form results are saved.
+/// The form of saved results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum SaveFormat {
     /// One file for each image, NAME_res.json, as PaddleX 3.x writes it
@@ -21,7 +21,7 @@ pub enum SaveFormat {
     Npy,
 }
 
-/// A folder that results go to.
+/// A folder of results.
 pub struct Saver {
     folder: PathBuf,
     files: Files,
@@ -31,17 +31,18 @@ pub struct Saver {
 
 enum Files {
     Json { taken: HashSet<String> },
-    Npy { matrix: NpyWriter<OutputFile>, list: OutputFile, rows: u64 },
+    Npy { matrix: npy::Writer<OutputFile>, list: OutputFile, rows: u64 },
 }
 
 impl Saver {
-    /// Makes the folder where it is not there yet.
+    /// Creates the folder if it does not exist.
     pub fn create(folder: &Path, format: SaveFormat, dimension: usize) -> Result<Self> {
         create_folder(folder)?;
         let files = match format {
             SaveFormat::Json => Files::Json { taken: HashSet::new() },
             SaveFormat::Npy => {
-                let matrix = NpyWriter::new(OutputFile::create(&folder.join("features.npy"))?, dimension)?;
+                let file = OutputFile::create(&folder.join("features.npy"))?;
+                let matrix = npy::Writer::of_any_length(file, dimension)?;
                 let mut list = OutputFile::create(&folder.join("features.csv"))?;
                 list.write_all(b"row,input_path\n")?;
                 Files::Npy { matrix, list, rows: 0 }
@@ -71,7 +72,7 @@ impl Saver {
         .map_err(|error| cannot_write(&self.folder, error))
     }
 
-    /// Puts files that hold all results in their place.
+    /// Completes files that hold all results.
     pub fn finish(&mut self) -> Result<()> {
         let Files::Npy { matrix, list, rows } =
             std::mem::replace(&mut self.files, Files::Json { taken: HashSet::new() })
@@ -79,7 +80,7 @@ impl Saver {
             return Ok(());
         };
         if rows == 0 {
-            return Ok(()); // nothing to save: what an earlier run left stays
+            return Ok(()); // without results, files of an earlier run stay
         }
         self.replaced +=
             ["features.npy", "features.csv"].iter().filter(|name| self.folder.join(name).exists()).count() as u64;
@@ -99,8 +100,8 @@ fn cannot_write(folder: &Path, error: Error) -> Error {
     error.context(format!("cannot save to {}", folder.display()))
 }
 
-/// The name of an image's result file: `<stem>_res.json` where its image lay, as PaddleX calls it. Where another image
-/// of this run has that name already (`x.png`, `x.jpg`), `<stem>.<suffix>_res.json`, then `<stem>.<suffix>_2_res.json`.
+/// The name of an image's result file: PaddleX's `<stem>_res.json`, in the image's folder. Where another image of this run
+/// has that name already (`x.png`, `x.jpg`), `<stem>.<suffix>_res.json`, then `<stem>.<suffix>_2_res.json`.
 fn free_name(relative: &Path, taken: &mut HashSet<String>) -> PathBuf {
     let file = relative.file_name().unwrap_or_default().to_string_lossy();
     let stem = relative.file_stem().unwrap_or_default().to_string_lossy();
@@ -110,7 +111,7 @@ fn free_name(relative: &Path, taken: &mut HashSet<String>) -> PathBuf {
         .into_iter()
         .chain(numbered)
         .map(|name| relative.with_file_name(name))
-        // some file systems take `X.json` and `x.json` for the same
+        // on some file systems `X.json` and `x.json` are one file
         .find(|name| taken.insert(name.to_string_lossy().to_lowercase()))
         .expect("numbers do not end")
 }
@@ -119,7 +120,7 @@ fn csv_field(text: &str) -> String {
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }
 }
 
-/// How a result's JSON is laid out.
+/// The layout of a result's JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// `json.dumps(result, indent=4, ensure_ascii=False)`, as PaddleX saves it.
@@ -128,7 +129,7 @@ pub enum Layout {
     Line,
 }
 
-/// A result as JSON: PaddleX's keys, each value widened to a double and written as Python writes that.
+/// A result as JSON with PaddleX's keys. Each value is written as Python writes it as a double.
 pub fn json(input_path: &str, feature: &[f32], layout: Layout) -> String {
     let (start, key, end, open, value, close) = match layout {
         Layout::Indented => ("{\n    ", ",\n    ", "\n}", "[\n        ", ",\n        ", "\n    ]"),
@@ -161,7 +162,7 @@ mod tests {
 
     #[test]
     fn json_is_what_paddlex_writes() {
-        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden/predict/v3312");
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/predict/v3312");
         if !golden.exists() {
             println!("skipped: {} is not there", golden.display());
             return;

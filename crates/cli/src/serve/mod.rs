@@ -1,4 +1,5 @@
-//! `image-feature serve`: the page, with the headers that WebAssembly with threads needs, and PaddleX's retrieval service.
+//! `image-feature serve`: a web server for the page, with the headers that WebAssembly threads need, and for PaddleX's
+//! retrieval service.
 
 mod api;
 mod page;
@@ -23,11 +24,11 @@ use super::Outcome;
 use super::terminal::note;
 use image_feature::{Error, ErrorKind, Result};
 
-/// How long requests for files may take to finish after Ctrl-C, and answers to be sent.
+/// Time limit for open requests after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(2);
-/// Connections at a time; others wait until one ends.
+/// Maximum number of connections; further clients wait until one ends.
 const CONNECTIONS: usize = 256;
-/// How long a client may take to send a request's head, or to think of its next request.
+/// Time limit for a request's head, and for the pause between two requests.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 
 /// Serve the page on this computer, or PaddleX's retrieval service
@@ -85,7 +86,7 @@ pub fn run(args: ServeArgs) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let address = SocketAddr::new(args.host, args.port);
     runtime.block_on(serve(router.layer(from_fn(page::add_headers)), address, &served.join(" and "), api))?;
-    runtime.shutdown_background(); // a file being read must not hold the program up
+    runtime.shutdown_background(); // does not wait for a file that is being read
     Ok(Outcome::Good)
 }
 
@@ -102,7 +103,7 @@ fn find_page() -> Option<PathBuf> {
 async fn serve(router: Router, address: SocketAddr, served: &str, api: Option<Arc<Api>>) -> Result<()> {
     let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, error))?;
     let address = listener.local_addr()?;
-    let mut interrupts = Interrupts::listen()?; // before the address is told: whoever reads it may stop us at once
+    let mut interrupts = Interrupts::listen()?; // before the address is printed: its reader may send a signal at once
     note(&format!("serving {served} at http://{address}/ (Ctrl-C stops)"));
     if !address.ip().is_loopback() {
         note("other computers can open this too; their browsers give WebGPU and threads only to https:// or localhost");
@@ -123,9 +124,9 @@ async fn serve(router: Router, address: SocketAddr, served: &str, api: Option<Ar
                         drop(permit);
                     });
                 }
-                // the client's own end
+                // the client has closed the connection
                 Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
-                // no files to be had: some will be closed
+                // too many open files: waits until some are closed
                 Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
             },
             () = interrupts.next() => break,
@@ -141,7 +142,7 @@ async fn serve(router: Router, address: SocketAddr, served: &str, api: Option<Ar
     tokio::select! {
         () = graceful.shutdown() => {}
         () = answered => {}
-        () = interrupts.next() => {} // asked twice
+        () = interrupts.next() => {} // a second signal
     }
     Ok(())
 }
@@ -152,7 +153,7 @@ async fn serve_connection(stream: TcpStream, router: Router, watcher: Watcher) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let _ = watcher.watch(connection).await; // how a connection ends is its client's affair
+    let _ = watcher.watch(connection).await; // errors of a connection concern its client only
 }
 
 fn cannot_listen(address: SocketAddr, error: std::io::Error) -> Error {
@@ -165,7 +166,7 @@ fn cannot_listen(address: SocketAddr, error: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("cannot listen on {address}: {what_to_do}")).with_source(error)
 }
 
-/// Ctrl-C and SIGTERM, from when it is made.
+/// Ctrl-C and SIGTERM since its creation.
 #[cfg(unix)]
 struct Interrupts {
     interrupt: tokio::signal::unix::Signal,
@@ -179,7 +180,7 @@ impl Interrupts {
         Ok(Interrupts { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Waits for the next.
+    /// Waits for the next signal.
     async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -188,7 +189,7 @@ impl Interrupts {
     }
 }
 
-/// Ctrl-C, from when it is made.
+/// Ctrl-C since its creation.
 #[cfg(windows)]
 struct Interrupts(tokio::signal::windows::CtrlC);
 
@@ -198,7 +199,7 @@ impl Interrupts {
         Ok(Interrupts(tokio::signal::windows::ctrl_c()?))
     }
 
-    /// Waits for the next.
+    /// Waits for the next signal.
     async fn next(&mut self) {
         self.0.recv().await;
     }

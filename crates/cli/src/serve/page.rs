@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;
 
-/// Everything comes from this server and goes nowhere else; nobody frames the page; what it opens shares no process
-/// with it, which is what a browser asks for before it gives shared memory.
+/// Headers of every answer. The page loads from this server only, sends nothing elsewhere, and cannot be framed. It is
+/// isolated from other origins, which browsers require for shared memory.
 const HEADERS: [(HeaderName, HeaderValue); 7] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -26,23 +26,23 @@ const HEADERS: [(HeaderName, HeaderValue); 7] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    // ask each time, by ETag: a rebuilt wasm must not meet an old script
+    // Browsers ask each time, by ETag: new wasm does not run with an old script.
     (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
 ];
 
-/// Answers with the files of a folder.
+/// The routes of the files of a folder.
 pub fn router(folder: &Path) -> Router {
     Router::new().fallback_service(ServeDir::new(folder)).layer(from_fn(refuse_hidden)).layer(CompressionLayer::new())
 }
 
-/// Adds the headers that every answer has.
+/// Adds the headers of every answer.
 pub async fn add_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.headers_mut().extend(HEADERS);
     response
 }
 
-/// Answers 404 for files and folders whose name starts with a dot: `.git`, `.env`.
+/// Answers 404 for names that start with a dot: `.git`, `.env`.
 async fn refuse_hidden(request: Request, next: Next) -> Response {
     let path = percent_decoded(request.uri().path());
     if path.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| part.starts_with(b".")) {

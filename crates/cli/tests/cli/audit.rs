@@ -53,7 +53,7 @@ fn a_clean_set_passes_and_a_spoilt_one_fails() {
     assert!(bad.stderr.contains("--fix DIR|ZIP"), "{bad:?}");
 }
 
-/// What a training batch or a machine cannot be is refused: so many threads would have the system end the program.
+/// Refuses impossible batch sizes and numbers of threads: the system ends a program that starts too many threads.
 #[test]
 fn numbers_out_of_range_are_wrong_usage() {
     let folder = spoilt();

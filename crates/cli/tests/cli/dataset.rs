@@ -129,7 +129,7 @@ fn what_a_check_prints_and_draws() {
     assert!(missing.stderr.contains("exactly one `images`"), "{missing:?}");
 }
 
-/// What lists name by absolute paths and through links is where the file system has it.
+/// Lists may name images by absolute paths and through links.
 #[cfg(unix)]
 #[test]
 fn images_elsewhere() {
@@ -243,7 +243,7 @@ fn archives_are_checked_and_divided_as_they_are() {
         assert_eq!(json["dataset_path"], "shop");
         assert!(output.join("check_dataset/demo_img/0_0.png").is_file());
     }
-    // what lies beside an archive is none of its business
+    // files beside an archive are not part of it
     std::fs::write(dataset.join("train.txt"), format!("{}/images/0_0.png 0\n", text(&dataset))).unwrap();
     assert!(run(["check", text(&dataset), "--compat", "paddlex"]).good().contains("passed"));
     let copy = root.path().join("copy.zip");

@@ -1,32 +1,26 @@
-//! `evaluate`: PaddleClas's numbers for a data set, and what lies behind them.
+//! `evaluate`: PaddleClas's numbers for a data set, the report and the cache of features.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image_feature::metrics::{Labelled, Options, evaluate};
 use image_feature::{DecodeLimits, DeviceRequest, Extractor, decode};
 use serde_json::Value;
 
+use super::bench::Bench;
 use super::common::small_model;
-use super::photos::{model_file, photo, write};
+use super::photos::{photo, write};
 use super::program::{Run, files_below, finish, program, text};
 
-/// What is in a list: the pattern of a photo, and its label.
+/// A list of a data set: the pattern of each photo, and its label.
 type List = [(usize, i64)];
 
 const GALLERY: &List = &[(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (5, 2), (6, 3)];
-/// The first two are in the gallery, too; the last has nothing there that is right.
+/// The first two are in the gallery, too; the gallery has no image of the last one's label.
 const QUERY: &List = &[(0, 0), (6, 3), (7, 0), (8, 1), (9, 2), (11, 9)];
 
-struct Bench {
-    folder: temp_dir::TempDir,
-    model: PathBuf,
-}
-
 impl Bench {
-    fn new() -> Self {
-        let folder = temp_dir::TempDir::new().unwrap();
-        let model = model_file(folder.path(), 24);
-        let bench = Bench { folder, model };
+    fn with_data_set() -> Self {
+        let bench = Bench::new();
         for (list, rows) in [("gallery.txt", GALLERY), ("query.txt", QUERY)] {
             let mut text = String::new();
             for (kind, label) in rows {
@@ -36,10 +30,6 @@ impl Bench {
             write(&bench.path("set").join(list), text.as_bytes());
         }
         bench
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
     }
 
     fn evaluate(&self, more: &[&str]) -> Run {
@@ -67,7 +57,7 @@ fn close(found: &Value, expected: f32) -> bool {
 
 #[test]
 fn the_report_is_that_of_the_metrics() {
-    let bench = Bench::new();
+    let bench = Bench::with_data_set();
     let ((query, query_labels), (gallery, gallery_labels)) = (features(QUERY), features(GALLERY));
     let expected = |options: &Options| {
         let query = Labelled { features: &query, labels: &query_labels };
@@ -112,7 +102,7 @@ fn the_report_is_that_of_the_metrics() {
 
 #[test]
 fn a_second_run_computes_nothing() {
-    let bench = Bench::new();
+    let bench = Bench::with_data_set();
     let computes = |run: &Run| run.stderr.contains("24 dimensions, on cpu");
     let first = bench.evaluate(&["--json"]);
     assert!(computes(&first), "{first:?}");
@@ -128,7 +118,7 @@ fn a_second_run_computes_nothing() {
     assert!(computes(&changed) && changed.stdout != first.stdout, "{changed:?}");
     let files = files_below(&bench.path("cache"));
     assert_eq!(files.len(), 1, "{files:?}");
-    // what is kept is damaged: told, and computed anew
+    // a damaged cache is reported, and features are computed again
     write(&bench.path("cache").join(&files[0]), b"no gallery");
     let again = bench.evaluate(&["--json"]);
     assert!(again.stderr.contains("note: the features kept are not used: "), "{again:?}");
@@ -138,7 +128,7 @@ fn a_second_run_computes_nothing() {
 
 #[test]
 fn what_keeps_it_from_numbers_is_said() {
-    let bench = Bench::new();
+    let bench = Bench::with_data_set();
     let set = |name: &str, bytes: &[u8]| write(&bench.path("set").join(name), bytes);
     let query = std::fs::read(bench.path("set/query.txt")).unwrap();
     set("query.txt", b"");

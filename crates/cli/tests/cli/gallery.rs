@@ -1,35 +1,26 @@
-//! `gallery`: built, added to, removed from, searched, told of, exchanged; and what may happen to its file.
+//! `gallery`: building, adding, removing, searching, describing and exchanging; and concurrent changes of its file.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use image_feature::gallery::{Entry, Gallery, Metric, Storage};
 use serde_json::Value;
 
+use super::bench::Bench;
 use super::common::shared;
 use super::photos::{model_file, photo, write};
 use super::program::{Run, files_below, finish, program, run, text};
 
-/// A model, and folders of photos: `photos/<label>/<n>.ppm`.
-struct Bench {
-    folder: temp_dir::TempDir,
-    model: PathBuf,
-}
-
 impl Bench {
-    fn new() -> Self {
-        let folder = temp_dir::TempDir::new().unwrap();
-        let model = model_file(folder.path(), 24);
+    /// With folders of photos: `photos/<label>/<n>.ppm`.
+    fn with_photos() -> Self {
+        let bench = Bench::new();
         for (kind, name) in ["tea/0.ppm", "tea/1.ppm", "cup/2.ppm", "cup/3.ppm", "4.ppm"].into_iter().enumerate() {
-            write(&folder.path().join("photos").join(name), &photo(kind));
+            write(&bench.path("photos").join(name), &photo(kind));
         }
-        Bench { folder, model }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        bench
     }
 
     /// Prepares a command that needs the model; it runs in the folder.
@@ -61,7 +52,7 @@ fn ids(gallery: &Gallery) -> Vec<&str> {
 
 #[test]
 fn a_folder_becomes_a_gallery_and_is_searched() {
-    let bench = Bench::new();
+    let bench = Bench::with_photos();
     let built = bench.run("build", &["photos", "--output", "g.safetensors"]);
     assert!(built.stderr.contains("5 images in g.safetensors"), "{built:?}");
     let gallery = bench.gallery();
@@ -103,7 +94,7 @@ fn a_folder_becomes_a_gallery_and_is_searched() {
 
 #[test]
 fn info_tells_what_is_in_it() {
-    let bench = Bench::new();
+    let bench = Bench::with_photos();
     bench.build();
     let info = run(["gallery", "info", text(&bench.path("g.safetensors"))]).good();
     for line in
@@ -120,7 +111,7 @@ fn info_tells_what_is_in_it() {
 
 #[test]
 fn images_are_added_and_removed_all_or_none() {
-    let bench = Bench::new();
+    let bench = Bench::with_photos();
     bench.build();
     write(&bench.path("more/5.ppm"), &photo(5));
     write(&bench.path("more/4.ppm"), &photo(6));
@@ -144,7 +135,7 @@ fn images_are_added_and_removed_all_or_none() {
 
 #[test]
 fn lists_name_images_and_labels() {
-    let bench = Bench::new();
+    let bench = Bench::with_photos();
     write(&bench.path("list.txt"), "\u{feff}photos/tea/0.ppm green tea\n\nphotos/4.ppm\tother\n".as_bytes());
     bench
         .run("build", &["list.txt", "--output", "g.safetensors", "--storage", "bit", "--metric", "hamming"])
@@ -160,7 +151,7 @@ fn lists_name_images_and_labels() {
 
 #[test]
 fn another_model_is_refused() {
-    let bench = Bench::new();
+    let bench = Bench::with_photos();
     bench.build();
     let before = std::fs::read(bench.path("g.safetensors")).unwrap();
     // the same network with other weights
@@ -194,7 +185,7 @@ fn another_model_is_refused() {
     model.description.name = "renamed".into();
     write(&other, &model.to_safetensors(image_feature::Dtype::F32).unwrap());
     with(&other, "search", &[]).good();
-    // what came from elsewhere has no model: its dimension must do
+    // an imported gallery has no model: only its dimension is checked
     run(["gallery", "export", text(&bench.path("g.safetensors")), "--output", text(&bench.path("g.jsonl"))]).good();
     let import = ["gallery", "import", text(&bench.path("g.jsonl")), "--output", text(&bench.path("g.safetensors"))]
         .map(String::from);
@@ -206,7 +197,7 @@ fn another_model_is_refused() {
 
 #[test]
 fn galleries_go_out_and_come_back() {
-    let bench = Bench::new();
+    let bench = Bench::with_photos();
     let original = bench.build();
     let file = bench.path("g.safetensors");
     for output in ["out.jsonl", "out.npy", "out"] {
@@ -232,10 +223,10 @@ fn galleries_go_out_and_come_back() {
     assert_eq!(Gallery::open(&bench.path("p.safetensors")).unwrap().metric(), Metric::InnerProduct);
 }
 
-/// What cannot be read as vectors is named, and the gallery that is there stays.
+/// Errors name the file without vectors, and an existing gallery stays.
 #[test]
 fn vectors_that_are_none_are_refused() {
-    let bench = Bench::new();
+    let bench = Bench::with_photos();
     bench.build();
     let file = bench.path("g.safetensors");
     let before = std::fs::read(&file).unwrap();
@@ -284,7 +275,7 @@ fn vectors_that_are_none_are_refused() {
 
 #[test]
 fn a_damaged_file_is_told_and_left_alone() {
-    let bench = Bench::new();
+    let bench = Bench::with_photos();
     bench.build();
     let file = bench.path("g.safetensors");
     let whole = std::fs::read(&file).unwrap();
@@ -311,7 +302,7 @@ fn a_damaged_file_is_told_and_left_alone() {
     }
     assert!(!bench.path("out.jsonl").exists());
     bench.run("search", &["nosuch.safetensors", "photos/4.ppm"]).fails(1, &["nosuch.safetensors"]);
-    // what cannot be written is told before anything is computed
+    // an output that cannot be written is reported before the work
     for (output, code, part) in [
         ("nosuch/g.safetensors", 1, "no such folder"),
         ("photos", 2, "is a folder"),
@@ -325,7 +316,7 @@ fn a_damaged_file_is_told_and_left_alone() {
 
 #[test]
 fn nonsense_is_wrong_usage() {
-    let bench = Bench::new();
+    let bench = Bench::with_photos();
     bench.build();
     let file = bench.path("g.safetensors");
     for (arguments, part) in [
@@ -349,7 +340,7 @@ fn nonsense_is_wrong_usage() {
 /// Several at once: what each adds is there in the end.
 #[test]
 fn those_who_add_at_once_lose_nothing() {
-    let bench = Bench::new();
+    let bench = Bench::with_photos();
     bench.build();
     let photos: Vec<String> = (0..6).map(|number| format!("more-{number}.ppm")).collect();
     for (number, name) in photos.iter().enumerate() {
@@ -371,9 +362,9 @@ fn those_who_add_at_once_lose_nothing() {
 #[cfg(unix)]
 #[test]
 fn a_kill_leaves_a_whole_gallery() {
-    let bench = Bench::new();
+    let bench = Bench::with_photos();
     bench.build();
-    // so many vectors that saving takes a while
+    // enough vectors that saving takes a while
     let mut large = Gallery::new(24, Metric::Cosine, Storage::F32).unwrap();
     for id in 0..40_000 {
         let vector: Vec<f32> = (0..24).map(|at| ((id * 31 + at * 17) % 101) as f32 - 50.0).collect();
@@ -403,7 +394,7 @@ fn a_kill_leaves_a_whole_gallery() {
 
 #[test]
 fn a_closed_pipe_ends_a_search_quietly() {
-    let bench = Bench::new();
+    let bench = Bench::with_photos();
     bench.build();
     for kind in 0..200 {
         write(&bench.path(&format!("many/{kind}.ppm")), &photo(kind));
@@ -426,7 +417,7 @@ fn a_closed_pipe_ends_a_search_quietly() {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_leaves_no_half_gallery() {
-    let bench = Bench::new();
+    let bench = Bench::with_photos();
     for kind in 0..2000 {
         write(&bench.path(&format!("many/{kind}.ppm")), &photo(kind));
     }

@@ -9,6 +9,7 @@ mod generated;
 mod cases;
 
 mod audit;
+mod bench;
 mod dataset;
 mod default_model;
 mod evaluate;

@@ -122,7 +122,7 @@ fn settings_as_shipped_say_what_to_do_in_each_mode() {
             }
             let _ = std::fs::remove_file(left);
         };
-        // what PaddleX would download
+        // addresses that PaddleX would download
         let cpu = "Global.device=cpu";
         refused(
             &["Global.mode=train", cpu],
@@ -140,7 +140,7 @@ fn settings_as_shipped_say_what_to_do_in_each_mode() {
             2,
             "general_image_recognition_001.jpg: download it and set Predict.input",
         );
-        // what is not there yet
+        // missing files
         refused(&["Global.mode=evaluate", cpu], 1, "output/best_model/best_model.pdparams");
         let input = "Predict.input=shop/images/0_0.png";
         refused(&["Global.mode=predict", cpu, input], 1, "output/best_model/inference");
@@ -150,7 +150,7 @@ fn settings_as_shipped_say_what_to_do_in_each_mode() {
             1,
             &format!("{model}: not in PaddleX's cache"),
         );
-        // what does not fit
+        // values of a wrong type
         refused(&["Global.mode=predict", cpu, "Predict.input=7"], 2, "Predict.input is `7`; expected an image");
         refused(&["Global.mode=predict", cpu, input, "Global.model=ResNet50"], 2, "known are PP-ShiTuV2_rec, ");
         refused(&["Global.mode=predict", input, "Global.device=npu:0"], 2, "Global.device is `npu:0`");

@@ -19,7 +19,7 @@ pub fn write(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// Writes a model whose vectors have `dimension` values; it computes one in milliseconds.
+/// Writes a model with vectors of `dimension` values. It computes one in milliseconds.
 pub fn model_file(folder: &Path, dimension: usize) -> PathBuf {
     let path = folder.join(format!("model-{dimension}.safetensors"));
     write(&path, &small_model(dimension).to_safetensors(Dtype::F32).unwrap());

@@ -219,7 +219,7 @@ fn an_interrupted_push_goes_on() {
     }
     push.kill().unwrap();
     push.wait().unwrap();
-    // what has arrived of its last words is still done
+    // the server still does statements that have arrived
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'image-feature' AND datname = current_database()";
     while sql(&bench.url, sessions)[0] != "0" {
         std::thread::sleep(Duration::from_millis(10));

@@ -1,4 +1,4 @@
-//! What `predict` says when it cannot begin. These need no backend.
+//! Errors of `predict` before it begins. These tests need no backend.
 
 use super::program::{run, run_with_stdin, text};
 

@@ -10,6 +10,7 @@ use base64::Engine;
 use image_feature::gallery::Gallery;
 use serde_json::{Value, json};
 
+use super::bench::Bench;
 use super::common::shared;
 use super::photos::{model_file, photo};
 use super::program::{run, text};
@@ -19,19 +20,7 @@ fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
-/// A folder with a model, and a place for indexes.
-struct Bench {
-    folder: temp_dir::TempDir,
-    model: PathBuf,
-}
-
 impl Bench {
-    fn new() -> Self {
-        let folder = temp_dir::TempDir::new().unwrap();
-        let model = model_file(folder.path(), 24);
-        Bench { folder, model }
-    }
-
     fn serve(&self, more: &[&str]) -> Server {
         self.serve_model(&self.model, more)
     }
@@ -63,7 +52,7 @@ fn send(server: &Server, path: &str, body: &[u8]) -> (u16, Value) {
     envelope(read_answer(&mut stream))
 }
 
-/// What every answer must look like, whole.
+/// The content that every answer must have.
 fn envelope((status, head, body): (u16, String, Vec<u8>)) -> (u16, Value) {
     assert!(head.contains("content-type: application/json"), "{head}");
     let envelope: Value = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {body:?}"));
@@ -185,7 +174,7 @@ fn indexes_outlive_the_server() {
 
     let server = bench.serve(&[]);
     assert_eq!(ask(&server, "/shitu-infer", infer.clone()), before);
-    // what another program does to the file is seen at once
+    // a change by another program takes effect at once
     run(["gallery", "remove", text(&bench.index(&key)), "2"]).good();
     assert!(!labels(&ask(&server, "/shitu-infer", infer.clone())).contains(&"kind 2"));
     drop(server);
@@ -253,7 +242,7 @@ fn what_cannot_be_done_is_said() {
     };
     assert_eq!(with("GET", "Host: localhost\r\n"), 405);
     assert_eq!(with("POST", "Host: localhost\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n"), 415);
-    // a page of somebody else's, whose name leads here
+    // a page of another site, with a host name that resolves to this computer
     assert_eq!(with("POST", "Host: example.org\r\nContent-Type: application/json\r\nContent-Length: 0\r\n"), 403);
 
     // nothing of all that has left a trace
@@ -281,7 +270,7 @@ fn requests_are_limited_in_size_time_and_number() {
     write!(stream, "{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n", large.to_string().len()).unwrap();
     write!(stream, "{large}\r\n0\r\n\r\n").unwrap();
     assert_eq!(envelope(read_answer(&mut stream)).0, 413);
-    // who asks first is told at once
+    // a client that waits for `100 Continue` gets the answer at once
     let mut stream = TcpStream::connect(server.address).unwrap();
     write!(stream, "{head}Expect: 100-continue\r\nContent-Length: 5000000\r\n\r\n").unwrap();
     assert_eq!(envelope(read_answer(&mut stream)).0, 413);
@@ -294,7 +283,7 @@ fn requests_are_limited_in_size_time_and_number() {
     slow.read_exact(&mut goes_on).unwrap(); // it has been let in
     let let_in = Instant::now();
     assert_eq!(send(&server, "/shitu-infer", infer.to_string().as_bytes()).0, 503);
-    // what it would still send is waited for, so that it gets to see the answer
+    // the rest of the body is read, so that the client sees the answer
     std::thread::sleep(Duration::from_millis(5_200).saturating_sub(let_in.elapsed()));
     slow.write_all(&[b' '; 100]).unwrap();
     let (status, answer) = envelope(read_answer(&mut slow));

@@ -135,7 +135,7 @@ fn an_interrupted_run_says_how_to_go_on() {
     assert!(last.contains(" ppcls WARNING: ") && last.ends_with(&format!("`latest` has epoch {epoch}")), "{last}");
     assert_ne!(json(&out.join("train_results.json"))["done_flag"], true);
 
-    // the very command that was told
+    // the command that the program printed
     let command = said.lines().find(|line| line.starts_with("  ") && line.contains("--resume")).unwrap();
     assert!(finish(Command::new("sh").args(["-c", command])).code == Some(0), "{command}");
     finish(&mut train(&whole, &[])).good();

@@ -67,7 +67,7 @@ fn old_names_are_decoded_by_the_browser() {
     assert!(archive.problems()[0].message().contains("read as gbk"), "{}", archive.problems()[0]);
     assert!(name_decoder("klingon").is_err());
 
-    // what cannot be in the first encoding is in the next one
+    // names that are invalid in the first encoding are read in the next one
     let guesses = ["utf-8", "shift_jis"].map(String::from);
     let decoder = guessing_name_decoder(&guesses).unwrap();
     let options = ArchiveOptions { decode_names: Some(&*decoder) };

@@ -1,4 +1,4 @@
-//! The check of `image-feature check`: every fault at once, with its place and what to do.
+//! The check of `image-feature check`: all findings, with places and remedies.
 
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
@@ -8,19 +8,19 @@ use super::super::{CopyTarget, count, look_at_images, place_of};
 use super::CheckArgs;
 use crate::embed::Engine;
 use crate::output_file::{OutputFile, delete_unfinished_on_interrupt};
-use crate::terminal::{Progress, Stdout, note};
+use crate::terminal::{Progress, Stdout, note, printable};
 use crate::{Outcome, default_threads, open_model};
 use image_feature::dataset::{
-    Audit, AuditOptions, Dataset, Evidence, Fixed, ImageFacts, Severity, Thumbnails, audit, fix, report, report_html,
-    shown_images, survey, thumbnail,
+    Audit, AuditOptions, Dataset, Evidence, Finding, Fixed, ImageFacts, Severity, Thumbnails, audit, fix, report,
+    report_html, shown_images, survey, thumbnail,
 };
 use image_feature::error::Context;
 use image_feature::file_tree::FileTree;
 use image_feature::{DecodeLimits, DeviceRequest, Error, ErrorKind, Preprocess, Result, RgbImage};
 
-/// Findings of each code in an HTML file: a browser is to open it at once.
+/// Maximum findings of each code in an HTML file, so that it opens quickly.
 const MOST_IN_HTML: usize = 200;
-/// Findings of each code that the terminal shows.
+/// Maximum findings of each code on the terminal.
 const MOST_SHOWN: usize = 3;
 /// Images that go through the network together.
 const BATCH: usize = 16;
@@ -41,7 +41,7 @@ pub fn run(args: CheckArgs) -> Result<Outcome> {
 
     let pages: Vec<PathBuf> =
         args.html.iter().cloned().chain(args.output.iter().map(|folder| folder.join("report.html"))).collect();
-    // reports are passed on: where the data set lies on this machine is nobody's business
+    // The file name only: reports are passed on, and must not have paths of this computer.
     let name = match args.dataset.path.file_name() {
         Some(name) => name.to_string_lossy().into_owned(),
         None => args.dataset.name(),
@@ -91,10 +91,10 @@ fn tell_fixed(fixed: &Fixed, target: &Path) {
     note(&format!("mended copy: {} with {}{aside}{renamed}", target.display(), count(fixed.kept as u64, "row")));
 }
 
-/// What a model makes of each image.
+/// The features of images, by their places; `None` for an image without one.
 type Features = Vec<Option<Vec<f32>>>;
 
-/// As [`look_at_images`], and runs each image through a model on the way.
+/// As [`look_at_images`], and computes the feature of each image.
 fn look_with_model(
     tree: &dyn FileTree,
     dataset: &Dataset,
@@ -113,13 +113,14 @@ fn look_with_model(
     drop(model);
     let mut facts = vec![None; dataset.images().len()];
     let mut features = vec![None; dataset.images().len()];
+    // inputs of the next batch, with the places of their images
     let mut waiting: Vec<(usize, Vec<f32>)> = Vec::new();
     let mut failed: Result<()> = Ok(());
     let mut progress = Progress::new(Some(dataset.images().len() as u64), quiet);
     let mut embed = |waiting: &mut Vec<(usize, Vec<f32>)>| {
         let (places, inputs): (Vec<usize>, Vec<Vec<f32>>) = std::mem::take(waiting).into_iter().unzip();
         for (place, feature) in places.into_iter().zip(engine.features(&inputs)?) {
-            // an image whose feature is no number has none
+            // an image without a finite feature has none
             features[place] = feature.ok();
         }
         Ok(())
@@ -144,7 +145,7 @@ fn look_with_model(
     Ok((facts, features))
 }
 
-/// Small pictures of what the report shows.
+/// Small pictures of the images in the report.
 fn thumbnails(tree: &dyn FileTree, dataset: &Dataset, audit: &Audit, threads: usize) -> Thumbnails {
     let indices: Vec<usize> = shown_images(dataset, audit).into_iter().map(|place| dataset.images()[place]).collect();
     let mut thumbnails = Thumbnails::new();
@@ -156,7 +157,7 @@ fn thumbnails(tree: &dyn FileTree, dataset: &Dataset, audit: &Audit, threads: us
     thumbnails
 }
 
-/// The outcome on a terminal.
+/// The summary on a terminal.
 struct Summary<'a> {
     dataset: &'a Dataset,
     audit: &'a Audit,
@@ -178,22 +179,7 @@ impl Summary<'_> {
             let severity = self.coloured(colour, code.severity().as_str());
             let head = format!("{severity} {} {}: {} ({})", code.id(), code.name(), code.title(), findings.count(code));
             stdout.line(&head)?;
-            for finding in findings.of(code).iter().take(MOST_SHOWN) {
-                let mut place = String::new();
-                if let Some(list) = finding.list {
-                    place = list.list().into();
-                    for number in [finding.line, finding.column].into_iter().flatten() {
-                        place.push_str(&format!(":{number}"));
-                    }
-                    place.push_str(": ");
-                }
-                let image = finding.image.as_deref().filter(|image| !finding.reason.contains(*image));
-                let image = image.map_or(String::new(), |image| format!("{image}: "));
-                stdout.line(&printable(&format!("    {place}{image}{}", finding.reason)))?;
-                if let Some(fix) = &finding.fix {
-                    stdout.line(&printable(&format!("        {fix}")))?;
-                }
-            }
+            findings.of(code).iter().take(MOST_SHOWN).try_for_each(|finding| print_finding(finding, stdout))?;
             if findings.count(code) > MOST_SHOWN as u64 {
                 stdout.line(&format!("    … and {} more", findings.count(code) - MOST_SHOWN as u64))?;
             }
@@ -220,13 +206,27 @@ impl Summary<'_> {
     }
 }
 
-/// Names come from files: what would move a terminal's cursor is escaped.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect()
+/// Prints a finding with its place and its remedy.
+fn print_finding(finding: &Finding, stdout: &mut Stdout) -> Result<()> {
+    let mut place = String::new();
+    if let Some(list) = finding.list {
+        place = list.list().into();
+        for number in [finding.line, finding.column].into_iter().flatten() {
+            place.push_str(&format!(":{number}"));
+        }
+        place.push_str(": ");
+    }
+    let image = finding.image.as_deref().filter(|image| !finding.reason.contains(*image));
+    let image = image.map_or(String::new(), |image| format!("{image}: "));
+    stdout.line(&printable(&format!("    {place}{image}{}", finding.reason)))?;
+    match &finding.fix {
+        Some(fix) => stdout.line(&printable(&format!("        {fix}"))),
+        None => Ok(()),
+    }
 }
 
 impl CheckArgs {
-    /// What only one of the two ways of checking understands.
+    /// Refuses arguments that PaddleX's check does not have.
     pub fn refuse_for_compat(&self) -> Result<()> {
         let ours = [(self.fix.is_some(), "--fix"), (self.html.is_some(), "--html"), (self.model.is_some(), "--model")];
         match ours.into_iter().find(|(is_given, _)| *is_given) {

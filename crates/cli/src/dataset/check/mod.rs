@@ -1,4 +1,4 @@
-//! `image-feature check`: is a data set fit for training?
+//! `image-feature check`: a check of a data set before training.
 
 mod audit;
 
@@ -10,8 +10,8 @@ use image_feature::{DeviceRequest, Result};
 
 /// Check a data set of image retrieval
 ///
-/// Reads the lists, decodes every image, and tells everything that is wrong, each with its place and what to do about
-/// it. The exit code is 1 where there are errors: training or evaluation would fail, or give numbers that lie.
+/// Reads the lists, decodes every image, and reports everything that is wrong, each with its place and what to do about
+/// it. The exit code is 1 where there are errors: training or evaluation would fail, or give wrong numbers.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -44,7 +44,7 @@ pub struct CheckArgs {
     /// A model that looks for labels that are likely wrong, for outliers and for copies that look different
     #[arg(long, short, value_name = "PATH|NAME")]
     pub model: Option<PathBuf>,
-    /// What computes it: auto, cpu, webgpu, cuda or cuda:N
+    /// Device that computes it: auto, cpu, webgpu, cuda or cuda:N
     #[arg(long, default_value = "auto", requires = "model")]
     pub device: DeviceRequest,
     /// Images of a training batch
@@ -53,7 +53,7 @@ pub struct CheckArgs {
     /// Threads for decoding [default: one for each core]
     #[arg(long, value_name = "N", value_parser = thread_count())]
     pub threads: Option<u16>,
-    /// Tell nothing but the result
+    /// Print nothing but the result
     #[arg(long, short)]
     pub quiet: bool,
 }

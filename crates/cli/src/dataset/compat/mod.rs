@@ -1,4 +1,4 @@
-//! The commands as PaddleX would do them: its verdicts, its words, its files.
+//! The commands with `--compat`: PaddleX's verdicts, messages and files.
 
 mod output;
 
@@ -35,7 +35,7 @@ struct Located {
 }
 
 impl Located {
-    /// Opens a data set. One that is not there is empty, as PaddleX sees it.
+    /// Opens a data set. A missing one counts as empty, as in PaddleX.
     fn open(path: &Path) -> Result<Self> {
         let tree = if path.exists() {
             file_tree::open(path)?
@@ -50,8 +50,7 @@ impl Located {
         Ok(Located { tree, given: text(path), absolute: text(&absolute), is_folder: path.is_dir() })
     }
 
-    /// The data set in it. Only a folder's lists reach what lies outside: an archive's must not name other files of
-    /// this machine.
+    /// The data set in the files. Lists of a folder may name files outside of it; lists of an archive may not.
     fn find(&self, compat: Compat) -> Result<ShiTuRec<'_>, Stop> {
         let beyond = self.is_folder.then_some(&Disk as _);
         let place = Place { given: &self.given, absolute: &self.absolute, beyond };
@@ -59,7 +58,7 @@ impl Located {
     }
 }
 
-/// Checks a data set, and leaves in `output` what PaddleX leaves there.
+/// Checks a data set, and writes PaddleX's files to `output`.
 pub fn check(dataset: &Path, compat: Compat, output: Option<&Path>, json: bool) -> Result<Outcome> {
     delete_unfinished_on_interrupt();
     let located = Located::open(dataset)?;
@@ -87,7 +86,7 @@ pub fn check(dataset: &Path, compat: Compat, output: Option<&Path>, json: bool) 
     }
 }
 
-/// Converts a data set into `output`, or without one in place.
+/// Converts a data set to `output`, or in place where there is no `output`.
 pub fn convert(
     dataset: &Path,
     compat: Compat,
@@ -95,12 +94,12 @@ pub fn convert(
     output: Option<&Path>,
     json: bool,
 ) -> Result<Outcome> {
-    // PaddleX's name for it, which it wants in this spelling
+    // PaddleX accepts this spelling only
     let from = from.map(|from| if from.eq_ignore_ascii_case("labelme") { "LabelMe" } else { from });
     change(dataset, compat, output, json, CONVERTED, |dataset| dataset.convert(from))
 }
 
-/// Divides a data set into `output`, or without one in place.
+/// Divides a data set to `output`, or in place where there is no `output`.
 pub fn split(
     dataset: &Path,
     compat: Compat,
@@ -138,7 +137,7 @@ fn change(
     }
 }
 
-/// How many images each list has now.
+/// The number of images of each list, as JSON.
 fn lists_json(changes: &[Change]) -> String {
     let rows = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'\n').count();
     let lists = changes.iter().filter_map(|change| match change {
@@ -149,7 +148,7 @@ fn lists_json(changes: &[Change]) -> String {
     serde_json::json!({ "done_flag": true, "lists": lists }).to_string()
 }
 
-/// Says that PaddleX refuses the data set, as Python says it, or in the form of its result file.
+/// Reports PaddleX's exception as Python prints it, and as PaddleX's result file with `json`.
 fn report_exception(exception: &Exception, json: bool) -> Result<Outcome> {
     if json {
         Stdout::default().line(&result_json(&Err(exception.clone())))?;
@@ -180,7 +179,7 @@ fn save_sample(output: &Path, sample: &Sample, image: Option<&RgbImage>) -> Resu
     }
 }
 
-/// Writes a file into a folder, which is made where it is not there.
+/// Writes a file to a folder, which is created if it does not exist.
 fn save(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     if Path::new(name).file_name() != Some(name.as_ref()) {
         return Err(Error::usage(format!("{name}: no name for a file here")));

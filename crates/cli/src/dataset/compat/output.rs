@@ -1,4 +1,4 @@
-//! Where a changed data set goes: into itself, or as a copy into a folder or a zip archive.
+//! The target of a changed data set: its own folder, or a copy in a folder or zip archive.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -13,10 +13,10 @@ use image_feature::error::Context;
 use image_feature::file_tree::{EntryKind, FileTree};
 use image_feature::{Error, Result};
 
-/// The most bytes of a file that is copied.
+/// Maximum bytes of a file that is copied.
 const FILE_LIMIT: u64 = 1 << 31;
 
-/// Where a changed data set goes.
+/// The target of a changed data set.
 pub enum Target {
     /// The data set's own folder.
     InPlace(PathBuf),
@@ -27,7 +27,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// What `--output` names, or without it the data set itself.
+    /// The target that `--output` names; without it the data set's folder.
     pub fn new(dataset: &Path, located: &Located, output: Option<&Path>) -> Result<Self> {
         let Some(output) = output else {
             if located.tree.entries().is_empty() || located.is_folder {
@@ -46,7 +46,7 @@ impl Target {
         Ok(if is_zip { Target::Zip(output.into()) } else { Target::Folder(output.into()) })
     }
 
-    /// Writes the changes, and for a copy all the rest.
+    /// Writes the changes, and for a copy all other files.
     pub fn apply(&self, tree: &dyn FileTree, changes: &[Change]) -> Result<()> {
         match self {
             Target::InPlace(folder) => changes.iter().try_for_each(|change| match change {
@@ -78,7 +78,7 @@ fn create_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).context(|| format!("{}: the folder cannot be made", folder.display()))
 }
 
-/// Gives all files of a tree to `write` as they are after the changes.
+/// Gives all files of a tree to `write`, with the changes made.
 fn copy(tree: &dyn FileTree, changes: &[Change], write: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
     let mut renamed: BTreeMap<&str, &str> = BTreeMap::new();
     let mut written: BTreeMap<&str, &[u8]> = BTreeMap::new();

@@ -11,18 +11,18 @@ use super::Refusal;
 use image_feature::error::Context;
 use image_feature::gallery::{Gallery, ModelId};
 
-/// Bytes of the indexes that are kept in memory, beside the one that was used last.
+/// Maximum bytes of the indexes that are kept in memory. The index used last is kept whatever its size.
 const MEMORY: usize = 1 << 30;
-/// Characters of a key.
+/// Maximum characters of a key.
 const MAX_KEY: usize = 64;
 
-/// Indexes on disk. Those used last are in memory, too, until their files change.
+/// Indexes on disk. Those used last are kept in memory until their files change.
 pub struct Indexes {
     folder: PathBuf,
-    /// The model that all of them must be of.
+    /// The model of every index.
     model: ModelId,
     dimension: usize,
-    /// The one used last is last.
+    /// The index used last is last.
     recent: Mutex<Vec<Recent>>,
 }
 
@@ -32,7 +32,7 @@ struct Recent {
     gallery: Arc<Gallery>,
 }
 
-/// What tells that a file is another than before.
+/// Properties of a file that show whether it has changed.
 #[derive(PartialEq)]
 struct Stamp {
     modified: Option<SystemTime>,
@@ -54,18 +54,18 @@ impl Stamp {
 }
 
 impl Indexes {
-    /// Those of a folder, which is made where it is not there.
+    /// The indexes of a folder, which is created if it does not exist.
     pub fn open(folder: &Path, model: ModelId, dimension: usize) -> image_feature::Result<Self> {
         std::fs::create_dir_all(folder).context(|| folder.display().to_string())?;
         Ok(Indexes { folder: folder.to_path_buf(), model, dimension, recent: Mutex::default() })
     }
 
-    /// The folder.
+    /// The folder of the indexes.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Keeps an index under a new key, and gives the key.
+    /// Saves an index under a new key, and gives the key.
     pub fn create(&self, mut gallery: Gallery) -> Result<String, Refusal> {
         gallery.set_model(Some(self.model.clone()));
         let key = Uuid::new_v4().to_string();
@@ -86,7 +86,7 @@ impl Indexes {
                 return Ok(gallery);
             }
         }
-        drop(recent); // others need not wait for the disk
+        drop(recent); // other requests do not wait for the disk
         let gallery = Arc::new(Gallery::open(&path)?);
         self.check(&gallery)?;
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,7 +103,7 @@ impl Indexes {
         Ok(gallery)
     }
 
-    /// Changes the index of a key, which is saved where that succeeds.
+    /// Changes the index of a key, and saves it if `change` succeeds.
     pub fn change<T>(
         &self,
         key: &str,
@@ -115,9 +115,10 @@ impl Indexes {
         let changed = Gallery::change(&path, |gallery| match self.check(gallery) {
             Ok(()) => change(gallery),
             Err(error) => {
-                let told = image_feature::Error::usage(error.message.clone());
+                // ends `Gallery::change` without a save; the refusal itself is the answer
+                let stopped = image_feature::Error::usage(error.message.clone());
                 refused = Some(error);
-                Err(told)
+                Err(stopped)
             }
         });
         match refused {
@@ -126,7 +127,7 @@ impl Indexes {
         }
     }
 
-    /// Where the index of a key lies. A key is a file's name, and never leads out of the folder.
+    /// The file of a key's index. A key is part of a file name, and never leads out of the folder.
     fn path(&self, key: &str) -> Result<PathBuf, Refusal> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if key.is_empty() || key.len() > MAX_KEY || !key.chars().all(plain) {
@@ -145,7 +146,7 @@ impl Indexes {
         }
     }
 
-    /// Refuses an index that this model's features cannot be compared with.
+    /// Refuses an index of another model or dimension.
     fn check(&self, gallery: &Gallery) -> Result<(), Refusal> {
         let message = match gallery.model() {
             Some(made_by) if !made_by.is_same(&self.model) => {

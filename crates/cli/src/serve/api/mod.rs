@@ -1,4 +1,4 @@
-//! PaddleX's retrieval service: its paths, requests, answers and errors. `docs/gallery.md` has them.
+//! PaddleX's retrieval service: its paths, requests, answers and errors. `docs/gallery.md` describes them.
 
 mod indexes;
 mod network;
@@ -30,16 +30,16 @@ use image_feature::gallery::{Entry, Gallery, Metric, ModelId, Search, Storage};
 use image_feature::model::ModelDescription;
 use image_feature::{DecodeLimits, DeviceRequest, Error, ErrorKind, decode, probe};
 
-/// What PaddleX's pipeline has where a request says nothing.
+/// Defaults of PaddleX's pipeline.
 const REC_THRESHOLD: f32 = 0.5;
 const TOP_K: usize = 5;
 /// Images that go through the network together.
 const BATCH: usize = 8;
-/// Pixels of an image. A request is not worth a command's limits: anybody may send one.
+/// Maximum pixels of an image: less than for a command, because any client may send a request.
 const MAX_PIXELS: u64 = 1 << 26;
-/// Bytes that all decoding takes at once.
+/// Maximum bytes that decoding takes, for all requests together.
 const DECODE_BYTES: u64 = 1 << 30;
-/// How long what a refused client still sends is read.
+/// Time limit for reading the rest of a refused request.
 const DISCARD_TIME: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
@@ -48,13 +48,13 @@ pub struct ApiArgs {
     /// the small model that comes with the program and is taken where none is given
     #[arg(long, short, value_name = "PATH|NAME", requires = "api")]
     model: Option<PathBuf>,
-    /// What computes: auto, cpu, webgpu, cuda or cuda:N
+    /// Device that computes: auto, cpu, webgpu, cuda or cuda:N
     #[arg(long, default_value = "auto", requires = "api")]
     device: DeviceRequest,
     /// Threads for decoding and for the network on the CPU [default: one for each core]
     #[arg(long, value_name = "N", value_parser = thread_count(), requires = "api")]
     threads: Option<u16>,
-    /// Where indexes are kept: gallery files, by their keys
+    /// Folder of the indexes: gallery files, named by their keys
     #[arg(long, value_name = "DIR", default_value = ".index", requires = "api")]
     indexes: PathBuf,
     /// Requests that are worked on or wait for it; others are refused at once, with 503
@@ -63,7 +63,7 @@ pub struct ApiArgs {
     /// Size of a request, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..), requires = "api")]
     max_body: u16,
-    /// How long a request may take, in seconds
+    /// Time limit of a request in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..), requires = "api")]
     time_limit: u32,
 }
@@ -78,15 +78,15 @@ pub struct Api {
     max_requests: u32,
     max_body: usize,
     time_limit: Duration,
-    /// Whether only this computer is served.
+    /// Whether the service listens on this computer's own address only.
     local: bool,
-    /// One for each request that is worked on or waits for it.
+    /// A permit for each request that runs or waits to run.
     admitted: Arc<Semaphore>,
-    /// One for each that is worked on.
+    /// A permit for each request that runs.
     running: Arc<Semaphore>,
 }
 
-/// Why a request is not answered: the status, and what to tell.
+/// The reason why a request is refused: the status and a message.
 pub struct Refusal {
     status: StatusCode,
     message: String,
@@ -104,7 +104,7 @@ impl From<Error> for Refusal {
             ErrorKind::Decode | ErrorKind::Unsupported | ErrorKind::Usage => StatusCode::BAD_REQUEST,
             ErrorKind::Limit => StatusCode::PAYLOAD_TOO_LARGE,
             _ => {
-                // our own affairs, which may hold paths: for who runs the service
+                // The message may have paths: it is for the operator, not for clients.
                 note(&format!("error: {error}"));
                 return Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error");
             }
@@ -113,7 +113,7 @@ impl From<Error> for Refusal {
     }
 }
 
-/// What a path does: the body in, the result out.
+/// The work of a path, from the body to the result.
 type Work = fn(&Api, &[u8], Instant) -> Result<Value, Refusal>;
 
 /// The paths of the service.
@@ -146,10 +146,10 @@ async fn answer(api: Arc<Api>, work: Work, request: Request) -> Response {
 }
 
 impl Api {
-    /// Puts the model on its device.
+    /// Loads the model on its device.
     ///
     /// # Errors
-    /// Those of the model, the device and the folder of the indexes.
+    /// Errors of the model, the device and the folder of the indexes.
     pub fn open(args: &ApiArgs, local: bool) -> image_feature::Result<Self> {
         let model = open_model(args.model.as_deref())?;
         let threads = args.threads.map_or_else(default_threads, usize::from);
@@ -170,12 +170,12 @@ impl Api {
         })
     }
 
-    /// What is served, in one line.
+    /// A line about the service.
     pub fn summary(&self) -> String {
         format!("retrieval by {}, indexes in {},", self.network.summary, self.indexes.folder().display())
     }
 
-    /// Waits until every request that was let in has its answer.
+    /// Waits until every admitted request has its answer.
     pub async fn finish(&self) {
         let _ = self.admitted.acquire_many(self.max_requests).await;
     }
@@ -198,22 +198,22 @@ impl Api {
                 },
             },
         };
-        // A connection that is closed while its client still sends is cut: it would not get to see why. But who waits to be
-        // asked for the body need not send it at all.
+        // A client that still sends when the connection is closed does not see the answer. A client that waits for
+        // `100 Continue` need not send the body.
         if !head.headers.contains_key(header::EXPECT) {
             let _ = tokio::time::timeout(DISCARD_TIME, self.discard(body)).await;
         }
         Err(refused)
     }
 
-    /// Refuses what needs no body to be refused.
+    /// Refuses requests by their heads.
     fn admit(&self, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
         let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
         if method != Method::POST {
             return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"));
         }
-        // A page of somebody else's may have its reader's browser send requests here, but not with this type, nor by this
-        // computer's name.
+        // Pages of other sites can make a browser on this computer send requests here, but neither with this content type nor
+        // with a local host name.
         if self.local && !is_local(text(header::HOST)) {
             let message = "this service is for this computer alone: ask localhost, or start it with --host";
             return Err(Refusal::new(StatusCode::FORBIDDEN, message));
@@ -246,7 +246,7 @@ impl Api {
         Ok(bytes)
     }
 
-    /// Reads what nobody wants, up to a few times what would be taken.
+    /// Reads and drops a body, up to four times the largest allowed one.
     async fn discard(&self, mut body: Body) {
         let mut left = 4 * self.max_body;
         while let Some(Ok(frame)) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
@@ -258,7 +258,7 @@ impl Api {
         }
     }
 
-    /// Works on a request when its turn has come. What is begun is ended, whether or not the client still waits.
+    /// Works on a request when a permit is free. Work that has begun is completed, even if the client is gone.
     async fn run(
         self: Arc<Self>,
         work: Work,
@@ -283,7 +283,7 @@ impl Api {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
-    /// What the network takes of an image, and the image's width and height.
+    /// The network's input of an image, and the image's width and height.
     fn input_of(&self, image: &str) -> Result<(Vec<f32>, [usize; 2]), Error> {
         let bytes = image_bytes(image)?;
         let _share = self.memory.reserve_for(&probe(&bytes)?);
@@ -314,7 +314,7 @@ impl Api {
     }
 }
 
-/// Whether a request was addressed to this computer by one of its own names.
+/// Whether the header `Host` names this computer.
 fn is_local(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or(""),
@@ -326,7 +326,7 @@ fn is_local(host: &str) -> bool {
 fn build(api: &Api, body: &[u8], deadline: Instant) -> Result<Value, Refusal> {
     let request: BuildRequest = request::parse(body)?;
     let features = api.features(&request.image_label_pairs, deadline)?;
-    // of features, which have length 1, PaddleX's IP is the cosine; FAISS calls the index Flat
+    // PaddleX's metric IP, which is the cosine for features of length 1
     let mut gallery = Gallery::new(api.description.dimension(), Metric::InnerProduct, Storage::F32)?;
     extend(&mut gallery, &request.image_label_pairs, &features)?;
     let count = gallery.len();
@@ -336,7 +336,7 @@ fn build(api: &Api, body: &[u8], deadline: Instant) -> Result<Value, Refusal> {
 
 fn add(api: &Api, body: &[u8], deadline: Instant) -> Result<Value, Refusal> {
     let request: AddRequest = request::parse(body)?;
-    api.indexes.get(&request.index_key)?; // before the work is done in vain
+    api.indexes.get(&request.index_key)?; // refuses unknown keys before the work
     let features = api.features(&request.image_label_pairs, deadline)?;
     let count = api.indexes.change(&request.index_key, |gallery| {
         extend(gallery, &request.image_label_pairs, &features)?;
@@ -345,7 +345,7 @@ fn add(api: &Api, body: &[u8], deadline: Instant) -> Result<Value, Refusal> {
     Ok(json!({ "imageCount": count }))
 }
 
-/// Adds images under the numbers after the largest that is there.
+/// Adds images. Their ids are the numbers after the largest one in the gallery.
 fn extend(gallery: &mut Gallery, pairs: &[Pair], features: &[Vec<f32>]) -> image_feature::Result<()> {
     let first = gallery.iter().filter_map(|(entry, _)| entry.id.parse::<u64>().ok()).max().map_or(0, |last| last + 1);
     let entries = (first..).zip(pairs).map(|(id, pair)| Entry::new(id.to_string()).label(&*pair.label)).collect();

@@ -1,4 +1,4 @@
-//! The network, on a thread of its own: one batch at a time has all of its threads.
+//! The network on a thread of its own. It computes one batch at a time, with all of its threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -6,10 +6,10 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use crate::embed::Engine;
 use image_feature::{DeviceRequest, Error, Model, Result};
 
-/// The feature of each image of a batch, or why it has none; or why the batch failed.
+/// The result for a batch: the feature of each image, or the reason why it has none.
 type Features = Result<Vec<Result<Vec<f32>>>>;
 
-/// A batch, and where its features are to go.
+/// A batch, and the channel for its features.
 struct Job {
     inputs: Vec<Vec<f32>>,
     reply: SyncSender<Features>,
@@ -23,23 +23,23 @@ pub struct Network {
 }
 
 impl Network {
-    /// Opens a device and puts the model on it.
+    /// Starts the thread, which opens a device and loads the model on it.
     pub fn start(model: Model, device: DeviceRequest, threads: usize) -> Result<Self> {
-        // whoever waits for the thread holds its batch; nobody else may put one into a queue
+        // no queue: a request that waits for the thread keeps its own batch
         let (jobs, queue) = sync_channel::<Job>(0);
-        let (told, opened) = sync_channel(1);
+        let (ready, opened) = sync_channel(1);
         std::thread::Builder::new().name("network".into()).spawn(move || {
-            // opened here, so that it need not be one that threads can pass around
+            // opened on this thread, because an engine cannot be sent to another
             let engine = Engine::open(&model, device, threads);
             drop(model);
             let engine = match engine {
                 Ok(engine) => engine,
                 Err(error) => {
-                    let _ = told.send(Err(error));
+                    let _ = ready.send(Err(error));
                     return;
                 }
             };
-            let _ = told.send(Ok(engine.summary.clone()));
+            let _ = ready.send(Ok(engine.summary.clone()));
             for Job { inputs, reply } in queue {
                 let features = catch_unwind(AssertUnwindSafe(|| engine.features(&inputs)));
                 let failed = |_| Err(Error::internal(format!("the network: {}", crate::take_panic_message())));
@@ -50,7 +50,7 @@ impl Network {
         Ok(Network { summary, jobs })
     }
 
-    /// The feature of each image; waits until the network is free.
+    /// The feature of each image. Blocks until the network is free and done.
     pub fn features(&self, inputs: Vec<Vec<f32>>) -> Features {
         let ended = || Error::internal("the network's thread ended");
         let (reply, features) = sync_channel(1);

@@ -1,4 +1,4 @@
-//! What clients send.
+//! The requests of clients.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use serde_path_to_error::Segment;
 use super::Refusal;
 use image_feature::{Error, Result};
 
-/// Characters of what is said of a request: it may quote the request.
+/// Maximum characters of an error message. It may quote the request.
 const MESSAGE_CHARACTERS: usize = 300;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -53,7 +53,7 @@ pub struct RemoveRequest {
     pub index_key: String,
 }
 
-/// Of PaddleX's fields, those are left out that are about what this service has not: a detector, and pictures of its results.
+/// PaddleX's fields for a detector and for pictures of results are left out: this service has neither.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InferRequest<'a> {
@@ -65,7 +65,7 @@ pub struct InferRequest<'a> {
     pub topk: Option<i64>,
 }
 
-/// A request of its JSON. What is wrong is told as PaddleX's FastAPI does, in a list, though only the first thing.
+/// Reads a request's JSON. The refusal has the form of PaddleX's FastAPI, a list of errors, with the first error only.
 pub fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Refusal> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let (place, error) = match serde_path_to_error::deserialize(&mut json) {
@@ -92,8 +92,8 @@ pub fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Refusal> {
 /// The bytes of an image file in base64.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`](image_feature::ErrorKind::Unsupported) for URLs: whoever may send requests would have this computer
-/// open addresses that only it can reach. [`ErrorKind::Decode`](image_feature::ErrorKind::Decode) for what is no base64.
+/// [`ErrorKind::Unsupported`](image_feature::ErrorKind::Unsupported) for URLs: a client could make this computer open addresses
+/// that only this computer can reach. [`ErrorKind::Decode`](image_feature::ErrorKind::Decode) for other texts than base64.
 pub fn image_bytes(text: &str) -> Result<Vec<u8>> {
     if text.get(..8).unwrap_or(text).to_ascii_lowercase().starts_with("http") && text.contains("://") {
         return Err(Error::unsupported("is a URL, and this service fetches nothing; send the file's bytes in base64"));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_request_is_short() {
+    fn error_messages_are_short() {
         let body = format!("{{\"ids\": \"{}\"}}", "x".repeat(1 << 20));
         let refused = parse::<RemoveRequest>(body.as_bytes()).err().unwrap();
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
