@@ -21,7 +21,8 @@ show_help() {
   cat <<END
 usage: ./build.sh COMMAND
 
-  serve [ARGUMENT...]   builds everything and serves the page (http://localhost:8080; --port N for another)
+  serve [ARGUMENT...]   builds the page's WebAssembly and serves the page (http://localhost:8080; --port N for another)
+  serve --quick         the same with one artefact alone, for work on the page: no galleries, no data sets, one thread
   test [STEP...]        runs all tests, or only these steps: ${TEST_STEPS[*]}
   check                 the quick part of the tests: formatting, lints, types
   wasm [KIND...]        builds the WebAssembly, all artefacts or these: ${ALL_WASM_KINDS[*]}
@@ -36,21 +37,60 @@ usage: ./build.sh COMMAND
   tools                 installs what building and testing need, and nothing else
   clean                 removes what was built here; $CACHE keeps the tools
 
-What is missing is installed: the wasm32 target, wasm-bindgen, npm packages, for tests a browser, too.
+What is missing is installed: the wasm32 target, the standard library's sources, npm packages; for tests a browser, too.
 END
 }
 
 build_program() {
   need_rust
   say "compiling the program"
-  cargo build --release --bin image-feature || fail "the program did not compile: look at cargo's message above"
+  cargo build --release "${NATIVE[@]}" || fail "the program did not compile: look at cargo's message above"
 }
 
+# serve [--quick] [ARGUMENT...]: serves the page once all of it works. What makes it faster is built behind it.
 serve() {
-  need_wasm_tools
-  build_program
-  build_wasm_kinds
-  exec "$TARGET_DIR/release/image-feature" serve www "$@"
+  local kind argument count=0 steps server arguments=() first=(cpu gallery dataset)
+  local later=(cpu-threads-relaxed cpu-relaxed cpu-threads gpu)
+  for argument in "$@"; do
+    if [ "$argument" = --quick ]; then first=(cpu) later=(); else arguments+=("$argument"); fi
+  done
+  steps=$((2 + ${#first[@]} + ${#later[@]}))
+  next_step() { count=$((count + 1)) && export STEP="$count/$steps"; }
+
+  next_step
+  say "npm packages"
+  need_node_modules
+  node scripts/serve.mjs --check "${arguments[@]}" || exit
+  next_step
+  say "the compiler's part for WebAssembly, and the binder (the first time about 1 min)"
+  need_wasm_toolchain
+  need_bind
+  for kind in "${first[@]}"; do
+    next_step
+    build_wasm "$kind"
+  done
+  if [ ${#later[@]} = 0 ]; then
+    for kind in "${ALL_WASM_KINDS[@]}"; do [[ " ${first[*]} " == *" $kind "* ]] || remove_wasm "$kind"; done
+    say "the page works with the artefact ${first[0]} alone: no galleries, no data sets, one thread"
+    exec node scripts/serve.mjs "${arguments[@]}"
+  fi
+
+  node scripts/serve.mjs "${arguments[@]}" &
+  server=$!
+  # shellcheck disable=SC2064 # this server
+  trap "kill $server 2>/dev/null || true" EXIT
+  say "the page works now; what makes it faster follows: threads, then WebGPU. Reload it for what is there"
+  for kind in "${later[@]}"; do
+    next_step
+    # a process of its own: what fails in it does not end the server
+    bash build.sh wasm "$kind" || {
+      remove_wasm "$kind"
+      say "left out: the $kind WebAssembly; the page works without it"
+    }
+    kill -0 "$server" 2>/dev/null || fail "the server has ended"
+  done
+  say "all is built; reload the page"
+  wait "$server"
 }
 
 # All in one function: bash reads a script as it runs it, and would go astray where the file is changed meanwhile.
@@ -63,14 +103,10 @@ main() {
     run-step) "step_$1" ;;
     check) run_tests format lint types ;;
     wasm)
-      need_wasm_tools
-      [ $# -gt 0 ] || set -- "${WASM_KINDS[@]}"
+      [ $# -gt 0 ] || set -- "${ALL_WASM_KINDS[@]}"
       for kind in "$@"; do build_wasm "$kind"; done
       ;;
-    npm)
-      need_wasm_tools
-      build_package
-      ;;
+    npm) build_package ;;
     bench)
       run_benchmark "$@"
       ;;

@@ -66,7 +66,6 @@ bench_retrieval() {
 # need_wasm_in_browser KIND...: these artefacts, and a browser to run them.
 need_wasm_in_browser() {
   local kind
-  need_wasm_tools
   need_browser
   for kind in "$@"; do build_wasm "$kind"; done
 }

@@ -1,7 +1,12 @@
 # shellcheck shell=bash
 # Saying things, checking for programs, installing Debian packages.
 
-say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+# The packages of the native program and its tests. Compiled together, always: another choice would change features of
+# common dependencies, and Burn would be compiled a second time.
+NATIVE=(--package image-feature --package image-feature-cli)
+
+# STEP is set where a command has several steps: "2/9".
+say() { printf '\033[1m==> %s%s\033[0m\n' "${STEP:+[$STEP] }" "$*" >&2; }
 fail() {
   printf 'error: %s\n' "$*" >&2
   exit 1

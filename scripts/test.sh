@@ -7,11 +7,11 @@ TEST_STEPS=(tools format lint rust wasm wasm-tests types browser package)
 advice() {
   case "$1" in
     tools) echo "what could not be installed, and why, is said above" ;;
-    format) echo "run 'cargo fmt'; for shell scripts, do what shellcheck says" ;;
-    lint) echo "mend what clippy and rustdoc say, or allow it at the spot with a reason" ;;
+    format) echo "run 'cargo fmt' and 'npm run format'; for shell scripts, do what shellcheck says" ;;
+    lint) echo "mend what the linters say, or allow it at the spot with a reason" ;;
     rust) echo "run one test alone with 'cargo test --release NAME'" ;;
     wasm) echo "look at cargo's message; where it grew too heavy, find what came in with 'twiggy top' or raise the limit in scripts/test.sh" ;;
-    wasm-tests) echo "run 'wasm-pack test --headless --chrome' and look at its message; webdriver.json holds the browser's flags" ;;
+    wasm-tests) echo "look at the message of the test; webdriver.json holds the browser's flags" ;;
     types) echo "mend what tsc says: 'npm run check:types'" ;;
     browser) echo "run one test alone with 'node --test tests/browser/NAME.test.mjs'" ;;
     package) echo "look at the folder $PACKAGE_DIR" ;;
@@ -21,34 +21,58 @@ advice() {
 step_tools() { need_test_tools; }
 
 step_format() {
-  cargo fmt --check
-  shellcheck --external-sources build.sh .ci/run scripts/*.sh
+  need_node_modules
+  cargo fmt --all --check
+  shellcheck --external-sources build.sh .ci/run scripts/*.sh scripts/rustc-relaxed-simd
+  npm run --silent --if-present check:format
 }
 
+# In the profile of the tests, so that macros and build scripts are compiled once for both.
 step_lint() {
-  local features
-  cargo clippy --release --all-targets -- --deny warnings
+  local list package feature
+  need_node_modules
+  npm run --silent --if-present check:lint
   need_wasm_toolchain
-  # what only browsers see; a toolchain built here has no clippy
-  [ "$WASM_PATH" = "$PATH" ] || return 0
-  for features in threads,dataset gallery; do
-    cargo clippy --target "$WASM_TARGET" --lib --no-default-features --features "$features" -- --deny warnings
-  done
+  cargo clippy --release --all-targets "${NATIVE[@]}" -- --deny warnings
+  cargo clippy --package image-feature-bind -- --deny warnings
+  # each feature alone: it only adds, so it needs no other
+  list="$(packages_and_features)"
+  while read -r package feature; do
+    say "lint: $package with ${feature:-no feature}"
+    if [ "$package" != image-feature-wasm ]; then
+      cargo clippy --release --quiet --package "$package" --no-default-features --features "$feature" -- --deny warnings
+    # a toolchain built here has no clippy
+    elif [ "$WASM_PATH" = "$PATH" ]; then
+      cargo clippy --release --quiet --package "$package" --features "$feature" --target "$WASM_TARGET" -- --deny warnings
+    fi
+  done <<<"$list"
+}
+
+# packages_and_features: a line for each package without features, and one for each of its features. Left out: `cuda`, whose
+# build downloads LLVM; `threads` and `gpu`, which the step `wasm` compiles.
+packages_and_features() {
+  cargo metadata --format-version 1 --no-deps | node -e '
+    const { packages } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+    for (const { name, features } of packages) {
+      for (const feature of ["", ...Object.keys(features)]) {
+        if (name !== "image-feature-bind" && !["cuda", "default", "gpu", "threads"].includes(feature)) console.log(name, feature);
+      }
+    }'
 }
 
 # The program and its tests in one profile, so that Burn is compiled once. Beside it a PostgreSQL, where that can be had.
 step_rust() {
+  local with_postgres=()
   if need_postgres; then
-    "$CACHE/postgres/bin/python" tests/cli/with_postgres.py cargo test --release
+    with_postgres=("$CACHE/postgres/bin/python" crates/cli/tests/cli/with_postgres.py)
   else
     say "no PostgreSQL could be installed: the tests of galleries in one are skipped"
-    cargo test --release
   fi
+  "${with_postgres[@]}" cargo test --release "${NATIVE[@]}"
 }
 
 step_wasm() {
   local kind heavy=0
-  need_wasm_tools
   build_all_wasm
   for kind in cpu cpu-relaxed cpu-threads cpu-threads-relaxed; do check_wasm_size "$kind" 700000 || heavy=1; done
   check_wasm_size gpu 2500000 || heavy=1
@@ -57,9 +81,14 @@ step_wasm() {
   [ "$heavy" = 0 ]
 }
 
+# What `wasm-pack test --headless --chrome` does.
 step_wasm-tests() {
   need_wasm_toolchain
-  in_wasm_toolchain wasm-pack test --headless --chrome --mode no-install -- --no-default-features --features cpu,dataset
+  need_wasm_test_runner
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER="$CACHE/tools/bin/wasm-bindgen-test-runner" CHROMEDRIVER="$(command -v chromedriver)" \
+    WASM_BINDGEN_TEST_ONLY_WEB=1 WASM_BINDGEN_TEST_WEBDRIVER_JSON="$PWD/webdriver.json" \
+    in_wasm_toolchain cargo test --tests --target "$WASM_TARGET" --package image-feature --package image-feature-wasm \
+    --no-default-features --features image-feature/cpu,image-feature/dataset,image-feature-wasm/network,image-feature-wasm/dataset
 }
 
 step_types() {
@@ -68,15 +97,15 @@ step_types() {
 }
 
 step_browser() {
-  need_wasm_tools
+  need_node_modules
   build_program
   build_all_wasm
   CHROMIUM="$(find_browser)" IMAGE_FEATURE_BIN="$(realpath "$TARGET_DIR")/release/image-feature" npm run --silent test:browser
 }
 
 step_package() {
-  need_wasm_tools
   build_package
+  npm run --silent --if-present check:package
   CHROMIUM="$(find_browser)" node --test tests/package/*.test.mjs
 }
 

@@ -7,8 +7,6 @@
 
 CACHE="${IMAGE_FEATURE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/image-feature}"
 WASM_TARGET=wasm32-unknown-unknown
-WASM_BINDGEN_VERSION=0.2.130 # the version of the crate in Cargo.toml
-WASM_PACK_VERSION=0.15.1
 NODE_VERSION=20
 PGSERVER_VERSION=0.6.0
 WASM_PATH="$PATH"
@@ -43,7 +41,7 @@ need_postgres() {
   (python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3 python3-venv) || return 1
   python3 -m venv "$dir" >&2 && "$dir/bin/pip" install --quiet --disable-pip-version-check "$wanted" >&2 || return 1
   # one that starts; not every system lets it
-  "$dir/bin/python" tests/cli/with_postgres.py true >&2 || return 1
+  "$dir/bin/python" crates/cli/tests/cli/with_postgres.py true >&2 || return 1
   echo "$wanted" >"$dir/made-of"
 }
 
@@ -80,8 +78,8 @@ need_wasm_toolchain() {
   WASM_PATH="$dir/bin:$PATH"
 }
 
-# A toolchain whose standard library for wasm32 is built for threads; not 0 where it cannot be had.
-try_threads_toolchain() {
+# A toolchain whose standard library for wasm32 is built for threads.
+need_threads_toolchain() {
   local dir="$CACHE/wasm-threads-toolchain" sysroot
   need_rust
   sysroot="$(rustc --print sysroot)"
@@ -89,20 +87,22 @@ try_threads_toolchain() {
     say "adding the sources of the standard library (rustup)"
     rustup component add rust-src >&2 || say "rustup could not add them; taking Debian's instead"
   fi
-  # a subshell: what fails in it does not end the build of all else
-  has_std_sources "$sysroot" || { (need_debian_rust) && sysroot=/usr; } || return 1
-  (build_wasm_std "$dir" "$sysroot" "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals") || return 1
+  if ! has_std_sources "$sysroot"; then
+    need_debian_rust
+    sysroot=/usr
+  fi
+  build_wasm_std "$dir" "$sysroot" "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals"
   THREADS_PATH="$dir/bin:$PATH"
 }
 
 # in_threads_toolchain COMMAND...: runs it with the cargo that builds for wasm32 with threads in PATH.
-in_threads_toolchain() { env PATH="$CACHE/tools/bin:$THREADS_PATH" "$@"; }
+in_threads_toolchain() { env PATH="$THREADS_PATH" "$@"; }
 
 # has_std_sources SYSROOT: whether the sources of the standard library lie there.
 has_std_sources() { [ -f "$1/lib/rustlib/src/rust/library/std/Cargo.toml" ] && [ -x "$1/bin/cargo" ]; }
 
-# in_wasm_toolchain COMMAND...: runs it with the cargo that can build for wasm32, and with wasm-bindgen, in PATH.
-in_wasm_toolchain() { env PATH="$CACHE/tools/bin:$WASM_PATH" "$@"; }
+# in_wasm_toolchain COMMAND...: runs it with the cargo that can build for wasm32 in PATH.
+in_wasm_toolchain() { env PATH="$WASM_PATH" "$@"; }
 
 # Debian's newest rustc and cargo, with the sources of the standard library.
 need_debian_rust() {
@@ -164,36 +164,44 @@ find_wasm_linker() {
 
 debian_llvm_version() { [ ! -x /usr/bin/rustc ] || /usr/bin/rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p'; }
 
-# need_cargo_tool CRATE VERSION PROGRAM: that version of a program from crates.io, in $CACHE/tools/bin.
+# locked_version CRATE: its version in Cargo.lock.
+locked_version() { grep -A 1 "^name = \"$1\"\$" Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p'; }
+
+# need_cargo_tool CRATE VERSION PROGRAM: that program of a crate from crates.io, in $CACHE/tools/bin.
 need_cargo_tool() {
   local crate="$1" version="$2" program="$3" quiet=(--quiet)
   [ "$("$CACHE/tools/bin/$program" --version 2>/dev/null)" = "$program $version" ] && return
   [ -t 2 ] && quiet=()
-  say "installing $crate $version (once, two or three minutes)"
-  # a lightly optimised build: these run for seconds, compiling them takes minutes
-  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_TARGET_DIR="$CACHE/tools-build" \
-    cargo install "${quiet[@]}" --force --root "$CACHE/tools" "$crate@$version" >&2 \
+  say "installing $program $version (once, one or two minutes)"
+  # without optimisation, which takes longer than these programs run
+  CARGO_PROFILE_DEV_DEBUG=false CARGO_TARGET_DIR="$CACHE/tools-build" \
+    cargo install "${quiet[@]}" --debug --force --no-default-features --bin "$program" --root "$CACHE/tools" "$crate@$version" >&2 \
     || fail "cargo install $crate@$version failed: look at its message above, and whether crates.io can be reached"
+  rm -rf "$CACHE/tools-build"
 }
 
-# What building the wasm needs.
+# The program that binds the WebAssembly, crates/bind. It runs for a second, so it is not optimised.
+need_bind() {
+  need_rust
+  [ -x "$TARGET_DIR/debug/image-feature-bind" ] || say "compiling the binder of the WebAssembly (about 1 min)"
+  cargo build --quiet --package image-feature-bind || fail "the binder did not compile: look at cargo's message above"
+}
+
+# What building the WebAssembly needs.
 need_wasm_tools() {
   need_wasm_toolchain
-  need_cargo_tool wasm-bindgen-cli "$WASM_BINDGEN_VERSION" wasm-bindgen
-  if try_threads_toolchain; then
-    # shellcheck disable=SC2034 # read in wasm.sh
-    WASM_KINDS=("${ALL_WASM_KINDS[@]}")
-  else
-    say "left out: the WebAssembly for several threads; the page works without it, on one thread"
-  fi
+  need_threads_toolchain
+  need_bind
 }
+
+# What runs tests of WebAssembly in a browser: a part of wasm-bindgen-cli, of the version of wasm-bindgen.
+need_wasm_test_runner() { need_cargo_tool wasm-bindgen-cli "$(locked_version wasm-bindgen)" wasm-bindgen-test-runner; }
 
 # What the tests need on top.
 need_test_tools() {
   need_wasm_tools
   need_node_modules
-  need_cargo_tool wasm-pack "$WASM_PACK_VERSION" wasm-pack
-  rm -rf "$CACHE/tools-build"
+  need_wasm_test_runner
   need_browser
   have shellcheck || apt_install shellcheck
   need_rustfmt_and_clippy
@@ -209,7 +217,7 @@ need_rustfmt_and_clippy() {
   fi
 }
 
-# Chrome or Chromium, and the driver of the same version for wasm-pack.
+# Chrome or Chromium, and the driver of the same version for tests of the WebAssembly.
 need_browser() {
   have chromedriver && [ -n "$(find_browser)" ] && return
   apt_install chromium chromium-driver

@@ -1,26 +1,28 @@
-//! Which device computes, and why.
+//! The choice of a device, and opening Burn's devices.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::{Error, Result};
 
-/// The device a caller asks for.
+/// The device to compute on.
 ///
 /// ```
 /// use image_feature::DeviceRequest;
 ///
 /// assert_eq!("cuda:1".parse::<DeviceRequest>()?, DeviceRequest::Cuda(1));
+/// assert_eq!(DeviceRequest::Auto.to_string(), "auto");
 /// # Ok::<(), image_feature::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DeviceRequest {
-    /// The fastest that works: CUDA, then a hardware GPU through wgpu, then the CPU.
+    /// The first of these that works: CUDA, a hardware GPU through wgpu, the CPU. Only compiled devices are tried.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// A GPU through wgpu: WebGPU in browsers; Vulkan, Metal, DX12 or GL natively. A software adapter is accepted.
+    /// A GPU through wgpu: WebGPU in browsers; Vulkan, Metal, DX12 or GL natively. Needs the feature `webgpu`. Accepts a
+    /// software adapter, too.
     WebGpu,
     /// The NVIDIA GPU with this index. Needs the feature `cuda`.
     Cuda(usize),
@@ -29,6 +31,7 @@ pub enum DeviceRequest {
 impl FromStr for DeviceRequest {
     type Err = Error;
 
+    /// Reads `auto`, `cpu`, `webgpu`, `cuda` or `cuda:N`.
     fn from_str(text: &str) -> Result<Self> {
         let unknown = || Error::usage(format!("unknown device `{text}`; known are auto, cpu, webgpu, cuda and cuda:N"));
         Ok(match text {
@@ -56,7 +59,7 @@ impl fmt::Display for DeviceRequest {
 }
 
 impl DeviceRequest {
-    /// The devices to try, best first. A request that names one device tries only that.
+    /// The devices to try, the best first. Only [`Auto`](Self::Auto) gives more than one.
     #[cfg(any(feature = "cpu", feature = "burn"))]
     pub(crate) fn candidates(self) -> Vec<DeviceRequest> {
         match self {
@@ -76,7 +79,7 @@ impl DeviceRequest {
     }
 }
 
-/// A device that was opened.
+/// An open device of Burn's.
 #[cfg(feature = "burn")]
 #[derive(Clone, Debug)]
 pub(crate) struct OpenDevice {
@@ -85,13 +88,13 @@ pub(crate) struct OpenDevice {
     pub kind: &'static str,
     /// Name of the GPU, where there is one.
     pub adapter: Option<String>,
-    /// A GPU that is emulated on the CPU.
+    /// Whether the CPU emulates the GPU.
     pub software: bool,
 }
 
 #[cfg(feature = "burn")]
 impl OpenDevice {
-    /// Opens the one device that `request` names; `Auto` is not a device.
+    /// Opens the device that `request` names. `Auto` names none.
     pub async fn open(request: DeviceRequest) -> Result<Self> {
         match request {
             DeviceRequest::Auto | DeviceRequest::Cpu => {
@@ -130,7 +133,7 @@ mod webgpu {
     use super::OpenDevice;
     use crate::{Error, Result};
 
-    /// Burn registers a device for good and refuses a second one, so the first is kept and cloned.
+    /// The open device. Burn never releases a device and refuses a second one, so the first is kept and cloned.
     static OPENED: Mutex<Option<OpenDevice>> = Mutex::new(None);
 
     fn opened() -> Option<OpenDevice> {

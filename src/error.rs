@@ -1,4 +1,17 @@
-//! The one error type of the crate.
+//! The error type of this crate, [`Error`], its [kinds](ErrorKind), and [`Context`] to add the place where it happened.
+//!
+//! ```
+//! use image_feature::error::Context;
+//! use image_feature::{Model, Result};
+//!
+//! fn read(name: &str, bytes: &[u8]) -> Result<Model> {
+//!     Model::from_bytes(name, bytes).context(|| "while starting".into())
+//! }
+//!
+//! let error = read("notes.txt", b"no model").unwrap_err();
+//! assert!(error.is_unsupported());
+//! assert!(error.to_string().starts_with("while starting: no model among `notes.txt`"));
+//! ```
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,19 +19,19 @@ use std::fmt;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What kind of thing went wrong: whose fault it is, and what kind of help the caller needs.
+/// The kind of an error: it tells the caller which input or resource to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The bytes are not an image that can be decoded: damaged, truncated, or no image at all.
+    /// The bytes are not a decodable image: damaged, truncated, or not an image.
     Decode,
-    /// The input is well formed but of a kind this crate does not read.
+    /// The input is well formed, but this crate does not support its format or one of its features.
     Unsupported,
-    /// A limit on size, pixels, entries or memory was exceeded; nothing was allocated for it.
+    /// A limit of size, pixels, entries or memory was exceeded. The check comes before the allocation.
     Limit,
-    /// A model file is damaged, incomplete, or of another architecture than expected.
+    /// A model file is damaged, incomplete, or has another architecture than expected.
     Model,
-    /// A gallery file, or one that vectors are taken from, is damaged or not what it should be.
+    /// A gallery file, or a file with vectors to import, is damaged or of the wrong kind.
     Gallery,
     /// A file could not be read or written.
     Io,
@@ -33,7 +46,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// The kind as one lower-case word, as JavaScript and JSON see it.
+    /// The kind as one lower-case word. JavaScript and JSON use these words.
     ///
     /// ```
     /// assert_eq!(image_feature::ErrorKind::Decode.as_str(), "decode");
@@ -54,7 +67,9 @@ impl ErrorKind {
     }
 }
 
-/// An error: a [kind](Error::kind), a message that names the thing and what to do, and the context it happened in.
+/// An error: a [kind](Error::kind), a message, and the context.
+///
+/// The message names the thing that is wrong and a remedy. The context is the place: a file, an entry, a step.
 ///
 /// ```
 /// use image_feature::{Error, ErrorKind};
@@ -68,32 +83,31 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
-    /// Outermost last: the order in which the context was added.
+    /// In the order in which it was added: the outermost last.
     context: Vec<Cow<'static, str>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
-    /// An error of a kind, with a message.
+    /// An error of this kind with a message.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Error(Box::new(Inner { kind, message: message.into(), context: Vec::new(), source: None }))
     }
 
-    /// Keeps the error that caused this one, for [`std::error::Error::source`].
+    /// Adds the error that caused this one, for [`std::error::Error::source`].
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// Puts the place where it happened (a file, an entry, a step) in front of the message.
+    /// Puts the place where the error happened (a file, an entry, a step) in front of the message.
     pub fn context(mut self, context: impl Into<Cow<'static, str>>) -> Self {
         self.0.context.push(context.into());
         self
     }
 
-    /// The error without the places it happened in, for those who show them in a way of their own.
-    #[cfg(feature = "cli")]
-    pub(crate) fn without_context(mut self) -> Self {
+    /// The error without its context, for a caller that shows the place in another way.
+    pub fn without_context(mut self) -> Self {
         self.0.context.clear();
         self
     }
@@ -107,43 +121,37 @@ impl Error {
     pub fn message(&self) -> &str {
         &self.0.message
     }
-
-    /// Whether an image could not be decoded.
-    pub fn is_decode(&self) -> bool {
-        self.kind() == ErrorKind::Decode
-    }
-
-    /// Whether a limit was exceeded.
-    pub fn is_limit(&self) -> bool {
-        self.kind() == ErrorKind::Limit
-    }
-
-    /// Whether a model file is at fault.
-    pub fn is_model(&self) -> bool {
-        self.kind() == ErrorKind::Model
-    }
-
-    /// Whether a device is at fault.
-    pub fn is_device(&self) -> bool {
-        self.kind() == ErrorKind::Device
-    }
 }
 
-macro_rules! constructors {
-    ($($(#[$attribute:meta])? $name:ident $kind:ident),* $(,)?) => {
+/// A constructor and a predicate for each kind.
+macro_rules! kinds {
+    ($($kind:ident $new:ident $is:ident),* $(,)?) => {
         impl Error {
-            $($(#[$attribute])? pub(crate) fn $name(message: impl Into<Cow<'static, str>>) -> Self {
-                Error::new(ErrorKind::$kind, message)
-            })*
+            $(
+                #[doc = concat!("An error of kind [`", stringify!($kind), "`](ErrorKind::", stringify!($kind), ").")]
+                pub fn $new(message: impl Into<Cow<'static, str>>) -> Self {
+                    Error::new(ErrorKind::$kind, message)
+                }
+
+                #[doc = concat!("Whether the kind is [`", stringify!($kind), "`](ErrorKind::", stringify!($kind), ").")]
+                pub fn $is(&self) -> bool {
+                    self.kind() == ErrorKind::$kind
+                }
+            )*
         }
     };
 }
-constructors! {
-    decode Decode, unsupported Unsupported, limit Limit, model Model, usage Usage, internal Internal,
-    #[cfg(any(feature = "burn", feature = "cpu"))]
-    device Device,
-    #[cfg(feature = "gallery")]
-    gallery Gallery,
+kinds! {
+    Decode decode is_decode,
+    Unsupported unsupported is_unsupported,
+    Limit limit is_limit,
+    Model model is_model,
+    Gallery gallery is_gallery,
+    Io io is_io,
+    Device device is_device,
+    Usage usage is_usage,
+    Cancelled cancelled is_cancelled,
+    Internal internal is_internal,
 }
 
 impl fmt::Display for Error {
@@ -177,8 +185,19 @@ impl From<std::io::Error> for Error {
     }
 }
 
-/// Adds context to the error of a `Result`.
-pub(crate) trait Context<T> {
+/// Adds context to the error in a `Result`.
+///
+/// ```
+/// use image_feature::error::Context;
+///
+/// let read = std::fs::read("absent.jpg").context(|| "absent.jpg".into());
+/// assert!(read.unwrap_err().to_string().starts_with("absent.jpg: "));
+/// ```
+pub trait Context<T> {
+    /// Turns the error into an [`Error`] and puts `context` in front of its message.
+    ///
+    /// # Errors
+    /// Where `self` is an error.
     fn context(self, context: impl FnOnce() -> String) -> Result<T>;
 }
 

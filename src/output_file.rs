@@ -1,4 +1,23 @@
-//! Output files that exist whole or not at all.
+//! Output files that appear only when they are complete.
+//!
+//! An [`OutputFile`] is written under a temporary name and then renamed. A program that is interrupted calls
+//! [`delete_unfinished`] to leave no temporary files.
+//!
+//! ```
+//! use std::io::Write;
+//! use image_feature::output_file::OutputFile;
+//!
+//! # let folder = std::env::temp_dir().join(format!("image-feature-output-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! let target = folder.join("out.json");
+//! let mut file = OutputFile::create(&target)?;
+//! file.write_all(b"{}")?;
+//! assert!(!target.exists());
+//! file.commit()?;
+//! assert_eq!(std::fs::read(&target)?, b"{}");
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok::<(), image_feature::Error>(())
+//! ```
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,12 +28,12 @@ use std::sync::{LazyLock, Mutex};
 use crate::error::Context;
 use crate::{Error, Result};
 
-/// Files being written, by their number. Whoever removes or renames one holds the lock, so that an interrupt never
-/// meets a file half-way.
+/// The temporary files, by their number. The lock is held while one is removed or renamed, so that an interrupt does
+/// not happen in between.
 static UNFINISHED: LazyLock<Mutex<HashMap<u64, PathBuf>>> = LazyLock::new(Mutex::default);
 
-/// A file written beside its final place under another name, and moved there by [`commit`](OutputFile::commit).
-/// Dropped or interrupted before that, it is deleted.
+/// A file that is written under a temporary name in the target's folder, and renamed by [`commit`](OutputFile::commit).
+/// Dropped before that, it is deleted.
 pub struct OutputFile {
     file: BufWriter<File>,
     number: u64,
@@ -24,11 +43,16 @@ pub struct OutputFile {
 
 impl OutputFile {
     /// Starts a file that will be at `target`. Its folder must exist.
-    pub fn create(target: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a path without a file name,
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the file cannot be created.
+    pub fn create(target: impl AsRef<Path>) -> Result<Self> {
+        let target = target.as_ref();
         if target.file_name().is_none() {
             return Err(Error::usage(format!("{}: not a file name; give the file to write", target.display())));
         }
-        // Short whatever the target's name: file systems allow 255 bytes.
+        // not made of the target's name: that may already have the most bytes that file systems allow
         let mut unfinished = UNFINISHED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let number = unfinished.keys().max().map_or(0, |last| last + 1);
         let temporary = target.with_file_name(format!(".image-feature-{}-{number}.part", std::process::id()));
@@ -38,28 +62,37 @@ impl OutputFile {
     }
 
     /// Writes a whole file. Its folder must exist.
-    #[cfg(feature = "cli")]
-    pub fn write(target: &Path, bytes: &[u8]) -> Result<()> {
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and [`ErrorKind::Io`](crate::ErrorKind::Io) where the file cannot be written.
+    pub fn write(target: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+        let target = target.as_ref();
         let mut file = Self::create(target)?;
         file.write_all(bytes).context(|| target.display().to_string())?;
         file.commit()
     }
 
-    /// As [`commit`](Self::commit), but the file is on the disk before it takes the other's place: of a machine that fails then
-    /// the old file is left or the new one, whole.
+    /// As [`commit`](Self::commit), and waits until the file is on the disk before it replaces another one: after a
+    /// power failure there is the whole old file or the whole new file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the file cannot be written or renamed; it is deleted then.
     pub fn commit_durably(mut self) -> Result<()> {
         let written = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
         written.context(|| self.target.display().to_string())?;
         let folder = self.target.parent().map(Path::to_path_buf);
         self.commit()?;
-        // where a folder can be brought to the disk, which not every system lets one ask for
+        // the renaming, too, on systems that can sync a folder
         if let Some(folder) = folder.and_then(|folder| File::open(folder).ok()) {
             let _ = folder.sync_all();
         }
         Ok(())
     }
 
-    /// Finishes the file and puts it in its place, where it replaces one that is there already.
+    /// Finishes the file and renames it to the target. Replaces an existing file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the file cannot be written or renamed; it is deleted then.
     pub fn commit(mut self) -> Result<()> {
         self.file.flush().context(|| self.target.display().to_string())?;
         let mut unfinished = UNFINISHED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -94,8 +127,7 @@ impl Drop for OutputFile {
     }
 }
 
-/// Runs `end` after all that is unfinished has been deleted. Nothing new is begun meanwhile.
-#[cfg(feature = "cli")]
+/// Deletes all unfinished files, and then calls `end`. Meanwhile no file can be started or committed.
 pub fn delete_unfinished<T>(end: impl FnOnce() -> T) -> T {
     let unfinished = UNFINISHED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     for file in unfinished.values() {

@@ -1,6 +1,7 @@
-//! The generator behind `split` and training: the same seed must give the same lists, and the same weights, for ever.
+//! The random generator of this crate. Its numbers must never change: the same seed always gives the same split of a data set
+//! and the same training run.
 
-/// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
+/// SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators", 2014).
 #[derive(Clone)]
 pub(crate) struct SplitMix64(u64);
 
@@ -10,7 +11,7 @@ impl SplitMix64 {
         SplitMix64(seed)
     }
 
-    /// A generator for one of many purposes: those of other names, or with other numbers, have nothing to do with it.
+    /// A generator for one purpose: independent of the generators for another name or other numbers.
     pub(crate) fn for_purpose(seed: u64, purpose: &str, numbers: &[u64]) -> Self {
         let mut mixed = SplitMix64(seed);
         for part in purpose.bytes().map(u64::from).chain(numbers.iter().copied()) {
@@ -20,23 +21,23 @@ impl SplitMix64 {
         mixed
     }
 
-    /// A number from 0 to below 1.
+    /// A number from 0 (inclusive) to 1 (exclusive).
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A number between two others.
+    /// A number from `low` (inclusive) to `high` (exclusive).
     #[cfg(feature = "train")]
     pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
-    /// Whether something with this probability happens.
+    /// True with this probability.
     pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
-    /// A number of the normal distribution around 0 with a standard deviation of 1 (Box and Muller).
+    /// A number of the standard normal distribution (Box and Muller).
     #[cfg(feature = "train")]
     pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
@@ -51,7 +52,7 @@ impl SplitMix64 {
         z ^ z >> 31
     }
 
-    /// A number below `bound`, by the upper half of a product; numbers that would favour some are thrown away.
+    /// A number below `bound`: the upper half of a product. Draws that would make some numbers more frequent are rejected.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let favoured = bound.wrapping_neg() % bound;
         loop {
@@ -62,7 +63,7 @@ impl SplitMix64 {
         }
     }
 
-    /// Puts things in random order: Fisher and Yates, from the end.
+    /// Shuffles things (Fisher and Yates, from the end).
     pub(crate) fn shuffle<T>(&mut self, things: &mut [T]) {
         for last in (1..things.len()).rev() {
             things.swap(last, self.below(last as u64 + 1) as usize);

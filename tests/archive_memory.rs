@@ -1,4 +1,4 @@
-//! What archives take of memory, counted where it is allocated.
+//! The memory that reading archives takes, counted by the allocator.
 //!
 //! `cargo test --test archive_memory -- --nocapture` prints the figures.
 #![cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
@@ -17,15 +17,17 @@ struct Counting;
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: everything is passed on to the system's allocator; only numbers are kept beside it.
+// SAFETY: all calls are passed on to the system's allocator, which meets the contract; the rest only counts bytes.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         PEAK.fetch_max(HELD.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        // SAFETY: the caller's contract, passed on
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         HELD.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller's contract, passed on; `alloc` has the memory from the same allocator
         unsafe { System.dealloc(memory, layout) }
     }
 }
@@ -36,7 +38,7 @@ static ALLOCATOR: Counting = Counting;
 const FILES: usize = 80;
 const FILE: usize = 8 << 20;
 
-/// A stored zip of 640 MB, whose contents are holes of the file system.
+/// A stored zip of 640 MB. Its contents are holes in a sparse file.
 fn write_zip(path: &Path) {
     let mut crc = Crc::new();
     crc.update(&vec![0; FILE]);
@@ -73,8 +75,7 @@ fn write_tar_gz(path: &Path, content: &[u8], files: usize) {
     tar.into_inner().unwrap().finish().unwrap().flush().unwrap();
 }
 
-/// The most memory that is held at a time while an archive is listed and read from end to end, and how many of its
-/// files could be read.
+/// The peak memory while an archive is listed and read completely, and the number of files that could be read.
 fn peak(path: &Path) -> (usize, usize) {
     let before = HELD.load(Relaxed);
     PEAK.store(before, Relaxed);
@@ -96,7 +97,7 @@ fn one_file_at_a_time_is_held() {
     write_zip(&path("large.zip"));
     let noise: Vec<u8> = (0..FILE as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
     write_tar_gz(&path("large.tar.gz"), &noise, 10);
-    // of which no more than a gigabyte comes out
+    // no more than a gigabyte of it is unpacked
     write_tar_gz(&path("bomb.tar.gz"), &vec![0; 64 << 20], 20);
     let mut complaints = Vec::new();
     let cases = [("large.zip", FILES, FILE), ("large.tar.gz", 10, FILE), ("bomb.tar.gz", 15, 64 << 20)];

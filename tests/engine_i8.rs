@@ -161,9 +161,9 @@ fn a_file_gives_the_same_whole_numbers() {
     let (from_memory, from_file) =
         (plan.quantize(&calibration).unwrap(), Plan::of_model(&read, Some(Dtype::I8)).unwrap());
     let mut layers = 0;
-    for (a, b) in from_memory.steps.iter().zip(&from_file.steps) {
+    for (a, b) in from_memory.steps().iter().zip(from_file.steps()) {
         let (Operation::Pointwise { weights: a, .. }, Operation::Pointwise { weights: b, .. }) =
-            (&a.operation, &b.operation)
+            (a.operation(), b.operation())
         else {
             continue;
         };
@@ -181,7 +181,7 @@ fn a_file_gives_the_same_whole_numbers() {
     assert_eq!(layers, calibration.iter().count());
     // f32 is to be had from the same file
     let floats = Plan::of_model(&read, Some(Dtype::F32)).unwrap();
-    assert!(floats.steps.iter().all(|step| step.quantized_input().is_none()));
+    assert!(floats.steps().iter().all(|step| step.quantized_input().is_none()));
 }
 
 #[test]
@@ -194,9 +194,9 @@ fn a_quantized_plan_prints_what_it_is() {
         assert!(table.contains(part), "{part} is not in\n{table}");
     }
     // the last layer has one pixel
-    let last = quantized.steps.last().unwrap();
+    let last = quantized.steps().last().unwrap();
     assert_eq!((last.to_string().as_str(), last.quantized_input()), ("1x1", None));
-    let bytes = |plan: &Plan| plan.steps.iter().map(|step| step.parameter_bytes()).sum::<usize>();
+    let bytes = |plan: &Plan| plan.steps().iter().map(|step| step.parameter_bytes()).sum::<usize>();
     assert!(bytes(&quantized) < bytes(&plan));
     assert_eq!(quantized.macs(), plan.macs());
 }

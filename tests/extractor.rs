@@ -101,8 +101,9 @@ fn webgpu_gives_the_feature_of_the_cpu() {
 #[test]
 fn a_device_that_computes_something_else_is_refused() {
     let model = small_model(64);
-    let probe = pollster::block_on(Extractor::open(&model, DeviceRequest::Cpu).unwrap().probe()).unwrap();
-    let load = |expected: &[f32]| pollster::block_on(Extractor::load_verified(&model, DeviceRequest::Cpu, expected));
+    let probe = pollster::block_on(Extractor::open(&model, DeviceRequest::Cpu).unwrap().probe_async()).unwrap();
+    let load =
+        |expected: &[f32]| pollster::block_on(Extractor::open_verified_async(&model, DeviceRequest::Cpu, expected));
     load(&probe).unwrap();
 
     let mut wrong = probe.clone();

@@ -130,10 +130,10 @@ async fn features_equal_the_native_ones() {
         ("from f16", &reread(Dtype::F16), &FEATURE, 2e-3),
         ("a transformer", &transformer, &TRANSFORMER_FEATURE, 1e-6),
     ] {
-        let extractor = Extractor::load(model, DeviceRequest::Cpu).await.unwrap();
+        let extractor = Extractor::open_async(model, DeviceRequest::Cpu).await.unwrap();
         assert_eq!(extractor.info().device, "cpu");
         let input = extractor.preprocess().apply(&image).unwrap();
-        let feature = extractor.forward(input, 1).await.unwrap();
+        let feature = extractor.run_async(input, 1).await.unwrap();
         let difference = max_abs_diff(&feature, expected);
         if difference.is_nan() || difference > tolerance {
             complaints.push(format!("{case}: off by {difference}: {feature:?}"));

@@ -9,7 +9,7 @@ use crate::{Result, protocol};
 
 /// An executor for a model in the numbers its file is made for, and how many values one input image has.
 pub fn open(model: &str, options: Options) -> Result<(Executor, usize)> {
-    let model = Model::open(model.as_ref())?;
+    let model = Model::open(model)?;
     let plan = Plan::of_model(&model, None)?;
     let len = plan.shape(plan.input()).len();
     Ok((Executor::new(plan, options)?, len))
@@ -25,7 +25,7 @@ pub fn serve(model: &str, inputs: &str, batch: usize, threads: usize) -> Result<
 
 /// Writes the model as FOLDER/f32.safetensors, f16.safetensors and, calibrated on some images, i8.safetensors.
 pub fn convert(model: &str, inputs: &str, images: usize, folder: &std::path::Path) -> Result<()> {
-    let mut model = Model::open(model.as_ref())?;
+    let mut model = Model::open(model)?;
     let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
     let len = plan.shape(plan.input()).len();
     let mut calibrator = Calibrator::new(&plan)?;

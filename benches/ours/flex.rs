@@ -13,7 +13,7 @@ pub fn serve(model: &str, inputs: &str, batch: usize, threads: usize) -> Result<
     if std::env::var("RAYON_NUM_THREADS").ok().as_deref() != Some(&threads.to_string()) {
         return Err(format!("set RAYON_NUM_THREADS={threads}: flex takes its threads from rayon's global pool").into());
     }
-    let model = Model::open(model.as_ref())?;
+    let model = Model::open(model)?;
     let Network::LcNetV2(config) = &model.description.network else {
         return Err("flex runs PP-ShiTuV2_rec alone".into());
     };

@@ -7,19 +7,26 @@ use std::time::Instant;
 const STEPS: u64 = 1 << 20;
 
 /// Multiply-accumulate operations in a second that one core reaches with an instruction set's f32 instructions, in one
-/// burst of some milliseconds. `None` where this program does not know the set.
-///
-/// The caller vouches that the machine has the set; the names are those of `engine::cpu::instruction_sets`.
+/// burst of some milliseconds. `None` where this program does not know the set, or the machine does not have it. The names
+/// are those of `engine::cpu::instruction_sets`.
 pub fn macs_per_second(instruction_set: &str) -> Option<f64> {
     let start = Instant::now();
     let macs_per_step = match instruction_set {
-        // SAFETY: the caller vouches for the instruction set
         #[cfg(target_arch = "x86_64")]
-        "avx512" => unsafe { x86::avx512(STEPS) },
+        "avx512" if is_x86_feature_detected!("avx512f") => {
+            // SAFETY: the machine has AVX-512 F
+            unsafe { x86::avx512(STEPS) }
+        }
         #[cfg(target_arch = "x86_64")]
-        "avx2" => unsafe { x86::avx2(STEPS) },
+        "avx2" if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") => {
+            // SAFETY: the machine has AVX2 and FMA
+            unsafe { x86::avx2(STEPS) }
+        }
         #[cfg(target_arch = "aarch64")]
-        "neon" => unsafe { arm::neon(STEPS) },
+        "neon" if std::arch::is_aarch64_feature_detected!("neon") => {
+            // SAFETY: the machine has NEON
+            unsafe { arm::neon(STEPS) }
+        }
         "scalar" => scalar(STEPS),
         _ => return None,
     };

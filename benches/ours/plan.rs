@@ -11,22 +11,22 @@ use crate::Result;
 /// Writes `plan.json`, the steps, and `weights.bin`, all their weights as little-endian f32, one after the other. A step
 /// names its weights as `[offset, length]`, in values, in the layout that `Operation` gives.
 pub fn export(model: &str, folder: &Path) -> Result<()> {
-    let model = Model::open(model.as_ref())?;
+    let model = Model::open(model)?;
     let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
     let mut weights = Weights::default();
     let steps: Vec<Value> = plan
-        .steps
+        .steps()
         .iter()
         .map(|step| {
-            let mut operation = weights.describe(&step.operation).ok_or_else(|| format!("`{step}` has no peer"))?;
-            operation["name"] = json!(step.name);
-            operation["input"] = json!(step.input.0);
-            operation["output"] = json!(step.output.0);
+            let mut operation = weights.describe(step.operation()).ok_or_else(|| format!("`{step}` has no peer"))?;
+            operation["name"] = json!(step.name());
+            operation["input"] = json!(step.input().0);
+            operation["output"] = json!(step.output().0);
             Ok(operation)
         })
         .collect::<Result<_>>()?;
-    let values: Vec<_> =
-        plan.values.iter().map(|value| json!([value.shape.height, value.shape.width, value.shape.channels])).collect();
+    let shapes = plan.values().iter().map(|value| value.shape());
+    let values: Vec<_> = shapes.map(|shape| json!([shape.height, shape.width, shape.channels])).collect();
     std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join("weights.bin"), weights.bytes)?;
     std::fs::write(folder.join("plan.json"), json!({ "values": values, "steps": steps }).to_string())?;

@@ -1,34 +1,43 @@
-//! Other forms of data sets to lists: LabelMe, a folder for each class, CSV.
+//! Conversion of other forms of data sets to lists: LabelMe, a folder for each class, CSV.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::str::FromStr;
 
 use super::csv;
 use super::dataset::is_image_name;
+use super::item::Item;
 use super::output::{Namer, NewDataset};
-use super::split::{Item, SplitOptions, divide, in_order};
+use super::split::{SplitOptions, divide, in_order};
 use super::subset::Subset;
 use crate::error::Context;
 use crate::file_tree::{EntryKind, FileTree};
 use crate::{Error, Result};
 
-/// Text files larger than this are none.
+/// The most bytes of a text file.
 const MOST_TEXT_BYTES: u64 = 256 << 20;
-/// What the first row of a CSV file calls its columns.
+/// Names of columns in the first row of a CSV file.
 const PATH_COLUMNS: [&str; 9] =
     ["path", "image", "file", "filename", "file_name", "image_path", "filepath", "name", "image_name"];
 const LABEL_COLUMNS: [&str; 8] = ["label", "class", "category", "class_id", "label_id", "id", "target", "class_name"];
 const LIST_COLUMNS: [&str; 4] = ["split", "subset", "set", "list"];
 
-/// A form that data sets come in.
+/// A form of data sets that can be converted.
+///
+/// ```
+/// use image_feature::dataset::SourceForm;
+///
+/// assert_eq!("labelme".parse::<SourceForm>()?, SourceForm::LabelMe);
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SourceForm {
-    /// `label.txt` with a class a line, `annotations/*.json` with flags, `images/`.
+    /// `label.txt` with a class in each line, `annotations/*.json` with flags, and `images/`.
     LabelMe,
-    /// A folder for each class, named after it, with its images at any depth; perhaps in folders `train`, `gallery`,
-    /// `query`.
+    /// A folder for each class with its name, and its images at any depth below; perhaps in folders `train`, `gallery`
+    /// and `query`.
     Folders,
-    /// A CSV file with a path and a label in each row, and perhaps the list it belongs to.
+    /// A CSV file with a path and a label in each row, and perhaps the name of the list.
     Csv,
 }
 
@@ -47,12 +56,13 @@ impl FromStr for SourceForm {
     }
 }
 
-/// Makes a data set of one of another form. Where it does not say itself what is for training, gallery and queries, it is
-/// divided as [`split`](super::split) does. The names of classes are in `label.txt`, that of class 0 in the first line.
+/// Converts a data set of another form. Where the source does not say which images are for training, gallery and
+/// queries, it is divided as by [`split`](super::split). The names of classes are written to `label.txt`, class 0 in
+/// the first line.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), with file and line, where the source is not of that form;
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for percentages that don't make 100.
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for percentages that do not add up to 100.
 ///
 /// ```
 /// use image_feature::dataset::{SourceForm, SplitOptions, convert};
@@ -115,7 +125,7 @@ struct Source {
     images: Vec<Labelled>,
     /// Names of the classes 0, 1, …, where they have names.
     classes: Option<Vec<String>>,
-    /// Bytes of paths that lead to the root.
+    /// The length of the root's path, which is the beginning of all paths.
     skip: usize,
 }
 
@@ -123,7 +133,7 @@ struct Labelled {
     entry: usize,
     label: i64,
     list: Option<Subset>,
-    /// Where it is said.
+    /// The file, and line, with the label.
     place: String,
 }
 
@@ -135,7 +145,7 @@ fn read_text(tree: &dyn FileTree, index: usize) -> Result<String> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
 }
 
-/// The files of a tree that are not hidden, and not the shadows that macOS puts into archives.
+/// The files of a tree that are not hidden, without the resource forks that macOS adds to archives.
 fn files(tree: &dyn FileTree) -> impl Iterator<Item = (usize, &str)> {
     let visible = |path: &str| !path.split('/').any(|part| part.starts_with('.') || part == "__MACOSX");
     let entries = tree.entries().iter().enumerate().filter(|(_, entry)| entry.kind == EntryKind::File);
@@ -171,7 +181,7 @@ fn from_labelme(tree: &dyn FileTree) -> Result<Source> {
         }
         let image = labelme_image(&read_text(tree, index)?, &classes).context(|| path.into())?;
         let Some((image, label)) = image else { continue };
-        // from where the annotation lies, as LabelMe writes it; or the name alone
+        // relative to the annotation, as LabelMe writes it; or the name alone
         let image = image.trim().replace('\\', "/");
         let below = image.strip_prefix("../").map(|rest| format!("{root}{rest}"));
         let named = format!("{image_folder}{}", image.rsplit('/').next().unwrap_or_default());
@@ -184,7 +194,7 @@ fn from_labelme(tree: &dyn FileTree) -> Result<Source> {
     Ok(Source { images, classes: Some(classes), skip: root.len() })
 }
 
-/// The image of an annotation, and its class: the only flag that is set. Without one the image is left out.
+/// The image of an annotation, and its class: the only flag that is set. `None` where no flag is set.
 fn labelme_image(text: &str, classes: &[String]) -> Result<Option<(String, i64)>> {
     let json: serde_json::Value =
         serde_json::from_str(text).map_err(|error| Error::unsupported(format!("not JSON: {error}")))?;
@@ -204,7 +214,7 @@ fn labelme_image(text: &str, classes: &[String]) -> Result<Option<(String, i64)>
 
 fn from_folders(tree: &dyn FileTree) -> Result<Source> {
     let all: Vec<(usize, &str)> = files(tree).filter(|(_, path)| is_image_name(path)).collect();
-    // folders that hold everything say nothing
+    // skip folders that contain everything: they are not classes
     let mut skip = 0;
     while let Some((_, first)) = all.first()
         && let Some(length) = first[skip..].find('/')
@@ -306,7 +316,7 @@ struct Columns {
     list: Option<usize>,
 }
 
-/// Which columns are which, by what the first row calls them; and whether it does. Otherwise path and label come first.
+/// The columns, and whether the first row names them. Without names, path and label are the first two.
 fn csv_columns(first: &[String]) -> (Columns, bool) {
     let find = |names: &[&str]| {
         let is_named = |field: &String| names.contains(&field.trim().to_lowercase().as_str());

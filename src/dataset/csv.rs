@@ -1,9 +1,9 @@
-//! CSV files, as far as lists of images need them.
+//! A reader of CSV files, for lists of images.
 
 use crate::{Error, Result};
 
-/// The records of a CSV file and the lines they begin in, blank ones left out. The separator is the one of comma, semicolon
-/// and tab that the first line has most of.
+/// The records of a CSV file with the number of their first line, without blank records. The separator is comma,
+/// semicolon or tab: the most frequent one in the first line.
 pub(super) fn parse(text: &str) -> Result<Vec<(usize, Vec<String>)>> {
     let first = text.lines().next().unwrap_or_default();
     let separator = [',', ';', '\t'].into_iter().rev().max_by_key(|&c| first.matches(c).count()).unwrap_or(',');

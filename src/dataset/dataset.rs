@@ -1,4 +1,4 @@
-//! A tree of files as a data set: where its root is, what its lists say, and which files they mean.
+//! The lists of a data set, and the files that they name.
 
 use std::collections::HashMap;
 
@@ -7,15 +7,26 @@ use super::lists::{self, Row};
 use super::subset::Subset;
 use crate::file_tree::{EntryKind, FileTree};
 
-/// Lists larger than this are no lists.
+/// The most bytes of a list.
 const MOST_LIST_BYTES: u64 = 256 << 20;
-/// How many missing files are compared with all names for a similar one; each costs a pass over them.
+/// The most missing files for which all names are searched for a similar one; each search is a pass over all names.
 const MOST_GUESSES: u32 = 100;
-/// What makes a file an image where nothing but its name is known.
+/// Extensions of image files, in lower case.
 const IMAGE_EXTENSIONS: [&str; 15] =
     ["jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "pbm", "qoi"];
 
-/// The lists of a data set, and the files that they mean.
+/// The lists of a data set, and the files that they name.
+///
+/// ```
+/// use image_feature::dataset::{Dataset, Subset};
+/// use image_feature::file_tree::Memory;
+///
+/// let tree = Memory::new("shop", [("images/a.png", b"...".to_vec()), ("train.txt", b"images/a.png 7\n".to_vec())]);
+/// let dataset = Dataset::read(&tree);
+/// let row = &dataset.rows()[0];
+/// assert_eq!((row.list, row.path.as_str(), row.label), (Subset::Train, "images/a.png", Some(7)));
+/// assert_eq!(dataset.paths(), ["images/a.png"]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Dataset {
     root: String,
@@ -27,13 +38,15 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads the lists of a data set, wherever in the tree they lie, and looks up their files. No image is opened.
+    /// Reads the lists of a data set, at any depth in the tree, and looks up their files. No image is opened. Faults of
+    /// the lists are [`findings`](Self::findings), not errors.
     ///
     /// ```
     /// use image_feature::dataset::{Code, Dataset};
     /// use image_feature::file_tree::Memory;
     ///
-    /// let tree = Memory::new("example", [("set/images/a.png", b"...".to_vec()), ("set/train.txt", b"images/A.png 0\n".to_vec())]);
+    /// let files = [("set/images/a.png", "..."), ("set/train.txt", "images/A.png 0\n")];
+    /// let tree = Memory::new("example", files.map(|(path, text)| (path, text.into())));
     /// let dataset = Dataset::read(&tree);
     /// assert_eq!(dataset.root(), "set");
     /// assert_eq!(dataset.findings().of(Code::FileCase)[0].line, Some(1));
@@ -78,22 +91,22 @@ impl Dataset {
         Dataset { root, notes, rows, images, paths, findings }
     }
 
-    /// The folder with the lists, below the tree's root; empty where it is the tree's root.
+    /// The path in the tree of the folder with the lists; empty for the tree's root.
     pub fn root(&self) -> &str {
         &self.root
     }
 
-    /// What was assumed while reading, in words.
+    /// Assumptions made while reading, in words.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// The rows of all lists in order, those left out that are blank or not text.
+    /// The rows of all lists in order, without those that are blank or not UTF-8.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// The files that rows name, as indices of the tree's entries; each once, in ascending order.
+    /// The existing files that rows name: indices of the tree's entries, each once, in ascending order.
     pub fn images(&self) -> &[usize] {
         &self.images
     }
@@ -103,29 +116,29 @@ impl Dataset {
         &self.paths
     }
 
-    /// What is wrong with the lists and the files' names.
+    /// The faults of the lists and of the files' names.
     pub fn findings(&self) -> &Findings {
         &self.findings
     }
 
-    /// The place among [`images`](Self::images) of the file that a row means.
+    /// The index in [`images`](Self::images) of the file that a row names; `None` where it does not exist.
     pub fn image_of(&self, row: &Row) -> Option<usize> {
         self.images.binary_search(&row.entry?).ok()
     }
 }
 
-/// Whether a file's name is that of an image.
+/// Whether a file has the extension of an image.
 pub(super) fn is_image_name(path: &str) -> bool {
     extension(path).is_some_and(|extension| IMAGE_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()))
 }
 
-/// What follows the last dot of a file's name.
+/// The extension of a file's name, without the dot.
 pub(super) fn extension(path: &str) -> Option<&str> {
     let name = path.rsplit('/').next()?;
     name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|(_, extension)| extension)
 }
 
-/// The folder that has most of the lists; of several such the highest, then the first.
+/// The folder with the most lists; of several such folders the highest, then the first.
 fn find_root(tree: &dyn FileTree, notes: &mut Vec<String>) -> String {
     let mut folders: HashMap<&str, usize> = HashMap::new();
     for entry in tree.entries().iter().filter(|entry| entry.kind == EntryKind::File) {
@@ -170,116 +183,124 @@ impl<'a> Files<'a> {
     }
 }
 
-/// What stands in the way of looking a path up as it is written.
-enum Detour {
+/// A path of a list by its form.
+enum PathForm {
     Absolute,
+    /// It leads out of the data set by `..`.
     Outside,
-    /// The path with `/` alone and without `.`, `..` and empty parts, where that is not how it is written.
-    Written(String),
+    /// A relative path in normal form: separated by `/`, without `.`, `..` and empty parts.
+    Relative(String),
 }
 
-fn detour(path: &str) -> Option<Detour> {
+fn path_form(path: &str) -> PathForm {
     let has_drive = path.as_bytes().get(1) == Some(&b':') && path.as_bytes()[0].is_ascii_alphabetic();
     if path.starts_with(['/', '\\']) || has_drive {
-        return Some(Detour::Absolute);
+        return PathForm::Absolute;
     }
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split(['/', '\\']) {
         match part {
             "" | "." => {}
-            ".." if parts.pop().is_none() => return Some(Detour::Outside),
+            ".." if parts.pop().is_none() => return PathForm::Outside,
             ".." => {}
             part => parts.push(part),
         }
     }
-    let normal = parts.join("/");
-    (normal != path).then_some(Detour::Written(normal))
+    PathForm::Relative(parts.join("/"))
 }
 
-/// Finds each row's file.
+/// Looks up each row's file.
 fn look_up(files: &Files<'_>, rows: &mut [Row], findings: &mut Findings) {
-    let mut names = None;
+    let mut look_up = LookUp { files, names: None, findings };
     for row in rows {
-        let (list, line) = (row.list, row.line);
-        let found = |code, reason: String, path: &str| Finding::new(code, reason).at(list, line).column(1).image(path);
-        let path = row.path.clone();
-        let mut entry = files.find(&path);
-        if entry.is_none() {
-            match detour(&path) {
-                Some(Detour::Absolute) => {
-                    let normal = path.replace('\\', "/");
-                    let inside = normal.match_indices('/').map(|(at, _)| &normal[at + 1..]);
-                    let inside =
-                        inside.filter(|rest| !rest.is_empty()).find_map(|rest| Some((rest, files.find(rest)?)));
-                    findings.add(Code::AbsolutePath, |code| {
-                        let finding = found(code, format!("`{path}` is absolute"), &path);
-                        match inside {
-                            Some((rest, _)) => finding.fix(format!("Write `{rest}`")),
-                            None => finding,
-                        }
-                    });
-                    entry = inside.map(|(_, index)| index);
-                    row.fault = row.fault.or(entry.is_none().then_some(Code::AbsolutePath));
+        let found = files.find(&row.path).or_else(|| look_up.differently(row));
+        row.entry = found.filter(|&index| files.tree.entries()[index].kind == EntryKind::File);
+        if found.is_some() && row.entry.is_none() {
+            look_up.report(row, Code::NotAFile, format!("`{}` is a folder", row.path), None);
+            row.fault = Some(Code::NotAFile);
+        }
+    }
+}
+
+/// The search for files of paths that do not exist as they are written.
+struct LookUp<'a, 'f> {
+    files: &'f Files<'a>,
+    names: Option<Names<'a>>,
+    findings: &'f mut Findings,
+}
+
+impl LookUp<'_, '_> {
+    /// Reports why a row's path does not exist, and returns the file that is meant, where there is one.
+    fn differently(&mut self, row: &mut Row) -> Option<usize> {
+        match path_form(&row.path) {
+            PathForm::Absolute => {
+                let entry = self.absolute(row);
+                row.fault = row.fault.or(entry.is_none().then_some(Code::AbsolutePath));
+                entry
+            }
+            PathForm::Outside => {
+                self.report(row, Code::PathOutside, format!("`{}` leads out", row.path), None);
+                row.fault = Some(Code::PathOutside);
+                None
+            }
+            PathForm::Relative(normal) => {
+                let entry = self.files.find(&normal);
+                if entry.is_some() {
+                    let code = if row.path.contains('\\') { Code::WindowsSeparator } else { Code::PathNotNormal };
+                    let reason = format!("`{}` means `{normal}`", row.path);
+                    self.report(row, code, reason, Some(format!("Write `{normal}`")));
+                    return entry;
                 }
-                Some(Detour::Outside) => {
-                    findings.add(Code::PathOutside, |code| found(code, format!("`{path}` leads out"), &path));
-                    row.fault = Some(Code::PathOutside);
-                }
-                Some(Detour::Written(normal)) if files.find(&normal).is_some() => {
-                    entry = files.find(&normal);
-                    let code = if path.contains('\\') { Code::WindowsSeparator } else { Code::PathNotNormal };
-                    let reason = format!("`{path}` means `{normal}`");
-                    findings.add(code, |code| found(code, reason, &path).fix(format!("Write `{normal}`")));
-                }
-                detour => {
-                    let wanted = match detour {
-                        Some(Detour::Written(normal)) => normal,
-                        _ => path.clone(),
-                    };
-                    entry = missing(files, &mut names, &wanted, findings, &found);
-                    row.fault = row.fault.or(entry.is_none().then_some(Code::FileMissing));
-                }
+                let entry = self.similar(row, &normal);
+                row.fault = row.fault.or(entry.is_none().then_some(Code::FileMissing));
+                entry
             }
         }
-        if let Some(index) = entry
-            && files.tree.entries()[index].kind == EntryKind::Folder
-        {
-            findings.add(Code::NotAFile, |code| found(code, format!("`{path}` is a folder"), &path));
-            row.fault = Some(Code::NotAFile);
-            entry = None;
-        }
-        row.entry = entry;
     }
-}
 
-/// Says that a file is missing, and which one may be meant; gives the file that differs in case only.
-fn missing<'a>(
-    files: &Files<'a>,
-    names: &mut Option<Names<'a>>,
-    path: &str,
-    findings: &mut Findings,
-    found: &dyn Fn(Code, String, &str) -> Finding,
-) -> Option<usize> {
-    let names = names.get_or_insert_with(|| Names::new(files));
-    if let Some(&[index]) = names.by_lower_case.get(&path.to_lowercase()).map(Vec::as_slice) {
-        let is = names.paths[&index];
-        findings.add(Code::FileCase, |code| {
-            found(code, format!("`{path}` is written, the file is called `{is}`"), path).fix(format!("Write `{is}`"))
+    /// The file of an absolute path: the one at the longest end of it that is a path in the data set.
+    fn absolute(&mut self, row: &Row) -> Option<usize> {
+        let normal = row.path.replace('\\', "/");
+        let ends = normal.match_indices('/').map(|(at, _)| &normal[at + 1..]).filter(|rest| !rest.is_empty());
+        let inside = { ends }.find_map(|rest| Some((rest, self.files.find(rest)?)));
+        let fix = inside.map(|(rest, _)| format!("Write `{rest}`"));
+        self.report(row, Code::AbsolutePath, format!("`{}` is absolute", row.path), fix);
+        inside.map(|(_, index)| index)
+    }
+
+    /// The file that differs from a path in case only. Where there is none, the file is reported as missing, with the
+    /// one that may be meant.
+    fn similar(&mut self, row: &Row, path: &str) -> Option<usize> {
+        let names = self.names.get_or_insert_with(|| Names::new(self.files));
+        if let Some(&[index]) = names.by_lower_case.get(&path.to_lowercase()).map(Vec::as_slice) {
+            let is = names.paths[&index];
+            let reason = format!("`{path}` is written, the file is called `{is}`");
+            self.findings.add(Code::FileCase, |code| {
+                Finding::new(code, reason).at(row.list, row.line).column(1).image(path).fix(format!("Write `{is}`"))
+            });
+            return Some(index);
+        }
+        let similar = names.similar(path);
+        self.findings.add(Code::FileMissing, |code| {
+            let finding = Finding::new(code, format!("`{path}` does not exist"));
+            let finding = finding.at(row.list, row.line).column(1).image(path);
+            match similar {
+                Some(similar) => finding.fix(format!("Is `{similar}` meant?")),
+                None => finding,
+            }
         });
-        return Some(index);
+        None
     }
-    let similar = names.similar(path);
-    findings.add(Code::FileMissing, |code| {
-        let finding = found(code, format!("`{path}` does not exist"), path);
-        match similar {
-            Some(similar) => finding.fix(format!("Is `{similar}` meant?")),
-            None => finding,
-        }
-    });
-    None
+
+    fn report(&mut self, row: &Row, code: Code, reason: String, fix: Option<String>) {
+        self.findings.add(code, |code| {
+            let finding = Finding::new(code, reason).at(row.list, row.line).column(1).image(row.path.as_str());
+            Finding { fix, ..finding }
+        });
+    }
 }
 
-/// Names to find what was meant by one that does not exist. Made when the first is missing.
+/// All names of files, to find the one that a wrong path may mean. Made for the first missing file.
 struct Names<'a> {
     by_lower_case: HashMap<String, Vec<usize>>,
     by_name: HashMap<&'a str, Vec<&'a str>>,
@@ -301,7 +322,7 @@ impl<'a> Names<'a> {
         names
     }
 
-    /// The only file of that name in another folder, or the one whose path is nearest, at most two letters away.
+    /// The only file of that name in another folder, or the file with the most similar path, at most two edits away.
     fn similar(&mut self, path: &str) -> Option<&'a str> {
         if let Some(&[path]) = self.by_name.get(file_name(path)).map(Vec::as_slice) {
             return Some(path);
@@ -320,9 +341,9 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// How many bytes to change, insert or delete to make `a` of `b`; nothing for more than `most`.
+/// The number of bytes to change, insert or delete to turn `a` into `b`; `None` for more than `most`.
 fn edits(a: &[u8], b: &[u8], most: usize) -> Option<usize> {
-    // what is equal at both ends costs nothing, and is most of it
+    // equal beginnings and ends need no edits, and are mostly long
     let start = a.iter().zip(b).take_while(|(a, b)| a == b).count();
     let (a, b) = (&a[start..], &b[start..]);
     let end = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
@@ -343,7 +364,7 @@ fn edits(a: &[u8], b: &[u8], most: usize) -> Option<usize> {
     row.last().copied().filter(|&edits| edits <= most)
 }
 
-/// Says which rows repeat or contradict others, and marks them.
+/// Reports rows that repeat or contradict others, and marks the contradicting ones.
 fn find_repeated(rows: &mut [Row], findings: &mut Findings) {
     let mut first: HashMap<(Subset, usize), usize> = HashMap::new();
     let mut lists: HashMap<usize, usize> = HashMap::new();
@@ -381,7 +402,7 @@ fn find_repeated(rows: &mut [Row], findings: &mut Findings) {
 
 fn find_unlisted(files: &Files<'_>, images: &[usize], findings: &mut Findings) {
     for (index, kind, path) in files.below() {
-        // macOS puts such shadows of files into archives
+        // macOS adds such resource forks to archives
         let is_shadow = path.starts_with("__MACOSX/") || file_name(path).starts_with("._");
         if kind == EntryKind::File && is_image_name(path) && !is_shadow && images.binary_search(&index).is_err() {
             let reason = format!("no list names `{path}`");

@@ -1,15 +1,15 @@
-//! What a check found: codes that stay the same from version to version, and findings, a bounded number of each code.
+//! Findings of a check: their codes, which do not change from version to version, and a bounded number for each code.
 
 use super::subset::Subset;
 
-/// How much a finding matters.
+/// The severity of a finding. Errors come first in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Training or evaluation would fail, or give numbers that lie.
+    /// Training or evaluation would fail, or give wrong numbers.
     Error,
-    /// It works, and probably not as meant.
+    /// It works, but probably not as intended.
     Warning,
-    /// Good to know.
+    /// Worth knowing.
     Hint,
 }
 
@@ -34,7 +34,7 @@ struct Entry {
 
 macro_rules! codes {
     ($($variant:ident $id:literal $name:literal $severity:ident $title:literal $fix:literal;)*) => {
-        /// A kind of finding.
+        /// A kind of finding, with a severity, a title and a remedy.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Code {
@@ -46,7 +46,7 @@ macro_rules! codes {
         ];
 
         impl Code {
-            /// Every code there is.
+            /// All codes.
             pub const ALL: &[Code] = &[$(Code::$variant,)*];
         }
     };
@@ -129,7 +129,7 @@ impl Code {
         &TABLE[self as usize]
     }
 
-    /// The code's identity, which never changes: a letter and three digits.
+    /// The code's id, which never changes: a letter and three digits.
     ///
     /// ```
     /// use image_feature::dataset::Code;
@@ -140,78 +140,97 @@ impl Code {
         self.entry().id
     }
 
-    /// A name to remember it by.
+    /// The code's name: words in lower case with hyphens.
     pub fn name(self) -> &'static str {
         self.entry().name
     }
 
-    /// How much it matters.
+    /// The severity of its findings.
     pub fn severity(self) -> Severity {
         self.entry().severity
     }
 
-    /// What it means, as a sentence without its full stop.
+    /// Its meaning, as a sentence without the full stop.
     pub fn title(self) -> &'static str {
         self.entry().title
     }
 
-    /// What to do about it.
+    /// The remedy, as a sentence without the full stop.
     pub fn fix(self) -> &'static str {
         self.entry().fix
     }
 }
 
-/// One thing found, at one place.
+/// One finding, with its place.
+///
+/// ```
+/// use image_feature::dataset::{Code, Finding, Subset};
+///
+/// let finding = Finding::new(Code::BlankRow, "there is nothing in the row").at(Subset::Train, 3).column(1);
+/// assert_eq!((finding.list, finding.line, finding.column), (Some(Subset::Train), Some(3), Some(1)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
+    /// The kind of finding.
     pub code: Code,
-    /// The list in which it was found.
+    /// The list it is in.
     pub list: Option<Subset>,
     /// The line of that list, from 1.
     pub line: Option<u32>,
     /// The character of that line, from 1.
     pub column: Option<u32>,
-    /// The image, as a path below the data set's folder.
+    /// The image: its path below the data set's folder.
     pub image: Option<String>,
-    /// What is the case here.
+    /// The fault in words.
     pub reason: String,
-    /// What to do about this one, where there is more to say than [`Code::fix`] does.
+    /// The remedy for this finding, where it is more specific than [`Code::fix`].
     pub fix: Option<String>,
 }
 
 impl Finding {
-    /// A finding about the data set as a whole.
+    /// A finding of the data set as a whole.
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
         Finding { code, list: None, line: None, column: None, image: None, reason: reason.into(), fix: None }
     }
 
-    /// Says where: a list, and a line of it.
+    /// Sets the list and the line.
     pub fn at(self, list: Subset, line: u32) -> Self {
         Finding { list: Some(list), line: Some(line), ..self }
     }
 
-    /// Says which list.
+    /// Sets the list.
     pub fn in_list(self, list: Subset) -> Self {
         Finding { list: Some(list), ..self }
     }
 
-    /// Says at which character of the line.
+    /// Sets the character of the line, from 1.
     pub fn column(self, column: usize) -> Self {
         Finding { column: Some(column.try_into().unwrap_or(u32::MAX)), ..self }
     }
 
-    /// Says which image.
+    /// Sets the image's path.
     pub fn image(self, image: impl Into<String>) -> Self {
         Finding { image: Some(image.into()), ..self }
     }
 
-    /// Says what to do about this one.
+    /// Sets the remedy for this finding.
     pub fn fix(self, fix: impl Into<String>) -> Self {
         Finding { fix: Some(fix.into()), ..self }
     }
 }
 
-/// Findings, counted by code. Of each code only so many are kept: a million of the same tell no more than a thousand.
+/// Findings, counted by code. All are counted, and a bounded number of each code is kept.
+///
+/// ```
+/// use image_feature::dataset::{Code, Finding, Findings};
+///
+/// let mut findings = Findings::keeping(2);
+/// for _ in 0..5 {
+///     findings.add(Code::BlankRow, |code| Finding::new(code, "there is nothing in the row"));
+/// }
+/// assert_eq!((findings.count(Code::BlankRow), findings.of(Code::BlankRow).len()), (5, 2));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Findings {
     counts: Vec<u64>,
@@ -220,7 +239,7 @@ pub struct Findings {
 }
 
 impl Default for Findings {
-    /// Keeps a thousand of each code.
+    /// No findings yet; a thousand of each code will be kept.
     fn default() -> Self {
         Findings::keeping(1000)
     }
@@ -232,7 +251,7 @@ impl Findings {
         Findings { counts: vec![0; TABLE.len()], kept: vec![Vec::new(); TABLE.len()], most }
     }
 
-    /// Counts a finding, and makes it where it is kept.
+    /// Counts a finding. `make` is only called where it is kept.
     pub fn add(&mut self, code: Code, make: impl FnOnce(Code) -> Finding) {
         self.counts[code as usize] += 1;
         if self.kept[code as usize].len() < self.most {
@@ -240,34 +259,34 @@ impl Findings {
         }
     }
 
-    /// How many there are of a code, kept or not.
+    /// The number of findings of a code, kept or not.
     pub fn count(&self, code: Code) -> u64 {
         self.counts[code as usize]
     }
 
-    /// How many there are of a severity, kept or not.
+    /// The number of findings of a severity, kept or not.
     pub fn count_of(&self, severity: Severity) -> u64 {
         Code::ALL.iter().filter(|code| code.severity() == severity).map(|&code| self.count(code)).sum()
     }
 
-    /// Those kept of a code, in the order in which they were found.
+    /// The kept findings of a code, in the order in which they were added.
     pub fn of(&self, code: Code) -> &[Finding] {
         &self.kept[code as usize]
     }
 
-    /// The codes found, errors first.
+    /// The codes with findings, errors first.
     pub fn codes(&self) -> Vec<Code> {
         let mut codes: Vec<Code> = Code::ALL.iter().copied().filter(|&code| self.count(code) > 0).collect();
         codes.sort_by_key(|&code| (code.severity(), code));
         codes
     }
 
-    /// Whether there are none.
+    /// Whether there are no findings.
     pub fn is_empty(&self) -> bool {
         self.counts.iter().all(|&count| count == 0)
     }
 
-    /// Takes over those of another check.
+    /// Adds the findings of another check.
     pub fn append(&mut self, other: Findings) {
         for (code, found) in other.kept.into_iter().enumerate() {
             self.counts[code] += other.counts[code];

@@ -1,4 +1,4 @@
-//! A cleaned copy of a data set.
+//! Repair: a cleaned copy of a data set.
 
 use super::dataset::Dataset;
 use super::facts::ImageFacts;
@@ -6,28 +6,31 @@ use super::findings::Code;
 use super::lists::Row;
 use super::output::{Namer, NewDataset};
 
-/// The file that says which rows the copy is without.
+/// The file that lists the rows that were left out.
 const SET_ASIDE: &str = "set_aside.tsv";
 
-/// What a cleaned copy is made of.
+/// A cleaned copy of a data set.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Fixed {
-    /// To be written.
+    /// The copy, to be written.
     pub dataset: NewDataset,
-    /// Rows kept.
+    /// The number of rows kept.
     pub kept: usize,
-    /// Rows left out, each with its reason in `set_aside.tsv`.
+    /// The number of rows left out, each with its reason in `set_aside.tsv`.
     pub set_aside: usize,
-    /// Images that have another path in the copy.
+    /// The number of images with another path in the copy.
     pub renamed: usize,
 }
 
-/// Plans a copy in which all that can be mended is mended: line ends, byte order marks, separators, blanks in names,
-/// upper and lower case, backslashes, absolute paths. Repeated rows are left out; so are rows that cannot be
-/// understood or contradict each other, and those of images that are broken by their `facts`, where these are at hand:
-/// the file `set_aside.tsv` says which and why.
+/// Plans a copy with all faults repaired that need no decision: line ends, byte order marks, separators, spaces in
+/// names, upper and lower case, backslashes, absolute paths.
 ///
-/// What takes a decision stays: images in two lists, copies, classes that are missing in the gallery.
+/// Some rows are left out, and listed with the reason in the file `set_aside.tsv`: repeated rows, rows that cannot be
+/// understood or contradict each other, and rows of broken images. `facts` tell which images are broken; they belong to
+/// [`Dataset::images`], and may be empty.
+///
+/// Faults that need a decision stay: images in two lists, copies, classes that are missing in the gallery.
 ///
 /// ```
 /// use image_feature::dataset::{Dataset, fix};
@@ -77,12 +80,12 @@ pub fn fix(dataset: &Dataset, facts: &[Option<ImageFacts>]) -> Fixed {
     Fixed { dataset: new, kept: rows.len(), set_aside: aside.len() + unreadable.len(), renamed }
 }
 
-/// The image and label of a row that can stay, or the name of the reason why it cannot.
+/// The image and label of a row that can stay, or the name of the code of its fault.
 fn usable(dataset: &Dataset, facts: &[Option<ImageFacts>], row: &Row) -> Result<(usize, i64), &'static str> {
     if let Some(fault) = row.fault {
         return Err(fault.name());
     }
-    // rows without fault have both
+    // rows without a fault have both
     let (Some(image), Some(label)) = (dataset.image_of(row), row.label) else { return Err(Code::FileMissing.name()) };
     if let Some(Some(facts)) = facts.get(image) {
         if facts.problem.is_some() {

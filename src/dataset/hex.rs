@@ -1,4 +1,4 @@
-//! Bytes as text: numbers of 64 bits and more don't survive JavaScript otherwise.
+//! Bytes as hexadecimal text, for JSON: numbers of 64 bits and more lose digits in JavaScript.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};

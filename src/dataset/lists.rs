@@ -1,28 +1,30 @@
-//! List files to rows: what PaddleX reads in them, and what a person meant where it would stumble.
+//! Reading of lists, with PaddleX's meaning where it can read a row, and the intended meaning where it cannot.
 
 use super::findings::{Code, Finding, Findings};
 use super::subset::Subset;
 
-/// A row of a list, as far as sense can be made of it.
+/// A row of a list, as far as it can be understood. See [`Dataset::rows`](super::Dataset::rows).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Row {
+    /// The list.
     pub list: Subset,
-    /// From 1.
+    /// The line of the list, from 1.
     pub line: u32,
-    /// As written, without what surrounds it.
+    /// The path as written, without blanks around it.
     pub path: String,
     /// The class; `None` where there is no whole number.
     pub label: Option<i64>,
-    /// The file's place among the entries of the tree, where it exists.
+    /// The file's index in the entries of the tree; `None` where it does not exist.
     pub entry: Option<usize>,
-    /// Why the row does not mean one image of one class. What is wrong with the image is another matter.
+    /// The fault because of which the row does not name one image and one class. Faults of the image do not count.
     pub fault: Option<Code>,
-    /// The whole row, where it is not `path label`.
+    /// The whole row as written, where that is not `path label`.
     pub written: Option<Box<str>>,
 }
 
 impl Row {
-    /// The row as it stands in the list.
+    /// The row as written in the list.
     pub fn text(&self) -> String {
         match (&self.written, self.label) {
             (Some(written), _) => written.to_string(),
@@ -32,9 +34,9 @@ impl Row {
     }
 }
 
-/// Reads a list. `exists` knows the paths of the data set: it decides what a row with many spaces means.
+/// Reads a list. Returns its rows in order, without those that are blank or not UTF-8, and adds faults to `findings`.
 ///
-/// Rows come back in order, blank ones and those that are not text left out; what is wrong with each is in `findings`.
+/// `exists` tells whether a path is in the data set: that decides the meaning of a row with several spaces.
 pub(super) fn parse(bytes: &[u8], list: Subset, exists: &dyn Fn(&str) -> bool, findings: &mut Findings) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut bytes = bytes;
@@ -82,7 +84,7 @@ pub(super) fn parse(bytes: &[u8], list: Subset, exists: &dyn Fn(&str) -> bool, f
     rows
 }
 
-/// The lines of a text as Python counts them, each with its end: LF, CRLF, CR, or nothing at the end of the file.
+/// The lines of a text by Python's rules, each with its end: LF, CRLF, CR, or nothing at the end of the file.
 struct Lines<'a>(&'a [u8]);
 
 impl<'a> Iterator for Lines<'a> {
@@ -109,111 +111,145 @@ fn parse_row(
     exists: &dyn Fn(&str) -> bool,
     findings: &mut Findings,
 ) -> Option<Row> {
-    let finding = |code, reason: String, at: usize| {
-        Finding::new(code, reason).at(list, line).column(text[..at].chars().count() + 1)
-    };
-    let trimmed = text.trim_matches(BLANKS);
-    if trimmed.is_empty() {
-        let what = if text.is_empty() { "nothing" } else { "nothing but blanks" };
-        findings.add(Code::BlankRow, |code| finding(code, format!("there is {what} in the row"), 0));
+    let text = RowText::new(text, list, line);
+    if text.trimmed.is_empty() {
+        let what = if text.whole.is_empty() { "nothing" } else { "nothing but blanks" };
+        findings.add(Code::BlankRow, |code| text.finding(code, format!("there is {what} in the row"), 0));
         return None;
     }
-    let start = text.len() - text.trim_start_matches(BLANKS).len();
-    let mut row =
-        Row { list, line, path: String::new(), label: None, entry: None, fault: None, written: Some(text.into()) };
-    let label;
-
-    if let Some((path, number)) = separated_otherwise(trimmed) {
-        let at = start + path.len();
-        findings.add(Code::OtherSeparator, |code| finding(code, format!("`{}` separates", &text[at..=at]), at));
-        (row.path, label) = (path.trim_end_matches(BLANKS).into(), number);
-    } else if let Some(at) = trimmed.rfind(BLANKS) {
-        let path = trimmed[..at].trim_end_matches(BLANKS);
-        let mut parts = (path, &trimmed[at + 1..]);
-        let gap = &trimmed[path.len()..=at];
-        let first_blank = trimmed.find(BLANKS).unwrap_or(at);
-        if path.contains(BLANKS) && !exists(path) {
-            let mut words = trimmed.split(BLANKS).filter(|word| !word.is_empty());
-            let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            let digits = second.bytes().take_while(u8::is_ascii_digit).count();
-            let glued = &second[digits..];
-            if digits > 0 && !glued.is_empty() && (exists(first) || exists(glued)) {
-                let at = start + text[start..].find(second).unwrap_or(0) + digits;
-                findings.add(Code::GluedRows, |code| finding(code, format!("`{glued}` begins a row of its own"), at));
-                row.fault = Some(Code::GluedRows);
-                parts = (first, &second[..digits]);
-            } else if exists(first) {
-                let at = start + text[start..].find(second).unwrap_or(0) + second.len();
-                findings.add(Code::ExtraColumn, |code| finding(code, "more follows after path and label".into(), at));
-                parts = (first, second);
-            }
-        }
-        if parts.0 == path {
-            if gap.contains('\t') {
-                let at = start + path.len();
-                findings.add(Code::TabSeparator, |code| finding(code, "a tab separates path and label".into(), at));
-            }
-            if path.contains(BLANKS) {
-                let reason = format!("the path `{path}` has blanks in it");
-                findings.add(Code::SpaceInName, |code| finding(code, reason, start + first_blank));
-            }
-            if text.len() != trimmed.len() || gap.len() > 1 && !gap.contains('\t') {
-                let (at, place) = match (start > 0, text.len() > start + trimmed.len()) {
-                    (true, _) => (0, "before the path"),
-                    (_, true) => (start + trimmed.len(), "after the label"),
-                    _ => (start + path.len() + 1, "between path and label"),
-                };
-                findings.add(Code::ExtraSpace, |code| finding(code, format!("blanks {place}"), at));
-            }
-        }
-        (row.path, label) = (parts.0.into(), parts.1);
-    } else {
-        row.path = trimmed.into();
-        row.fault = Some(Code::LabelMissing);
+    let written = Some(text.whole.into());
+    let Some(Parts { path, label, fault }) = text.parts(exists, findings) else {
         findings.add(Code::LabelMissing, |code| {
-            finding(code, format!("`{trimmed}` stands alone"), start + trimmed.len()).image(trimmed)
+            let reason = format!("`{}` stands alone", text.trimmed);
+            text.finding(code, reason, text.start + text.trimmed.len()).image(text.trimmed)
         });
-        return Some(row);
-    }
-
-    let at = text.rfind(label).unwrap_or(0);
+        let (path, fault) = (text.trimmed.into(), Some(Code::LabelMissing));
+        return Some(Row { list, line, path, label: None, entry: None, fault, written });
+    };
+    let mut row = Row { list, line, path: path.into(), label: None, entry: None, fault, written };
     match whole_number(label) {
-        Some(Ok(number)) => row.label = Some(number),
-        Some(Err(())) => {
-            row.fault = Some(Code::LabelOutOfRange);
-            findings.add(Code::LabelOutOfRange, |code| {
-                finding(code, format!("the label is `{label}`"), at).image(row.path.as_str())
-            });
+        Some(Ok(number)) => {
+            row.label = Some(number);
+            row.written = row.written.take_if(|written| !is_written(written, path, number));
         }
-        None => {
-            row.fault = Some(Code::LabelNotInteger);
-            findings.add(Code::LabelNotInteger, |code| {
-                finding(code, format!("the label is `{label}`"), at).image(row.path.as_str())
-            });
+        other => {
+            let code = if other.is_some() { Code::LabelOutOfRange } else { Code::LabelNotInteger };
+            row.fault = Some(code);
+            let at = text.whole.rfind(label).unwrap_or(0);
+            findings.add(code, |code| text.finding(code, format!("the label is `{label}`"), at).image(path));
         }
-    }
-    if row.label.is_some() && row.text_is(text) {
-        row.written = None;
     }
     Some(row)
 }
 
-impl Row {
-    /// Whether `path label` is what is written.
-    fn text_is(&self, text: &str) -> bool {
-        let rest = text.strip_prefix(self.path.as_str()).and_then(|rest| rest.strip_prefix(' '));
-        rest.is_some_and(|rest| self.label.is_some_and(|label| rest == label.to_string()))
+/// The text of a row, and its place.
+struct RowText<'a> {
+    whole: &'a str,
+    /// Without the blanks around it.
+    trimmed: &'a str,
+    /// The position of `trimmed` in `whole`.
+    start: usize,
+    list: Subset,
+    line: u32,
+}
+
+/// The parts of a row.
+struct Parts<'a> {
+    path: &'a str,
+    label: &'a str,
+    fault: Option<Code>,
+}
+
+impl<'a> RowText<'a> {
+    fn new(whole: &'a str, list: Subset, line: u32) -> Self {
+        let start = whole.len() - whole.trim_start_matches(BLANKS).len();
+        RowText { whole, trimmed: whole.trim_matches(BLANKS), start, list, line }
+    }
+
+    /// A finding at the byte `at` of the row.
+    fn finding(&self, code: Code, reason: String, at: usize) -> Finding {
+        Finding::new(code, reason).at(self.list, self.line).column(self.whole[..at].chars().count() + 1)
+    }
+
+    /// Path and label; `None` where there is only one word.
+    fn parts(&self, exists: &dyn Fn(&str) -> bool, findings: &mut Findings) -> Option<Parts<'a>> {
+        if let Some((path, label)) = separated_otherwise(self.trimmed) {
+            let at = self.start + path.len();
+            let reason = format!("`{}` separates", &self.whole[at..=at]);
+            findings.add(Code::OtherSeparator, |code| self.finding(code, reason, at));
+            return Some(Parts { path: path.trim_end_matches(BLANKS), label, fault: None });
+        }
+        let at = self.trimmed.rfind(BLANKS)?;
+        let path = self.trimmed[..at].trim_end_matches(BLANKS);
+        if path.contains(BLANKS)
+            && !exists(path)
+            && let Some(parts) = self.first_words(exists, findings)
+        {
+            return Some(parts);
+        }
+        self.judge_blanks(path, &self.trimmed[path.len()..=at], findings);
+        Some(Parts { path, label: &self.trimmed[at + 1..], fault: None })
+    }
+
+    /// The first two words as path and label, where an existing file shows that more follows: the next row or another
+    /// column.
+    fn first_words(&self, exists: &dyn Fn(&str) -> bool, findings: &mut Findings) -> Option<Parts<'a>> {
+        let mut words = self.trimmed.split(BLANKS).filter(|word| !word.is_empty());
+        let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let second_at = self.start + self.whole[self.start..].find(second).unwrap_or(0);
+        let (digits, glued) = second.split_at(second.bytes().take_while(u8::is_ascii_digit).count());
+        if !digits.is_empty() && !glued.is_empty() && (exists(first) || exists(glued)) {
+            let reason = format!("`{glued}` begins a row of its own");
+            findings.add(Code::GluedRows, |code| self.finding(code, reason, second_at + digits.len()));
+            return Some(Parts { path: first, label: digits, fault: Some(Code::GluedRows) });
+        }
+        if !exists(first) {
+            return None;
+        }
+        findings.add(Code::ExtraColumn, |code| {
+            self.finding(code, "more follows after path and label".into(), second_at + second.len())
+        });
+        Some(Parts { path: first, label: second, fault: None })
+    }
+
+    /// Reports blanks other than one space between path and label; `gap` is what is between them.
+    fn judge_blanks(&self, path: &str, gap: &str, findings: &mut Findings) {
+        let path_end = self.start + path.len();
+        if gap.contains('\t') {
+            let reason = "a tab separates path and label";
+            findings.add(Code::TabSeparator, |code| self.finding(code, reason.into(), path_end));
+        }
+        if let Some(blank) = path.find(BLANKS) {
+            let reason = format!("the path `{path}` has blanks in it");
+            findings.add(Code::SpaceInName, |code| self.finding(code, reason, self.start + blank));
+        }
+        if self.whole.len() != self.trimmed.len() || gap.len() > 1 && !gap.contains('\t') {
+            let end = self.start + self.trimmed.len();
+            let (at, place) = match (self.start > 0, self.whole.len() > end) {
+                (true, _) => (0, "before the path"),
+                (_, true) => (end, "after the label"),
+                _ => (path_end + 1, "between path and label"),
+            };
+            findings.add(Code::ExtraSpace, |code| self.finding(code, format!("blanks {place}"), at));
+        }
     }
 }
 
-/// Path and label with a comma or semicolon between them and a whole number after it.
+/// Whether `path label` is what is written.
+fn is_written(text: &str, path: &str, label: i64) -> bool {
+    let rest = text.strip_prefix(path).and_then(|rest| rest.strip_prefix(' '));
+    rest.is_some_and(|rest| rest == label.to_string())
+}
+
+/// Path and label where a comma or semicolon is between them and the label is a whole number.
 fn separated_otherwise(text: &str) -> Option<(&str, &str)> {
     let (path, label) = text.rsplit_once([',', ';'])?;
     let label = label.trim_matches(BLANKS);
     (whole_number(label).is_some() && !path.is_empty()).then_some((path, label))
 }
 
-/// A whole number as Python reads it, signs and leading zeros allowed; an error where it is one and does not fit.
+/// A whole number by Python's rules, signs and leading zeros allowed. `None` for other text, an error for a number that
+/// does not fit.
 fn whole_number(text: &str) -> Option<Result<i64, ()>> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().map_err(|_| ()))

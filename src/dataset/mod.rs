@@ -1,22 +1,40 @@
-//! Data sets of image retrieval: lists of images with their labels, checked, converted and split.
+//! Data sets for image retrieval: checking, repairing, converting and splitting lists of labelled images.
 //!
-//! A data set is a [`FileTree`](crate::file_tree::FileTree) with PaddleX's ShiTuRecDataset in it: a folder `images`, and
-//! beside it `train.txt`, `gallery.txt` and `query.txt`, a line `PATH LABEL` for each image.
+//! A data set is a [`FileTree`](crate::file_tree::FileTree) in the format of PaddleX's ShiTuRecDataset: a folder
+//! `images`, and beside it the lists `train.txt`, `gallery.txt` and `query.txt`, with a line `PATH LABEL` for each
+//! image.
 //!
-//! A check has two halves, so that it can be done by many hands. [`ImageFacts`] are what one file tells of itself: they
-//! are found from its bytes alone, by threads ([`survey`]) or by a page's workers. [`audit`] then judges the lists and
-//! the facts of all, and gives [`Findings`].
+//! A check has two steps, so that many threads can share the work. First, [`ImageFacts`] are measured from the bytes of
+//! one file, by threads ([`survey`]) or by a page's workers. Then [`audit`] judges the lists and all facts, and returns
+//! [`Findings`].
+//!
+//! ```
+//! use image_feature::dataset::{AuditOptions, Code, Dataset, Evidence, ImageFacts, audit};
+//! use image_feature::file_tree::Memory;
+//!
+//! let list = b"images/a.ppm 0\nimages/b.ppm 1\n".to_vec();
+//! let tree = Memory::new("shop", [("train.txt", list), ("images/a.ppm", b"P3 1 1 255  9 9 9".to_vec())]);
+//! let dataset = Dataset::read(&tree);
+//! let facts: Vec<Option<ImageFacts>> =
+//!     dataset.images().iter().map(|&index| Some(ImageFacts::read(&tree, index, &Default::default()))).collect();
+//! let audit = audit(&dataset, &Evidence { facts: &facts, ..Evidence::default() }, &AuditOptions::default());
+//! assert!(!audit.passed());
+//! let missing = &audit.findings.of(Code::FileMissing)[0];
+//! assert_eq!((missing.line, missing.image.as_deref()), (Some(2), Some("images/b.ppm")));
+//! ```
 
 mod audit;
 pub mod compat;
 mod convert;
+mod covered;
 mod csv;
-#[allow(clippy::module_inception)] // the data set itself
+#[allow(clippy::module_inception)] // the type `Dataset`
 mod dataset;
 mod facts;
 mod findings;
 mod fix;
 mod hex;
+mod item;
 mod lists;
 mod near;
 mod output;
@@ -42,10 +60,9 @@ pub use split::{SplitBy, SplitOptions, split};
 pub use subset::Subset;
 #[cfg(not(target_arch = "wasm32"))]
 pub use survey::survey;
-#[cfg(target_arch = "wasm32")]
-pub(crate) use thumbnail::shrunk;
+pub use thumbnail::shrunk;
 #[cfg(not(target_arch = "wasm32"))]
 pub use thumbnail::thumbnail;
 
-/// Larger files are not images of a data set.
-pub(crate) const MOST_FILE_BYTES: u64 = 1 << 30;
+/// The most bytes of an image file in a data set: larger files are not read.
+pub const MOST_FILE_BYTES: u64 = 1 << 30;

@@ -1,24 +1,24 @@
-//! Which of many perceptual hashes are near one another, without comparing each with each.
+//! Pairs of similar perceptual hashes, found without comparing each hash with each.
 
 use std::collections::HashMap;
 
 use super::facts::PixelFacts;
 
-/// A hash is looked up by each of four parts of 16 bits, with none or one of them changed: two hashes that differ in at
-/// most 7 bits differ in at most one of those in some part.
+/// The number of parts of 16 bits of a hash. A hash is looked up by each part, with no or one bit of it changed: of two
+/// hashes that differ in at most 7 bits, some part differs in at most one bit.
 const PARTS: usize = 4;
-/// The farthest that is found for certain.
+/// The largest difference for which all pairs are found.
 pub const MOST_BITS: u32 = 2 * PARTS as u32 - 1;
-/// Of images with the very same hash, each is compared with so many others: they are blank ones, or copies of each other.
+/// Each image is compared with at most so many others with the same hash: these are blank, or copies of each other.
 const MOST_OF_THE_SAME: usize = 32;
-/// Mean colours of copies differ by no more than this in any part of the picture.
+/// The largest difference of mean colours between copies, in any part of the picture.
 const MOST_COLOR: u8 = 24;
-/// … and on the whole by no more than this.
+/// The largest mean difference of these colours.
 const MOST_MEAN_COLOR: u32 = 6;
-/// Below this deviation of gray, a picture has no shape that could be compared.
+/// Below this standard deviation of gray, a picture has no shape to compare.
 const LEAST_CONTRAST: f32 = 4.0;
 
-/// Two images that look alike, and the number of bits in which their hashes differ; the smaller place first.
+/// Two similar images, the smaller index first, and the number of bits in which their hashes differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pair {
     pub first: usize,
@@ -26,8 +26,8 @@ pub struct Pair {
     pub bits: u32,
 }
 
-/// Gives `found` the pairs of images that look alike: whose hashes differ in at most `radius` bits and whose colours agree.
-/// Every such pair is found, those excepted that share their hash with very many others.
+/// Calls `found` with each pair of similar images: their hashes differ in at most `radius` bits, and their colours
+/// agree. All such pairs are found, except for images that share their hash with very many others.
 pub fn near_pairs(images: &[Option<&PixelFacts>], radius: u32, mut found: impl FnMut(Pair)) {
     let radius = radius.min(MOST_BITS);
     let mut groups: HashMap<u64, Vec<usize>> = HashMap::new();
@@ -38,11 +38,16 @@ pub fn near_pairs(images: &[Option<&PixelFacts>], radius: u32, mut found: impl F
     }
     let mut groups: Vec<(u64, Vec<usize>)> = groups.into_iter().collect();
     groups.sort_unstable();
-    let mut tell = |a: usize, b: usize, bits: u32| {
+    let mut compare = |a: usize, b: usize, bits: u32| {
         if let (Some(one), Some(other)) = (images[a], images[b])
             && same_colors(&one.colors, &other.colors)
         {
             found(Pair { first: a.min(b), second: a.max(b), bits });
+        }
+    };
+    let pairs = |some: &[usize], others: &[usize], compare: &mut dyn FnMut(usize, usize)| {
+        for &member in some.iter().take(MOST_OF_THE_SAME) {
+            others.iter().take(MOST_OF_THE_SAME).for_each(|&other| compare(other, member));
         }
     };
 
@@ -51,7 +56,7 @@ pub fn near_pairs(images: &[Option<&PixelFacts>], radius: u32, mut found: impl F
     for (at, (hash, members)) in groups.iter().enumerate() {
         for (place, &member) in members.iter().enumerate() {
             for &other in members[..place].iter().rev().take(MOST_OF_THE_SAME) {
-                tell(other, member, 0);
+                compare(other, member, 0);
             }
         }
         candidates.clear();
@@ -69,11 +74,7 @@ pub fn near_pairs(images: &[Option<&PixelFacts>], radius: u32, mut found: impl F
             let (other_hash, others) = &groups[other as usize];
             let bits = (hash ^ other_hash).count_ones();
             if bits <= radius {
-                for &member in members.iter().take(MOST_OF_THE_SAME) {
-                    for &other in others.iter().take(MOST_OF_THE_SAME) {
-                        tell(other, member, bits);
-                    }
-                }
+                pairs(members, others, &mut |other, member| compare(other, member, bits));
             }
         }
     }
@@ -95,19 +96,19 @@ fn same_colors(a: &[u8], b: &[u8]) -> bool {
     sum <= MOST_MEAN_COLOR * a.len() as u32
 }
 
-/// Things that belong together, step by step joined.
+/// Disjoint sets of indices that are joined step by step (union-find).
 #[derive(Clone)]
 pub struct Clusters {
     parents: Vec<usize>,
 }
 
 impl Clusters {
-    /// So many, each by itself.
+    /// `count` sets of one index each.
     pub fn new(count: usize) -> Self {
         Clusters { parents: (0..count).collect() }
     }
 
-    /// The first of those that belong together with this one.
+    /// The smallest index of the set with this index.
     pub fn of(&mut self, mut at: usize) -> usize {
         while self.parents[at] != at {
             self.parents[at] = self.parents[self.parents[at]];
@@ -116,7 +117,7 @@ impl Clusters {
         at
     }
 
-    /// These two belong together.
+    /// Joins the sets of two indices.
     pub fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.of(a), self.of(b));
         self.parents[a.max(b)] = a.min(b);

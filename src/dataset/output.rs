@@ -1,4 +1,4 @@
-//! A data set to be written somewhere: its lists as text, its images by where they are now.
+//! Writing of data sets, to a folder or a zip archive.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -10,17 +10,34 @@ use crate::error::Context;
 use crate::file_tree::{FileTree, Overlay};
 use crate::{Error, ErrorKind, Result};
 
-/// A data set to be written. Nothing of it is in memory but the lists.
+/// A data set to be written. Only the lists are in memory; images are read from a tree.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use image_feature::dataset::{NewDataset, ZipTarget};
+/// use image_feature::file_tree::{Archive, FileTree, Memory};
+///
+/// let tree = Memory::new("old", [("a.png", b"...".to_vec())]);
+/// let new = NewDataset {
+///     files: vec![("train.txt".into(), b"images/a.png 0\n".to_vec())],
+///     images: vec![(tree.find("a.png").unwrap(), "images/a.png".into())],
+/// };
+/// let mut target = ZipTarget::new(Vec::new());
+/// new.write(&tree, &mut target, &mut || ControlFlow::Continue(()))?;
+/// let archive = Archive::from_source("new.zip", target.finish()?)?;
+/// assert_eq!(archive.entries().len(), 3); // the folder `images`, too
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct NewDataset {
-    /// Paths and contents: the lists, and what else is text.
+    /// Paths and contents of the lists and of other text files.
     pub files: Vec<(String, Vec<u8>)>,
-    /// Images: indices of entries of the tree they come from, and their new paths.
+    /// Images: indices of the entries of their tree, and their new paths.
     pub images: Vec<(usize, String)>,
 }
 
 impl NewDataset {
-    /// The three lists of rows of path and label, as PaddleX reads them, lists without rows left out.
+    /// Adds the three lists of these rows in PaddleX's format, without empty lists.
     pub(super) fn add_lists<'a>(&mut self, rows: impl Iterator<Item = (Subset, &'a str, i64)>) {
         let mut texts = [const { String::new() }; 3];
         for (list, path, label) in rows {
@@ -33,15 +50,15 @@ impl NewDataset {
         }
     }
 
-    /// The same as a tree that can be read, over the tree that its images come from.
+    /// The new data set as a tree that can be read. `tree` is the one that the images' indices belong to.
     pub fn over(&self, tree: &Overlay) -> Overlay {
         tree.replaced(&self.images, &self.files)
     }
 
-    /// Writes everything, the lists first. `step` hears of each image and may break.
+    /// Writes all files, the lists first. `step` is called after each image, and may break.
     ///
     /// # Errors
-    /// Those of reading the tree and of the target; [`ErrorKind::Cancelled`] where `step` broke.
+    /// Errors of reading the tree and of the target; [`ErrorKind::Cancelled`] where `step` broke.
     pub fn write(
         &self,
         tree: &dyn FileTree,
@@ -72,17 +89,17 @@ impl NewDataset {
     }
 }
 
-/// Where a data set is written.
+/// A destination for a data set.
 pub trait Target {
-    /// Writes a file. Paths have `/` between their parts and lead nowhere else.
+    /// Writes a file. Paths are relative, without `..`, with `/` between their parts.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] where it cannot be written.
     fn write(&mut self, path: &str, bytes: &[u8]) -> Result<()>;
 }
 
-/// A zip archive being written, from its beginning to its end. Nothing is compressed: images are already, and lists
-/// are small beside them.
+/// A writer of zip archives that does not seek. Nothing is compressed: images are compressed already, and lists are
+/// small.
 ///
 /// ```
 /// use image_feature::dataset::{Target, ZipTarget};
@@ -96,13 +113,13 @@ pub trait Target {
 /// ```
 pub struct ZipTarget<W: Write> {
     writer: W,
-    /// Bytes so far.
+    /// Bytes written so far.
     written: u64,
     directory: Vec<u8>,
     entries: u64,
 }
 
-/// What stands in a field of 32 bits whose value is in the zip64 field.
+/// The value of a 32-bit field that stands for a value in the zip64 field.
 const IN_ZIP64: u32 = u32::MAX;
 
 impl<W: Write> ZipTarget<W> {
@@ -119,12 +136,12 @@ impl<W: Write> ZipTarget<W> {
         self.entry(&format!("{path}/"), &[], 0o40755 << 16 | 0x10)
     }
 
-    /// What it is written to: those who take what is there, piece by piece, leave the rest in order.
+    /// The writer. Bytes that were written may be taken out of it before the archive is finished.
     pub fn writer(&mut self) -> &mut W {
         &mut self.writer
     }
 
-    /// Ends the archive and gives back what it was written to.
+    /// Writes the directory and returns the writer.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] where the directory cannot be written.
@@ -159,9 +176,9 @@ impl<W: Write> ZipTarget<W> {
         crc.update(bytes);
         let (size, offset) = (bytes.len() as u64, self.written);
         let large_size = size >= u64::from(IN_ZIP64);
-        // a field of all three, or none: readers take from it what is marked, and here all are
+        // the zip64 field has all three values or is absent: readers take the marked ones, and here all are marked
         let is_large = large_size || offset >= u64::from(IN_ZIP64);
-        // what both headers have: the version to unpack, names in UTF-8, stored, 1 January 1980
+        // the common part of both headers: the version to unpack, names in UTF-8, stored, 1 January 1980
         let common = |header: &mut Vec<u8>, in_zip64: bool, extra: u16| {
             put(header, &[if is_large { 45 } else { 20 }, 1 << 11, 0, 0, 0x21]);
             header.extend(crc.sum().to_le_bytes());
@@ -206,17 +223,30 @@ fn put(bytes: &mut Vec<u8>, values: &[u16]) {
     }
 }
 
-/// A folder of the file system being filled.
+/// A folder of the file system as the destination.
+///
+/// ```
+/// use image_feature::dataset::{FolderTarget, Target};
+///
+/// # let folder = std::env::temp_dir().join(format!("image-feature-target-{}", std::process::id()));
+/// let mut target = FolderTarget::new(&folder)?;
+/// target.write("images/a.png", b"...")?;
+/// assert_eq!(std::fs::read(folder.join("images/a.png"))?, b"...");
+/// assert!(FolderTarget::new(&folder).is_err(), "it is not empty");
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[cfg(not(target_arch = "wasm32"))]
 pub struct FolderTarget(std::path::PathBuf);
 
 #[cfg(not(target_arch = "wasm32"))]
 impl FolderTarget {
-    /// Makes the folder, or takes an empty one.
+    /// Creates the folder, or uses an empty one.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] where there is something in it; [`ErrorKind::Io`] where it cannot be made.
-    pub fn new(folder: &std::path::Path) -> Result<Self> {
+    /// [`ErrorKind::Usage`] where the folder is not empty; [`ErrorKind::Io`] where it cannot be created.
+    pub fn new(folder: impl AsRef<std::path::Path>) -> Result<Self> {
+        let folder = folder.as_ref();
         let name = || folder.display().to_string();
         std::fs::create_dir_all(folder).context(name)?;
         if std::fs::read_dir(folder).context(name)?.next().is_some() {
@@ -238,8 +268,8 @@ impl Target for FolderTarget {
     }
 }
 
-/// Gives images paths that every reader of the format takes: below the one folder `images`, without blanks, each once even
-/// where upper and lower case are the same.
+/// Gives images paths that all readers of the format accept: below the one folder `images`, without blanks, and
+/// different even where upper and lower case are not distinguished.
 #[derive(Default)]
 pub(super) struct Namer {
     taken: HashSet<String>,

@@ -1,12 +1,12 @@
-//! The outcome of a check as JSON and as one HTML file.
+//! The report of a check, as JSON and as one HTML file.
 //!
 //! # The JSON, version 1
 //!
 //! | field | |
 //! |---|---|
-//! | `schema`, `version` | `"dataset-report"`, 1; fields may come, none changes or goes without a new version |
-//! | `name`, `root`, `notes` | the data set, the folder with its lists, what was assumed |
-//! | `passed`, `complete` | whether there is no error; whether every image was looked at |
+//! | `schema`, `version` | `"dataset-report"`, 1; fields may be added, but none is changed or removed in a version |
+//! | `name`, `root`, `notes` | the data set, the folder with its lists, assumptions made |
+//! | `passed`, `complete` | whether there is no error; whether every image was examined |
 //! | `errors`, `warnings`, `hints` | numbers of findings |
 //! | `images` | `listed`, `decoded`: numbers of files; `bytes` of all |
 //! | `lists` | for each list: `list`, `file`, `rows`, `classes` |
@@ -14,9 +14,9 @@
 //! | `evaluation` | `queries`, `answerable`, `recall_ceiling` (`null` without queries) |
 //! | `training` | `classes`, `largest_batch` |
 //! | `codes` | for each code found, errors first: `code`, `name`, `severity`, `title`, `fix`, `count`, `shown` |
-//! | `findings` | `code`, `list`, `line`, `column`, `image`, `reason`, `fix`; what is not known is left out |
+//! | `findings` | `code`, `list`, `line`, `column`, `image`, `reason`, `fix`; unknown ones are left out |
 //! | `samples` | `image`, `list`, `label` of some images |
-//! | `thumbnails` | paths to small pictures as data URIs, of samples and of images with findings |
+//! | `thumbnails` | from path to a small picture as a data URI, of samples and of images with findings |
 
 use std::collections::BTreeMap;
 
@@ -25,18 +25,21 @@ use serde_json::{Map, Value, json};
 use super::audit::Audit;
 use super::dataset::Dataset;
 use super::facts::ImageFacts;
-use super::findings::{Finding, Severity};
+use super::findings::{Code, Finding, Findings, Severity};
 use super::subset::Subset;
 
 const MOST_CLASSES: usize = 20_000;
-/// Images shown of each list, and of each code.
+/// Images shown of each list.
 const SAMPLES: usize = 12;
+/// Images shown of each code.
 const SAMPLES_OF_A_CODE: usize = 6;
 
-/// Small pictures by the places of their images among [`Dataset::images`]: data URIs.
+/// Small pictures as data URIs, by the index of their image in [`Dataset::images`]. See
+/// [`thumbnail`](super::thumbnail).
 pub type Thumbnails = BTreeMap<usize, String>;
 
-/// The outcome of a check as JSON, with at most `most` findings of each code. `name` is what the data set is called.
+/// The report of a check as JSON, with at most `most` findings of each code. `name` is the data set's name in it.
+/// `facts` belong to [`Dataset::images`], and may be empty.
 ///
 /// ```
 /// use image_feature::dataset::{AuditOptions, Dataset, Evidence, audit, report};
@@ -57,22 +60,13 @@ pub fn report(
     most: usize,
 ) -> Value {
     let known = || facts.iter().flatten();
-    let lists = Subset::ALL.map(|list| {
-        let rows: usize = audit.classes.iter().map(|class| class.rows[list as usize]).sum();
-        let classes = audit.classes.iter().filter(|class| class.rows[list as usize] > 0).count();
-        json!({ "list": list, "file": list.list(), "rows": rows, "classes": classes })
-    });
+    let lists = Subset::ALL.map(|list| list_json(list, audit));
     let sizes = audit.classes.iter().take(MOST_CLASSES).map(|class| {
         let [train, gallery, query] = class.rows;
         json!([class.label, train, gallery, query])
     });
     let codes = audit.findings.codes();
-    let kinds = codes.iter().map(|&code| {
-        json!({
-            "code": code.id(), "name": code.name(), "severity": code.severity().as_str(), "title": code.title(),
-            "fix": code.fix(), "count": audit.findings.count(code), "shown": audit.findings.of(code).len().min(most),
-        })
-    });
+    let kinds = codes.iter().map(|&code| code_json(code, &audit.findings, most));
     let found = codes.iter().flat_map(|&code| audit.findings.of(code).iter().take(most)).map(finding_json);
     let count = |severity| audit.findings.count_of(severity);
     let pictures: Map<String, Value> =
@@ -111,6 +105,19 @@ pub fn report(
     })
 }
 
+fn list_json(list: Subset, audit: &Audit) -> Value {
+    let rows: usize = audit.classes.iter().map(|class| class.rows[list as usize]).sum();
+    let classes = audit.classes.iter().filter(|class| class.rows[list as usize] > 0).count();
+    json!({ "list": list, "file": list.list(), "rows": rows, "classes": classes })
+}
+
+fn code_json(code: Code, findings: &Findings, most: usize) -> Value {
+    json!({
+        "code": code.id(), "name": code.name(), "severity": code.severity().as_str(), "title": code.title(),
+        "fix": code.fix(), "count": findings.count(code), "shown": findings.of(code).len().min(most),
+    })
+}
+
 fn finding_json(finding: &Finding) -> Value {
     let mut json = Map::new();
     json.insert("code".into(), finding.code.id().into());
@@ -128,7 +135,7 @@ fn finding_json(finding: &Finding) -> Value {
     json.into()
 }
 
-/// Images that stand for their lists, evenly chosen: place, list, label.
+/// Sample images of each list, evenly chosen: index, list, label.
 fn samples(dataset: &Dataset) -> Vec<(usize, Subset, Option<i64>)> {
     let mut samples = Vec::new();
     for list in Subset::ALL {
@@ -140,7 +147,8 @@ fn samples(dataset: &Dataset) -> Vec<(usize, Subset, Option<i64>)> {
     samples
 }
 
-/// The places of images that a report shows: some of each list, some of each code. Their thumbnails go to [`report`].
+/// The indices in [`Dataset::images`] of the images that a report shows: some of each list and of each code. Pass their
+/// thumbnails to [`report`].
 pub fn shown_images(dataset: &Dataset, audit: &Audit) -> Vec<usize> {
     let mut images: Vec<usize> = samples(dataset).into_iter().map(|(image, ..)| image).collect();
     for code in audit.findings.codes() {
@@ -153,25 +161,25 @@ pub fn shown_images(dataset: &Dataset, audit: &Audit) -> Vec<usize> {
     images
 }
 
-/// A report as one HTML file that needs nothing else: the page's own component, its style, and the JSON.
+/// The report as one HTML file without dependencies: the web component that shows it, its style, and the JSON.
 ///
-/// Whatever names a data set has, they are never HTML there: the JSON has no `<`, the component makes text of it, and a
-/// content security policy lets no other script run.
+/// Names in a data set are never parsed as HTML: the JSON contains no `<`, the component inserts it as text, and a
+/// content security policy allows no other script.
 pub fn report_html(report: &Value) -> String {
-    const BASE: &str = include_str!("../../www/demo/component.js");
-    const COMPONENT: &str = include_str!("../../www/demo/dataset-report.js");
-    const STYLE: &str = include_str!("../../www/demo/dataset-report.css");
-    const FRAME: &str = include_str!("../../www/demo/report-file.html");
+    const BASE: &str = include_str!("../../www/report/component.js");
+    const COMPONENT: &str = include_str!("../../www/report/dataset-report.js");
+    const STYLE: &str = include_str!("../../www/report/dataset-report.css");
+    const FRAME: &str = include_str!("../../www/report/report-file.html");
     let json = report.to_string().replace('<', "\\u003c");
-    // who puts it into a name must know the hash of all names first
+    // a name cannot contain the nonce, which is a hash of all names
     let nonce = blake3::hash(json.as_bytes()).to_hex();
     let script = [BASE, COMPONENT].map(without_modules).concat();
-    // the JSON last: what looks like a part of the frame in it is a name
+    // the JSON last: a name in it may look like a placeholder of the frame
     let frame = FRAME.replacen("{{style}}", STYLE, 1).replacen("{{script}}", &script, 1);
     frame.replace("{{nonce}}", &nonce).replacen("{{json}}", &json, 1)
 }
 
-/// A module's text for a script that holds all of them.
+/// A module's text without imports and exports, for one script of all modules.
 fn without_modules(module: &str) -> String {
     let lines = module.lines().filter(|line| !line.starts_with("import "));
     lines.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect()

@@ -1,37 +1,41 @@
-//! Images divided into training, gallery and queries.
+//! Division of images into training, gallery and queries.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::dataset::Dataset;
 use super::facts::ImageFacts;
 use super::findings::Severity;
+use super::item::Item;
 use super::near::{Clusters, near_pairs};
 use super::output::{Namer, NewDataset};
 use super::subset::Subset;
 use crate::random::SplitMix64;
 use crate::{Error, Result};
 
-/// What is divided.
+/// The unit that is divided between training and evaluation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SplitBy {
-    /// The images of each class, as PaddleX does: evaluation asks for new images of classes that were learned.
+    /// The images of each class, as in PaddleX: evaluation uses new images of classes that were trained.
     #[default]
     Image,
-    /// The classes: evaluation asks for classes that were never seen. Of those, images go to gallery and queries.
+    /// The classes: evaluation uses classes that were not trained. Their images go to gallery and queries.
     Class,
 }
 
-/// How a data set is divided.
+/// Options of [`split`].
 #[derive(Clone, Debug)]
 pub struct SplitOptions {
     /// Percent of the images for training, gallery and queries: 100 together. Default: 70, 20, 10.
     pub percent: [f64; 3],
-    /// The same seed gives the same lists, on every machine and for ever: the order comes from SplitMix64.
+    /// The seed of the random order. The same seed gives the same lists on every machine and in every version. Default:
+    /// 0.
     pub seed: u64,
+    /// The unit that is divided. Default: images.
     pub by: SplitBy,
-    /// Whether a class may have queries and no image in the gallery, if it comes that way.
+    /// Whether a class may have queries but no image in the gallery. Default: no.
     pub allow_absent: bool,
-    /// Images whose perceptual hashes differ in at most so many bits stay together, as exact copies always do. Default: 5.
+    /// Images stay together where their perceptual hashes differ in at most so many bits. Exact copies always do.
+    /// Default: 5.
     pub near_bits: u32,
 }
 
@@ -58,23 +62,15 @@ impl SplitOptions {
     }
 }
 
-/// An image to be divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Item {
-    pub label: i64,
-    /// Items of the same group stay together.
-    pub group: usize,
-}
-
-/// Divides a data set anew: all images of its lists, whatever list they are in now. `facts`, where they are at hand, belong
-/// to [`Dataset::images`] and tell which are copies of each other; those stay together.
+/// Divides all images of a data set anew; their present lists do not matter. `facts` belong to [`Dataset::images`], and
+/// may be empty: with them, copies of an image stay in one list.
 ///
-/// Images keep their proportions in each class as far as whole images allow, and on the whole. Whatever has queries has at
-/// least one image in the gallery.
+/// The percentages hold on the whole, and in each class as far as whole images allow. A class with queries has at least
+/// one image in the gallery.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for percentages that don't make 100;
-/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for lists with errors in them, which would be divided blindly.
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for percentages that do not add up to 100;
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for lists with errors, or without rows.
 ///
 /// ```
 /// use image_feature::dataset::{Dataset, SplitOptions, split};
@@ -119,7 +115,7 @@ pub(super) fn in_order<'a>(
 fn labels(dataset: &Dataset) -> Result<Vec<i64>> {
     let mut faults = dataset.findings().codes();
     faults.retain(|code| code.severity() == Severity::Error && code.id().starts_with(['L', 'F']));
-    // what is missing is made here, what is in two lists will be in one
+    // missing lists are made here, and an image in two lists will be in one
     faults.retain(|code| !matches!(code.name(), "list-missing" | "list-empty" | "listed-across"));
     if let Some(&code) = faults.first() {
         let finding = &dataset.findings().of(code)[0];
@@ -154,7 +150,7 @@ fn labels(dataset: &Dataset) -> Result<Vec<i64>> {
     Ok(labels)
 }
 
-/// Which images stay together.
+/// The group of each image: images of a group stay together.
 fn groups(facts: &[Option<ImageFacts>], count: usize, near_bits: u32) -> Vec<usize> {
     let mut clusters = Clusters::new(count);
     let mut originals = HashMap::new();
@@ -168,10 +164,10 @@ fn groups(facts: &[Option<ImageFacts>], count: usize, near_bits: u32) -> Vec<usi
     (0..count).map(|image| clusters.of(image)).collect()
 }
 
-/// Which list each item goes to.
+/// The list of each item.
 pub(super) fn divide(items: &[Item], options: &SplitOptions) -> Vec<Subset> {
     let mut random = SplitMix64::new(options.seed);
-    // a group counts as one of its first item's class
+    // a group belongs to the class of its first item
     let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (at, item) in items.iter().enumerate() {
         groups.entry(item.group).or_default().push(at);
@@ -198,7 +194,8 @@ pub(super) fn divide(items: &[Item], options: &SplitOptions) -> Vec<Subset> {
     subsets
 }
 
-/// Divides the groups of each class by these proportions; what one class leaves over or takes too much counts for the next.
+/// Divides the groups of each class by these proportions. Differences due to whole images are carried over to the next
+/// class.
 fn divide_each(
     classes: impl Iterator<Item = Vec<Vec<usize>>>,
     percent: [f64; 3],
@@ -216,7 +213,7 @@ fn divide_each(
         }
         for group in groups {
             let most = |&a: &Subset, &b: &Subset| owed[a as usize].total_cmp(&owed[b as usize]);
-            // of equals the first: training before gallery before queries
+            // the list that lacks most; of equals training before gallery before queries
             let offered = Subset::ALL.into_iter().rev().filter(|&list| percent[list as usize] > 0.0);
             let mut list = offered.max_by(most).unwrap_or(Subset::Train);
             if list == Subset::Query && !has_gallery && !options.allow_absent {
@@ -231,8 +228,8 @@ fn divide_each(
     }
 }
 
-/// Leaves whole classes to training, about so many percent of the images, and gives the others. Classes that share copies
-/// of an image go together.
+/// Chooses the classes for evaluation, and returns their groups. The others, with about `train` percent of the images,
+/// are for training. Classes that share copies of an image stay together.
 fn choose_classes(
     items: &[Item],
     classes: BTreeMap<i64, Vec<Vec<usize>>>,
@@ -266,7 +263,7 @@ fn choose_classes(
     evaluated
 }
 
-/// Moves queries to the gallery whose class is not there. Groups with several classes can leave such behind.
+/// Moves queries to the gallery where their class has no image there. Groups with several classes can cause this.
 fn answer_queries(items: &[Item], subsets: &mut [Subset]) {
     loop {
         let gallery: HashSet<i64> = items

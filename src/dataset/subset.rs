@@ -2,19 +2,19 @@
 
 use serde::{Serialize, Serializer};
 
-/// What the images of a list are for.
+/// One of the three lists, by the use of its images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subset {
-    /// The network learns from these.
+    /// Images for training.
     Train,
-    /// What is searched.
+    /// Images that are searched in evaluation.
     Gallery,
-    /// What is searched for.
+    /// Images that evaluation searches for.
     Query,
 }
 
 impl Subset {
-    /// All three, in the order in which PaddleX checks them.
+    /// All three lists, in the order of PaddleX's checks.
     pub const ALL: [Subset; 3] = [Subset::Train, Subset::Gallery, Subset::Query];
 
     /// `train`, `gallery` or `query`.
@@ -39,7 +39,7 @@ impl Subset {
         }
     }
 
-    /// Whether labels of both lists mean the same classes for certain. Training numbers its classes for itself.
+    /// Whether equal labels in both lists surely mean the same class. Training may number its classes differently.
     pub(crate) fn shares_labels_with(self, other: Subset) -> bool {
         (self == Subset::Train) == (other == Subset::Train)
     }

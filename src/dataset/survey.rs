@@ -1,30 +1,31 @@
-//! Finding something out about many files of a tree, on several threads.
+//! Measuring the facts of many files of a tree, on several threads.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 
 use super::MOST_FILE_BYTES;
 use super::facts::ImageFacts;
 use crate::file_tree::FileTree;
-use crate::image::{DecodeBudget, Share};
+use crate::image::{DecodeBudget, DecodeShare};
 use crate::{DecodeLimits, Error, Result, RgbImage, probe};
 
-/// Files read and not yet looked at hold no more than this together, one larger file aside.
+/// The most bytes of files in memory, except for a single larger file.
 const BYTES_IN_FLIGHT: u64 = 256 << 20;
 
-/// Files go to a thread, and results back, several at a time, or the threads would wake each other all the time: at most
-/// as many as …
+/// The most files that are passed between threads at a time. Passing them one by one would wake threads all the time.
 const BATCH_FILES: usize = 8;
-/// … or as these bytes: large files take their time, and should be shared out.
+/// The most bytes of files that are passed at a time. Large files take long, and go to different threads.
 const BATCH_BYTES: u64 = 512 << 10;
 
-/// Finds the facts of images of a tree, on `threads` threads, and makes more of each image by `also`. `take` gets the
-/// results on the caller's thread, in no particular order: it may tell progress, and breaks where the rest is not wanted.
+/// Measures the facts of images of a tree, on `threads` threads. Blocks until all are done or `take` breaks.
 ///
-/// One thread reads the files, as archives are read best in order. At any time files of 256 MB and images of
-/// [`DecodeLimits::max_bytes`] are in memory, however large a file says it is.
+/// `also` is called on these threads with the facts and the image, where there is one, and may compute more from them.
+/// `take` gets the results on the caller's thread, in no particular order.
+///
+/// One thread reads the files, because archives are read fastest in order. At most 256 MB of files, or one larger file,
+/// and [`DecodeLimits::max_bytes`] of images are in memory at a time.
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -48,80 +49,122 @@ pub fn survey<T: Send>(
     mut take: impl FnMut(usize, ImageFacts, T) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let threads = threads.max(1);
-    // few files, too, are to keep all threads busy
-    let batch_files = (indices.len() / (4 * threads)).clamp(1, BATCH_FILES);
-    let (files, pixels) = (DecodeBudget::new(BYTES_IN_FLIGHT), DecodeBudget::new(limits.max_bytes));
-    let look = |read: Result<Vec<u8>>| {
+    let job = Job {
+        tree,
+        indices,
+        limits,
+        also,
+        // batches so small that few files, too, keep all threads busy
+        batch_files: (indices.len() / (4 * threads)).clamp(1, BATCH_FILES),
+        files: DecodeBudget::new(BYTES_IN_FLIGHT),
+        pixels: DecodeBudget::new(limits.max_bytes),
+    };
+    std::thread::scope(|scope| {
+        let (to_workers, from_reader) = sync_channel(threads);
+        let (to_caller, results) = sync_channel(threads);
+        // only the workers hold the receiver: when they end, the reader's `send` fails and it ends, too
+        let from_reader = Arc::new(Mutex::new(from_reader));
+        for _ in 0..threads {
+            let (from_reader, to_caller, job) = (from_reader.clone(), to_caller.clone(), &job);
+            scope.spawn(move || job.work(from_reader, to_caller));
+        }
+        drop((from_reader, to_caller));
+        let job = &job;
+        scope.spawn(move || job.read(to_workers));
+        results.iter().flatten().try_for_each(|(index, facts, more)| take(index, facts, more))
+    })
+}
+
+/// A file that was read, and its share of the memory.
+type FileRead<'a> = (usize, Result<Vec<u8>>, DecodeShare<'a>);
+
+/// The common data of the threads.
+struct Job<'a, F> {
+    tree: &'a dyn FileTree,
+    indices: &'a [usize],
+    limits: &'a DecodeLimits,
+    also: F,
+    batch_files: usize,
+    /// Memory for files.
+    files: DecodeBudget,
+    /// Memory for images.
+    pixels: DecodeBudget,
+}
+
+impl<'a, F, T> Job<'a, F>
+where
+    F: Fn(&ImageFacts, Option<RgbImage>) -> T + Sync,
+{
+    /// The reader's thread: reads the files, and sends them in batches.
+    fn read<'s>(&'s self, to_workers: SyncSender<Vec<FileRead<'s>>>) {
+        let (mut batch, mut batch_bytes) = (Vec::new(), 0);
+        let flow = self.tree.read_each(self.indices, MOST_FILE_BYTES, &mut |index, read| {
+            let bytes = read.as_ref().map_or(0, |bytes| bytes.len() as u64);
+            // before the share is taken: a batch that waits here would keep its shares from others
+            let is_full = batch.len() == self.batch_files || batch_bytes + bytes > BATCH_BYTES;
+            if is_full && !batch.is_empty() {
+                batch_bytes = 0;
+                if to_workers.send(std::mem::take(&mut batch)).is_err() {
+                    return ControlFlow::Break(());
+                }
+            }
+            batch_bytes += bytes;
+            batch.push((index, read, self.files.reserve(bytes)));
+            ControlFlow::Continue(())
+        });
+        if flow.is_continue() {
+            // an error means that the caller has broken off
+            let _ = to_workers.send(batch);
+        }
+    }
+
+    /// A worker's thread: examines batches until there are no more, or until nobody takes the results.
+    fn work(
+        &self,
+        from_reader: Arc<Mutex<Receiver<Vec<FileRead<'_>>>>>,
+        to_caller: SyncSender<Vec<(usize, ImageFacts, T)>>,
+    ) {
+        loop {
+            let next = from_reader.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
+            let Ok(batch) = next else { return };
+            let found = batch.into_iter().map(|(index, read, _share)| {
+                let (facts, more) = self.examine(read);
+                (index, facts, more)
+            });
+            if to_caller.send(found.collect()).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The facts of a file, and the result of `also`. A panic becomes a fact: it must not end the survey of other
+    /// files.
+    fn examine(&self, read: Result<Vec<u8>>) -> (ImageFacts, T) {
+        let examined = catch_unwind(AssertUnwindSafe(|| {
+            let (facts, image) = self.facts(read);
+            let (image, _share) = image.unzip();
+            let more = (self.also)(&facts, image);
+            (facts, more)
+        }));
+        examined.unwrap_or_else(|_| {
+            let error = Error::internal("the check of this file met a bug: please report it, with the file");
+            let facts = ImageFacts::unreadable(error);
+            let more = (self.also)(&facts, None);
+            (facts, more)
+        })
+    }
+
+    /// The facts of a file, and its image with its share of the memory.
+    fn facts(&self, read: Result<Vec<u8>>) -> (ImageFacts, Option<(RgbImage, DecodeShare<'_>)>) {
         let bytes = match read {
             Ok(bytes) => bytes,
             Err(error) => return (ImageFacts::unreadable(error), None),
         };
         let header = probe(&bytes).ok();
-        let share = header.as_ref().map(|info| pixels.reserve_for(info));
-        let (facts, image) = ImageFacts::of_probed(&bytes, header, limits);
+        let share = header.as_ref().map(|info| self.pixels.reserve_for(info));
+        let (facts, image) = ImageFacts::of_probed(&bytes, header, self.limits);
         (facts, image.zip(share))
-    };
-    let work = |read| {
-        // one file that trips over a bug must not take the others along
-        let looked = catch_unwind(AssertUnwindSafe(|| {
-            let (facts, image) = look(read);
-            let (image, _share) = image.unzip();
-            let more = also(&facts, image);
-            (facts, more)
-        }));
-        looked.unwrap_or_else(|_| {
-            let error = Error::internal("the check of this file met a bug: please report it, with the file");
-            let facts = ImageFacts::unreadable(error);
-            let more = also(&facts, None);
-            (facts, more)
-        })
-    };
-    std::thread::scope(|scope| {
-        let (to_workers, from_reader) = sync_channel::<Vec<(usize, Result<Vec<u8>>, Share<'_>)>>(threads);
-        let (to_caller, results) = sync_channel(threads);
-        // the workers alone hold it: the reader ends when they have
-        let from_reader = std::sync::Arc::new(Mutex::new(from_reader));
-        for _ in 0..threads {
-            let (from_reader, to_caller, work) = (from_reader.clone(), to_caller.clone(), &work);
-            scope.spawn(move || {
-                loop {
-                    let next = from_reader.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
-                    let Ok(batch) = next else { return };
-                    let found = batch.into_iter().map(|(index, read, _share)| {
-                        let (facts, more) = work(read);
-                        (index, facts, more)
-                    });
-                    if to_caller.send(found.collect::<Vec<_>>()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop((from_reader, to_caller));
-        let files = &files;
-        scope.spawn(move || {
-            let (mut batch, mut batch_bytes) = (Vec::new(), 0);
-            let flow = tree.read_each(indices, MOST_FILE_BYTES, &mut |index, read| {
-                let bytes = read.as_ref().map_or(0, |bytes| bytes.len() as u64);
-                // before the share: what waits here must not keep others from giving theirs back
-                let is_full = batch.len() == batch_files || batch_bytes + bytes > BATCH_BYTES;
-                if is_full && !batch.is_empty() {
-                    batch_bytes = 0;
-                    if to_workers.send(std::mem::take(&mut batch)).is_err() {
-                        return ControlFlow::Break(());
-                    }
-                }
-                batch_bytes += bytes;
-                batch.push((index, read, files.reserve(bytes)));
-                ControlFlow::Continue(())
-            });
-            if flow.is_continue() {
-                // nobody takes it where the caller has broken off
-                let _ = to_workers.send(batch);
-            }
-        });
-        results.iter().flatten().try_for_each(|(index, facts, more)| take(index, facts, more))
-    })
+    }
 }
 
 #[cfg(test)]

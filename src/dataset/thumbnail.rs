@@ -5,14 +5,15 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 #[cfg(not(target_arch = "wasm32"))]
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 
+use super::covered::covered;
 use crate::RgbImage;
 
-/// Pixels of the longer side.
+/// The longer side in pixels.
 const SIDE: usize = 112;
 #[cfg(not(target_arch = "wasm32"))]
 const QUALITY: u8 = 72;
 
-/// A small picture of an image, as a data URI.
+/// A small picture of an image, at most 112 pixels a side: a JPEG as a data URI.
 ///
 /// # Errors
 /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where it cannot be compressed.
@@ -24,8 +25,17 @@ pub fn thumbnail(image: &RgbImage) -> crate::Result<String> {
     Ok(format!("data:image/jpeg;base64,{}", base64(&jpeg)))
 }
 
-/// The pixels of a small picture of an image, RGB, with its width and height. An image that is small stays as it is.
-pub(crate) fn shrunk(image: &RgbImage) -> (Vec<u8>, usize, usize) {
+/// A small picture of an image, at most 112 pixels a side: RGB pixels, width and height. A smaller image is not
+/// changed.
+///
+/// ```
+/// use image_feature::{RgbImage, dataset::shrunk};
+///
+/// let (pixels, width, height) = shrunk(&RgbImage::new(224, 56, vec![7; 224 * 56 * 3])?);
+/// assert_eq!((width, height, pixels.len()), (112, 28, 112 * 28 * 3));
+/// # Ok::<(), image_feature::Error>(())
+/// ```
+pub fn shrunk(image: &RgbImage) -> (Vec<u8>, usize, usize) {
     let (width, height) = (image.width(), image.height());
     let longer = width.max(height).max(SIDE);
     let (small_width, small_height) = ((width * SIDE / longer).max(1), (height * SIDE / longer).max(1));
@@ -34,25 +44,24 @@ pub(crate) fn shrunk(image: &RgbImage) -> (Vec<u8>, usize, usize) {
         let (top, bottom) = covered(y, small_height, height);
         for x in 0..small_width {
             let (left, right) = covered(x, small_width, width);
-            let mut sums = [0u64; 3];
-            for row in image.pixels().chunks_exact(3 * width).take(bottom).skip(top) {
-                for pixel in row[3 * left..3 * right].as_chunks::<3>().0 {
-                    for (sum, &value) in sums.iter_mut().zip(pixel) {
-                        *sum += u64::from(value);
-                    }
-                }
-            }
-            let count = ((bottom - top) * (right - left)) as u64;
-            pixels.extend(sums.map(|sum| (sum / count) as u8));
+            let rows = image.pixels().chunks_exact(3 * width).take(bottom).skip(top);
+            pixels.extend(mean_color(rows.map(|row| &row[3 * left..3 * right])));
         }
     }
     (pixels, small_width, small_height)
 }
 
-/// The pixels of `length` under the part `at` of `parts`, at least one.
-fn covered(at: usize, parts: usize, length: usize) -> (usize, usize) {
-    let start = at * length / parts;
-    (start, ((at + 1) * length / parts).max(start + 1))
+/// The mean colour of pieces of rows.
+fn mean_color<'a>(rows: impl Iterator<Item = &'a [u8]>) -> [u8; 3] {
+    let (mut sums, mut count) = ([0u64; 3], 0);
+    for row in rows {
+        let (pixels, _) = row.as_chunks::<3>();
+        count += pixels.len() as u64;
+        for pixel in pixels {
+            sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += u64::from(value));
+        }
+    }
+    sums.map(|sum| (sum / count) as u8)
 }
 
 #[cfg(not(target_arch = "wasm32"))]

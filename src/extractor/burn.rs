@@ -1,57 +1,36 @@
-//! The network on a device of Burn's.
+//! The network on one of Burn's devices.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::Context;
-use crate::model::Network;
-use crate::model::lcnet_v2::{Form, LcNetV2, Norms};
-use crate::model::vit::Vit;
+use crate::model::AnyNetwork;
+use crate::model::lcnet_v2::{Form, Norms};
 use crate::weights::Model;
 use crate::{Error, Result};
 
-/// A network and the device it is on.
+/// A network and its device.
 pub(super) struct BurnNetwork {
-    network: Kind,
+    network: AnyNetwork,
     device: Device,
-}
-
-enum Kind {
-    LcNetV2(Box<LcNetV2>),
-    Vit(Box<Vit>),
 }
 
 impl BurnNetwork {
     /// Puts a model on a device.
     pub fn new(model: &Model, device: Device) -> Result<Self> {
-        let tensors = model.description.network.deploy_form(model.form, &model.tensors)?;
-        let network = match &model.description.network {
-            Network::LcNetV2(config) => LcNetV2::new(config, Form::Deploy, None, Norms::Folded, &tensors, &device)
-                .map(|network| Kind::LcNetV2(Box::new(network))),
-            Network::Vit(config) => {
-                Vit::new(config, None, &tensors, &device).map(|network| Kind::Vit(Box::new(network)))
-            }
-        };
-        Ok(BurnNetwork { network: network.context(|| model.description.name.clone())?, device })
+        let description = &model.description;
+        let tensors = description.network.deploy_form(model.form, &model.tensors)?;
+        let network = AnyNetwork::new(&description.network, Form::Deploy, None, Norms::Folded, &tensors, &device);
+        Ok(BurnNetwork { network: network.context(|| description.name.clone())?, device })
     }
 
-    /// Features of `count` images of a size, not yet of length 1.
+    /// Features of `count` images of this height and width, not normalised.
     pub async fn run(&self, input: Vec<f32>, count: usize, size: [usize; 2]) -> Result<Vec<f32>> {
-        let images = self.images(input, count, size);
-        let features = match &self.network {
-            Kind::LcNetV2(network) => network.forward(images),
-            Kind::Vit(network) => network.forward(images),
-        };
-        read(features).await
+        read(self.network.forward(self.images(input, count, size))).await
     }
 
-    /// What the last layers are given for `count` images of a size.
+    /// Pooled vectors of `count` images of this height and width.
     pub async fn pooled(&self, input: Vec<f32>, count: usize, size: [usize; 2]) -> Result<Vec<f32>> {
-        let images = self.images(input, count, size);
-        let pooled = match &self.network {
-            Kind::LcNetV2(network) => network.pooled(images),
-            Kind::Vit(network) => network.pooled(images),
-        };
-        read(pooled).await
+        read(self.network.pooled(self.images(input, count, size))).await
     }
 
     fn images(&self, input: Vec<f32>, count: usize, [height, width]: [usize; 2]) -> Tensor<4> {

@@ -1,4 +1,4 @@
-//! A folder of the file system.
+//! A folder of the file system as a tree of files.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,8 +10,21 @@ use super::{Entry, EntryKind, FileTree};
 use crate::error::Context;
 use crate::{Error, Result};
 
-/// A folder of the file system and all below it. Links count as what they lead to, but folders are not entered through
-/// links: they may form a circle.
+/// A folder of the file system, with all folders below it. A link counts as its target, but a folder is not entered
+/// through a link: links may form a circle.
+///
+/// ```
+/// use image_feature::file_tree::{FileTree, Folder};
+///
+/// # let root = std::env::temp_dir().join(format!("image-feature-folder-{}", std::process::id()));
+/// std::fs::create_dir_all(root.join("images"))?;
+/// std::fs::write(root.join("images/a.png"), b"...")?;
+/// let folder = Folder::open(&root)?;
+/// let paths: Vec<&str> = folder.entries().iter().map(|entry| entry.path.as_str()).collect();
+/// assert_eq!(paths, ["images", "images/a.png"]);
+/// # std::fs::remove_dir_all(&root)?;
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Folder {
     name: String,
@@ -20,16 +33,17 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Lists a folder. What lies in it is read when asked for.
+    /// Lists a folder. Files are not read yet.
     ///
     /// # Errors
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the folder, or one below it, cannot be listed.
-    pub fn open(root: &Path) -> Result<Self> {
+    pub fn open(root: impl AsRef<Path>) -> Result<Self> {
+        let root = root.as_ref();
         let mut entries = Vec::new();
         for entry in WalkDir::new(root).min_depth(1) {
             let entry = entry.map_err(std::io::Error::from).context(|| root.display().to_string())?;
             let Some(path) = below(root, entry.path()) else { continue };
-            // a link that leads nowhere is not there
+            // a link without a target is left out
             let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
             let kind = if metadata.is_dir() { EntryKind::Folder } else { EntryKind::File };
             let size = if metadata.is_file() { metadata.len() } else { 0 };
@@ -40,7 +54,7 @@ impl Folder {
     }
 }
 
-/// The path below `root`, with `/` between its parts; nothing for names that are no text.
+/// The path below `root`, with `/` between its parts; `None` for names that are not Unicode.
 fn below(root: &Path, path: &Path) -> Option<String> {
     let parts: Option<Vec<&str>> =
         path.strip_prefix(root).ok()?.components().map(|part| part.as_os_str().to_str()).collect();

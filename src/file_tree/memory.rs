@@ -1,4 +1,4 @@
-//! Files in memory.
+//! Files in memory as a tree of files.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// These files, by their paths with `/` between the parts. Of files with the same path the last one counts.
+    /// A tree of these files: paths with `/` between their parts, and contents. Of files with the same path the last
+    /// one counts. `name` is for messages.
     pub fn new<P: Into<String>>(name: impl Into<String>, files: impl IntoIterator<Item = (P, Vec<u8>)>) -> Self {
         let mut all: BTreeMap<String, Option<Vec<u8>>> = BTreeMap::new();
         for (path, content) in files {

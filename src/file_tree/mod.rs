@@ -1,6 +1,19 @@
-//! A tree of files to read, wherever it lies: a folder, an archive, memory.
+//! Trees of files that can be read: folders, archives, files in memory.
 //!
-//! Nothing is unpacked onto a disk, and no more than one file at a time is held in memory.
+//! [`FileTree`] is the common interface of [`Archive`], [`Memory`] and, with the feature `dataset`, of `Folder` and
+//! `Overlay`. Archives are not unpacked to disk; one file at a time is in memory.
+//!
+//! ```
+//! use image_feature::file_tree::{EntryKind, FileTree, Memory};
+//!
+//! let tree = Memory::new("example", ["images/a.png", "images/b.png"].map(|path| (path, b"...".to_vec())));
+//! for (index, entry) in tree.entries().iter().enumerate() {
+//!     if entry.kind == EntryKind::File {
+//!         assert_eq!(tree.read(index, 1 << 20)?, b"...");
+//!     }
+//! }
+//! # Ok::<(), image_feature::Error>(())
+//! ```
 
 mod archive;
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
@@ -18,73 +31,78 @@ use crate::Result;
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 pub use archive::name_decoder;
 pub use archive::{Archive, ArchiveFormat, ArchiveOptions, DecodedNames, NameDecoder};
-pub(crate) use archive::{Kind, Limits, Members};
+pub use archive::{ArchiveLimits, Member, MemberKind, Members};
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 pub use folder::Folder;
 pub use memory::Memory;
 #[cfg(feature = "dataset")]
 pub use overlay::{Content, Overlay};
 pub use problem::{Problem, ProblemCode, ProblemEffect};
-#[cfg(all(feature = "cli", any(unix, windows)))]
-pub(crate) use source::FileSource;
+#[cfg(any(unix, windows))]
+pub use source::FileSource;
 pub use source::{ReadAt, Seekable};
 
-/// The tree at a path: a folder, or an archive, known by its content.
+/// Opens a folder or an archive of the file system. Archives are known by their content, not by their name.
 ///
 /// # Errors
-/// [`ErrorKind::Io`](crate::ErrorKind::Io) where there is none or it cannot be listed; and those of
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) where there is nothing at the path or it cannot be listed, and the errors of
 /// [`Archive::from_source`].
 #[cfg(all(feature = "dataset", any(unix, windows)))]
-pub fn open(path: &std::path::Path) -> Result<Box<dyn FileTree>> {
+pub fn open(path: impl AsRef<std::path::Path>) -> Result<Box<dyn FileTree>> {
     let decoder = name_decoder(None)?;
     open_with(path, &ArchiveOptions { decode_names: Some(&*decoder) })
 }
 
-/// As [`open`], with a say in how an archive is read.
+/// As [`open`], with options for archives.
 ///
 /// # Errors
 /// As [`open`].
 #[cfg(all(feature = "dataset", any(unix, windows)))]
-pub fn open_with(path: &std::path::Path, options: &ArchiveOptions) -> Result<Box<dyn FileTree>> {
+pub fn open_with(path: impl AsRef<std::path::Path>, options: &ArchiveOptions) -> Result<Box<dyn FileTree>> {
     use crate::error::Context;
+    let path = path.as_ref();
     let metadata = std::fs::metadata(path).context(|| path.display().to_string())?;
     Ok(if metadata.is_dir() { Box::new(Folder::open(path)?) } else { Box::new(Archive::open_with(path, options)?) })
 }
 
-/// What lies in a tree at one path.
+/// The kind of an [`Entry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
+    /// A file.
     File,
+    /// A folder.
     Folder,
 }
 
 /// One file or folder of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Below the root, parts separated by `/`; never absolute, without `.` and `..`.
+    /// The path below the root, parts separated by `/`; never absolute, without `.` and `..`.
     pub path: String,
+    /// Whether it is a file or a folder.
     pub kind: EntryKind,
-    /// Bytes of a file as its directory announces them, which may be a lie.
+    /// Bytes of a file as the folder or archive announces them; the true size may differ. 0 for folders.
     pub size: u64,
 }
 
 /// A tree of files that can be read, by any number of threads at a time.
 pub trait FileTree: Send + Sync {
-    /// How the whole is called in messages: the folder's or archive's path, a dropped file's name.
+    /// The tree's name in messages: the path of the folder or archive, or the name of a dropped file.
     fn name(&self) -> &str;
 
-    /// Everything that can be read, sorted by path, each path once. Folders that archives do not list are there, too, and
-    /// so are files that are damaged or locked: reading them is an error.
+    /// All files and folders, sorted by path, each path once. Folders that an archive does not list are added. Damaged
+    /// and encrypted files are listed, too: reading them is an error.
     fn entries(&self) -> &[Entry];
 
-    /// The bytes of the file at this index of [`entries`](Self::entries).
+    /// Reads the file at this index of [`entries`](Self::entries).
     ///
     /// # Errors
-    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) for more than `limit` bytes, of which no more are held;
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) and others where it cannot be read.
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) for a file of more than `limit` bytes; no more than these are held
+    /// in memory. [`ErrorKind::Io`](crate::ErrorKind::Io) and others where the file cannot be read.
     fn read(&self, index: usize, limit: u64) -> Result<Vec<u8>>;
 
-    /// Gives the bytes of each of these files to `take`, in the order in which this tree is read best, until it breaks.
+    /// Reads each of these files and passes its index and bytes to `take`, in the fastest order for this tree, until
+    /// `take` breaks.
     fn read_each(
         &self,
         indices: &[usize],
@@ -94,18 +112,18 @@ pub trait FileTree: Send + Sync {
         indices.iter().try_for_each(|&index| take(index, self.read(index, limit)))
     }
 
-    /// Puts these indices in the order in which this tree is read best.
+    /// Sorts these indices into the fastest order for reading this tree.
     fn sort_for_reading(&self, indices: &mut [usize]) {
         indices.sort_unstable();
     }
 
-    /// What is wrong with the tree itself, which only archives have: first what concerns the whole, then entry by entry.
-    /// Some of it is found only as files are read, so this is complete when all have been.
+    /// The problems of an archive: first those of the whole, then those of each entry. Other trees have none. Some
+    /// problems are only found when files are read: the list is complete after all files were read.
     fn problems(&self) -> Vec<Problem> {
         Vec::new()
     }
 
-    /// The index of the entry at a path.
+    /// The index of the entry at a path, `None` where there is none.
     fn find(&self, path: &str) -> Option<usize> {
         self.entries().binary_search_by(|entry| entry.path.as_str().cmp(path)).ok()
     }

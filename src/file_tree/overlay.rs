@@ -1,4 +1,4 @@
-//! A tree of files as it is after changes that nobody has written yet.
+//! A tree of files with changes that are not written to disk.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -7,17 +7,17 @@ use std::sync::Arc;
 use super::{Entry, EntryKind, FileTree, Problem};
 use crate::{Error, Result};
 
-/// What a file of an [`Overlay`] holds.
+/// The content of a file of an [`Overlay`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// Those of the entry at this index of the tree below.
+    /// The bytes of the entry at this index of the tree below.
     Of(usize),
 }
 
-/// A tree made of files of another one, under the same or other names, and of new files. Nothing is copied: what comes
-/// from below is read there.
+/// A tree of files of another tree, under the same or other paths, and of new files. Nothing is copied: files of the
+/// tree below are read there.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -34,13 +34,13 @@ pub enum Content {
 pub struct Overlay {
     below: Arc<dyn FileTree>,
     entries: Vec<Entry>,
-    /// Of each entry; nothing for folders.
+    /// One for each entry; `None` for folders.
     contents: Vec<Option<Content>>,
     is_whole: bool,
 }
 
 impl Overlay {
-    /// Everything that is below, as it is.
+    /// All files of the tree below, without a change.
     pub fn whole(below: Arc<dyn FileTree>) -> Self {
         let entries = below.entries().to_vec();
         let contents =
@@ -48,7 +48,8 @@ impl Overlay {
         Overlay { contents: contents.collect(), entries, below, is_whole: true }
     }
 
-    /// These files alone, by their paths, with the folders that they lie in. Of files with the same path the last counts.
+    /// Only these files, by their paths, with the folders that contain them. Of files with the same path the last
+    /// counts.
     pub fn of(below: Arc<dyn FileTree>, files: impl IntoIterator<Item = (String, Content)>) -> Self {
         let mut all: BTreeMap<String, Option<Content>> = BTreeMap::new();
         for (path, content) in files {
@@ -73,8 +74,8 @@ impl Overlay {
         overlay
     }
 
-    /// Whether it is the tree below with changes, and not a choice of files. Of a choice there are no
-    /// [`problems`](FileTree::problems): they are those of what the files were chosen from.
+    /// Whether this is the whole tree below with changes ([`whole`](Self::whole)), not a selection of files
+    /// ([`of`](Self::of)). A selection reports no [`problems`](FileTree::problems) of the archive below.
     pub fn is_whole(&self) -> bool {
         self.is_whole
     }
@@ -84,19 +85,20 @@ impl Overlay {
         &*self.below
     }
 
-    /// What the entry at this index holds; nothing for a folder.
+    /// The content of the entry at this index; `None` for a folder.
     pub fn content(&self, index: usize) -> Option<&Content> {
         self.contents[index].as_ref()
     }
 
-    /// These files of this tree under other paths, and new ones, as a tree over the same one below.
+    /// A tree of some files of this tree and of new files: `kept` are indices of this tree's entries and their new
+    /// paths, `new` are paths and contents.
     pub fn replaced(&self, kept: &[(usize, String)], new: &[(String, Vec<u8>)]) -> Self {
         let kept = kept.iter().filter_map(|(index, path)| Some((path.clone(), self.contents[*index].clone()?)));
         let new = new.iter().map(|(path, bytes)| (path.clone(), Content::Bytes(bytes.clone())));
         Overlay::of(self.below.clone(), kept.chain(new))
     }
 
-    /// Gives a file another path in the same folder. What is not there stays so.
+    /// Gives a file another path in the same folder. Does nothing where there is no such file.
     pub fn rename(&mut self, from: &str, to: &str) {
         if let Some(index) = self.find(from)
             && self.entries[index].kind == EntryKind::File
@@ -108,7 +110,7 @@ impl Overlay {
         }
     }
 
-    /// Puts a file into a folder that is there, or in place of another file.
+    /// Adds a file to an existing folder, or replaces a file.
     pub fn write(&mut self, path: &str, bytes: Vec<u8>) {
         self.put(path, Content::Bytes(bytes));
     }
@@ -168,7 +170,7 @@ impl FileTree for Overlay {
                 _ => take(index, self.read(index, limit))?,
             }
         }
-        // a file may be here under several names
+        // a file of the tree below may be here under several paths
         from_below.sort_unstable();
         let mut unique: Vec<usize> = from_below.iter().map(|&(below, _)| below).collect();
         unique.dedup();
@@ -196,7 +198,6 @@ impl FileTree for Overlay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{Target, ZipTarget};
     use crate::file_tree::{Archive, Memory, ProblemCode};
 
     fn below() -> Arc<dyn FileTree> {
@@ -232,9 +233,10 @@ mod tests {
 
     #[test]
     fn a_choice_of_files_has_no_problems_of_the_archive() {
-        let mut zip = ZipTarget::new(Vec::new());
-        zip.write("images\\a.png", b"a").unwrap();
-        let archive = Archive::from_source("x", zip.finish().unwrap()).unwrap();
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file("images\\a.png", zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut zip, b"a").unwrap();
+        let archive = Archive::from_source("x", zip.finish().unwrap().into_inner()).unwrap();
         let mut whole = Overlay::whole(Arc::new(archive));
         whole.write("list.txt", b"new".to_vec());
         assert_eq!(whole.problems()[0].code, ProblemCode::PathBackslash);

@@ -1,12 +1,12 @@
-//! What is wrong with an archive or with one of its entries.
+//! Problems of an archive or of one of its entries.
 
 use std::fmt;
 
 use crate::{Error, ErrorKind};
 
-/// What is wrong with a tree of files: with one entry of an archive, or with the archive as a whole.
+/// A problem of an archive, or of one of its entries.
 ///
-/// Where reading an entry fails for such a reason, the [`Error`]'s source is the problem:
+/// Where reading an entry fails because of a problem, the problem is the [`Error`]'s source:
 ///
 /// ```
 /// use image_feature::file_tree::{Archive, FileTree, Problem, ProblemCode};
@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind};
 /// # zip.start_file("a.txt", zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored)).unwrap();
 /// # std::io::Write::write_all(&mut zip, b"hello").unwrap();
 /// # let mut bytes = zip.finish().unwrap().into_inner();
-/// // an archive with one file, of which a byte fell over
+/// // an archive with one file, of which one bit is wrong
 /// let at = bytes.windows(5).position(|bytes| bytes == b"hello").unwrap();
 /// bytes[at] ^= 1;
 ///
@@ -27,24 +27,24 @@ use crate::{Error, ErrorKind};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Which entry of the archive it is, from 1, in the archive's order; `None` for the archive as a whole.
+    /// The entry's number in the archive's order, from 1; `None` for the archive as a whole.
     pub position: Option<u64>,
-    /// Its name as the archive writes it, with escapes for what is not text, and shortened where it is very long.
+    /// The entry's name as written in the archive, with escapes for bytes that are not text, shortened where very long.
     pub entry: Option<String>,
-    /// What it is.
+    /// The kind of problem.
     pub code: ProblemCode,
-    /// What is particular about this one, such as the other name; often empty.
+    /// A detail, such as the other entry's name; often empty.
     pub detail: String,
 }
 
 impl Problem {
-    /// What is wrong, and what to do about it.
+    /// The problem in words, with a remedy.
     pub fn message(&self) -> String {
         let text = self.code.text();
         if self.detail.is_empty() { text.into() } else { format!("{text} ({})", self.detail) }
     }
 
-    /// As the error of reading what this makes unreadable.
+    /// The error of reading an entry, or archive, with this problem.
     pub(crate) fn into_error(self) -> Error {
         let error = Error::new(self.code.kind(), self.message());
         match &self.entry {
@@ -68,7 +68,7 @@ impl std::error::Error for Problem {}
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident $code:literal $effect:ident $kind:ident $text:literal;)*) => {
-        /// What kinds of problems there are. [`as_str`](Self::as_str) stays as it is from version to version.
+        /// The kinds of problems. [`as_str`](Self::as_str) does not change from version to version.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum ProblemCode {
@@ -76,12 +76,12 @@ macro_rules! codes {
         }
 
         impl ProblemCode {
-            /// The code as one word, for reports.
+            /// The code as one lower-case word with hyphens, for reports.
             pub fn as_str(self) -> &'static str {
                 match self { $(ProblemCode::$name => $code,)* }
             }
 
-            /// The one whose [`as_str`](Self::as_str) this is.
+            /// The code with this [`as_str`](Self::as_str), `None` where there is none.
             ///
             /// ```
             /// use image_feature::file_tree::ProblemCode;
@@ -93,12 +93,12 @@ macro_rules! codes {
                 match code { $($code => Some(ProblemCode::$name),)* _ => None }
             }
 
-            /// What it does to the entry or archive.
+            /// The effect on the entry or archive.
             pub fn effect(self) -> ProblemEffect {
                 match self { $(ProblemCode::$name => ProblemEffect::$effect,)* }
             }
 
-            /// What is wrong, and what to do about it.
+            /// The problem in words, with a remedy.
             fn text(self) -> &'static str {
                 match self { $(ProblemCode::$name => $text,)* }
             }
@@ -110,16 +110,17 @@ macro_rules! codes {
     };
 }
 
-/// What a problem does to the entry or archive it is found in.
+/// The effect of a problem on its entry or archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProblemEffect {
     /// The entry is not among the tree's [`entries`](super::FileTree::entries).
     LeftOut,
-    /// The entry is there, and reading it is an error.
+    /// The entry is listed, and reading it is an error.
     Unreadable,
-    /// The entry is there and can be read, under another name perhaps; or the archive can.
+    /// The entry, or the archive, can be read; an entry perhaps under another name.
     Harmless,
-    /// The archive may hold more than was found.
+    /// The archive may contain more entries than were found.
     Incomplete,
 }
 
@@ -136,22 +137,22 @@ codes! {
     /// Backslashes between the parts of the path.
     PathBackslash "path-backslash" Harmless Unsupported
         "backslashes separate the parts of the path and are taken as `/`; other programs may not, so pack it again";
-    /// No name, or one of control characters.
+    /// An empty name, or one with control characters.
     NameInvalid "name-invalid" LeftOut Unsupported
         "the name is empty or holds control characters: such entries are not read; rename the file and pack again";
-    /// A name beyond the limit.
+    /// A name that is too long, or folders that are too deep.
     NameTooLong "name-too-long" LeftOut Limit
         "the name is longer, or its folders are deeper, than any file system takes: such entries are not read";
     /// A name that is not UTF-8.
     NameEncoding "name-encoding" Harmless Unsupported
         "the name is not UTF-8, so what it was can only be guessed; say which encoding it is in, or pack again";
-    /// Several entries of one name.
+    /// Several entries with the same path.
     NameDuplicate "name-duplicate" LeftOut Unsupported
         "a later entry has the same path, and replaces this one; keep one of them";
     /// Names that differ in case only.
     NameCase "name-case" Harmless Unsupported
         "another path differs from this one in case only: on Windows and macOS one would replace the other; rename one";
-    /// A file where others have a folder.
+    /// A file at a path where other entries have a folder.
     NameFolder "name-folder" LeftOut Unsupported
         "other entries have this file's path as a folder, so the file is not read; rename it";
     /// A symbolic link.
@@ -160,49 +161,49 @@ codes! {
     /// A hard link.
     HardLink "hard-link" LeftOut Unsupported
         "a hard link to another entry, which is not followed; pack the file itself (tar --hard-dereference)";
-    /// A device, pipe or the like.
+    /// A device, pipe or other special file.
     SpecialFile "special-file" LeftOut Unsupported
         "not a file but a device, pipe or the like; leave it out";
-    /// A file in pieces with holes between them.
+    /// A sparse file: pieces with holes between them.
     SparseFile "sparse-file" Unreadable Unsupported
         "a sparse file, which is not read; pack it without --sparse";
     /// Encrypted content.
     Encrypted "encrypted" Unreadable Unsupported
         "encrypted; unpack it with its password and pack it without one";
-    /// A compression that is not read.
+    /// A compression method that is not supported.
     Method "method" Unreadable Unsupported
         "compressed by a method that is not read; pack it as stored or deflated, as every program can";
     /// The 64-bit sizes of a large entry are missing or damaged.
     Zip64 "zip64" Unreadable Decode
         "the archive is damaged: the entry's sizes should be in a zip64 field, and are not; pack it again";
-    /// The directory at the end and the header before the content disagree on the name, or there is no header.
+    /// The entry's own header is missing or has another name than the directory.
     HeaderMismatch "header-mismatch" Unreadable Decode
         "the archive is damaged or tampered with: where its directory says this entry is, there is none of that name; pack it again";
-    /// Header and directory disagree on sizes, but the content is as it should be.
+    /// Header and directory have different sizes, but the content agrees with the directory.
     HeaderSizes "header-sizes" Harmless Decode
         "header and directory of the archive disagree on sizes or checksum; the content is as the directory says";
-    /// The content is longer or shorter than announced.
+    /// The content is not as long as announced.
     ContentSize "content-size" Unreadable Decode
         "the archive is damaged: the content is not as long as it should be; copy or pack it again";
-    /// The content's checksum is another.
+    /// The content's checksum is wrong.
     Checksum "checksum" Unreadable Decode
         "the archive is damaged: the content's checksum is wrong; copy or pack it again";
-    /// The compressed data make no sense.
+    /// The compressed data are invalid.
     Compressed "compressed-data" Unreadable Decode
         "the archive is damaged: the compressed data make no sense; copy or pack it again";
-    /// Content beyond the archive's end.
+    /// The content goes beyond the archive's end.
     Truncated "truncated" Unreadable Decode
         "the archive is damaged: it is cut off within this entry; copy it again, whole";
     /// Entries that share bytes.
     Overlap "overlap" Unreadable Limit
         "shares bytes of the archive with another entry, as archives do that are made to fill memory; pack it again";
-    /// More comes out of an entry than a real file would hold.
+    /// An entry unpacks to far more than a real file would.
     EntryBomb "entry-bomb" Unreadable Limit
         "unpacks to more than 100-fold its size, as no photo does; unpack it yourself if you trust it";
-    /// More comes out of the archive than a real one would hold.
+    /// The archive unpacks to far more than a real one would.
     ArchiveBomb "archive-bomb" Incomplete Limit
         "the archive unpacks to more than 100-fold its size; unpack it yourself if you trust it, and give the folder";
-    /// More comes out of all entries than a real archive would hold, from this one on.
+    /// With this entry, the archive unpacks to far more than a real one would.
     TotalBomb "total-bomb" Unreadable Limit
         "with this entry, the archive unpacks to more than 100-fold its size; unpack it yourself if you trust it, and give the folder";
     /// An archive in the archive.
@@ -211,13 +212,13 @@ codes! {
     /// More entries than the limit.
     TooManyEntries "too-many-entries" Incomplete Limit
         "the archive has too many entries, or their names take too much memory; the rest is left out: split it";
-    /// Damage in the list of entries.
+    /// Damage in the archive's directory.
     DirectoryDamaged "directory-damaged" Incomplete Decode
         "the archive is damaged: a part of its directory cannot be read; copy or pack it again";
-    /// Another number of entries than announced.
+    /// The number of entries is not the announced one.
     EntryCount "entry-count" Incomplete Decode
         "the archive is damaged: it has another number of entries than it says; copy or pack it again";
-    /// A part of an archive in several files.
+    /// One file of an archive in several files.
     MultiDisk "multi-volume" Incomplete Unsupported
         "one of several volumes of an archive; join them (`zip -s 0 parts.zip --out whole.zip`)";
     /// A damaged tar header.
@@ -226,42 +227,42 @@ codes! {
     /// The archive breaks off.
     EndMissing "end-missing" Incomplete Decode
         "the archive is damaged: its end is missing; copy it again, whole";
-    /// A tar ends between two entries, without the mark of its end.
+    /// A tar ends between two entries, without an end mark.
     NoEndMark "no-end-mark" Harmless Decode
         "the archive has no end mark: it may be cut off";
     /// Damage in a compressed stream.
     StreamDamaged "stream-damaged" Incomplete Decode
         "the archive is damaged: what comes after this place cannot be unpacked; copy or pack it again";
-    /// A checksum over the whole archive is wrong.
+    /// The checksum of the whole archive is wrong.
     StreamChecksum "stream-checksum" Harmless Decode
         "the archive is damaged: the checksum over the whole is wrong, so any of its files may be; copy it again";
-    /// Bytes that belong to nothing.
+    /// Bytes after the archive's end.
     TrailingBytes "trailing-bytes" Harmless Decode
         "there are bytes after the archive's end, which are ignored";
-    /// More problems than are kept.
+    /// More problems were found than are listed.
     MoreProblems "more-problems" Harmless Limit
         "there are more problems than are listed";
 }
 
-/// The problems of one archive, of which a hostile one may have any number.
+/// The problems of one archive. Their number is bounded: a hostile archive may have any number.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<Problem>);
 
-/// More help nobody, and take memory.
+/// The most problems that are kept.
 const MOST: usize = 10_000;
 
 impl Problems {
-    /// One of an entry.
+    /// Adds a problem of an entry.
     pub fn entry(&mut self, code: ProblemCode, position: u64, name: &[u8], detail: String) {
         self.push(Problem { position: Some(position), entry: Some(shown(name)), code, detail });
     }
 
-    /// One of the archive.
+    /// Adds a problem of the archive.
     pub fn archive(&mut self, code: ProblemCode, detail: String) {
         self.push(Problem { position: None, entry: None, code, detail });
     }
 
-    /// Keeps the problem, unless it is known or there are too many.
+    /// Adds a problem, unless it equals the last one or there are too many.
     pub fn push(&mut self, problem: Problem) {
         if self.0.len() > MOST || self.0.last() == Some(&problem) {
             return;
@@ -274,7 +275,7 @@ impl Problems {
         });
     }
 
-    /// All, those of the archive first, then in its entries' order.
+    /// All problems: those of the archive first, then those of its entries in order.
     pub fn sorted(&self) -> Vec<Problem> {
         let mut all = self.0.clone();
         all.sort();
@@ -283,7 +284,7 @@ impl Problems {
     }
 }
 
-/// A name as it can be shown, whatever it is made of.
+/// A name for messages: escapes for control characters and for bytes that are not UTF-8, at most some 200 bytes.
 pub(super) fn shown(name: &[u8]) -> String {
     const MOST: usize = 200;
     const HEX: &[u8; 16] = b"0123456789abcdef";

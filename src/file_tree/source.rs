@@ -1,21 +1,22 @@
-//! Bytes that can be read at any place.
+//! Sources of bytes with random access.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes that can be read at any place, by any number of threads at a time: a file, memory, a browser's Blob.
+/// Bytes that can be read at any offset, by any number of threads at a time: a file, memory, a browser's Blob.
 pub trait ReadAt: Send + Sync {
-    /// How many bytes there are.
+    /// The number of bytes.
     fn size(&self) -> u64;
 
-    /// Reads into `into` from `offset` on and says how many bytes: fewer than asked for where that is quicker, none only
-    /// at the end.
+    /// Reads bytes at `offset` into `into` and returns their number. That may be less than the length of `into`; it is
+    /// 0 only at the end.
     ///
     /// # Errors
-    /// What the file system or the browser says.
+    /// Errors of the file system or the browser.
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize>;
 
-    /// Fills `into` from `offset` on as far as there are bytes, and says how many there were.
+    /// Fills `into` with the bytes at `offset`, and returns their number: less than the length of `into` only at the
+    /// end.
     ///
     /// # Errors
     /// As [`read_at`](Self::read_at).
@@ -33,8 +34,8 @@ pub trait ReadAt: Send + Sync {
     }
 }
 
-/// What archives are read from; shared with the streams that run over it.
-pub(crate) type Source<'a> = Arc<dyn ReadAt + 'a>;
+/// The source of an archive, shared with the streams that read it.
+pub(super) type Source<'a> = Arc<dyn ReadAt + 'a>;
 
 impl ReadAt for &[u8] {
     fn size(&self) -> u64 {
@@ -59,7 +60,7 @@ impl ReadAt for Vec<u8> {
     }
 }
 
-/// Anything that can seek, one reader at a time.
+/// A source over any reader that can seek. Threads read one after the other.
 ///
 /// ```
 /// use image_feature::file_tree::{ReadAt, Seekable};
@@ -76,10 +77,10 @@ pub struct Seekable<R> {
 }
 
 impl<R: Read + Seek> Seekable<R> {
-    /// The whole of what `reader` reads, from its beginning on.
+    /// A source of all bytes of `reader`, from its beginning.
     ///
     /// # Errors
-    /// Where it cannot say where its end is.
+    /// Errors of seeking to the end, which tells the size.
     pub fn new(mut reader: R) -> io::Result<Self> {
         let size = reader.seek(SeekFrom::End(0))?;
         Ok(Seekable { reader: Mutex::new(reader), size })
@@ -98,16 +99,33 @@ impl<R: Read + Seek + Send> ReadAt for Seekable<R> {
     }
 }
 
-/// A file of the file system. Where that can read at a place in one call, threads do not wait for each other.
+/// A source over a file of the file system. Threads read at the same time, each at its own offset.
+///
+/// ```
+/// use image_feature::file_tree::{FileSource, ReadAt};
+///
+/// # let path = std::env::temp_dir().join(format!("image-feature-source-{}", std::process::id()));
+/// std::fs::write(&path, b"hello, world")?;
+/// let source = FileSource::new(std::fs::File::open(&path)?)?;
+/// let mut word = [0; 5];
+/// source.fill_at(7, &mut word)?;
+/// assert_eq!((source.size(), &word), (12, b"world"));
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[cfg(any(unix, windows))]
 #[derive(Debug)]
-pub(crate) struct FileSource {
+pub struct FileSource {
     file: std::fs::File,
     size: u64,
 }
 
 #[cfg(any(unix, windows))]
 impl FileSource {
+    /// A source of all bytes of an open file.
+    ///
+    /// # Errors
+    /// Errors of asking for the file's size.
     pub fn new(file: std::fs::File) -> io::Result<Self> {
         Ok(FileSource { size: file.metadata()?.len(), file })
     }
@@ -130,16 +148,16 @@ impl ReadAt for FileSource {
     }
 }
 
-/// Reads a source from one place on, through a buffer.
+/// Reads a source in order, through a buffer.
 pub(super) struct Cursor<'a> {
     source: Source<'a>,
-    /// Of the first byte in `buffer`.
+    /// The source's offset of the first byte in `buffer`.
     offset: u64,
     buffer: Vec<u8>,
     at: usize,
 }
 
-/// Headers and names are read in bites of this; contents go past the buffer.
+/// The bytes of a read for headers and names. Longer reads do not go through the buffer.
 const BUFFER: usize = 8 << 10;
 
 impl<'a> Cursor<'a> {
@@ -188,7 +206,7 @@ impl Read for Cursor<'_> {
     }
 }
 
-/// Reads until `into` is full or nothing is left, and says how much came.
+/// Reads until `into` is full or the reader's end, and returns the number of bytes.
 pub(super) fn fill(from: &mut dyn Read, into: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < into.len() {

@@ -9,7 +9,7 @@
 //! use image_feature::finetune::{FineTune, Samples, Tuning};
 //! use image_feature::{DecodeLimits, DeviceRequest, Dtype, Extractor, Model, decode};
 //!
-//! let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+//! let model = Model::open("PP-ShiTuV2_rec_infer.tar")?;
 //! let extractor = Extractor::open(&model, DeviceRequest::Auto)?;
 //! let mut samples = Samples::new(extractor.pooled_len());
 //! for (label, path) in [("tea", "1.jpg"), ("tea", "2.jpg"), ("coffee", "3.jpg"), ("coffee", "4.jpg")] {
@@ -31,18 +31,16 @@ mod neck;
 mod samples;
 mod schedule;
 mod tuning;
-mod views;
 
 pub use self::arc_margin::{ArcMargin, HeadLoss};
 pub(crate) use self::batches::per_class;
 pub use self::evaluation::{Evaluation, Query};
 use self::learner::{Batch, Layers, Optimizer, kept};
 pub use self::neck::Neck;
-pub(crate) use self::neck::pooled_len;
 pub use self::samples::Samples;
 pub use self::schedule::Schedule;
 pub use self::tuning::Tuning;
-pub use self::views::views;
+pub use crate::model::views;
 use crate::random::SplitMix64;
 use crate::weights::Model;
 use crate::{Error, Result};

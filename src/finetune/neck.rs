@@ -36,14 +36,6 @@ const CONVOLUTION: [&str; 2] = ["backbone.last_conv.weight", "backbone.last_conv
 const NORM: [&str; 4] = ["neck.feat_bn.weight", "neck.feat_bn.bias", "neck.feat_bn._mean", "neck.feat_bn._variance"];
 const LINEAR: [&str; 2] = ["neck.fc.weight", "neck.fc.bias"];
 
-/// Length of the pooled vector of a network.
-pub(crate) fn pooled_len(description: &ModelDescription) -> usize {
-    match &description.network {
-        Network::LcNetV2(config) => config.last_channels(),
-        Network::Vit(config) => config.projection,
-    }
-}
-
 impl Neck {
     /// A model's own last layers.
     ///
@@ -51,7 +43,7 @@ impl Neck {
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape.
     pub fn of(model: &Model) -> Result<Self> {
         let Model { description, tensors, .. } = model;
-        let (input, features) = (pooled_len(description), description.dimension());
+        let (input, features) = (description.pooled_len(), description.dimension());
         let read = |name: &str, shape: &[usize]| Ok::<_, Error>(tensors.expect(name, shape)?.values.clone());
         Ok(match &description.network {
             Network::LcNetV2(_) => {

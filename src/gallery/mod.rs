@@ -56,8 +56,8 @@ pub use self::model_id::ModelId;
 pub(crate) use self::pieces::in_pieces;
 use self::search::Workspace;
 pub use self::search::{Duplicate, EntryFilter, Hit, Search};
-#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
-pub(crate) use self::turn::Turn;
+#[cfg(not(target_arch = "wasm32"))]
+pub use self::turn::Turn;
 use crate::engine::cpu::scan::{Scanner, pages};
 use crate::{Error, Result};
 

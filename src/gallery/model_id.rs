@@ -6,7 +6,7 @@ use crate::weights::Model;
 /// use image_feature::Model;
 /// use image_feature::gallery::{Gallery, Metric, ModelId, Storage};
 ///
-/// let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+/// let model = Model::open("PP-ShiTuV2_rec_infer.tar")?;
 /// let mut gallery = Gallery::new(model.description.dimension(), Metric::Cosine, Storage::F32)?;
 /// gallery.set_model(Some(ModelId::of(&model)));
 /// # Ok::<(), image_feature::Error>(())

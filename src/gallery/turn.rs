@@ -8,7 +8,7 @@ use crate::error::Context;
 
 /// The right to change a file, until it is dropped. It is a lock of the system's on a file beside it: what was saved is renamed into its
 /// place, so that a lock on the file itself would be one on a file of yesterday. It ends with the process, however that ends.
-pub(crate) struct Turn {
+pub struct Turn {
     #[cfg_attr(not(unix), allow(dead_code))] // held open, which holds the lock
     file: File,
     #[cfg_attr(not(unix), allow(dead_code))]

@@ -1,7 +1,8 @@
-//! OpenCV's bicubic resize of 8-bit images, with which PaddleClas evaluates the CLIP models (PaddleX's prediction does not).
+//! OpenCV's bicubic resize of 8-bit images. PaddleClas evaluates the CLIP models with it; PaddleX's prediction does not
+//! use it.
 //!
-//! `cv2.resize(..., interpolation=cv2.INTER_CUBIC)` without Intel's IPP, bit for bit; with it, as its x86 builds are made,
-//! some values differ by 1.
+//! Equals `cv2.resize(..., interpolation=cv2.INTER_CUBIC)` bit for bit where OpenCV is built without Intel's IPP. The
+//! x86 builds have IPP: some of their values differ by 1.
 
 use super::limits::zeroed;
 use super::rgb::RgbImage;
@@ -39,7 +40,7 @@ fn weights(x: f32) -> [f32; 4] {
 }
 
 impl RgbImage {
-    /// The image stretched to `width` x `height` pixels, bicubic, as OpenCV's `INTER_CUBIC` does it.
+    /// The image stretched to `width` x `height` pixels by OpenCV's `INTER_CUBIC`.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where a side is zero.
@@ -49,7 +50,7 @@ impl RgbImage {
         }
         let (columns, rows) = (taps(self.width(), width), taps(self.height(), height));
         let mut out = zeroed(3 * width * height)?;
-        // source rows interpolated along x, by their number: neighbouring output rows share most of theirs
+        // source rows interpolated along x, with their numbers: neighbouring output rows share most of them
         let mut held: Vec<(usize, Vec<i32>)> = Vec::new();
         for (tap, out) in rows.iter().zip(out.chunks_exact_mut(3 * width)) {
             held.retain(|(row, _)| tap.at.contains(row));

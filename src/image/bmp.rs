@@ -1,6 +1,8 @@
-//! 16-bit bitmaps: OpenCV shifts five (or six) bits up and leaves the low bits zero, the `image` crate repeats the high bits in them.
+//! 16-bit bitmaps with OpenCV's values. OpenCV shifts the five (or six) bits of a sample up and leaves the low bits
+//! zero; the `image` crate repeats the high bits there.
 
-/// Clears the low bits in the RGB pixels of a 16-bit bitmap whose masks are of the two kinds that OpenCV reads.
+/// Clears the low bits in the RGB pixels of a 16-bit bitmap. Other bitmaps, and masks that OpenCV does not read, stay
+/// as they are.
 pub(super) fn unexpand(bytes: &[u8], rgb: &mut [u8]) {
     let Some(low_bits) = low_bits(bytes) else { return };
     for pixel in rgb.as_chunks_mut::<3>().0 {

@@ -1,69 +1,26 @@
-//! Bytes of an image file to RGB pixels.
+//! Decoding of image files.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ::image::metadata::Orientation;
-
 use super::format::ImageFormat;
+use super::info::ImageInfo;
 use super::limits::DecodeLimits;
-use super::orientation::swaps_sides;
 use super::rgb::RgbImage;
 use super::{jpeg, raster, tiff};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::error::Context;
 use crate::{Error, Result};
 
-/// What the header of an image file says. See [`probe`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageInfo {
-    pub(super) format: ImageFormat,
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) orientation: Orientation,
-    pub(super) bits_per_sample: u8,
-    pub(super) channels: u8,
-}
-
-impl ImageInfo {
-    /// The file format.
-    pub fn format(&self) -> ImageFormat {
-        self.format
-    }
-
-    /// Width in pixels of the image as [`decode`] gives it, that is, with the orientation applied.
-    pub fn width(&self) -> u32 {
-        if swaps_sides(self.orientation) { self.height } else { self.width }
-    }
-
-    /// Height in pixels of the image as [`decode`] gives it.
-    pub fn height(&self) -> u32 {
-        if swaps_sides(self.orientation) { self.width } else { self.height }
-    }
-
-    /// The EXIF orientation that [`decode`] applies, 1 (upright) to 8.
-    pub fn orientation(&self) -> u8 {
-        self.orientation.to_exif()
-    }
-
-    /// Bits of each sample in the file.
-    pub fn bits_per_sample(&self) -> u8 {
-        self.bits_per_sample
-    }
-
-    /// Samples of each pixel in the file, as far as the header tells: 1 gray, 2 gray and alpha, 3 colour, 4 colour and alpha, or CMYK.
-    pub fn channels(&self) -> u8 {
-        self.channels
-    }
-}
-
-/// Decodes an image file to 8-bit RGB, as OpenCV's `imread` does it: the EXIF orientation applied, alpha dropped (not blended), gray
-/// replicated, 16 bits reduced to 8.
+/// Decodes an image file to 8-bit RGB, with the pixels of OpenCV's `imread`: the EXIF orientation applied, alpha
+/// dropped (not blended), gray replicated, 16 bits reduced to 8.
 ///
-/// The format is known by the first bytes: see [`ImageFormat`]. Of an animation the first frame is decoded, of a multi-page TIFF
-/// the first page.
+/// The first bytes tell the format: see [`ImageFormat`]. Of an animation the first frame is decoded, of a multi-page
+/// TIFF the first page. A JPEG that ends early or has damaged data is decoded as far as possible, the rest is gray.
 ///
 /// # Errors
-/// [`ErrorKind::Decode`](crate::ErrorKind::Decode) for damaged files and for bytes that are no image,
-/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for formats and variants that are not read,
-/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) for an image larger than `limits`, found from the header.
+/// [`ErrorKind::Decode`](crate::ErrorKind::Decode) for damaged files and for bytes that are not an image,
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for formats and variants that are not supported,
+/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) for an image whose header announces more than `limits` allow.
 ///
 /// ```
 /// use image_feature::{DecodeLimits, decode};
@@ -77,8 +34,11 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage> {
     decode_noting_damage(bytes, limits).map(|(image, _)| image)
 }
 
-/// As [`decode`], and beside the image what is wrong with data that only gave a part of it: of a JPEG, the rest is gray.
-pub(crate) fn decode_noting_damage(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, Option<String>)> {
+/// As [`decode`], and a description of the damage where a JPEG's data gave only a part of the image.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_noting_damage(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, Option<String>)> {
     let format = ImageFormat::detect(bytes)?;
     guarded(format, || match format {
         ImageFormat::Jpeg => jpeg::decode(bytes, limits),
@@ -90,7 +50,8 @@ pub(crate) fn decode_noting_damage(bytes: &[u8], limits: &DecodeLimits) -> Resul
 /// Reads the header of an image file, without decoding pixels.
 ///
 /// # Errors
-/// As [`decode`], for what can be seen in the header.
+/// [`ErrorKind::Decode`](crate::ErrorKind::Decode) for a damaged header and for bytes that are not an image,
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for formats and variants that are not supported.
 ///
 /// ```
 /// let info = image_feature::probe(b"P5 640 480 255\n")?;
@@ -106,7 +67,36 @@ pub fn probe(bytes: &[u8]) -> Result<ImageInfo> {
     })
 }
 
-/// Turns a panic of a decoder into an error, where panics unwind: one file must not take the others with it. None is known.
+impl RgbImage {
+    /// Reads and decodes an image file, with [`DecodeLimits::default`]. See [`decode`] for the pixels.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) for a file that cannot be read, and the errors of [`decode`]. The
+    /// message begins with the path.
+    ///
+    /// ```
+    /// use image_feature::RgbImage;
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("image-feature-open-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// let path = folder.join("red.ppm");
+    /// std::fs::write(&path, "P3 1 1 255  255 0 0")?;
+    /// assert_eq!(RgbImage::open(&path)?.pixels(), [255, 0, 0]);
+    /// assert!(RgbImage::open(folder.join("none.jpg")).unwrap_err().is_io());
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), image_feature::Error>(())
+    /// ```
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(path: impl AsRef<std::path::Path>) -> Result<RgbImage> {
+        let path = path.as_ref();
+        let name = || path.display().to_string();
+        let bytes = std::fs::read(path).context(name)?;
+        decode(&bytes, &DecodeLimits::default()).context(name)
+    }
+}
+
+/// Turns a panic of a decoder into an error, where panics unwind: one bad file must not end the processing of others.
+/// No such panic is known.
 fn guarded<T>(format: ImageFormat, read: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
         Err(Error::internal(format!("the {format} decoder panicked on this file: please report it")))

@@ -1,10 +1,17 @@
-//! Which file format some bytes are in, by their first bytes.
+//! Image file formats, and their detection by the first bytes.
 
 use std::fmt;
 
 use crate::{Error, Result};
 
 /// An image file format that [`decode`](crate::decode) reads.
+///
+/// ```
+/// use image_feature::ImageFormat;
+///
+/// assert_eq!(ImageFormat::detect(b"GIF89a...")?, ImageFormat::Gif);
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ImageFormat {
@@ -26,7 +33,7 @@ pub enum ImageFormat {
     Qoi,
 }
 
-/// What [`ImageFormat`] names, for messages.
+/// The formats of [`ImageFormat`], for messages.
 const READ: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF, PNM and QOI are read";
 
 impl ImageFormat {
@@ -48,11 +55,11 @@ impl ImageFormat {
         }
     }
 
-    /// The format of a file that starts with these bytes. File names play no part.
+    /// The format of a file that starts with these bytes. File names are not considered.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for an image or document of a format that is not read,
-    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) for bytes of no known image format.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for an image or document in a format that is known but
+    /// not supported, [`ErrorKind::Decode`](crate::ErrorKind::Decode) for all other bytes.
     pub fn detect(bytes: &[u8]) -> Result<Self> {
         Ok(match bytes {
             [] => return Err(Error::decode(format!("not an image: the file is empty; {READ}"))),
@@ -75,7 +82,7 @@ impl fmt::Display for ImageFormat {
     }
 }
 
-/// The error for bytes that are of none of our formats.
+/// The error for bytes in none of the supported formats.
 fn unread(bytes: &[u8]) -> Error {
     if let Some(name) = known_but_unread(bytes) {
         return Error::unsupported(format!("{name} is not supported: convert the file first; {READ}"));
@@ -84,7 +91,7 @@ fn unread(bytes: &[u8]) -> Error {
     Error::decode(format!("not an image (first bytes {}); {READ}", first.join(" ")))
 }
 
-/// The name of a format that people have files of and that is not read.
+/// The name of a common format that is not supported.
 fn known_but_unread(bytes: &[u8]) -> Option<&'static str> {
     if bytes.len() >= 12 && &bytes[4..8] == b"ftyp" {
         return Some(match &bytes[8..12] {

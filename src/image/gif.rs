@@ -1,4 +1,4 @@
-//! What shows where a GIF's first frame does not: OpenCV paints the whole screen in the background colour first.
+//! The background of a GIF: OpenCV fills the whole screen with the background colour before it draws the first frame.
 
 /// Colours the transparent pixels of decoded RGBA samples.
 pub(super) fn paint_background(bytes: &[u8], rgba: &mut [u8]) {
@@ -8,7 +8,7 @@ pub(super) fn paint_background(bytes: &[u8], rgba: &mut [u8]) {
     }
 }
 
-/// The colour that the screen descriptor names, from the global colour table.
+/// The background colour: the entry of the global colour table that the screen descriptor names.
 fn background(bytes: &[u8]) -> Option<[u8; 3]> {
     const TABLE: usize = 13;
     let (flags, index) = (*bytes.get(10)?, usize::from(*bytes.get(11)?));

@@ -1,19 +1,20 @@
-//! JPEG, to the very pixels of libjpeg-turbo, which OpenCV decodes with.
+//! JPEG, with exactly the pixels of libjpeg-turbo, OpenCV's decoder.
 //!
 //! # Why libjpeg-turbo-rs
-//! Features are compared across devices and with those that PaddleX made, so pixels must be OpenCV's. This decoder gives them on every
-//! file of the corpus whose data is whole or merely cut short; zune-jpeg differs by up to 3 levels. Against zune-jpeg, 12 megapixels
-//! take it 1.1 to 1.4 times as long natively, 0.6 to 0.7 times in wasm with SIMD, and progressive files 0.7 to 0.9 times on both.
+//! Features are compared across devices and with PaddleX's features, so the pixels must be OpenCV's. This decoder gives
+//! OpenCV's pixels for every file of the test corpus that is complete or only cut short; zune-jpeg differs by up to 3
+//! levels. Time relative to zune-jpeg: natively 1.1 to 1.4 for 12 megapixels, in wasm with SIMD 0.6 to 0.7; for
+//! progressive files 0.7 to 0.9 on both.
 //!
-//! Its authors promise no memory safety: its SIMD kernels are `unsafe`. It met no memory error and no panic under AddressSanitizer
-//! with the fuzz target `decode_image` (fuzz/), nor in tests/image/damage.rs. Should that change, its feature `simd` can be left off,
-//! at about twice the time.
+//! Its SIMD kernels are `unsafe`, and its authors do not promise memory safety. The fuzz target `decode_image` (fuzz/)
+//! under AddressSanitizer and tests/image/damage.rs found no memory error and no panic. If that changes, turn off its
+//! feature `simd`: decoding then takes about twice the time.
 
 use ::image::metadata::Orientation;
 use libjpeg_turbo_rs::{DecodeLimits as JpegLimits, DecodeWarning, Decoder, JpegError, PixelFormat};
 
-use super::decode::ImageInfo;
 use super::format::ImageFormat;
+use super::info::ImageInfo;
 use super::limits::{DecodeLimits, zeroed};
 use super::orientation::orientation_from_exif;
 use super::rgb::RgbImage;
@@ -26,7 +27,7 @@ pub(super) fn probe(bytes: &[u8]) -> Result<ImageInfo> {
     with_end(bytes, |bytes| Ok(info(&open(bytes, &DecodeLimits::default())?))).map_err(failed)
 }
 
-/// The image, and what is wrong with its data where something was made up for it.
+/// The image, and a description of the damage where a part of its pixels is made up.
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, Option<String>)> {
     with_end(bytes, |bytes| {
         let decoder = open(bytes, limits)?;
@@ -38,14 +39,14 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, O
 fn decode_with(mut decoder: Decoder<'_>, limits: &DecodeLimits) -> Result<(RgbImage, Option<String>)> {
     let info = info(&decoder);
     let components = u64::from(info.channels);
-    // the output, and its turned copy or the coefficients (two bytes a sample, no component is larger than the image)
+    // the output, and its rotated copy or the coefficients (two bytes a sample, no component is larger than the image)
     limits.check(ImageFormat::Jpeg, info.width, info.height, 3 + (components * 2).max(3))?;
     let (width, height) = (info.width as usize, info.height as usize);
     let is_cmyk = components == 4;
     decoder.set_output_format(if is_cmyk { PixelFormat::Cmyk } else { PixelFormat::Rgb });
-    // libjpeg's default, which OpenCV leaves: it shows in progressive files whose last scans are missing
+    // libjpeg's and OpenCV's default; it makes a difference in progressive files without their last scans
     decoder.set_block_smoothing(true);
-    // damaged data gives what could be decoded, as libjpeg does with a warning
+    // as libjpeg: damaged data is a warning, and the pixels decoded so far are kept
     decoder.set_lenient(true);
     let mut out = zeroed(width * height * if is_cmyk { 4 } else { 3 })?;
     let decoded = decoder.decode_image_into(&mut out).map_err(failed)?;
@@ -53,12 +54,12 @@ fn decode_with(mut decoder: Decoder<'_>, limits: &DecodeLimits) -> Result<(RgbIm
         cmyk_to_rgb(&mut out);
     }
     let image = RgbImage::new(width, height, out)?.oriented(info.orientation)?;
-    // stray bytes between segments leave the pixels whole
+    // stray bytes between segments do not change pixels
     let damage = decoded.warnings.iter().find(|warning| !matches!(warning, DecodeWarning::ExtraneousData { .. }));
     Ok((image, damage.map(|warning| warning.to_string())))
 }
 
-/// The samples of a JPEG of 1, 3 or 4 channels, pixel after pixel, and its width: gray, RGB, or the inks as they are stored.
+/// The width of a JPEG with 1, 3 or 4 channels, and its samples, pixel after pixel: gray, RGB, or CMYK as stored.
 pub(super) fn samples(bytes: &[u8], channels: usize, limits: &DecodeLimits) -> Result<(usize, Vec<u8>)> {
     with_end(bytes, |bytes| {
         let mut decoder = open(bytes, limits)?;
@@ -88,7 +89,7 @@ pub(super) fn samples(bytes: &[u8], channels: usize, limits: &DecodeLimits) -> R
     .map_err(failed)?
 }
 
-/// Reads a file, and where it ends before its end marker reads it again with one, as libjpeg inserts it: a download that broke off
+/// Reads a file. Where the end marker is missing, reads it again with one appended, as libjpeg does: a cut-off download
 /// still shows its first scans.
 fn with_end<T>(bytes: &[u8], read: impl Fn(&[u8]) -> Result<T, JpegError>) -> Result<T, JpegError> {
     const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
@@ -121,7 +122,7 @@ fn info(decoder: &Decoder<'_>) -> ImageInfo {
     }
 }
 
-/// OpenCV's conversion of the inverted CMYK that Adobe writes, in place; keeps the first three quarters.
+/// OpenCV's conversion of Adobe's inverted CMYK to RGB, in place. Shortens the buffer to three quarters.
 fn cmyk_to_rgb(pixels: &mut Vec<u8>) {
     let count = pixels.len() / 4;
     for i in 0..count {

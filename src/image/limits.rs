@@ -1,15 +1,15 @@
-//! How much an image file may ask for.
+//! Limits on the size of images.
 
 use crate::{Error, Result};
 
 use super::format::ImageFormat;
 
-/// What a file may ask for before it is refused. Checked against its header, before pixels are allocated.
+/// The largest image that is decoded. Checked against the file's header, before memory for pixels is allocated.
 ///
 /// ```
 /// use image_feature::{DecodeLimits, decode};
 ///
-/// // 100 bytes that promise 65535 x 65535 pixels
+/// // 100 bytes that announce 65535 x 65535 pixels
 /// let mut bomb = b"P6 65535 65535 255\n".to_vec();
 /// bomb.resize(100, 0);
 /// let error = decode(&bomb, &DecodeLimits::default()).unwrap_err();
@@ -17,10 +17,10 @@ use super::format::ImageFormat;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// The most pixels an image may have. Default: 268 435 456 (2^28), more than any phone's camera takes.
+    /// The most pixels of an image. Default: 268 435 456 (2^28), more than any phone's camera takes.
     pub max_pixels: u64,
-    /// The most bytes decoding may hold at once, by an estimate from the header: the pixels, and what the format's decoder keeps
-    /// beside them. Default: 2 GiB; on wasm32, where all memory is 4 GiB, 1 GiB.
+    /// The most bytes that decoding may hold at once, estimated from the header: the pixels and the decoder's own
+    /// buffers. Default: 2 GiB; on wasm32, where all memory is 4 GiB, 1 GiB.
     pub max_bytes: u64,
 }
 
@@ -35,7 +35,7 @@ impl Default for DecodeLimits {
 }
 
 impl DecodeLimits {
-    /// Refuses an image by the size in its header. `bytes_per_pixel` is what decoding holds for each pixel at its peak.
+    /// An error for an image whose header announces too much. `bytes_per_pixel`: the peak memory of decoding.
     pub(super) fn check(&self, format: ImageFormat, width: u32, height: u32, bytes_per_pixel: u64) -> Result<()> {
         if width == 0 || height == 0 {
             return Err(Error::decode(format!("{format} image of {width}x{height} pixels: a side is zero")));
@@ -59,12 +59,12 @@ impl DecodeLimits {
     }
 }
 
-/// `len` zero bytes, or an error where the allocator has not that many.
+/// `len` zero bytes, or an error where the allocation fails.
 pub(super) fn zeroed(len: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     bytes
         .try_reserve_exact(len)
-        .map_err(|_| Error::limit(format!("out of memory: {len} bytes for pixels are not to be had")))?;
+        .map_err(|_| Error::limit(format!("out of memory: {len} bytes for pixels cannot be allocated")))?;
     bytes.resize(len, 0);
     Ok(bytes)
 }

@@ -1,13 +1,13 @@
-//! Bytes to RGB pixels to network input, the way OpenCV and PaddleX do it.
+//! Image files to RGB pixels, and pixels to the network's input, with OpenCV's and PaddleX's results.
 
 #[cfg(feature = "train")]
 mod bicubic;
 mod bmp;
-#[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 mod budget;
 mod decode;
 mod format;
 mod gif;
+mod info;
 mod jpeg;
 mod limits;
 mod orientation;
@@ -19,12 +19,12 @@ mod rgb;
 mod tiff;
 mod webp;
 
-#[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
-pub(crate) use budget::{DecodeBudget, Share};
+pub use budget::{DecodeBudget, DecodeShare};
 #[cfg(feature = "dataset")]
-pub(crate) use decode::decode_noting_damage;
-pub use decode::{ImageInfo, decode, probe};
+pub use decode::decode_noting_damage;
+pub use decode::{decode, probe};
 pub use format::ImageFormat;
+pub use info::ImageInfo;
 pub use limits::DecodeLimits;
 pub use preprocess::{Normalize, Preprocess, Resize};
 pub use rgb::{RgbImage, Roi};

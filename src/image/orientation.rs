@@ -1,4 +1,4 @@
-//! The eight orientations a camera writes into EXIF, applied to pixels.
+//! EXIF orientations: read from metadata, and applied to pixels.
 
 use ::image::metadata::Orientation;
 
@@ -7,13 +7,13 @@ use super::rgb::RgbImage;
 use crate::Result;
 
 impl RgbImage {
-    /// The image as it is to be seen, given how the camera was held. Swapping the sides needs a second copy of the pixels.
+    /// The image turned upright. Orientations that swap the sides need a second copy of the pixels.
     pub(super) fn oriented(mut self, orientation: Orientation) -> Result<RgbImage> {
         use Orientation::*;
         if swaps_sides(orientation) {
             self = self.transposed()?;
         }
-        // what is left to do after transposing (5) for the other three that swap
+        // orientation 5 is the transposition; the other three that swap the sides need a mirroring after it
         let (mirror_rows, mirror_columns) = match orientation {
             NoTransforms | Rotate90FlipH => (false, false),
             FlipHorizontal | Rotate90 => (true, false),
@@ -43,7 +43,7 @@ impl RgbImage {
         let mut out = zeroed(self.pixels().len())?;
         let (source, _) = self.pixels().as_chunks::<3>();
         let (target, _) = out.as_chunks_mut::<3>();
-        // in tiles, so that neither side walks the whole image for every row
+        // in tiles: a row of the one image is a column of the other, and whole columns miss the cache
         const TILE: usize = 32;
         for y0 in (0..height).step_by(TILE) {
             for x0 in (0..width).step_by(TILE) {
@@ -58,14 +58,14 @@ impl RgbImage {
     }
 }
 
-/// Whether the image seen is as wide as the stored one is high.
+/// Whether the orientation exchanges width and height.
 pub(super) fn swaps_sides(orientation: Orientation) -> bool {
     orientation.to_exif() >= 5
 }
 
-/// The orientation in an EXIF block (without the `Exif\0\0` before it); upright where it says nothing sensible.
+/// The orientation in an EXIF block (without the `Exif\0\0` before it); upright where there is no valid one.
 ///
-/// Like OpenCV, takes the first 16 bits of the value whatever type it claims to have: some writers make it a 32-bit number.
+/// Like OpenCV, takes the first 16 bits of the value and ignores its type: some writers make it a 32-bit number.
 pub(super) fn orientation_from_exif(exif: &[u8]) -> Orientation {
     find_orientation(exif).unwrap_or(Orientation::NoTransforms)
 }

@@ -1,16 +1,14 @@
-//! What OpenCV makes of PNM samples whose maximum is not 255: binary ones it takes as they are, of 16 bits the upper 8; only plain
-//! text ones of 8 bits it scales. The `image` crate scales them all, which is undone here.
+//! PNM samples with a maximum other than 255, as OpenCV reads them. OpenCV takes binary samples as they are (of 16 bits
+//! the upper 8) and scales only 8-bit samples of the text form. The `image` crate scales all of them; this module
+//! undoes that.
 
 use ::image::ColorType;
 use ::image::codecs::pnm::{PnmDecoder, PnmSubtype, SampleEncoding};
+use ::image::error::ImageError;
 
-use super::format::ImageFormat;
-use super::raster::failed;
-use crate::Result;
-
-/// Brings decoded samples to what OpenCV reads, in place. PAM samples stay scaled, as the format has it.
-pub(super) fn unscale(bytes: &[u8], color: ColorType, samples: &mut [u8]) -> Result<()> {
-    let decoder = PnmDecoder::new(bytes).map_err(|error| failed(ImageFormat::Pnm, error))?;
+/// Turns decoded samples into OpenCV's, in place. PAM samples stay scaled, as their format asks.
+pub(super) fn unscale(bytes: &[u8], color: ColorType, samples: &mut [u8]) -> Result<(), ImageError> {
+    let decoder = PnmDecoder::new(bytes)?;
     let max = decoder.header().maximal_sample();
     let encoding = match decoder.subtype() {
         PnmSubtype::Graymap(encoding) | PnmSubtype::Pixmap(encoding) => encoding,

@@ -1,4 +1,4 @@
-//! What is done to an image before it enters a network.
+//! Preprocessing: an image to the network's input.
 
 use std::borrow::Cow;
 
@@ -6,34 +6,54 @@ use super::rgb::RgbImage;
 use crate::{Error, Result};
 
 /// Resize, normalise, and reorder to channels first: the `PreProcess` section of a PaddleX `inference.yml`.
+///
+/// ```
+/// use image_feature::{Preprocess, RgbImage};
+///
+/// let image = RgbImage::new(640, 480, vec![127; 640 * 480 * 3])?;
+/// let input: Vec<f32> = Preprocess::default().apply(&image)?; // 3 x 224 x 224
+/// assert_eq!(input.len(), 3 * 224 * 224);
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocess {
+    /// The resize, which comes first.
     pub resize: Resize,
+    /// The scaling of pixel values.
     pub normalize: Normalize,
 }
 
-/// How an image is brought to the network's input size. Always bilinear: PaddleX ignores the `interpolation` key.
+/// The resize to the network's input size. Always bilinear: PaddleX ignores the `interpolation` key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resize {
-    /// Stretch to exactly this size, whatever the aspect ratio.
-    Stretch { width: usize, height: usize },
-    /// Scale so that the shorter side has this length (`resize_short`).
+    /// Stretch to exactly this size; the aspect ratio is not kept.
+    Stretch {
+        /// Pixels of a row.
+        width: usize,
+        /// Rows.
+        height: usize,
+    },
+    /// Scale so that the shorter side has this length in pixels (`resize_short`).
     ShortSide(usize),
 }
 
-/// `(pixel * scale - mean) / std` for each RGB channel, computed as PaddleX 3.x does (one multiply, one add).
+/// `(pixel * scale - mean) / std` for each RGB channel, computed as in PaddleX 3.x: one multiplication, one addition.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normalize {
+    /// The factor for pixel values of 0 to 255.
     pub scale: f64,
+    /// Mean of each channel after scaling: red, green, blue.
     pub mean: [f64; 3],
+    /// Standard deviation of each channel after scaling.
     pub std: [f64; 3],
 }
 
-/// The most pixels of a resized image: 4096 x 4096. Keeps a one pixel wide image, scaled by its short side, from filling memory.
+/// The most pixels of a resized image: 4096 x 4096. Without it, a one pixel wide image that is scaled by its short side
+/// would fill memory.
 const MAX_RESIZED_PIXELS: usize = 1 << 24;
 
 impl Default for Preprocess {
-    /// Stretch to 224 x 224 and normalise with the ImageNet statistics, as `PP-ShiTuV2_rec` wants it.
+    /// Stretch to 224 x 224 and normalise with the ImageNet statistics, as `PP-ShiTuV2_rec` expects.
     fn default() -> Self {
         Preprocess { resize: Resize::Stretch { width: 224, height: 224 }, normalize: Normalize::default() }
     }
@@ -51,8 +71,8 @@ impl Preprocess {
     /// [`output_size`](Self::output_size) as width and height.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a target side of zero, [`ErrorKind::Limit`](crate::ErrorKind::Limit) for a
-    /// resized image above 4096 x 4096 pixels.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a target side of zero,
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) for a resized image above 4096 x 4096 pixels.
     ///
     /// ```
     /// use image_feature::{Preprocess, RgbImage};
@@ -70,7 +90,7 @@ impl Preprocess {
         Ok(out)
     }
 
-    /// As [`apply`](Self::apply), into a slice of exactly the length that `apply` would return.
+    /// As [`apply`](Self::apply), into a slice of exactly 3 x height x width numbers.
     ///
     /// # Errors
     /// As [`apply`](Self::apply), and [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `out` has another length.
@@ -92,7 +112,7 @@ impl Preprocess {
             Cow::Owned(image.resize_bilinear(width, height)?)
         };
         for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
-            // 256 answers, so that each pixel is one look-up
+            // a table of all 256 values: one look-up a pixel
             let table = self.normalize.table(channel);
             for (out, pixel) in out.iter_mut().zip(resized.pixels().as_chunks::<3>().0) {
                 *out = table[usize::from(pixel[channel])];
@@ -101,7 +121,7 @@ impl Preprocess {
         Ok(())
     }
 
-    /// Width and height an image of this width and height has after the resize.
+    /// Width and height after the resize, of an image with this width and height.
     ///
     /// # Errors
     /// As [`apply`](Self::apply).
@@ -138,9 +158,9 @@ impl Preprocess {
 }
 
 impl Normalize {
-    /// The network's number for each value a channel (0 red, 1 green, 2 blue) of a pixel can have.
+    /// The network's input for each of the 256 values of a channel (0 red, 1 green, 2 blue).
     ///
-    /// The factors are computed in double precision and then rounded to single; so is each product, and then each sum.
+    /// As in PaddleX, the factors are computed in double precision and rounded to single; products and sums are single.
     fn table(&self, channel: usize) -> [f32; 256] {
         let factor = (self.scale / self.std[channel]) as f32;
         let shift = (-self.mean[channel] / self.std[channel]) as f32;

@@ -1,4 +1,4 @@
-//! PNG, WebP, GIF, BMP, PNM and QOI, through the `image` crate, with their samples reduced to 8-bit RGB as OpenCV reduces them.
+//! PNG, WebP, GIF, BMP, PNM and QOI, decoded by the `image` crate and reduced to OpenCV's 8-bit RGB.
 
 use std::io::Cursor;
 
@@ -9,15 +9,15 @@ use ::image::error::ImageError;
 use ::image::metadata::Orientation;
 use ::image::{ColorType, ExtendedColorType, ImageDecoder, Limits};
 
-use super::decode::ImageInfo;
 use super::format::ImageFormat;
+use super::info::ImageInfo;
 use super::limits::{DecodeLimits, zeroed};
 use super::orientation::orientation_from_exif;
 use super::rgb::RgbImage;
 use super::{bmp, gif, pnm, webp};
 use crate::{Error, ErrorKind, Result};
 
-/// What the PNG decoder may hold beside the pixels: some rows, and metadata, which a small file can inflate without bounds.
+/// The PNG decoder's memory beside the pixels: some rows, and metadata, which a small file can inflate without bounds.
 const PNG_WORKSPACE: u64 = 64 << 20;
 
 pub(super) fn probe(format: ImageFormat, bytes: &[u8]) -> Result<ImageInfo> {
@@ -30,7 +30,7 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -
     let (width, height) = decoder.dimensions();
     let color = decoder.color_type();
     let bytes_per_pixel = u64::from(color.bytes_per_pixel());
-    // the decoder's own buffer beside ours, or later the turned copy
+    // the decoder's own buffer beside ours, or later the rotated copy
     limits.check(format, width, height, 2 * bytes_per_pixel.max(3))?;
     decoder.set_limits(image_limits(limits.max_bytes)).map_err(|error| failed(format, error))?;
 
@@ -41,7 +41,7 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -
         .map_err(|error| failed(format, error))?;
     match format {
         ImageFormat::Gif => gif::paint_background(bytes, &mut samples),
-        ImageFormat::Pnm => pnm::unscale(bytes, color, &mut samples)?,
+        ImageFormat::Pnm => pnm::unscale(bytes, color, &mut samples).map_err(|error| failed(format, error))?,
         _ => {}
     }
     reduce(&mut samples, pixels, color)
@@ -63,7 +63,7 @@ fn open<'a>(format: ImageFormat, bytes: &'a [u8], limits: &DecodeLimits) -> Resu
         ImageFormat::Bmp => BmpDecoder::new(reader).map(|d| Box::new(d) as _),
         ImageFormat::Pnm => PnmDecoder::new(reader).map(|d| Box::new(d) as _),
         ImageFormat::Qoi => {
-            // its decoder has a limit of its own, which is not to be raised
+            // the decoder has a limit of its own, which cannot be changed; this one gives our message
             if let Some(&[w0, w1, w2, w3, h0, h1, h2, h3]) = bytes.get(4..).and_then(<[u8]>::first_chunk) {
                 limits.check(format, u32::from_be_bytes([w0, w1, w2, w3]), u32::from_be_bytes([h0, h1, h2, h3]), 3)?;
             }
@@ -99,8 +99,8 @@ fn bits_per_sample(color: ExtendedColorType) -> u8 {
     (color.bits_per_pixel() / u16::from(color.channel_count())) as u8
 }
 
-/// Brings `samples` of `pixels` pixels, at the front of a buffer of at least three bytes a pixel, to 8-bit RGB in place: alpha is
-/// dropped, gray replicated, of 16 bits the upper 8 kept.
+/// Reduces `samples` to 8-bit RGB in place: alpha is dropped, gray replicated, of 16 bits the upper 8 kept. The samples
+/// are at the front of a buffer of at least three bytes a pixel. `None` for a colour type that is not supported.
 fn reduce(samples: &mut Vec<u8>, pixels: usize, color: ColorType) -> Option<()> {
     let high = if cfg!(target_endian = "little") { 1 } else { 0 };
     match color {
@@ -119,7 +119,7 @@ fn reduce(samples: &mut Vec<u8>, pixels: usize, color: ColorType) -> Option<()> 
     Some(())
 }
 
-/// Gray of `stride` < 3 bytes a pixel, of which `offset` counts. From the end, as the target overtakes the source.
+/// Gray with `stride` < 3 bytes a pixel, its value at `offset`. Goes backwards: the target is longer than the source.
 fn spread(samples: &mut [u8], pixels: usize, stride: usize, offset: usize) {
     for i in (0..pixels).rev() {
         let gray = samples[stride * i + offset];
@@ -127,7 +127,7 @@ fn spread(samples: &mut [u8], pixels: usize, stride: usize, offset: usize) {
     }
 }
 
-/// Colour of `stride` > 3 bytes a pixel, of which those at `offsets` count.
+/// Colour with `stride` > 3 bytes a pixel, its values at `offsets`.
 fn pack(samples: &mut [u8], pixels: usize, stride: usize, offsets: [usize; 3]) {
     for i in 0..pixels {
         let rgb = offsets.map(|offset| samples[stride * i + offset]);
@@ -135,7 +135,7 @@ fn pack(samples: &mut [u8], pixels: usize, stride: usize, offsets: [usize; 3]) {
     }
 }
 
-pub(super) fn failed(format: ImageFormat, error: ImageError) -> Error {
+fn failed(format: ImageFormat, error: ImageError) -> Error {
     let kind = match error {
         ImageError::Limits(_) => ErrorKind::Limit,
         ImageError::Unsupported(_) => ErrorKind::Unsupported,

@@ -1,7 +1,8 @@
 //! OpenCV's integer bilinear resize of 8-bit images, bit for bit.
 //!
-//! What `cv2.resize(..., interpolation=cv2.INTER_LINEAR)` computes for `uint8`: weights are 11-bit fixed point, a row is
-//! interpolated along x in 32-bit integers, then two such rows along y with the roundings below. There is no anti-aliasing.
+//! Equals `cv2.resize(..., interpolation=cv2.INTER_LINEAR)` for `uint8`: weights are 11-bit fixed point, a row is
+//! interpolated along x in 32-bit integers, then two such rows along y with the roundings below. There is no
+//! anti-aliasing.
 
 use super::rgb::RgbImage;
 use crate::{Error, Result};
@@ -16,8 +17,8 @@ struct Tap {
     weight: [i32; 2],
 }
 
-/// The taps of one axis. OpenCV clamps the fraction at the borders along x, along y only the coordinates: the weights of a tap
-/// then fall on the same source row, which rounds differently.
+/// The taps of one axis. At the borders, OpenCV clamps the fraction along x, but only the coordinates along y: there
+/// both weights of a tap apply to the same source row, which rounds differently.
 fn taps(source: usize, target: usize, clamp_fraction: bool) -> impl Iterator<Item = Tap> {
     let last = source as i64 - 1;
     let scale = 1.0 / (target as f64 / source as f64);
@@ -38,10 +39,12 @@ fn taps(source: usize, target: usize, clamp_fraction: bool) -> impl Iterator<Ite
 }
 
 impl RgbImage {
-    /// The image stretched to `width` x `height` pixels, bilinear, exactly as OpenCV's `INTER_LINEAR` does it (no anti-aliasing).
+    /// The image stretched to `width` x `height` pixels, with exactly the pixels of OpenCV's `INTER_LINEAR`: bilinear,
+    /// without anti-aliasing.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where a side is zero, or the result would not fit into memory's addresses.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where a side is zero or the result exceeds the address space,
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where there is not enough memory.
     ///
     /// ```
     /// let image = image_feature::RgbImage::new(2, 1, vec![0, 0, 0, 100, 100, 100])?;
@@ -68,7 +71,7 @@ impl RgbImage {
         let columns: Vec<Tap> = taps(self.width(), width, true)
             .map(|tap| Tap { at: tap.at.map(|at| 3 * at), weight: tap.weight })
             .collect();
-        // the two source rows last interpolated along x: neighbouring output rows mostly share them
+        // the last two source rows interpolated along x: neighbouring output rows mostly share them
         let mut rows = [vec![0i32; 3 * width], vec![0i32; 3 * width]];
         let mut held = [usize::MAX; 2];
         for (tap, out) in taps(self.height(), height, false).zip(out.chunks_exact_mut(3 * width)) {

@@ -1,8 +1,18 @@
-//! Decoded pixels.
+//! An image in memory, and rectangles of it.
 
 use crate::{Error, Result};
 
-/// An 8-bit RGB image, rows from the top, three bytes a pixel, no padding.
+/// An 8-bit RGB image: rows from the top, three bytes a pixel, no padding.
+///
+/// It comes from a file ([`open`](RgbImage::open)), from a file's bytes ([`decode`](crate::decode)), or from pixels.
+///
+/// ```
+/// use image_feature::RgbImage;
+///
+/// let image = RgbImage::new(2, 1, vec![255, 0, 0, 0, 0, 255])?;
+/// assert_eq!((image.width(), image.height()), (2, 1));
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct RgbImage {
     width: usize,
@@ -13,9 +23,13 @@ pub struct RgbImage {
 /// A rectangle of an image, in pixels from its top left corner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Roi {
+    /// The left column.
     pub x: usize,
+    /// The top row.
     pub y: usize,
+    /// Columns.
     pub width: usize,
+    /// Rows.
     pub height: usize,
 }
 
@@ -41,7 +55,8 @@ impl RgbImage {
         Ok(RgbImage { width, height, pixels })
     }
 
-    /// An image from RGBA pixels, as a canvas or a video frame gives them. Alpha is dropped, not blended, as for files.
+    /// An image from RGBA pixels, such as those of a canvas or a video frame. Alpha is dropped, not blended, as for
+    /// files.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where a side is zero or `rgba` is not `width * height * 4` long.
@@ -69,7 +84,7 @@ impl RgbImage {
     /// The part of the image inside a rectangle.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the rectangle is empty or leaves the image.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the rectangle is empty or not inside the image.
     ///
     /// ```
     /// use image_feature::{RgbImage, Roi};
@@ -107,7 +122,7 @@ impl RgbImage {
         self.height
     }
 
-    /// The bytes, row by row: R, G, B, R, G, B, …
+    /// The pixels' bytes, row by row: R, G, B, R, G, B, …
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }

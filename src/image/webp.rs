@@ -2,7 +2,7 @@
 
 /// The EXIF block of a WebP file, without the `Exif\0\0` that some writers put before it.
 ///
-/// Read here because the `image` crate would allocate whatever size the chunk claims to have.
+/// Read here because the `image` crate allocates the announced size of the chunk, even where the file is shorter.
 pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
     let mut chunks = bytes.get(12..)?;
     loop {

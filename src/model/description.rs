@@ -1,4 +1,4 @@
-//! What a model is: its network and what is done to an image before it.
+//! The description of a model: its network and its preprocessing.
 
 use std::borrow::Cow;
 
@@ -12,11 +12,11 @@ use crate::{Error, Result};
 /// Everything about a model but its weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelDescription {
-    /// The model's name, as PaddleX knows it: `PP-ShiTuV2_rec`.
+    /// The model's name in PaddleX, such as `PP-ShiTuV2_rec`.
     pub name: String,
     /// The network and its sizes.
     pub network: Network,
-    /// What is done to an image before it enters the network.
+    /// Resizing and normalisation of an image before the network.
     pub preprocess: Preprocess,
 }
 
@@ -47,7 +47,7 @@ impl Network {
         }
     }
 
-    /// Every parameter in state-dict order; `classes` adds the classification head.
+    /// Every parameter in state-dict order. `classes` adds a classification head for so many classes.
     pub fn parameters(&self, form: Form, classes: Option<usize>) -> Vec<Parameter> {
         match self {
             Network::LcNetV2(config) => config.parameters(form, classes),
@@ -55,8 +55,9 @@ impl Network {
         }
     }
 
-    /// The tensors in the deploy form, which is the one that runs: as they are, or fused. A vision transformer has
-    /// nothing to fuse.
+    /// The tensors in the deploy form, which is the form that runs: fused where `form` is the training form, else borrowed.
+    ///
+    /// A vision transformer has nothing to fuse.
     ///
     /// # Errors
     /// As [`lcnet_v2::fuse`].
@@ -76,7 +77,7 @@ impl Network {
         }
     }
 
-    /// Whether a parameter of the training form is one that only the deploy form uses.
+    /// Whether a parameter of the training form is used by the deploy form only.
     #[cfg(feature = "train")]
     pub(crate) fn is_spare(&self, parameter: &Parameter) -> bool {
         match self {
@@ -94,7 +95,7 @@ impl Network {
     /// The same network for images of another size.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) for a vision transformer, whose positions are learnt for one size.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) for a vision transformer: its positions are learnt for one size.
     pub(crate) fn with_input(self, input: [usize; 2]) -> Result<Network> {
         match self {
             Network::LcNetV2(config) => Ok(Network::LcNetV2(LcNetV2Config { input, ..config })),
@@ -118,11 +119,20 @@ impl ModelDescription {
         self.network.input_size()
     }
 
-    /// The network's input for an image: 3 x height x width numbers, of [`input_size`](Self::input_size).
+    /// Length of a pooled vector, the input of the last layers. [`finetune`](crate::finetune) trains those layers.
+    pub fn pooled_len(&self) -> usize {
+        match &self.network {
+            Network::LcNetV2(config) => config.last_channels(),
+            Network::Vit(config) => config.projection,
+        }
+    }
+
+    /// The network's input for an image: 3 x height x width values, for the height and width of
+    /// [`input_size`](Self::input_size).
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the image, resized by its shorter side as the model asks, has
-    /// another shape than the network takes: crop it to that shape first.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the model resizes by the shorter side and the resized
+    /// image does not have the network's shape: crop the image to that shape first.
     pub fn network_input(&self, image: &RgbImage) -> Result<Vec<f32>> {
         let [height, width] = self.input_size();
         let mut input = vec![0.0; 3 * height * width];

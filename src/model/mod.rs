@@ -1,18 +1,37 @@
-//! The networks: what they are ([`ModelDescription`], free of any tensor library), and, with the feature `burn`,
-//! the networks themselves, written once on Burn for every device.
+//! Networks: their sizes, their parameters, and the preprocessing of their input.
+//!
+//! [`ModelDescription`] holds everything about a model but its weights. It needs no tensor library. With the feature `burn`,
+//! [`lcnet_v2`] and [`vit`] hold the networks themselves, too, written on Burn for every device.
+//!
+//! ```
+//! use image_feature::Preprocess;
+//! use image_feature::model::lcnet_v2::{Form, LcNetV2Config};
+//! use image_feature::model::{ModelDescription, Network};
+//!
+//! let description = ModelDescription {
+//!     name: "PP-ShiTuV2_rec".into(),
+//!     network: Network::LcNetV2(LcNetV2Config::default()),
+//!     preprocess: Preprocess::default(),
+//! };
+//! assert_eq!(description.input_size(), [224, 224]);
+//! assert_eq!(description.dimension(), 512);
+//! let parameters = description.network.parameters(Form::Deploy, None);
+//! assert_eq!(parameters[0].name, "backbone.stem.0.conv.weight");
+//! assert_eq!(parameters[0].shape, [32, 3, 3, 3]);
+//! ```
 
-#[cfg(all(feature = "train", not(target_arch = "wasm32")))]
-mod conv_norm;
-#[cfg(all(feature = "train", not(target_arch = "wasm32")))]
-mod conv_shape;
+#[cfg(feature = "burn")]
+mod any;
 mod description;
-#[cfg(all(feature = "train", not(target_arch = "wasm32"), any(test, feature = "webgpu", feature = "cuda")))]
-mod gpu;
 pub mod lcnet_v2;
 mod parameter;
 pub(crate) mod quantization;
+mod views;
 pub mod vit;
 
+#[cfg(feature = "burn")]
+pub(crate) use any::AnyNetwork;
 pub use description::{ModelDescription, Network};
 pub use parameter::{Parameter, Role};
 pub use quantization::Calibration;
+pub use views::views;

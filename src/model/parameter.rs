@@ -1,6 +1,6 @@
-//! What a network's parameters are called and what they are for.
+//! The parameters of a network: name, shape and role.
 
-/// What a parameter does in its layer.
+/// The purpose of a parameter in its layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Convolution weight, `[out, in / groups, height, width]`.
@@ -19,15 +19,18 @@ pub enum Role {
     LinearWeight,
     /// Linear bias.
     LinearBias,
-    /// Vectors added to tokens or standing for one: positions, the class token.
+    /// Learnt vectors: the positions, which are added to tokens, and the class token.
     Embedding,
 }
 
-/// One parameter of a network: PaddleClas's structured name, its shape, and its role.
+/// One parameter of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
+    /// PaddleClas's structured name, such as `backbone.stem.0.conv.weight`.
     pub name: String,
+    /// Its shape, in Paddle's layout.
     pub shape: Vec<usize>,
+    /// Its purpose in its layer.
     pub role: Role,
 }
 

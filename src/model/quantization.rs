@@ -1,4 +1,4 @@
-//! Weights and activations as 8-bit whole numbers.
+//! Quantization: weights and activations as 8-bit integers.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// The largest weight; -128 is left out, so that a weight and its negative are equally far from 0.
+/// The largest quantized weight. -128 is not used, so that the range is symmetric.
 pub(crate) const LARGEST_WEIGHT: f32 = 127.0;
-/// The largest activation: one bit less than a byte has. Sums of two products then fit 16 bits, where many processors
-/// and WebAssembly keep them, and results are the same everywhere.
+/// The largest quantized activation: 7 bits. The sum of two products then fits into the 16 bits that many processors and
+/// WebAssembly have for it, and results are the same everywhere.
 #[cfg(feature = "cpu")]
 pub(crate) const LARGEST_ACTIVATION: f32 = 127.0;
 
-/// How large the activations are that enter a network's 1x1 convolutions, measured on images: what it takes to compute with
-/// 8-bit whole numbers.
+/// Scales of the activations that enter a network's 1x1 convolutions, measured on images. Computing in 8-bit integers needs
+/// them.
 ///
-/// Made by [`cpu::Calibrator`](crate::engine::cpu::Calibrator), kept in safetensors files of type `i8`.
+/// `engine::cpu::Calibrator` makes one. Safetensors files of type `i8` store it.
 ///
 /// ```
 /// use image_feature::model::Calibration;
@@ -33,12 +33,13 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// A calibration of layers by name, each with what 1 stands for in each channel of its input: activations are divided by
-    /// that, rounded and cut to 0..=127.
+    /// A calibration from the scales of each layer, by the layer's name: one scale for each channel of its input.
+    ///
+    /// Activations are divided by their scale, rounded and clamped to 0..=127.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the layer, where a scale is no finite number above 0, or so
-    /// small that dividing by it is not one.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the layer, where a scale is not a finite number above 0, or is too
+    /// small to divide by.
     pub fn new(layers: BTreeMap<String, Vec<f32>>) -> Result<Self> {
         for (layer, scales) in &layers {
             if let Some(scale) = scales.iter().find(|&&scale| !is_scale(scale)) {
@@ -53,7 +54,7 @@ impl Calibration {
     /// Reads a JSON object of layers' names and scales.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where it is no such object; as [`new`](Self::new).
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where `json` is not such an object, and as [`new`](Self::new).
     pub fn from_json(json: &str) -> Result<Self> {
         let calibration: Calibration = serde_json::from_str(json)
             .map_err(|error| Error::model(format!("the calibration is damaged: {error}")).with_source(error))?;
@@ -65,7 +66,7 @@ impl Calibration {
         serde_json::to_string(self).expect("names and finite numbers are JSON")
     }
 
-    /// What 1 stands for in each channel of a layer's input.
+    /// The scales of a layer's input, one for each channel; `None` for a layer without a calibration.
     pub fn scales(&self, layer: &str) -> Option<&[f32]> {
         self.layers.get(layer).map(Vec::as_slice)
     }
@@ -76,32 +77,31 @@ impl Calibration {
     }
 }
 
-/// Whether a number can be multiplied by and divided by.
+/// Whether a number is a usable scale: a normal number above 0 with a finite reciprocal.
 pub(crate) fn is_scale(scale: f32) -> bool {
     scale > 0.0 && scale.is_normal() && scale.recip().is_finite()
 }
 
-/// Each of the equally long rows in whole numbers from -127 to 127, with what 1 stands for in each row.
+/// Quantizes rows of `row` values to integers from -127 to 127, each row with a scale of its own.
 ///
-/// Rows that are already multiples of a number, 127 or -127 of it among them, are kept to the last digit: quantizing once
-/// more what [`dequantize`] gave gives the same whole numbers.
+/// Quantizing the result of [`dequantize`] again gives the same integers.
 pub(crate) fn quantize(values: &[f32], row: usize) -> (Vec<i8>, Vec<f32>) {
     let mut quantized = Vec::with_capacity(values.len());
     let mut scales = Vec::with_capacity(values.len() / row);
     for row in values.chunks_exact(row) {
         let largest = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
         let scale = largest / LARGEST_WEIGHT;
-        // of rows of zeros, and of numbers too small to divide by, zeros remain
+        // a row of zeros, or of numbers too small to divide by, becomes zeros
         let scale = if is_scale(scale) { scale } else { f32::MIN_POSITIVE.sqrt() };
         let cut = |value: f32| (value / scale).round_ties_even().clamp(-LARGEST_WEIGHT, LARGEST_WEIGHT);
-        // by way of i32, to which vector registers convert
+        // by way of i32: vector instructions convert to that type only
         quantized.extend(row.iter().map(|&value| cut(value) as i32 as i8));
         scales.push(scale);
     }
     (quantized, scales)
 }
 
-/// What the whole numbers of equally long rows stand for.
+/// The values of quantized rows: each integer times the scale of its row.
 pub(crate) fn dequantize(quantized: &[i8], scales: &[f32]) -> Vec<f32> {
     let row = quantized.len() / scales.len().max(1);
     let mut values: Vec<f32> = quantized.iter().map(|&value| f32::from(value)).collect();
@@ -111,7 +111,7 @@ pub(crate) fn dequantize(quantized: &[i8], scales: &[f32]) -> Vec<f32> {
     values
 }
 
-/// Multiplies each row by `factors`, value by value: weights take over the scales of their input, or give them back.
+/// Multiplies each row by `factors`, value by value. This moves the scales of the input into the weights, or out of them.
 pub(crate) fn scale_columns(values: &mut [f32], factors: impl Iterator<Item = f32> + Clone, row: usize) {
     for row in values.chunks_exact_mut(row) {
         row.iter_mut().zip(factors.clone()).for_each(|(value, factor)| *value *= factor);

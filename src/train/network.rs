@@ -6,9 +6,8 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use super::loss::cross_entropy;
 use super::optimizer::{Momentum, Rule};
 use super::recipe::{Objective, Recipe};
-use crate::model::lcnet_v2::{Form, KEEP, LcNetV2, Norms};
-use crate::model::vit::Vit;
-use crate::model::{ModelDescription, Network, Parameter};
+use crate::model::lcnet_v2::{Form, KEEP, Norms};
+use crate::model::{AnyNetwork, ModelDescription, Parameter};
 use crate::random::SplitMix64;
 use crate::tensors::{Tensor as Values, Tensors};
 use crate::weights::Model;
@@ -28,7 +27,7 @@ pub type Losses = Vec<(&'static str, f32)>;
 
 /// A network on a device, with what its optimiser remembers of each parameter.
 pub struct Learner {
-    network: Kind,
+    network: AnyNetwork,
     /// The parameters in the order in which Burn visits them.
     parameters: Vec<Parameter>,
     /// Tensors of the state dict that the network does not have: PaddleClas keeps the fused convolutions there, unused.
@@ -42,26 +41,16 @@ pub struct Learner {
     device: Device,
 }
 
-enum Kind {
-    LcNetV2(Box<LcNetV2>),
-    Vit(Box<Vit>),
-}
-
 impl Learner {
-    /// Puts a network with these weights, those of [`Network::parameters`] in the training form and with the head, on a device.
+    /// Puts a network with these weights, those of [`Network::parameters`](crate::model::Network::parameters) in the training form and with the head, on a device.
     ///
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape.
     pub fn new(recipe: &Recipe, tensors: &Tensors, device: &Device) -> Result<Self> {
         let device = device.clone().autodiff();
         let classes = Some(recipe.classes);
-        let network = match &recipe.model.network {
-            Network::LcNetV2(config) => {
-                let network = LcNetV2::new(config, Form::Training, classes, Norms::Separate, tensors, &device)?;
-                Kind::LcNetV2(Box::new(network))
-            }
-            Network::Vit(config) => Kind::Vit(Box::new(Vit::new(config, classes, tensors, &device)?)),
-        };
+        let network = &recipe.model.network;
+        let network = AnyNetwork::new(network, Form::Training, classes, Norms::Separate, tensors, &device)?;
         let (mut parameters, mut spares) = (Vec::new(), Tensors::new());
         for parameter in recipe.model.network.parameters(Form::Training, classes) {
             if recipe.model.network.is_spare(&parameter) {
@@ -102,8 +91,8 @@ impl Learner {
         let (total, losses) = self.losses(batch, iteration, place)?;
         let mut collect = Collect { gradients: total.backward(), flat: Vec::with_capacity(self.parameters.len()) };
         match &self.network {
-            Kind::LcNetV2(network) => network.visit(&mut collect),
-            Kind::Vit(network) => network.visit(&mut collect),
+            AnyNetwork::LcNetV2(network) => network.visit(&mut collect),
+            AnyNetwork::Vit(network) => network.visit(&mut collect),
         }
         Ok((collect.flat, losses))
     }
@@ -118,8 +107,8 @@ impl Learner {
             learning_rate,
         };
         match &mut self.network {
-            Kind::LcNetV2(network) => **network = network.as_ref().clone().map(&mut step),
-            Kind::Vit(network) => **network = network.as_ref().clone().map(&mut step),
+            AnyNetwork::LcNetV2(network) => **network = network.as_ref().clone().map(&mut step),
+            AnyNetwork::Vit(network) => **network = network.as_ref().clone().map(&mut step),
         }
     }
 
@@ -140,7 +129,7 @@ impl Learner {
         let images = Tensor::<4>::from_data(TensorData::new(images, [count, 3, height, width]), &self.device);
         let missing = || Error::internal("a network in training has a head");
         Ok(match (&self.network, self.objective) {
-            (Kind::LcNetV2(network), Objective::Linear { smoothing, triplet }) => {
+            (AnyNetwork::LcNetV2(network), Objective::Linear { smoothing, triplet }) => {
                 let features = network.forward_training(images, self.kept(count, iteration, place));
                 let logits = network.logits(features.clone()).ok_or_else(missing)?;
                 let classified = cross_entropy(logits, &labels, smoothing);
@@ -155,8 +144,8 @@ impl Learner {
             }
             (network, Objective::Angles(angles)) => {
                 let (features, directions) = match network {
-                    Kind::Vit(network) => (network.forward(images), network.directions()),
-                    Kind::LcNetV2(network) => {
+                    AnyNetwork::Vit(network) => (network.forward(images), network.directions()),
+                    AnyNetwork::LcNetV2(network) => {
                         (network.forward_training(images, self.kept(count, iteration, place)), network.directions())
                     }
                 };
@@ -186,8 +175,8 @@ impl Learner {
         let mut read = Read { parameters: self.parameters.iter(), tensors: Tensors::new(), failed: None };
         // without autodiff, and with statistics that wait to be taken over
         match &self.network {
-            Kind::LcNetV2(network) => network.valid().visit(&mut read),
-            Kind::Vit(network) => network.valid().visit(&mut read),
+            AnyNetwork::LcNetV2(network) => network.valid().visit(&mut read),
+            AnyNetwork::Vit(network) => network.valid().visit(&mut read),
         }
         if let Some(error) = read.failed {
             return Err(error);

@@ -751,7 +751,7 @@ fn take_over(path: &Path, recipe: &Recipe, tensors: &mut Tensors) -> Result<Vec<
 /// use image_feature::train::{Recipe, RunOptions, train};
 ///
 /// let recipe = Recipe { epochs: 40, ..Recipe::published("PP-ShiTuV2_rec", 159)? };
-/// let summary = train(&Arc::from(file_tree::open("products".as_ref())?), &recipe, &RunOptions::new("output"), &mut |_| {})?;
+/// let summary = train(&Arc::from(file_tree::open("products")?), &recipe, &RunOptions::new("output"), &mut |_| {})?;
 /// println!("best: {:?}", summary.best);
 /// # Ok::<(), image_feature::Error>(())
 /// ```

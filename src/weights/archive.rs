@@ -1,25 +1,25 @@
-//! What a model may need of an archive: of the archives that [`file_tree`](crate::file_tree) reads, in memory.
+//! The files of a model in an archive. [`file_tree`](crate::file_tree) reads the archive.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::files::{self, File};
 use super::limits;
-use crate::file_tree::{ArchiveFormat, Kind, Limits, Members};
+use crate::file_tree::{ArchiveFormat, ArchiveLimits, MemberKind, Members};
 use crate::{Error, ErrorKind, Result};
 
-/// Weights hardly shrink; a graph in JSON shrinks 30-fold.
-const LIMITS: Limits =
-    Limits { ratio: 100, entry_free: 16 << 20, total_free: 16 << 20, entries: 100_000, names: 16 << 20 };
+/// Compressed, weights hardly shrink; a graph in JSON shrinks 30-fold.
+const LIMITS: ArchiveLimits =
+    ArchiveLimits { ratio: 100, entry_free: 16 << 20, total_free: 16 << 20, entries: 100_000, names: 16 << 20 };
 
-/// The members of an archive that a model may need; `None` where the bytes are no archive.
+/// The members of an archive that may belong to a model; `None` where the bytes are not an archive.
 pub(super) fn unpack<'a>(bytes: &'a [u8]) -> Result<Option<Vec<File<'a>>>> {
     let Some(format) = ArchiveFormat::of(&bytes)? else { return Ok(None) };
     let mut members = Members::open(Arc::new(bytes), format, LIMITS).map_err(of_model)?;
     let mut wanted = Vec::new();
     let (mut wanted_bytes, mut count, mut example) = (0u64, 0usize, String::new());
     while let Some(member) = members.next().map_err(of_model)? {
-        if member.kind != Kind::File {
+        if member.kind != MemberKind::File {
             continue;
         }
         count += 1;
@@ -28,7 +28,7 @@ pub(super) fn unpack<'a>(bytes: &'a [u8]) -> Result<Option<Vec<File<'a>>>> {
         if files::part(&name).is_some() {
             wanted_bytes = wanted_bytes.saturating_add(member.size);
             limits::check_size("what a model may need of the archive", wanted_bytes, limits::MODEL_BYTES)?;
-            // Members lie in a tar as they are, and are borrowed from it.
+            // a tar stores members as they are: they are borrowed from it
             let plain = members.plain_range(&member);
             let plain = plain.and_then(|range| bytes.get(range.start as usize..range.end as usize));
             let content = match plain {
@@ -53,7 +53,7 @@ pub(super) fn unpack<'a>(bytes: &'a [u8]) -> Result<Option<Vec<File<'a>>>> {
     Ok(Some(wanted))
 }
 
-/// Damage is the model file's.
+/// Reports a damaged archive as a damaged model.
 fn of_model(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Decode | ErrorKind::Io => Error::model(error.to_string()).with_source(error),

@@ -1,18 +1,19 @@
-//! The model in the box.
+//! The small model inside the library.
 
 use super::{Model, ModelLoader};
 use crate::Result;
 
-/// By what name it is asked for.
+/// The name of the model inside the library, where a program takes a name or a path.
 pub const DEFAULT_MODEL: &str = "default";
 
-/// The model card beside it says how it was made.
+/// The model card beside this file says how it was made.
 static FILE: &[u8] = include_bytes!("../../www/image-feature/models/default.safetensors");
 
 impl Model {
-    /// The small model that comes with the crate (feature `default-model`), for a start without a file and without a network:
-    /// an LCNetV2 of half the width in 8 bits, with features of length 512. `./build.sh model` makes it. The model card beside the
-    /// file, `www/image-feature/models/README.md`, says what it was trained on and how good it is.
+    /// The small model inside the library (feature `default-model`): it needs no file and no download.
+    ///
+    /// It is an LCNetV2 of half the width in 8 bits, with features of length 512. `./build.sh model` makes it. Its model card,
+    /// `www/image-feature/models/README.md`, says what it was trained on and how good it is.
     ///
     /// ```
     /// use image_feature::Model;
@@ -23,7 +24,7 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// None, unless the crate was built with another file.
+    /// None, unless the library was built with another file.
     pub fn bundled() -> Result<Model> {
         ModelLoader::new().from_bytes("default.safetensors", FILE)
     }

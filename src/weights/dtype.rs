@@ -1,19 +1,27 @@
-//! The element types we write.
+//! The element types that this crate writes and computes in.
 
 use std::str::FromStr;
 
 use crate::{Error, Result};
 
-/// Type of the numbers in a file that we write, or compute with.
+/// Type of the numbers in a file to write, or to compute in.
+///
+/// ```
+/// use image_feature::Dtype;
+///
+/// assert_eq!("f16".parse::<Dtype>()?, Dtype::F16);
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Dtype {
-    /// 32-bit floats, as they are.
+    /// 32-bit floats: the full precision.
     #[default]
     F32,
     /// 16-bit floats: half the size, about three decimal digits.
     F16,
-    /// 8-bit whole numbers with a scale for each output channel: a quarter of the size. Written only of a model with a
-    /// [`Calibration`](crate::model::Calibration), with which it is also computed in 8 bits.
+    /// 8-bit integers with a scale for each output channel: a quarter of the size.
+    ///
+    /// Only a model with a [`Calibration`](crate::model::Calibration) can be written so. It is then computed in 8 bits, too.
     I8,
 }
 

@@ -1,10 +1,10 @@
-//! Tensors as they lie in a file: borrowed bytes with a shape and an element type, widened to `f32` on demand.
+//! Tensors as a file stores them: borrowed bytes with a shape and an element type, widened to `f32` on demand.
 
 use std::borrow::Cow;
 
 use half::{bf16, f16};
 
-use super::Tensor;
+use crate::tensors::Tensor;
 use crate::{Error, Result};
 
 /// Type of a tensor's elements in a file, with the names Paddle and NumPy use.
@@ -52,13 +52,13 @@ impl Element {
         }
     }
 
-    /// Bytes that a tensor of this shape takes; `None` where that is more than an address can say.
+    /// Size of a tensor of this shape in bytes; `None` where the size overflows.
     pub fn byte_len(self, shape: &[usize]) -> Option<usize> {
         shape.iter().try_fold(self.size(), |product, &side| product.checked_mul(side))
     }
 }
 
-/// A tensor in C order, little endian, whose bytes still belong to the file.
+/// A tensor in C order, little endian. Its bytes may be borrowed from the file.
 #[derive(Clone, Debug)]
 pub(crate) struct RawTensor<'a> {
     pub shape: Vec<usize>,
@@ -68,7 +68,10 @@ pub(crate) struct RawTensor<'a> {
 }
 
 impl<'a> RawTensor<'a> {
-    /// A tensor over its bytes; an error where they are not as many as shape and type say.
+    /// A tensor from its bytes.
+    ///
+    /// # Errors
+    /// Where the number of bytes does not agree with shape and type.
     pub fn new(shape: Vec<usize>, element: Element, bytes: impl Into<Cow<'a, [u8]>>) -> Result<Self> {
         let bytes = bytes.into();
         if element.byte_len(&shape) != Some(bytes.len()) {
@@ -90,7 +93,7 @@ impl<'a> RawTensor<'a> {
     /// The values as `f32`.
     ///
     /// # Errors
-    /// Where the elements are not floating point: a weight never is anything else.
+    /// Where the elements are not floating point: weights always are.
     pub fn widen(&self) -> Result<Tensor> {
         let bytes = &self.bytes[..];
         let values = match self.element {
@@ -110,7 +113,7 @@ impl<'a> RawTensor<'a> {
     }
 }
 
-/// Values as the bytes of a file.
+/// Values as little-endian bytes.
 pub(super) fn to_bytes(values: &[f32]) -> Vec<u8> {
     if cfg!(target_endian = "little") {
         return bytemuck::pod_collect_to_vec(values);

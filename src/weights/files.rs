@@ -1,11 +1,7 @@
-//! Which of several files make up a model.
+//! Finds the files that make up a model, by name.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-use super::model::Format;
-use super::paddle::Exported;
-use crate::{Error, Result};
 
 /// A file in memory; its name may hold folders, separated by `/`.
 pub(super) struct File<'a> {
@@ -21,7 +17,7 @@ pub(super) enum Candidate {
     Exported { pir: Option<usize>, program: Option<usize>, params: Option<usize>, yml: Option<usize> },
 }
 
-/// What a file is, by its name.
+/// The kind of a file, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Safetensors,
@@ -32,10 +28,10 @@ pub(super) enum Part {
     Yml,
 }
 
-/// What the file of this name is for a model; `None` where it is nothing to one.
+/// The kind of the file of this name; `None` where it does not belong to a model.
 pub(super) fn part(name: &str) -> Option<Part> {
     let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
-    // macOS puts a shadow of every file into its archives.
+    // macOS adds a second file with metadata for every file in its archives
     if file.starts_with("._") || folder.split('/').any(|folder| folder == "__MACOSX") {
         return None;
     }
@@ -45,19 +41,19 @@ pub(super) fn part(name: &str) -> Option<Part> {
         "pdparams" => Some(Part::Pdparams),
         "pdmodel" => Some(Part::Program),
         "pdiparams" => Some(Part::Params),
-        // Other JSON lies about too: a training run writes `best_model.info.json`.
+        // other JSON files are no graphs: a training run writes `best_model.info.json`
         "json" if stem.starts_with("inference") => Some(Part::Pir),
         "yml" | "yaml" if stem.starts_with("inference") => Some(Part::Yml),
         _ => None,
     }
 }
 
-/// What a file is, by its content, where that is enough to read it.
+/// The kind of a file by its content, where the content is enough to read it.
 pub(super) fn sniff(bytes: &[u8]) -> Option<Candidate> {
     match bytes {
-        // A pickle of protocol 2 or later.
+        // a pickle of protocol 2 or later
         [0x80, 2..=5, ..] => Some(Candidate::Pdparams(0)),
-        // The length of the header, and the header, which is JSON.
+        // the length of the header, then the header in JSON
         [_, _, _, _, 0, 0, 0, 0, b'{', ..] => Some(Candidate::Safetensors(0)),
         _ => None,
     }
@@ -78,11 +74,11 @@ pub(super) fn candidates(names: &[&str]) -> Vec<Candidate> {
             None => {}
         }
     }
-    // a training run writes its weights in both forms, and only one of them says what is done to an image before
+    // A training run writes its weights as both. The safetensors file is taken: it holds the preprocessing, too.
     let stem = |index: usize| names[index].rsplit_once('.').map(|(stem, _)| stem);
-    let said: Vec<_> =
+    let described: Vec<_> =
         found.iter().filter(|found| matches!(found, Candidate::Safetensors(_))).map(|c| stem(c.main())).collect();
-    found.retain(|candidate| !matches!(candidate, Candidate::Pdparams(index) if said.contains(&stem(*index))));
+    found.retain(|candidate| !matches!(candidate, Candidate::Pdparams(index) if described.contains(&stem(*index))));
     for parts in folders.values() {
         let all = |wanted: Part| parts.iter().filter(move |(part, _)| *part == wanted).map(|&(_, index)| index);
         let alone = [Part::Pir, Part::Program, Part::Params].into_iter().all(|part| all(part).count() <= 1);
@@ -95,7 +91,7 @@ pub(super) fn candidates(names: &[&str]) -> Vec<Candidate> {
             ));
             continue;
         }
-        // Several exports in one folder: those of one stem belong together.
+        // several exports in one folder: files with the same stem belong together
         let stem = |index: usize| names[index].rsplit_once('.').map_or(names[index], |(stem, _)| stem);
         let mut stems: Vec<&str> =
             parts.iter().filter(|(part, _)| *part != Part::Yml).map(|&(_, index)| stem(index)).collect();
@@ -124,11 +120,11 @@ fn exported(
 }
 
 impl Candidate {
-    /// The file that stands for the model.
+    /// The main file of the model, which stands for it in messages.
     pub fn main(&self) -> usize {
         match *self {
             Candidate::Safetensors(index) | Candidate::Pdparams(index) => index,
-            // One of the three is there: see `exported`.
+            // one of the three exists: see `exported`
             Candidate::Exported { pir, program, params, .. } => pir.or(program).or(params).unwrap_or_default(),
         }
     }
@@ -138,32 +134,9 @@ impl Candidate {
         match *self {
             Candidate::Safetensors(index) | Candidate::Pdparams(index) => vec![index],
             Candidate::Exported { pir, program, params, yml } => {
-                // Where both graphs are there, PaddleX 3 takes the PIR one.
+                // of two graphs, PaddleX 3 takes the PIR one
                 [pir.or(program), params, yml].into_iter().flatten().collect()
             }
         }
     }
-}
-
-/// The files of an exported model, for its reader.
-pub(super) fn resolve<'f>(
-    files: &'f [File<'f>],
-    pir: Option<usize>,
-    program: Option<usize>,
-    params: Option<usize>,
-    yml: Option<usize>,
-) -> Result<Exported<'f>> {
-    let file = |index: usize| &files[index];
-    let (graph, format) = match (pir, program) {
-        (Some(graph), _) => (file(graph), Format::Pir),
-        (None, Some(graph)) => (file(graph), Format::Program),
-        (None, None) => {
-            let params = params.map_or("", |index| &files[index].name);
-            let stem = params.rsplit_once('.').map_or(params, |(stem, _)| stem);
-            return Err(Error::model(format!(
-                "`{stem}.json` (or `{stem}.pdmodel`) is missing: without the graph nobody knows which weights `{params}` holds"
-            )));
-        }
-    };
-    Ok(Exported { graph, format, params: params.map(file), yml: yml.map(file) })
 }

@@ -1,20 +1,19 @@
-//! From the shapes in a file to the network's sizes.
+//! Finds the sizes of a network from the shapes of its tensors.
 
 use crate::model::lcnet_v2::LcNetV2Config;
 use crate::model::vit::VitConfig;
 
 /// Width of the last block at scale 1.
 const LAST_CHANNELS: usize = 1024;
-/// Sixteen times the width of the largest published network. Bounds what a hostile shape can make us compute.
+/// Sixteen times the width of the largest published network. Limits the work that a hostile shape causes.
 const MAX_CHANNELS: usize = 16 * LAST_CHANNELS;
 const MAX_EMBEDDING: usize = 65_536;
 
-/// The network of the family whose last convolution has this shape (`[embedding, channels, 1, 1]`) and that has the
-/// fewest `mismatches`: none, where the shapes are those of a network of the family. `None` where the shape itself is
-/// none that a last convolution could have.
+/// The network of the family with the fewest `mismatches` among those with this shape of the last convolution
+/// (`[embedding, channels, 1, 1]`). `None` where no last convolution can have this shape.
 ///
-/// Channel counts are rounded to multiples of 8, so several scales give the same network; the one with the fewest
-/// decimals is taken.
+/// Channel counts are rounded to multiples of 8, so several scales give the same network. The scale with the fewest decimals
+/// is taken.
 pub(super) fn lcnet_v2(last_conv: &[usize], mismatches: impl Fn(&LcNetV2Config) -> usize) -> Option<LcNetV2Config> {
     let &[embedding, channels, 1, 1] = last_conv else { return None };
     if channels == 0 || channels > MAX_CHANNELS || embedding == 0 || embedding > MAX_EMBEDDING {
@@ -25,7 +24,7 @@ pub(super) fn lcnet_v2(last_conv: &[usize], mismatches: impl Fn(&LcNetV2Config) 
         let unit = 10f64.powi(decimals);
         (exact * unit).round() / unit
     });
-    // Every scale that rounds to this channel count lies within one step of 8 of it.
+    // every scale that rounds to this channel count is within one step of 8 of it
     let nearby = (-128..=128).map(|step| exact + f64::from(step) / 16.0 / LAST_CHANNELS as f64);
     let mut nearest = None;
     for scale in rounded.chain(nearby).filter(|&scale| scale > 0.0) {
@@ -44,10 +43,9 @@ pub(super) fn lcnet_v2(last_conv: &[usize], mismatches: impl Fn(&LcNetV2Config) 
     nearest.map(|(_, config)| config)
 }
 
-/// The published vision transformer whose patch embedding has this shape (`[width, 3, patch, patch]`).
+/// The published vision transformer with this shape of the patch embedding (`[width, 3, patch, patch]`).
 ///
-/// Only these are known by their weights alone, which do not tell how many heads there are, or whether the class token
-/// takes part in the mean.
+/// Weights alone identify only these: they do not show the number of heads, or whether the mean includes the class token.
 pub(super) fn vit(patch_embedding: &[usize]) -> Option<VitConfig> {
     [VitConfig::base(), VitConfig::large()]
         .into_iter()

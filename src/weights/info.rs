@@ -1,9 +1,11 @@
-//! What `model info` tells about a model.
+//! A summary of a model, as `image-feature model info` prints it.
 
 use serde::Serialize;
 
-use super::model::{Model, SkippedTensor};
-use crate::image::Resize;
+use super::model::Model;
+use super::named;
+use super::origin::SkippedTensor;
+use crate::image::{Preprocess, Resize};
 use crate::model::Network;
 use crate::model::lcnet_v2::Form;
 use crate::model::vit::VitConfig;
@@ -14,7 +16,7 @@ use crate::model::vit::VitConfig;
 pub struct ModelInfo {
     /// The model's name, such as `PP-ShiTuV2_rec`.
     pub name: String,
-    /// The file format it was read from.
+    /// The format of its file.
     pub format: &'static str,
     /// `training` (parallel branches) or `deploy` (fused).
     pub form: &'static str,
@@ -24,33 +26,33 @@ pub struct ModelInfo {
     pub dimension: usize,
     /// Height and width of the network's input in pixels.
     pub input_size: [usize; 2],
-    /// Classes it was trained on, where the file still holds the classification head.
+    /// Number of classes that it was trained on, where the file holds the classification head.
     pub classes: Option<usize>,
     /// Number of weights.
     pub parameters: usize,
-    /// Bytes of the files it was read from, unpacked.
+    /// Size of its files in bytes, unpacked.
     pub bytes: u64,
-    /// What is done to an image before the network.
+    /// The preprocessing of an image.
     pub preprocess: PreprocessInfo,
     /// The tensors, in the network's order.
     pub tensors: Vec<TensorInfo>,
     /// Tensors of the file that were left out.
     pub skipped: Vec<SkippedTensor>,
-    /// What was assumed, and what else is worth knowing.
+    /// Assumptions made while reading, and other remarks.
     pub notes: Vec<String>,
 }
 
-/// How an image becomes the network's input.
+/// The preprocessing of an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PreprocessInfo {
     /// The resize in words: `stretch to 224x224`.
     pub resize: String,
-    /// Factor on the pixel values.
+    /// Factor of the pixel values.
     pub scale: f64,
     /// Mean of each RGB channel, subtracted after the factor.
     pub mean: [f64; 3],
-    /// Divisor of each RGB channel.
+    /// Divisor of each RGB channel, after the mean is subtracted.
     pub std: [f64; 3],
 }
 
@@ -62,15 +64,14 @@ pub struct TensorInfo {
     pub name: String,
     /// Its shape, in Paddle's layout.
     pub shape: Vec<usize>,
-    /// Its element type in the file, as NumPy calls it.
+    /// Its element type in the file, with NumPy's name.
     pub dtype: &'static str,
 }
 
 impl Model {
-    /// What the model is, what it holds and where it came from.
+    /// A summary of the model: network, sizes, tensors, and the file it was read from.
     pub fn info(&self) -> ModelInfo {
         let network = &self.description.network;
-        let preprocess = &self.description.preprocess;
         let tensors: Vec<_> = self
             .tensors
             .iter()
@@ -81,7 +82,7 @@ impl Model {
             })
             .collect();
         let skipped_head = || {
-            let name = super::named::head(network);
+            let name = named::head(network);
             let head = self.origin.skipped.iter().find(|tensor| tensor.name == name)?;
             head.shape.last().copied()
         };
@@ -89,32 +90,40 @@ impl Model {
             name: self.description.name.clone(),
             format: self.origin.format.describe(),
             form: form_name(self.form),
-            network: match network {
-                Network::LcNetV2(config) => format!("PPLCNetV2_base_ShiTu + BNNeck, scale {}", config.scale),
-                Network::Vit(VitConfig { patch, width, depth, heads, .. }) => {
-                    format!(
-                        "CLIP vision transformer + FC, patches of {patch}x{patch}, {depth} blocks of {width} channels, {heads} heads"
-                    )
-                }
-            },
+            network: network_text(network),
             dimension: self.description.dimension(),
             input_size: self.description.input_size(),
             classes: self.classes.or_else(skipped_head),
             parameters: self.tensors.iter().map(|(_, tensor)| tensor.values.len()).sum(),
             bytes: self.origin.bytes,
-            preprocess: PreprocessInfo {
-                resize: match preprocess.resize {
-                    Resize::Stretch { width, height } => format!("stretch to {width}x{height}"),
-                    Resize::ShortSide(side) => format!("scale the shorter side to {side}"),
-                },
-                scale: preprocess.normalize.scale,
-                mean: preprocess.normalize.mean,
-                std: preprocess.normalize.std,
-            },
+            preprocess: PreprocessInfo::of(&self.description.preprocess),
             tensors,
             skipped: self.origin.skipped.clone(),
             notes: self.origin.notes.clone(),
         }
+    }
+}
+
+impl PreprocessInfo {
+    fn of(preprocess: &Preprocess) -> Self {
+        PreprocessInfo {
+            resize: match preprocess.resize {
+                Resize::Stretch { width, height } => format!("stretch to {width}x{height}"),
+                Resize::ShortSide(side) => format!("scale the shorter side to {side}"),
+            },
+            scale: preprocess.normalize.scale,
+            mean: preprocess.normalize.mean,
+            std: preprocess.normalize.std,
+        }
+    }
+}
+
+fn network_text(network: &Network) -> String {
+    match network {
+        Network::LcNetV2(config) => format!("PPLCNetV2_base_ShiTu + BNNeck, scale {}", config.scale),
+        Network::Vit(VitConfig { patch, width, depth, heads, .. }) => format!(
+            "CLIP vision transformer + FC, patches of {patch}x{patch}, {depth} blocks of {width} channels, {heads} heads"
+        ),
     }
 }
 

@@ -1,25 +1,25 @@
-//! What a model file may ask for. Generous: the largest model of the family (CLIP ViT-L) takes 1.2 GB.
+//! Limits of a model file. They are generous: the largest model of the family (CLIP ViT-L) has 1.2 GB.
 
 use crate::image::{Normalize, Preprocess, Resize};
 use crate::model::vit::VitConfig;
 use crate::{Error, Result};
 
-/// Bytes of all files of one model together, unpacked.
+/// Size of all files of a model together in bytes, unpacked.
 pub(crate) const MODEL_BYTES: u64 = 2 << 30;
-/// Bytes of a graph (`inference.json`, `inference.pdmodel`); the largest known has 414 kB. Parsed, a hostile one takes
-/// some fifty times as much.
+/// Size of a graph (`inference.json`, `inference.pdmodel`) in bytes. The largest known has 414 kB. A parsed hostile graph
+/// takes some fifty times as much memory.
 pub(crate) const GRAPH_BYTES: u64 = 8 << 20;
-/// Bytes of an `inference.yml`; the real ones have half a kilobyte.
+/// Size of an `inference.yml` in bytes. Real ones have half a kilobyte.
 pub(crate) const YML_BYTES: u64 = 64 << 10;
-/// Tensors in one file; the largest model of the family has 299.
+/// Number of tensors in a file. The largest model of the family has 299.
 pub(crate) const TENSORS: usize = 16_384;
-/// Dimensions of one tensor.
+/// Number of dimensions of a tensor.
 pub(crate) const DIMENSIONS: usize = 8;
 
-/// Bytes of a name: a tensor's, an op's, a model's.
+/// Length of the name of a tensor, an op or a model, in bytes.
 const NAME_BYTES: usize = 512;
 
-/// Refuses a name that is too long to be one, or that would play tricks with a terminal.
+/// Refuses a name that is too long, or that has control characters, which a terminal would execute.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     if name.len() > NAME_BYTES {
         return Err(Error::limit(format!("a name has {} bytes; at most {NAME_BYTES} are read", name.len())));
@@ -30,7 +30,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses `bytes` beyond `limit`, before anything is made of them.
+/// Refuses more than `limit` bytes.
 pub(crate) fn check_size(what: &str, bytes: u64, limit: u64) -> Result<()> {
     if bytes > limit {
         return Err(Error::limit(format!("{what} has {bytes} bytes; at most {limit} are read")));
@@ -38,10 +38,10 @@ pub(crate) fn check_size(what: &str, bytes: u64, limit: u64) -> Result<()> {
     Ok(())
 }
 
-/// Sides of a network's input in pixels: below 32 nothing is left after five halvings.
+/// Height and width of a network's input in pixels. LCNetV2 halves them five times, so less than 32 leaves nothing.
 const INPUT_SIDES: std::ops::RangeInclusive<usize> = 32..=4096;
 
-/// Refuses an input size that the network cannot take, or that would take more memory than any use of it has.
+/// Refuses an input size that is too small for the network, or larger than any reasonable one.
 pub(crate) fn check_input(input: [usize; 2]) -> Result<()> {
     match input.iter().find(|&side| !INPUT_SIDES.contains(side)) {
         Some(side) => Err(Error::unsupported(format!(
@@ -53,10 +53,10 @@ pub(crate) fn check_input(input: [usize; 2]) -> Result<()> {
     }
 }
 
-/// Channels of a vision transformer's layers: sixteen times those of the largest published one.
+/// Channels of a layer of a vision transformer: sixteen times those of the largest published one.
 const VIT_CHANNELS: usize = 65_536;
 
-/// Refuses sizes of a vision transformer that do not fit together, or are beyond anything that could be in a file.
+/// Refuses sizes of a vision transformer that do not fit together, or that no file can hold.
 pub(crate) fn check_vit(config: &VitConfig) -> Result<()> {
     config.check()?;
     check_input(config.input)?;

@@ -1,4 +1,4 @@
-//! From paths and bytes to a model.
+//! Reads models from paths and bytes.
 
 use std::borrow::Cow;
 #[cfg(not(target_arch = "wasm32"))]
@@ -8,17 +8,18 @@ use std::path::Path;
 
 use super::files::{self, Candidate, File};
 use super::model::Model;
+use super::paddle::Exported;
 use super::{archive, limits, paddle, safetensors};
 use crate::error::Context;
 use crate::{Error, Result};
 
-/// Reads models, with a say in what of them is kept.
+/// Reads models, with options. Without options use [`Model::open`] and its siblings.
 ///
 /// ```no_run,ignore-wasm32
 /// use image_feature::ModelLoader;
 ///
-/// // To go on training with the classes a checkpoint knows: keep its head, 394 MB in the official one.
-/// let model = ModelLoader::new().with_head().open("best_model.pdparams".as_ref())?;
+/// // To continue training with the same classes, keep the classification head: 394 MB in the official checkpoint.
+/// let model = ModelLoader::new().with_head().open("best_model.pdparams")?;
 /// assert!(model.classes.is_some());
 /// # Ok::<(), image_feature::Error>(())
 /// ```
@@ -28,29 +29,34 @@ pub struct ModelLoader {
 }
 
 impl ModelLoader {
-    /// Reads what is needed to compute features.
+    /// A loader that keeps only the tensors needed to compute features.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Keeps the classification head of a training checkpoint too.
+    /// Keeps the classification head of a training checkpoint, too.
     pub fn with_head(mut self) -> Self {
         self.keep_head = true;
         self
     }
 
-    /// As [`Model::open`].
+    /// Reads a model from a file, a folder or an archive, as [`Model::open`] does.
     ///
     /// # Errors
     /// As [`Model::open`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn open(&self, path: &Path) -> Result<Model> {
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Model> {
+        self.open_path(path.as_ref())
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn open_path(&self, path: &Path) -> Result<Model> {
         let shown = || path.display().to_string();
         if std::fs::metadata(path).context(shown)?.is_dir() {
             return self.open_folder(path);
         }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        // The files of an exported model are found beside the one named.
+        // the other files of an exported model are beside it
         if let Some(files::Part::Pir | files::Part::Program | files::Part::Params) = files::part(&name) {
             let stem = name.rsplit_once('.').map_or(&name[..], |(stem, _)| stem).to_string();
             let named = files::part(&name);
@@ -58,7 +64,7 @@ impl ModelLoader {
             let keep = |other: &str| {
                 let same_stem = other.rsplit_once('.').is_some_and(|(other, _)| other == stem);
                 let part = files::part(other);
-                // A graph that is named is the one to read, also where the other kind lies beside it.
+                // the named graph is read even where the folder holds one of the other format, too
                 let graph = matches!(part, Some(files::Part::Pir | files::Part::Program));
                 let other_graph = graph && named != Some(files::Part::Params) && other != name;
                 part.is_some() && same_stem && !other_graph
@@ -70,10 +76,10 @@ impl ModelLoader {
         self.read_files(vec![File { name, bytes: Cow::Owned(bytes) }])
     }
 
-    /// Looks into a folder, then into the places where PaddleX puts a model below one.
+    /// Reads the model of a folder, or of one of the folders below it where PaddleX puts a model.
     #[cfg(not(target_arch = "wasm32"))]
     fn open_folder(&self, path: &Path) -> Result<Model> {
-        // a run that has not been evaluated yet has only its latest
+        // `latest`: a run without an evaluation yet has no `best_model`
         for below in ["", "inference", "best_model", "best_model/inference", "latest"] {
             let folder = path.join(below);
             if !folder.is_dir() {
@@ -91,7 +97,7 @@ impl ModelLoader {
         )))
     }
 
-    /// Reads the one model among the files of a folder, and no file that it does not need.
+    /// Reads the only model among the files of a folder. Reads no other file.
     #[cfg(not(target_arch = "wasm32"))]
     fn read_chosen(&self, folder: &Path, names: &[String]) -> Result<Model> {
         let in_folder = || folder.display().to_string();
@@ -105,7 +111,7 @@ impl ModelLoader {
         self.read_files(chosen).context(in_folder)
     }
 
-    /// As [`Model::from_bytes`].
+    /// Reads a model from the bytes of a file, as [`Model::from_bytes`] does.
     ///
     /// # Errors
     /// As [`Model::from_bytes`].
@@ -113,7 +119,7 @@ impl ModelLoader {
         self.read_files(vec![File { name: name.into(), bytes: Cow::Borrowed(bytes) }])
     }
 
-    /// As [`Model::from_files`].
+    /// Reads a model from files in memory, as [`Model::from_files`] does.
     ///
     /// # Errors
     /// As [`Model::from_files`].
@@ -130,7 +136,7 @@ impl ModelLoader {
             limits::check_size("the file", file.bytes.len() as u64, limits::MODEL_BYTES)
                 .context(|| file.name.clone())?;
             match archive::unpack(&file.bytes).context(|| file.name.clone())? {
-                // Members carry the archive's name, so that errors tell where they are.
+                // with the archive's name in front, for error messages
                 Some(members) => unpacked.extend(
                     members.into_iter().map(|member| File { name: format!("{}/{}", file.name, member.name), ..member }),
                 ),
@@ -138,7 +144,7 @@ impl ModelLoader {
             }
         }
         let candidate = match &unpacked[..] {
-            // One file says itself what it is, whatever it is called.
+            // the content of a single file tells its format, whatever its name
             [file] => match files::sniff(&file.bytes) {
                 Some(candidate) => candidate,
                 None => choose(&[&file.name])?,
@@ -157,7 +163,7 @@ impl ModelLoader {
                 paddle::pdparams::read(&unpacked[index].bytes, self.keep_head).context(|| in_file(index))?
             }
             Candidate::Exported { pir, program, params, yml } => {
-                paddle::read(&files::resolve(&unpacked, pir, program, params, yml)?)?
+                paddle::read(&Exported::of(&unpacked, pir, program, params, yml)?)?
             }
         };
         model.origin.bytes = bytes;
@@ -165,7 +171,55 @@ impl ModelLoader {
     }
 }
 
-/// The one model among files of these names.
+/// Reading. [`ModelLoader`] has the same methods with options.
+impl Model {
+    /// Reads a model from a file, a folder or an archive.
+    ///
+    /// - A file is a `.safetensors`, a `.pdparams`, a `.tar`, `.tar.gz` or `.zip` archive, or one of the files of an exported
+    ///   model (`inference.json`, `inference.pdmodel`, `inference.pdiparams`). The other files of an exported model are
+    ///   found beside it.
+    /// - A folder holds an exported model, or `best_model` of a training run. Of two graphs in one folder, `inference.json` is
+    ///   taken, as PaddleX 3 does.
+    ///
+    /// The classification head of a training checkpoint is left out; [`ModelLoader::with_head`] keeps it.
+    ///
+    /// ```no_run,ignore-wasm32
+    /// use image_feature::Model;
+    ///
+    /// let model = Model::open("PP-ShiTuV2_rec_infer.tar")?;
+    /// println!("{}: {} numbers per image", model.description.name, model.description.dimension());
+    /// # Ok::<(), image_feature::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Io`](crate::ErrorKind::Io) where a file cannot be read,
+    /// - [`Model`](crate::ErrorKind::Model) where a file is missing, damaged or of another architecture,
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported) for a known network or format that this crate does not read,
+    /// - [`Limit`](crate::ErrorKind::Limit) where a file needs more memory than any supported model.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(path: impl AsRef<Path>) -> Result<Model> {
+        ModelLoader::new().open(path)
+    }
+
+    /// Reads a model from the bytes of one file. The content decides the format; `name` is for error messages.
+    ///
+    /// # Errors
+    /// As [`Model::open`], without `Io`.
+    pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Model> {
+        ModelLoader::new().from_bytes(name, bytes)
+    }
+
+    /// Reads a model from files in memory, given as name (or path) and content: an archive, a `.safetensors`, a `.pdparams`,
+    /// or the files of an exported model. Other files are ignored.
+    ///
+    /// # Errors
+    /// As [`Model::from_bytes`]. The message names a missing file.
+    pub fn from_files(files: Vec<(String, Vec<u8>)>) -> Result<Model> {
+        ModelLoader::new().from_files(files)
+    }
+}
+
+/// The only model among files of these names.
 fn choose(names: &[&str]) -> Result<Candidate> {
     let mut candidates = files::candidates(names);
     match candidates.len() {
@@ -207,7 +261,7 @@ fn list(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// A whole file, but no more than a model can have: not every path ends.
+/// The content of a file. Reads no more than the largest size of a model, since a device file may be endless.
 #[cfg(not(target_arch = "wasm32"))]
 fn read(path: &Path) -> Result<Vec<u8>> {
     let file = std::fs::File::open(path)?;

@@ -1,4 +1,18 @@
-//! Files to named tensors to a model, and back to our own safetensors. Every file is untrusted input.
+//! Model files: reading every supported format, and writing safetensors and Paddle's own files.
+//!
+//! [`Model::open`] reads a file, a folder or an archive; [`Model::from_bytes`] and [`Model::from_files`] read from memory.
+//! [`Model::to_safetensors`] and `Model::to_paddle` write. Every file is untrusted input.
+//!
+#![cfg_attr(feature = "default-model", doc = "```")]
+#![cfg_attr(not(feature = "default-model"), doc = "```ignore")]
+//! use image_feature::{Dtype, Model};
+//!
+//! let model = Model::bundled()?;
+//! let file = model.to_safetensors(Dtype::F16)?;
+//! let again = Model::from_bytes("small.safetensors", &file)?;
+//! assert_eq!(again.description, model.description);
+//! # Ok::<(), image_feature::Error>(())
+//! ```
 
 mod archive;
 #[cfg(feature = "default-model")]
@@ -12,7 +26,11 @@ mod limits;
 mod loader;
 mod model;
 mod named;
+mod origin;
 mod paddle;
+#[cfg(feature = "cpu")]
+mod plan;
+mod published;
 mod safetensors;
 
 pub use crate::tensors::{Tensor, Tensors};
@@ -23,53 +41,11 @@ pub use info::{ModelInfo, PreprocessInfo, TensorInfo};
 #[cfg(feature = "train")]
 pub(crate) use limits::check_input;
 pub use loader::ModelLoader;
-pub use model::{Model, SkippedTensor};
+pub use model::Model;
+pub use origin::SkippedTensor;
 #[cfg(feature = "train")]
-pub(crate) use paddle::{checkpoint, dump_yaml, parse_yaml};
-
-use crate::image::{Preprocess, Resize};
-use crate::model::vit::VitConfig;
-use crate::model::{ModelDescription, Network};
-
-/// Name of the published model; those of its sisters begin with it.
-const PUBLISHED: &str = "PP-ShiTuV2_rec";
-/// How the names of the published vision transformers begin.
-const PUBLISHED_VIT: &str = "PP-ShiTuV2_rec_CLIP_vit";
-
-/// The published model of the description's kind.
-fn published(description: &ModelDescription) -> &str {
-    match description.network {
-        Network::LcNetV2(_) => PUBLISHED,
-        Network::Vit(_) => &description.name,
-    }
-}
-
-/// The published model of this name.
-///
-/// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for another name.
+pub use paddle::parse_yaml;
 #[cfg(feature = "train")]
-pub(crate) fn published_description(name: &str) -> crate::Result<ModelDescription> {
-    let networks =
-        [Network::LcNetV2(Default::default()), Network::Vit(VitConfig::base()), Network::Vit(VitConfig::large())];
-    let mut known = networks.into_iter().map(default_description);
-    known.find(|description| description.name == name).ok_or_else(|| {
-        crate::Error::usage(format!(
-            "unknown model `{name}`; known are {PUBLISHED}, {PUBLISHED_VIT}_base and {PUBLISHED_VIT}_large"
-        ))
-    })
-}
-
-/// What a network is called and fed with where its file does not say.
-fn default_description(network: Network) -> ModelDescription {
-    let name = match &network {
-        Network::LcNetV2(config) if config.scale == 1.0 => PUBLISHED.into(),
-        Network::LcNetV2(config) => format!("{PUBLISHED}_x{}", config.scale),
-        Network::Vit(config) if *config == VitConfig::base() => format!("{PUBLISHED_VIT}_base"),
-        Network::Vit(config) if *config == VitConfig::large() => format!("{PUBLISHED_VIT}_large"),
-        Network::Vit(config) => format!("{PUBLISHED_VIT}_{}x{}", config.depth, config.width),
-    };
-    let [height, width] = network.input_size();
-    let preprocess = Preprocess { resize: Resize::Stretch { width, height }, ..Preprocess::default() };
-    ModelDescription { name, network, preprocess }
-}
+pub(crate) use paddle::{checkpoint, dump_yaml};
+#[cfg(feature = "train")]
+pub(crate) use published::published_description;

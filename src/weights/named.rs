@@ -1,23 +1,23 @@
-//! Tensors that carry PaddleClas's structured names (`.pdparams`, safetensors) to a network and its tensors.
+//! Finds a network and its tensors among tensors with PaddleClas's structured names (`.pdparams`, safetensors).
 
 use std::collections::HashMap;
 
-use super::element::{Element, RawTensor};
+use super::element::RawTensor;
 use super::identify;
-use super::model::{Origin, SkippedTensor};
-use super::{Tensor, Tensors};
+use super::origin::{Origin, SkippedTensor};
 use crate::model::lcnet_v2::{Form, LcNetV2Config};
 use crate::model::{Network, Parameter, Role};
+use crate::tensors::{Tensor, Tensors};
 use crate::{Error, Result};
 
 const LAST_CONV: &str = "backbone.last_conv.weight";
 const PATCH_EMBEDDING: &str = "backbone.patch_embed.proj.weight";
 
-/// What names and shapes tell about a network.
+/// A network, as names and shapes of tensors show it.
 pub(super) struct Identified {
     pub network: Network,
     pub form: Form,
-    /// Columns of the classification head, where there is one.
+    /// Classes of the classification head, where there is one.
     pub classes: Option<usize>,
 }
 
@@ -29,9 +29,9 @@ pub(super) fn head(network: &Network) -> &'static str {
     }
 }
 
-/// Finds the network that these tensors belong to, or come nearest to: [`collect`] then names what differs.
+/// Finds the network that these tensors belong to, or the most similar one: [`collect`] then reports the difference.
 ///
-/// `described` is what the file itself says, where it does: of a vision transformer, weights do not tell all.
+/// `described` is the network that the file describes, where it does. Weights do not show all sizes of a vision transformer.
 pub(super) fn identify(tensors: &HashMap<&str, &RawTensor>, described: Option<&Network>) -> Result<Identified> {
     let shape = |name: &str| tensors.get(name).map(|tensor| &tensor.shape[..]);
     let (network, form) = match (shape(PATCH_EMBEDDING), described) {
@@ -88,7 +88,7 @@ fn not_of_the_family(tensors: &HashMap<&str, &RawTensor>) -> Error {
     ))
 }
 
-/// Takes the network's tensors out of those of a file, in the network's order, and widens them.
+/// The network's tensors among those of a file, in the network's order, as `f32`.
 pub(super) fn collect(
     raw: &HashMap<&str, &RawTensor>,
     identified: &Identified,
@@ -144,7 +144,7 @@ fn is_spare(name: &str) -> bool {
     name.ends_with(".dw_conv.weight") || name.ends_with(".dw_conv.bias")
 }
 
-/// The values of a parameter, checked: its shape, its type, and that a network can compute with them.
+/// The values of a parameter as `f32`. Shape and type are checked, and that every value is finite.
 pub(super) fn widen(parameter: &Parameter, raw: &RawTensor) -> Result<Tensor> {
     let Parameter { name, shape, role } = parameter;
     if raw.shape != *shape {
@@ -153,7 +153,7 @@ pub(super) fn widen(parameter: &Parameter, raw: &RawTensor) -> Result<Tensor> {
     let tensor =
         raw.widen().map_err(|error| Error::new(error.kind(), format!("tensor `{name}` {}", error.message())))?;
     let good = |value: f32| value.is_finite() && (*role != Role::NormVariance || value >= 0.0);
-    // all of them at once, since a search that may stop at each value takes several times as long
+    // without a search that can stop at each value, which takes several times as long
     if !tensor.values.iter().fold(true, |all, &value| all & good(value))
         && let Some(index) = tensor.values.iter().position(|&value| !good(value))
     {
@@ -161,12 +161,4 @@ pub(super) fn widen(parameter: &Parameter, raw: &RawTensor) -> Result<Tensor> {
         return Err(Error::model(format!("tensor `{name}` holds {value} at index {index}; the file is damaged")));
     }
     Ok(tensor)
-}
-
-impl Origin {
-    pub(super) fn remember_element(&mut self, name: &str, element: Element) {
-        if element != Element::Float32 {
-            self.elements.insert(name.into(), element.name());
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Archives made byte by byte, because no writer makes the ones that matter here.
+//! Archives with faults, made byte by byte, because no writer makes them.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use flate2::write::{DeflateEncoder, GzEncoder};
 use flate2::{Compression, Crc};
 use image_feature::file_tree::{Archive, EntryKind, FileTree, Problem};
 
-/// An entry of a zip; what is set after [`Zipped::new`] is written as it is.
+/// An entry of a zip. Fields that are changed after [`Zipped::new`] are written unchecked.
 #[derive(Clone)]
 pub struct Zipped {
     pub name: Vec<u8>,
@@ -15,16 +15,16 @@ pub struct Zipped {
     pub flags: u16,
     pub crc: u32,
     pub packed: Vec<u8>,
-    /// As the directory says.
+    /// The size in the directory.
     pub packed_size: u32,
     pub size: u32,
-    /// As the entry's own header says.
+    /// The size in the entry's own header.
     pub local_sizes: [u32; 3],
     /// Bytes after the content.
     pub descriptor: bool,
     pub extra: Vec<u8>,
     pub mode: u32,
-    /// Another offset than the true one.
+    /// A wrong offset in the directory.
     pub offset: Option<u32>,
 }
 
@@ -148,7 +148,7 @@ pub fn tar(entries: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// What an archive says of itself: an entry a line, with its content or the error's code, then the problems.
+/// An archive as text: a line for each entry, with its content or the error's code, then the problems.
 pub fn described(archive: &Archive) -> Vec<String> {
     let mut lines = Vec::new();
     for (index, entry) in archive.entries().iter().enumerate() {

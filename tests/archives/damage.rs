@@ -1,4 +1,4 @@
-//! Any bytes at all: nothing panics or hangs, and what is given as a file's content is that content.
+//! Damaged archives: nothing panics or hangs, and a content that is returned is the right one.
 
 use image_feature::file_tree::{Archive, EntryKind, FileTree};
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ const FILES: [(&str, &[u8]); 3] = [
     ("train.txt", b"a 0\n"),
 ];
 
-/// A valid archive, and of each file the bytes that are its own.
+/// A valid archive, and the byte range of each file.
 struct Sample {
     name: &'static str,
     bytes: Vec<u8>,
@@ -34,13 +34,13 @@ fn samples() -> Vec<Sample> {
     let tar = tar(&parts);
     vec![
         Sample { name: "zip", bytes: zip(&entries), own: spans(&zipped) },
-        // nothing of a compressed tar is one file's own
+        // no byte of a compressed tar belongs to one file alone
         Sample { name: "tar.gz", bytes: gzip(&tar), own: vec![] },
         Sample { name: "tar", bytes: tar, own: spans(&tarred) },
     ]
 }
 
-/// What was found of each of the files, and whether anything was said to be wrong.
+/// The content found for each file, and whether a problem was reported.
 struct Outcome {
     found: [Option<Vec<u8>>; 3],
     said: bool,
@@ -66,7 +66,7 @@ fn outcome(bytes: Vec<u8>) -> Outcome {
     Outcome { found, said: said || !archive.problems().is_empty() }
 }
 
-/// What is wrong with an outcome, where these files' bytes are as they were.
+/// The fault of an outcome, if any. `undamaged` tells which files' bytes were not changed.
 fn complaint(outcome: &Outcome, checksums: bool, undamaged: impl Fn(usize) -> bool) -> Option<String> {
     for (at, (path, content)) in FILES.iter().enumerate() {
         match &outcome.found[at] {
@@ -87,7 +87,7 @@ fn archives_cut_off_anywhere_give_what_is_whole() {
         assert!(complaint(&outcome(bytes.clone()), true, |_| true).is_none(), "{name} is not valid");
         for end in 0..bytes.len() {
             let outcome = outcome(bytes[..end].to_vec());
-            // without its directory at the end, a zip is refused as a whole; a tar goes as far as it goes
+            // a zip without the directory at its end is refused; a tar is read up to the cut
             let whole = |at: usize| name == "tar" && own[at].end <= end;
             let complaint = complaint(&outcome, true, whole);
             let complaint =
@@ -107,10 +107,10 @@ fn a_wrong_byte_anywhere_harms_no_other_file() {
                 let mut damaged = bytes.clone();
                 damaged[at] ^= mask;
                 let outcome = outcome(damaged);
-                // a tar is known by its first header; beyond the files lies what tells where they are
+                // damage of a tar's first header hides its format; damage outside of the files hides their positions
                 let inside = own.last().is_some_and(|last| at < last.end) && (name != "tar" || at >= 512);
                 let undamaged = |file: usize| inside && !own[file].contains(&at);
-                // only the whole of a compressed tar has a checksum, and nothing of a plain one
+                // a compressed tar has one checksum, and a plain tar has none for contents
                 let complaint = complaint(&outcome, name == "zip" || name == "tar.gz" && !outcome.said, undamaged);
                 complaints.extend(complaint.map(|complaint| format!("{name}, byte {at} ^ {mask}: {complaint}")));
             }
@@ -131,7 +131,7 @@ proptest! {
         outcome(if compressed { gzip(&bytes) } else { bytes });
     }
 
-    /// Pieces of archives put over one another, which gets further in than noise does.
+    /// Pieces of archives copied over each other: these get further into the readers than random bytes.
     #[test]
     fn mangled_archives_are_archives_or_errors(
         which in 0..3usize,
@@ -151,7 +151,7 @@ proptest! {
         let outcome = outcome(mangled);
         if which == 0 {
             let found = outcome.found.into_iter().zip(FILES);
-            // with its own checksum in its place, a zip's content is right or refused
+            // where a zip entry's checksum is intact, its content is right or refused
             for (content, (path, expected)) in found {
                 prop_assert!(content.is_none_or(|content| content == expected || FILES.iter().any(|(_, other)| content == *other) || content.is_empty()), "{path}");
             }

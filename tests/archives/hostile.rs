@@ -1,4 +1,4 @@
-//! Archives with one fault each, planted on purpose. The entry beside it is always read.
+//! Archives with one planted fault each. The good entry beside it is always read.
 
 use image_feature::file_tree::{Archive, FileTree};
 #[cfg(not(target_arch = "wasm32"))]
@@ -12,12 +12,11 @@ use super::build::{Zipped, described, gzip, tar, tarred, zip};
 
 /// From memory natively, from a Blob in the browser.
 fn open(bytes: Vec<u8>) -> image_feature::Result<Archive> {
-    #[cfg(target_arch = "wasm32")]
-    let bytes = image_feature::web::BlobSource::new(super::web::blob(&bytes));
+    let bytes = super::source(bytes);
     Archive::from_source("x", bytes)
 }
 
-/// A good entry, to be read whatever lies beside it.
+/// A good entry, which must be read in each case.
 fn good() -> Zipped {
     Zipped::new("good.txt", b"good", true)
 }
@@ -88,7 +87,7 @@ fn encodings_are_told_or_found() {
         assert_eq!(problems[0].entry.as_deref(), Some("\\xcd\\xbc\\xc6\\xac/\\xc6\\xbb\\xb9\\xfb.jpg"));
         assert!(problems[0].message().ends_with("(read as GBK: `图片/苹果.jpg`)"), "{}", problems[0]);
     }
-    // one of these names is UTF-8 by accident, and so is the whole of the second archive
+    // one of these names is valid UTF-8 by accident, and so are all names of the second archive
     let accident: &[u8] = b"\xc4\xa3/1.jpg";
     let bytes = zip(&[names[0], names[1], accident].map(|name| Zipped::new(name, b"x", false)));
     let guess = name_decoder(None).unwrap();
@@ -108,7 +107,7 @@ fn encodings_are_told_or_found() {
     let options = ArchiveOptions { decode_names: Some(&*told) };
     let read = described(&Archive::with_options("x", bytes, &options).unwrap());
     assert_eq!(read, ["模/1.jpg = x", "name-encoding #1"]);
-    // what the archive says to be UTF-8 is, and what no other encoding can be is read as it was before
+    // names marked as UTF-8 are not decoded, and names that fit no other encoding are read as before
     let mut marked = Zipped::new("ģ/1.jpg", b"x", false);
     marked.flags = 1 << 11;
     let bytes = zip(&[marked, Zipped::new(names[1], b"x", false)]);
@@ -122,12 +121,12 @@ fn encodings_are_told_or_found() {
     let options = ArchiveOptions { decode_names: Some(&*decoder) };
     let bytes = zip(&[Zipped::new(b"\x95\x5c.png", b"x", false)]);
     assert_eq!(described(&Archive::with_options("x", bytes, &options).unwrap()), ["表.png = x", "name-encoding #1"]);
-    // a decoder that gives up, or gives too little, is none
+    // a decoder that returns nothing, or too few names, is ignored
     let decoder = |_: &[&[u8]]| Some(image_feature::file_tree::DecodedNames { encoding: "x".into(), names: vec![] });
     let options = ArchiveOptions { decode_names: Some(&decoder) };
     let bytes = zip(&[Zipped::new(b"\xff.png", b"x", false)]);
     assert_eq!(described(&Archive::with_options("x", bytes, &options).unwrap()), ["%FF.png = x", "name-encoding #1"]);
-    // the name in UTF-8 beside the old one
+    // a name in UTF-8 beside the one in an old encoding
     let old = Zipped::new(b"\x95\x5c.png", b"x", false);
     let mut extra = b"up\x0c\0\x01".to_vec();
     extra.extend(super::build::crc32(&old.name).to_le_bytes());
@@ -202,7 +201,7 @@ fn entries_that_are_not_files_or_cannot_be_read() {
 }
 
 #[test]
-#[cfg(not(target_arch = "wasm32"))] // the bombs take minutes to make there
+#[cfg(not(target_arch = "wasm32"))] // making these archives takes minutes there
 fn bombs_do_not_go_off() {
     let zeros = vec![0; 160 << 20];
     let packed = deflate(&zeros);
@@ -213,14 +212,14 @@ fn bombs_do_not_go_off() {
         crc: super::build::crc32(&zeros),
         ..Zipped::new(name, b"", true)
     };
-    // of one entry, whatever it says of its size
+    // one large entry, with any announced size
     let modest = bomb("b").with(|e| e.size = 1000);
     check(vec![
         ("one", zip(&[bomb("b"), good()]), &["b = ! entry-bomb", "good.txt = good", "entry-bomb #1"]),
         ("a lie", zip(&[modest, good()]), &["b = ! content-size", "good.txt = good"]),
     ]);
 
-    // of many that are just small enough: together they are not
+    // many entries that are small enough each, but not together
     let content = vec![0; 100 << 20];
     let part = Zipped::new("", &content, true);
     let mut many: Vec<Zipped> = (0..12)
@@ -235,13 +234,13 @@ fn bombs_do_not_go_off() {
     assert_eq!(codes, ["total-bomb 11", "total-bomb 12"]);
     assert_eq!(archive.read(archive.find("good.txt").unwrap(), 10).unwrap(), b"good");
 
-    // many entries that share one content: the headers of all lie in the content of the first
+    // many entries that share one content: all headers are in the content of the first entry
     let inner: Vec<Zipped> = (0..400).map(|at| Zipped::new(format!("{at:03}"), b"x", false)).collect();
     let mut bytes = zip(&inner);
     let size = bytes.len() as u32;
     let first = bytes.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
     for at in 0..400 {
-        // each reaches to where the directory begins
+        // each content ends where the directory begins
         let header = first + at * 49;
         let from = u32::from_le_bytes(bytes[header + 42..header + 46].try_into().unwrap());
         let length = first as u32 - from - 33;
@@ -253,7 +252,7 @@ fn bombs_do_not_go_off() {
     let archive = Archive::from_source("x", bytes).unwrap();
     assert_eq!(archive.problems().iter().filter(|one| one.code.as_str() == "overlap").count(), 399);
 
-    // of a compressed tar, also where nobody asks for the entry; its stream goes on and on
+    // a large entry of a compressed tar, even where it is not read: listing unpacks the whole stream
     let mut header = tarred(b"zeros", b'0', b"");
     header[124..136].copy_from_slice(b"20000000000\0"); // 2 GiB
     let sum: u32 = header[..148].iter().chain(&[b' '; 8]).chain(&header[156..]).map(|&byte| u32::from(byte)).sum();

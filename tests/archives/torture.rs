@@ -1,4 +1,4 @@
-//! Archives that other readers stumbled over (of yauzl and of the crate zip), and what Python's zipfile makes of them.
+//! Archives from the tests of yauzl and of the crate zip, against the results of Python's zipfile.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use image_feature::file_tree::{Archive, EntryKind, FileTree, ProblemEffect};
 use super::build::code;
 use super::common::shared;
 
-/// What becomes of an archive.
+/// The result for an archive.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 enum Verdict {
     /// Every entry can be read.
@@ -18,8 +18,8 @@ enum Verdict {
     Refused,
 }
 
-/// Where Python and we differ: the file's name from its last folder on, our verdict, and why. The tests in a browser read
-/// it, too.
+/// Differences to Python: the file's name with its last folder, this crate's result, and the reason. The tests in a
+/// browser read this list, too.
 const DIFFERENT: &str = include_str!("torture.tsv");
 
 fn different() -> BTreeMap<&'static str, Verdict> {
@@ -36,7 +36,8 @@ fn different() -> BTreeMap<&'static str, Verdict> {
     rows.collect()
 }
 
-/// Python's verdict. Of what declares to be huge nothing was read then; it is no whole archive.
+/// Python's result. Entries with a huge announced size were not read in Python: such an archive does not count as
+/// whole.
 fn python(text: &str) -> Verdict {
     match text.split(' ').next() {
         Some("ok") => Verdict::Whole,

@@ -1,4 +1,4 @@
-//! Whole archives: each format gives the same tree, whichever way it is read.
+//! Whole archives: each format gives the same tree, in each order of reading.
 
 use std::io::Cursor;
 use std::ops::ControlFlow;
@@ -45,7 +45,7 @@ fn every_format_gives_the_same_tree() {
         assert_eq!(folders, ["images", "images/deep", "images/deep/er"], "{name}");
         assert!(archive.entries().is_sorted_by(|a, b| a.path < b.path), "{name}");
 
-        // at random, from the last to the first: a compressed tar begins anew each time
+        // from the last to the first: a compressed tar is unpacked from its beginning each time
         for (path, content) in expected.iter().rev() {
             let index = archive.find(path).unwrap();
             assert_eq!(archive.entries()[index].size, content.len() as u64);
@@ -59,7 +59,7 @@ fn every_format_gives_the_same_tree() {
         let folder = archive.read(archive.find("images").unwrap(), 100).unwrap_err();
         assert_eq!(folder.kind(), image_feature::ErrorKind::Usage);
 
-        // in one go, in whatever order; twice, because a stream must not remember
+        // with `read_each`, in any order; twice, because each call needs a new stream
         let indices: Vec<usize> = expected.iter().rev().map(|(path, _)| archive.find(path).unwrap()).collect();
         for _ in 0..2 {
             let mut seen = Vec::new();
@@ -122,7 +122,7 @@ fn content_says_what_a_path_is() {
         std::fs::write(&path, bytes).unwrap();
         assert_eq!(file_tree::open(&path).unwrap().entries().len(), 8, "{name}");
     }
-    // a program that unpacks itself
+    // a self-extracting archive
     let (_, _, zipped) = &archives()[1];
     let prefixed = [b"MZ this program cannot be run in DOS mode".as_slice(), zipped].concat();
     let archive = Archive::from_source("setup.exe", prefixed).unwrap();

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // each test uses a part
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use image_feature::model::lcnet_v2::{Form, LcNetV2Config};
 use image_feature::model::vit::VitConfig;
@@ -10,9 +10,15 @@ use image_feature::model::{ModelDescription, Network, Parameter, Role};
 use image_feature::weights::{Tensor, Tensors};
 use image_feature::{DecodeLimits, Model, Preprocess, Resize, decode};
 
+/// The folder of the whole repository, whichever of its crates is tested.
+pub fn repository() -> &'static Path {
+    let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    folders.find(|folder| folder.join("build.sh").is_file()).unwrap()
+}
+
 /// A path below the shared folder beside the checkout; `None`, saying so, where it is absent.
 pub fn shared(path: &str) -> Option<PathBuf> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let root = repository().join("../shared");
     if !root.is_dir() {
         eprintln!("skipped: {} is absent", root.display());
         return None;

@@ -1,5 +1,5 @@
-//! A golden case (`golden/check_dataset/*/CASE.json`) and the data set it was made from, rebuilt as
-//! `golden/scripts/golden_dataset.py` made it. Nothing here touches a file: the golden's text is all it takes.
+//! A golden case (`golden/check_dataset/*/CASE.json`) and its data set, rebuilt by the rules of
+//! `golden/scripts/golden_dataset.py`. Reads no file: the golden's text is enough.
 #![allow(dead_code)] // the program's tests use a part
 
 use std::collections::BTreeMap;
@@ -12,14 +12,14 @@ pub struct Case {
     pub name: String,
     /// The data set's folder below the root of all cases.
     pub folder: String,
-    /// By their paths below that folder.
+    /// Contents by their paths below that folder.
     pub files: BTreeMap<String, Vec<u8>>,
     pub overrides: BTreeMap<String, String>,
     pub seed: u64,
     pub exit_code: i64,
     /// The golden's result, without whitespace between its parts.
     result: String,
-    /// The lists that PaddleX left.
+    /// The lists after PaddleX's run.
     pub lists_after: BTreeMap<String, String>,
     /// The files below its output folder.
     pub out_files: Vec<String>,
@@ -58,13 +58,13 @@ impl Case {
         }
     }
 
-    /// PaddleX's `src_dataset_type`, where it converted.
+    /// PaddleX's `src_dataset_type`; `None` where it did not convert.
     pub fn convert(&self) -> Option<Option<&str>> {
         self.overrides.get("convert.enable")?;
         Some(self.overrides.get("convert.src_dataset_type").map(String::as_str))
     }
 
-    /// The percentages, where it divided.
+    /// The percentages; `None` where it did not divide.
     pub fn split(&self) -> Option<[Option<&str>; 3]> {
         self.overrides.get("split.enable")?;
         let percent = |tag: &str| self.overrides.get(&format!("split.{tag}_percent")).map(String::as_str);
@@ -127,7 +127,7 @@ fn files(name: &str, lists: &BTreeMap<String, String>, golden: &Value) -> BTreeM
     let broken = b"notanimage".to_vec();
     match name {
         "ok_nested" => {
-            // the golden only keeps the lists of the upper folder, where there are none
+            // the golden only has the lists of the upper folder, which has none
             let all = (0..classes).flat_map(|class| (0..each).map(move |k| (class, k)));
             for (list, parts) in [("train", &[0, 1][..]), ("gallery", &[0]), ("query", &[1])] {
                 let rows = all.clone().filter(|(_, k)| parts.contains(&(k % 2)));
@@ -147,7 +147,7 @@ fn files(name: &str, lists: &BTreeMap<String, String>, golden: &Value) -> BTreeM
         "bad_space_in_path" => _ = files.insert("images/a b.png".into(), image(0, 0)),
         _ => {}
     }
-    // PaddleX takes annotations as the file system lists them, this crate by their names
+    // PaddleX reads annotations in the file system's order, this crate by their names
     let order = golden["os_listdir_annotations"].as_array();
     for (index, file) in order.into_iter().flatten().enumerate() {
         let file = file.as_str().unwrap();
@@ -157,7 +157,7 @@ fn files(name: &str, lists: &BTreeMap<String, String>, golden: &Value) -> BTreeM
     files
 }
 
-/// The 64 x 48 pixels that the goldens' images have.
+/// The 64 x 48 pixels of the goldens' images.
 pub fn image(class: u8, k: u8) -> Vec<u8> {
     let image = image::RgbImage::from_fn(64, 48, |x, y| {
         let is_square = (10..20).contains(&x) && (10..20).contains(&y);

@@ -1,4 +1,4 @@
-//! Every golden of both releases: verdict, lists, names of what is drawn.
+//! All goldens of both releases: result, lists, names of drawings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,14 @@ use image_feature::file_tree::Memory;
 
 use super::cases::Case;
 
-/// What a run of PaddleX leaves.
+/// The results of a run of PaddleX.
 struct Run {
     json: String,
     lists: BTreeMap<String, String>,
     out_files: Vec<String>,
 }
 
-/// Converts, divides and checks a case's data set in the order in which PaddleX does it.
+/// Converts, divides and checks a case's data set, in PaddleX's order.
 fn run(case: &Case, flavor: Flavor) -> Run {
     let tree = Memory::new(case.folder.clone(), case.files.clone());
     let name = format!("<ROOT>/{}", case.folder);
@@ -60,7 +60,7 @@ fn run(case: &Case, flavor: Flavor) -> Run {
     }
 }
 
-/// What differs between a golden and what we make of its data set; nothing where all is the same.
+/// The differences between a golden and this crate's results for its data set.
 pub fn differences(text: &str, flavor: Flavor) -> Vec<String> {
     let case = Case::parse(text);
     let run = run(&case, flavor);

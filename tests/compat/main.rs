@@ -1,4 +1,4 @@
-//! `dataset::compat` against goldens of the real PaddleX, CPython's shuffle, and the traps that PaddleX has.
+//! `dataset::compat` against goldens of PaddleX, CPython's shuffle, and other data sets that PaddleX refuses.
 #![cfg(feature = "dataset")]
 
 mod cases;

@@ -1,4 +1,4 @@
-//! Which images Pillow opens: its verdicts on the corpus of damaged and odd files (`data/torture_images`).
+//! The images that Pillow opens: its results for the corpus of damaged and unusual files (`data/torture_images`).
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use image_feature::file_tree::Memory;
 
 use super::common::shared;
 
-/// What a check says to an image among its samples.
+/// The result of a check with an image among its samples.
 fn verdict(bytes: Vec<u8>) -> String {
     let mut files = vec![("images/x.png", bytes), ("train.txt", b"images/x.png 0\n".to_vec())];
     files.extend(["gallery.txt", "query.txt"].map(|list| (list, Vec::new())));
     let tree = Memory::new("x", files);
     let dataset = ShiTuRec::find(&tree, Place::named("x"), Flavor::Paddlex3).ok().unwrap();
     match dataset.check(&mut |_, _| Ok(())) {
-        // images of few pixels are opened, but not drawn on
+        // very small images are opened, but not drawn on
         Ok(Ok(_)) => "ok".into(),
         Ok(Err(exception)) if exception.message.starts_with("font size") => "ok".into(),
         Ok(Err(exception)) => exception.class.rsplit('.').next().unwrap().into(),
@@ -44,7 +44,7 @@ fn images_are_opened_or_refused_as_pillow_does() {
     let groups = others.iter().map(|(key, files)| format!("{} {key:?}: {}", files.len(), files.join(" ")));
     println!("{different} of {all} differ:\n{}", groups.collect::<Vec<_>>().join("\n"));
     assert!(all > 800);
-    // Known: TGA and odd BMPs, which only one of the two reads; PNG whose pixels end early or whose checksums are wrong, which
-    // Pillow lets pass in many places and the decoder here in none; files for which both complain, at different steps.
+    // Known differences: TGA and unusual BMPs, which only one of the two reads; PNG with missing pixels or wrong
+    // checksums, which Pillow often accepts and this crate never; files that both refuse, at different steps.
     assert!(different <= 96, "{different} of {all} differ");
 }

@@ -1,4 +1,4 @@
-//! The shuffle, against what CPython made (`make_python_shuffles.py`) and the goldens.
+//! The shuffle against CPython's (`make_python_shuffles.py`) and the goldens.
 
 use image_feature::dataset::compat::PythonRandom;
 

@@ -1,4 +1,4 @@
-//! What PaddleX trips over beyond the goldens: texts are those of PaddleX, Python and Pillow.
+//! Data sets beyond the goldens that PaddleX refuses, with the texts of PaddleX, Python and Pillow.
 
 use image_feature::dataset::compat::{
     Beyond, Change, Counts, Exception, Flavor, Place, SampleFormat, ShiTuRec, Stop, Summary, result_json,
@@ -10,7 +10,7 @@ use super::cases::image;
 
 const CHECK_FAILED: &str = "Check dataset failed. We encountered the following error:\n  ";
 
-/// A small data set: four images of two classes, the same three rows in each list but for what `files` change.
+/// A small data set: four images of two classes, the same three rows in each list; `files` are added or replaced.
 fn small(files: &[(&str, &[u8])]) -> Memory {
     let mut all: Vec<(String, Vec<u8>)> =
         ["a", "b", "c", "d"].iter().map(|name| (format!("images/{name}.png"), image(1, 2))).collect();
@@ -95,7 +95,7 @@ fn rows_that_pass() {
     }
 }
 
-/// Labels are looked at last, after every list and every sample.
+/// Labels are checked last, after all lists and samples.
 #[test]
 fn labels_that_fail() {
     for (label, message) in
@@ -157,7 +157,7 @@ fn drawings_are_named_and_saved_by_the_file_name() {
     assert!(check(&[("train.txt", b"images/psd.png 0\n"), ("images/psd.png", b"8BPS\0\x01")]).is_ok());
 }
 
-/// Lists can name what lies outside a folder.
+/// Lists can name files outside of the data set's folder.
 #[test]
 fn paths_that_leave_the_data_set() {
     struct Outside;
@@ -227,7 +227,7 @@ fn conversions_that_fail() {
     assert_eq!(convert(&file).unwrap_err().message, "[Errno 20] Not a directory: 'shop/annotations'");
 }
 
-/// Of several true flags each gives a row, an image without any gives none; the rest of 5 rows goes to the queries.
+/// Each true flag gives a row, and an image without flags gives none. The rest of the 5 rows goes to the queries.
 #[test]
 fn rows_of_a_conversion() {
     let annotation = |image: &str, flags: &str| format!("{{\"imagePath\": \" {image}\", \"flags\": {{{flags}}}}}");
@@ -291,7 +291,7 @@ fn divisions_that_fail_change_nothing() {
     }
 }
 
-/// PaddleX reads them as GBK, then refuses what it made of them.
+/// PaddleX reads such lists as GBK, and refuses its own result.
 #[test]
 fn lists_in_other_encodings_are_an_error_of_ours() {
     let tree = small(&[("train.txt", b"images/\xb4\xf3.png 0\n")]);

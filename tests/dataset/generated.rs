@@ -1,4 +1,4 @@
-//! A data set without fault, and pictures to make others of.
+//! A data set without faults, and pictures for others.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 
 pub type Files = BTreeMap<String, Vec<u8>>;
 
-/// A picture like no other: some soft discs and fine grain.
+/// A picture different from all others: some soft discs and fine grain.
 pub fn photo(seed: u32) -> RgbImage {
     const SIDE: usize = 96;
     let mut state = u64::from(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1;
@@ -37,12 +37,12 @@ pub fn ppm(image: &RgbImage) -> Vec<u8> {
     [format!("P6 {} {} 255\n", image.width(), image.height()).as_bytes(), image.pixels()].concat()
 }
 
-#[allow(dead_code)] // not every test compresses
+#[allow(dead_code)] // some tests do not compress
 pub fn jpeg(image: &RgbImage, quality: u8) -> Vec<u8> {
     compress(image.pixels(), image.width(), image.height(), PixelFormat::Rgb, quality, Subsampling::S420).unwrap()
 }
 
-/// Twelve classes of four images to learn, six others of one image in the gallery and one query each.
+/// Twelve classes of four images for training, and six others of one gallery image and one query each.
 pub fn clean() -> Files {
     let mut files = Files::new();
     let mut lists: BTreeMap<&str, String> = BTreeMap::new();

@@ -7,10 +7,10 @@ use proptest::prelude::*;
 
 use crate::{beside, report, shared};
 
-/// Small enough that thousands of decodes take seconds.
+/// Limits so small that thousands of decodes take seconds.
 const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 1 << 20, max_bytes: 1 << 25 };
 
-/// Whether `probe` and `decode` agree, and neither met a panic in a decoder, which they report as an internal error.
+/// Whether `probe` and `decode` agree, and no decoder panicked: a panic is reported as an internal error.
 fn survives(bytes: &[u8]) -> bool {
     match (probe(bytes), decode(bytes, &LIMITS)) {
         (Ok(info), Ok(image)) => (info.width() as usize, info.height() as usize) == (image.width(), image.height()),

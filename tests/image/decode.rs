@@ -1,4 +1,5 @@
-//! Each file of the corpus against OpenCV's verdict: the same pixels, or an error for both, or an exception that says why not.
+//! Each file of the corpus against OpenCV's result: the same pixels, or an error in both, or a listed difference with
+//! its reason.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use image_feature::{DecodeLimits, ErrorKind, ImageFormat, decode, probe};
 
 use crate::{beside, report, sha256, shared, table};
 
-/// How we and OpenCV may part.
+/// A kind of difference to OpenCV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Departure {
     /// Both read it, to different pixels.
@@ -19,7 +20,7 @@ enum Departure {
 }
 use Departure::*;
 
-/// Files on which we part from OpenCV, and why. An entry that no longer holds fails the test too.
+/// Files with a difference to OpenCV, and its reason. An entry that no longer holds fails the test, too.
 const EXCEPTIONS: &[(Departure, &str, &[&str])] = &[
     (
         OnlyOpenCv,
@@ -261,7 +262,7 @@ fn probe_reads_the_header() {
     report(complaints, cases.len());
 }
 
-/// QOI, which OpenCV does not read, stores pixels without loss: they are those of the PNG.
+/// OpenCV does not read QOI. It is lossless: its pixels must be those of the PNG.
 #[test]
 fn qoi_holds_the_pixels_of_its_png_twin() {
     for (qoi, png) in [("rgb.qoi", "rgb8.png"), ("rgba.qoi", "rgba8.png")] {

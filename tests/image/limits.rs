@@ -1,4 +1,4 @@
-//! Files that promise more than may be allocated are refused by their header.
+//! Files whose header announces more than the limits are refused before pixels are allocated.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ fn chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
     [&(body.len() as u32).to_be_bytes(), &name[..], body, &(!crc).to_be_bytes()].concat()
 }
 
-/// A file of some hundred bytes for each format, whose header says `side` x `side` pixels.
+/// A file of some hundred bytes for each format, with a header that announces `side` x `side` pixels.
 fn bombs(side: u16) -> Vec<(&'static str, Vec<u8>)> {
     let (be, le) = (side.to_be_bytes(), side.to_le_bytes());
     let (be4, le4) = (u32::from(side).to_be_bytes(), u32::from(side).to_le_bytes());
@@ -50,7 +50,7 @@ fn bombs(side: u16) -> Vec<(&'static str, Vec<u8>)> {
     tiff[directory + 12 * 2 + 8] = 8;
     let mut qoi = file("rgba.qoi");
     qoi[4..12].copy_from_slice(&[be4, be4].concat());
-    // VP8X holds 24-bit sides less one
+    // VP8X has sides of 24 bits, minus one
     let minus = u32::from(side - 1).to_le_bytes();
     let vp8x =
         [&b"VP8X\x0a\0\0\0\0\0\0\0"[..], &minus[..3], &minus[..3], b"VP8L\x05\0\0\0\x2f\xff\xff\xff\x0f\0"].concat();

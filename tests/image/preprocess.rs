@@ -1,4 +1,4 @@
-//! Every stage from file to network input against PaddleX's.
+//! Each stage from file to network input against PaddleX.
 
 use image_feature::{DecodeLimits, ErrorKind, Preprocess, Resize, RgbImage, Roi, decode};
 use proptest::prelude::*;

@@ -38,7 +38,7 @@ proptest! {
     fn one_colour_stays_nearly_that_colour(value: u8, from in (1usize..40, 1usize..40), to in (1usize..40, 1usize..40)) {
         let image = RgbImage::new(from.0, from.1, vec![value; 3 * from.0 * from.1]).unwrap();
         let resized = image.resize_bilinear(to.0, to.1).unwrap();
-        // weights are rounded one by one: their sum may be a 2048th off
+        // each weight is rounded: their sum may differ by 1/2048
         prop_assert!(resized.pixels().iter().all(|&out| out.abs_diff(value) <= 1));
     }
 }

@@ -24,7 +24,7 @@ import { RelayedProgress } from "./progress.js";
  * @typedef {import("./protocol.js").ExtractorInfo} ExtractorInfo
  * @typedef {import("./progress.js").RelayedMessage} RelayedMessage
  * @typedef {import("./wasm/cpu/image_feature.js").ModelFile} ModelFile
- * @typedef {import("./wasm/cpu/image_feature.js").Network | import("./wasm/gpu/image_feature.js").Network} Network
+ * @typedef {import("./wasm/cpu/image_feature.js").Network | import("./wasm/gpu/image_feature.js").GpuNetwork} Network
  * @typedef {{ values: Float32Array, decoder: Embedding["decoder"], milliseconds: number }} Preprocessed
  */
 
@@ -440,7 +440,7 @@ async function placeNetwork(device, model, onCpu, gpu, progress, inF32) {
   const weights = model.toSafetensors("f32");
   progress.finish("upload");
   try {
-    const opened = orTrap(gpu.core.Network.load(weights, expected));
+    const opened = orTrap(gpu.core.GpuNetwork.load(weights, expected));
     const network = await (device === "auto" ? withinTimeout(opened) : opened);
     onCpu.free();
     return { network, device: "webgpu", adapter: gpu.adapter, reasons: [] };

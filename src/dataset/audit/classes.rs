@@ -1,4 +1,4 @@
-//! What is wrong with classes: how many images each has, and where.
+//! Findings of classes: missing, too small or unbalanced ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,32 +7,37 @@ use super::super::findings::{Code, Finding, Findings};
 use super::super::subset::Subset;
 use super::AuditOptions;
 
-/// Images that PaddleX draws of each class in a batch.
+/// The images that PaddleX draws of each class for a batch.
 const SAMPLES_PER_CLASS: usize = 4;
-/// PaddleX evaluates so many queries at a time, and takes the mean of what it gets.
+/// The number of queries that PaddleX evaluates at a time; it averages the results of these blocks.
 const QUERY_BLOCK: usize = 64;
-/// It asks for the first five of the gallery.
+/// The smallest gallery for recall@5.
 const LEAST_GALLERY: usize = 5;
+/// The largest ratio between the largest and the median class without a finding.
 const MOST_IMBALANCE: usize = 10;
 
-/// A class, and how many rows it has.
+/// A class and its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClassSizes {
+    /// The label of the class.
     pub label: i64,
-    /// In `train.txt`, `gallery.txt`, `query.txt`.
+    /// The number of rows in `train.txt`, `gallery.txt`, `query.txt`.
     pub rows: [usize; 3],
 }
 
-/// What evaluation on gallery and query can reach.
+/// An upper bound of the evaluation's results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Evaluation {
+    /// The number of queries.
     pub queries: usize,
-    /// Those of a class that is in the gallery.
+    /// The number of queries of a class that is in the gallery.
     pub answerable: usize,
 }
 
 impl Evaluation {
-    /// The best recall that a perfect model reaches; nothing without queries.
+    /// The recall of a perfect model, 0 to 1; `None` without queries.
     pub fn recall_ceiling(&self) -> Option<f64> {
         (self.queries > 0).then(|| self.answerable as f64 / self.queries as f64)
     }
@@ -64,7 +69,7 @@ pub(super) fn judge(
     let gallery: BTreeSet<i64> = of(Subset::Gallery).map(|(&label, _)| label).collect();
     let queries = rows_of(Subset::Query);
     let mut evaluation = Evaluation { queries, answerable: queries };
-    // where a whole list is missing, that has been said
+    // a missing list has a finding of its own
     if !gallery.is_empty() && queries > 0 {
         for (&label, rows) in of(Subset::Query).filter(|(label, _)| !gallery.contains(label)) {
             let count = rows[Subset::Query as usize];

@@ -1,4 +1,4 @@
-//! The same picture more than once: the same bytes, the same pixels, or nearly.
+//! Findings of duplicates: files with the same bytes, the same pixels, or nearly the same picture.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use super::super::near::{Clusters, Pair, near_pairs};
 use super::super::subset::Subset;
 use super::{AuditOptions, Uses};
 
-/// Which images belong together, so that no one tells of them again.
+/// Groups of copies. Copies that are found here are not reported again by their features.
 pub(super) type Copies = Clusters;
 
-/// Reports copies. Of each image a few earlier ones are named: many copies of one picture are as many findings.
+/// Reports copies. Each image is compared with a few earlier ones only, so that n copies give about n findings.
 pub(super) fn judge(
     dataset: &Dataset,
     uses: &Uses<'_>,
@@ -21,7 +21,7 @@ pub(super) fn judge(
     findings: &mut Findings,
 ) -> Copies {
     let mut copies = Clusters::new(dataset.images().len());
-    // in the order of the lists: an image of the query list is found to be one of the gallery's, not the other way round
+    // in the order of the lists: a query is reported as a copy of a gallery image, not the other way round
     let mut order: Vec<usize> = (0..facts.len()).collect();
     order.sort_by_key(|&image| (uses.rows[image].list, uses.rows[image].line));
 
@@ -52,21 +52,21 @@ impl Reports<'_> {
     }
 }
 
-/// The images of one group that later ones are told to be copies of.
+/// The images of one group that later images are reported as copies of.
 #[derive(Default)]
 struct Firsts {
     by_list: [Option<usize>; 3],
-    /// For training and for evaluation: the first, and the first with another label than that.
+    /// For training and for evaluation: the first image, and the first one with another label than it.
     labelled: [[Option<usize>; 2]; 2],
 }
 
 impl Firsts {
-    /// An earlier one in another list.
+    /// An earlier image in another list.
     fn across(&self, list: Subset) -> Option<usize> {
         Subset::ALL.into_iter().filter(|&other| other != list).find_map(|other| self.by_list[other as usize])
     }
 
-    /// An earlier one whose label contradicts.
+    /// An earlier image with a contradicting label.
     fn contradicting(&self, uses: &Uses<'_>, image: usize) -> Option<usize> {
         self.labelled[family(uses.list(image))].into_iter().flatten().find(|&other| uses.contradict(image, other))
     }
@@ -81,12 +81,12 @@ impl Firsts {
     }
 }
 
-/// Training, or evaluation: lists whose labels mean the same.
+/// 0 for training, 1 for evaluation: in lists of one family, equal labels mean the same class.
 fn family(list: Subset) -> usize {
     usize::from(list != Subset::Train)
 }
 
-/// Reports images with the same pixels; gives the pictures' facts, those of copies left out.
+/// Reports images with the same pixels. Returns the facts of each first image, and `None` for its copies.
 fn find_exact<'a>(
     reports: &Reports<'_>,
     facts: &'a [Option<ImageFacts>],
@@ -174,7 +174,7 @@ fn find_near(
         };
         tell(Code::NearDuplicateLabels, contradicting);
         tell(Code::NearDuplicateAcross, across);
-        // where both say the same, once is enough
+        // not the same pair twice
         tell(Code::NearDuplicate, within.filter(|near| contradicting != Some(*near)));
     }
 }

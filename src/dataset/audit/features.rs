@@ -1,32 +1,45 @@
-//! What a model makes of the images: copies that look different to a hash, labels that the neighbours doubt, strangers.
+//! Findings by a model's features: similar images, labels that differ from those of all neighbours, outliers.
 
 use std::collections::HashMap;
 
 use super::super::dataset::Dataset;
 use super::super::findings::{Code, Finding, Findings};
+use super::super::subset::Subset;
 use super::duplicates::Copies;
 use super::{AuditOptions, Uses};
 
-/// Neighbours that vote on a label, and of these, how many must agree on another one.
+/// The number of neighbours that vote on a label.
 const NEIGHBOURS: usize = 5;
+/// The votes needed to doubt a label.
 const AGREEING: usize = 4;
-/// A class with fewer other images cannot be expected among the neighbours.
+/// The fewest other images of a class that let one expect some among the neighbours.
 const LEAST_CLASSMATES: usize = 3;
-/// Each image is compared with at most so many others, evenly chosen: 20 000 cost a second for every hundred images or so.
+/// The most images that each image is compared with, evenly chosen: 20 000 take about a second for a hundred images.
 const MOST_COMPARED: usize = 20_000;
-/// An outlier's cosine to its nearest neighbour lies so many deviations below the median of all.
+/// An outlier's cosine to its nearest neighbour is so many deviations below the median.
 const OUTLIER_DEVIATIONS: f32 = 5.0;
-/// A model for which any two images have this mean cosine knows nothing about them: it is hardly trained, or of other things.
+/// From this mean cosine of two images on, the model cannot tell them apart: it is hardly trained, or for other images.
 const BLIND_COSINE: f32 = 0.9;
-/// Images compared at a time with each of the others.
+/// The number of images that are compared with another one while that is in the cache.
 const BLOCK: usize = 16;
 
 #[derive(Clone, Default)]
 struct Neighbours {
-    /// The nearest with labels that mean the same, nearest first.
+    /// The nearest images in lists with comparable labels, nearest first.
     nearest: Vec<(f32, usize)>,
-    /// The nearest of all that come earlier in the lists.
+    /// The nearest image of all that come earlier in the lists.
     earlier: Option<(f32, usize)>,
+}
+
+impl Neighbours {
+    /// Adds an image to the nearest ones, if it is one of them.
+    fn insert(&mut self, cosine: f32, image: usize) {
+        let place = self.nearest.partition_point(|&(nearer, _)| nearer >= cosine);
+        if place < NEIGHBOURS {
+            self.nearest.truncate(NEIGHBOURS - 1);
+            self.nearest.insert(place, (cosine, image));
+        }
+    }
 }
 
 pub(super) fn judge(
@@ -51,8 +64,7 @@ pub(super) fn judge(
     let neighbours = find_neighbours(uses, &images, &units, &group);
 
     let mut classes: HashMap<(bool, i64), usize> = HashMap::new();
-    let class =
-        |image: usize| Some((uses.list(image).shares_labels_with(crate::dataset::Subset::Train), uses.label(image)?));
+    let class = |image: usize| Some((uses.list(image).shares_labels_with(Subset::Train), uses.label(image)?));
     for &image in &images {
         if let Some(class) = class(image) {
             *classes.entry(class).or_default() += 1;
@@ -74,16 +86,9 @@ pub(super) fn judge(
         let nearest = &neighbours[at].nearest;
         if let Some(own) = class(image)
             && classes[&own] > LEAST_CLASSMATES
-            && let Some((label, votes)) = vote(uses, nearest)
-            && votes >= AGREEING
-            && !nearest.iter().any(|&(_, other)| uses.label(other) == Some(own.1))
+            && let Some(doubt) = doubt(uses, own.1, nearest)
         {
-            let reason = format!(
-                "labelled {}, and {votes} of its {} nearest neighbours are of class {label}, none of its own",
-                own.1,
-                nearest.len()
-            );
-            add(Code::LikelyMislabel, reason);
+            add(Code::LikelyMislabel, doubt);
         }
         if let Some(&(cosine, _)) = nearest.first().filter(|&&(cosine, _)| cosine < least) {
             add(Code::Outlier, format!("cosine {cosine:.2} to its nearest neighbour, where {usual:.2} is usual"));
@@ -91,7 +96,7 @@ pub(super) fn judge(
     }
 }
 
-/// For each image its neighbours, copies of it left out.
+/// The neighbours of each image, without its copies.
 fn find_neighbours(uses: &Uses<'_>, images: &[usize], units: &[Vec<f32>], group: &[usize]) -> Vec<Neighbours> {
     let step = images.len().div_ceil(MOST_COMPARED).max(1);
     let rank = |image: usize| (uses.rows[image].list, uses.rows[image].line);
@@ -109,11 +114,7 @@ fn find_neighbours(uses: &Uses<'_>, images: &[usize], units: &[Vec<f32>], group:
                     found.earlier = Some((cosine, other_image));
                 }
                 if uses.list(image).shares_labels_with(uses.list(other_image)) {
-                    let place = found.nearest.partition_point(|&(nearer, _)| nearer >= cosine);
-                    if place < NEIGHBOURS {
-                        found.nearest.truncate(NEIGHBOURS - 1);
-                        found.nearest.insert(place, (cosine, other_image));
-                    }
+                    found.insert(cosine, other_image);
                 }
             }
         }
@@ -121,21 +122,31 @@ fn find_neighbours(uses: &Uses<'_>, images: &[usize], units: &[Vec<f32>], group:
     neighbours
 }
 
-/// The label most neighbours have, and how many.
+/// The reason to doubt a label: enough neighbours agree on another one, and none has this one.
+fn doubt(uses: &Uses<'_>, own: i64, nearest: &[(f32, usize)]) -> Option<String> {
+    let (label, votes) = vote(uses, nearest)?;
+    let is_alone = !nearest.iter().any(|&(_, other)| uses.label(other) == Some(own));
+    (votes >= AGREEING && is_alone).then(|| {
+        let count = nearest.len();
+        format!("labelled {own}, and {votes} of its {count} nearest neighbours are of class {label}, none of its own")
+    })
+}
+
+/// The most frequent label among the neighbours, and its number of votes.
 fn vote(uses: &Uses<'_>, nearest: &[(f32, usize)]) -> Option<(i64, usize)> {
     let labels: Vec<i64> = nearest.iter().filter_map(|&(_, other)| uses.label(other)).collect();
     let votes = |label: i64| labels.iter().filter(|&&other| other == label).count();
     labels.iter().map(|&label| (votes(label), label)).max().map(|(votes, label)| (label, votes))
 }
 
-/// The median closeness, and that below which an image is an outlier, by the median deviation.
+/// The median closeness, and the bound below which an image is an outlier, by the median absolute deviation.
 fn usual_and_least(closeness: Vec<f32>) -> (f32, f32) {
     if closeness.is_empty() {
         return (0.0, f32::NEG_INFINITY);
     }
     let usual = median(closeness.clone());
     let deviation = median(closeness.iter().map(|value| (value - usual).abs()).collect());
-    // 1.4826: what makes the median deviation of a normal distribution its standard deviation
+    // 1.4826: the standard deviation of a normal distribution with median absolute deviation 1
     (usual, usual - OUTLIER_DEVIATIONS * 1.4826 * deviation.max(0.02))
 }
 
@@ -154,7 +165,7 @@ fn mean_cosine(units: &[Vec<f32>]) -> f32 {
     for unit in units {
         sum.iter_mut().zip(unit).for_each(|(sum, &value)| *sum += f64::from(value));
     }
-    // the square of the sum has each pair twice, and each vector with itself
+    // the square of the sum counts each pair twice, and each vector once with itself
     let square: f64 = sum.iter().map(|value| value * value).sum();
     ((square - count) / (count * (count - 1.0))) as f32
 }
@@ -165,7 +176,7 @@ fn unit(feature: &[f32]) -> Vec<f32> {
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    // eight sums side by side, so that the compiler may keep them in one register
+    // eight sums, so that the compiler can use one vector register
     let (a_chunks, a_rest) = a.as_chunks::<8>();
     let (b_chunks, b_rest) = b.as_chunks::<8>();
     let mut sums = [0.0; 8];

@@ -1,4 +1,4 @@
-//! What is wrong with single images.
+//! Findings of single images.
 
 use super::super::dataset::{Dataset, extension};
 use super::super::facts::{ImageFacts, PixelFacts};
@@ -6,19 +6,20 @@ use super::super::findings::{Code, Finding, Findings};
 use super::Uses;
 use crate::ImageFormat;
 
-/// Below this side an image shows nothing that could be recognised.
+/// The smallest side of an image that can show something.
 const LEAST_SIDE: u32 = 8;
 const HUGE_PIXELS: u64 = 50_000_000;
 const MOST_ELONGATED: u32 = 8;
-/// Gray deviates by less than this in a picture of nothing.
+/// A blank picture has a lower standard deviation of gray.
 const BLANK_CONTRAST: f32 = 3.0;
-/// Mean gray of a picture in the dark, with little contrast.
+/// A dark picture has a lower mean gray.
 const DARK: f32 = 25.0;
+/// A bright picture has a higher mean gray, and a deviation below `BRIGHT_CONTRAST`.
 const BRIGHT: f32 = 235.0;
-/// A thing on white paper has more.
+/// An object on white paper has a higher deviation.
 const BRIGHT_CONTRAST: f32 = 20.0;
-/// The Laplacian's variance in relation to that of the picture. Of the grocery photos none has less than 0.015, whatever
-/// its contrast; blurred by a Gaussian of 2 pixels they have 0.004 in the middle, of 3 pixels 0.002.
+/// A blurred picture has a lower ratio of the Laplacian's variance to the picture's. The grocery photos have at least
+/// 0.015 at any contrast; blurred by a Gaussian of 2 pixels their median is 0.004, of 3 pixels 0.002.
 const BLURRED: f32 = 0.004;
 
 pub(super) fn judge(dataset: &Dataset, uses: &Uses<'_>, facts: &[Option<ImageFacts>], findings: &mut Findings) {
@@ -67,7 +68,7 @@ fn judge_file(facts: &ImageFacts, path: &str, add: &mut dyn FnMut(Code, String))
     if facts.bits > 8 {
         add(Code::SixteenBit, format!("{} bits a sample", facts.bits));
     }
-    // a GIF's frames are always given with alpha
+    // the decoder returns all frames of a GIF with alpha
     if matches!(facts.channels, 2 | 4) && !facts.cmyk && format != ImageFormat::Gif {
         add(Code::Transparent, format!("{} channels", facts.channels));
     }
@@ -80,7 +81,7 @@ fn judge_picture(facts: &ImageFacts, pixels: &PixelFacts, add: &mut dyn FnMut(Co
     let (width, height) = (facts.width, facts.height);
     let size = format!("{width} x {height} pixels");
     if width.min(height) < LEAST_SIDE {
-        // nothing else can be said of so few pixels
+        // other measures mean nothing for so few pixels
         return add(Code::Tiny, size);
     }
     if u64::from(width) * u64::from(height) > HUGE_PIXELS {
@@ -102,7 +103,7 @@ fn judge_picture(facts: &ImageFacts, pixels: &PixelFacts, add: &mut dyn FnMut(Co
     }
 }
 
-/// Whether a format's files bear this extension.
+/// Whether an extension is usual for a format.
 fn fits(format: ImageFormat, extension: &str) -> bool {
     let usual: &[&str] = match format {
         ImageFormat::Jpeg => &["jpg", "jpeg", "jpe", "jfif", "mpo"],

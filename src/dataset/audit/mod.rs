@@ -1,4 +1,4 @@
-//! The judgement: lists and the facts of their images to findings.
+//! The audit: findings from the lists and from the facts of their images.
 
 mod classes;
 mod duplicates;
@@ -14,25 +14,26 @@ use crate::file_tree::{Problem, ProblemEffect};
 
 pub use classes::{ClassSizes, Evaluation};
 
-/// What is known of a data set beside its lists. What is not at hand stays empty, and is not judged.
+/// Data of a data set beside its lists. Empty parts are not judged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Evidence<'a> {
-    /// Of [`Dataset::images`], one to one.
+    /// Facts of [`Dataset::images`], one to one.
     pub facts: &'a [Option<ImageFacts>],
-    /// What a model makes of [`Dataset::images`], one to one. They need no unit length.
+    /// A model's features of [`Dataset::images`], one to one, of any length.
     pub features: &'a [Option<Vec<f32>>],
-    /// What [`FileTree::problems`](crate::file_tree::FileTree::problems) gives after all images have been read.
+    /// The result of [`FileTree::problems`](crate::file_tree::FileTree::problems) after all images were read.
     pub problems: &'a [Problem],
 }
 
-/// What an audit goes by.
+/// Options of [`audit`].
 #[derive(Clone, Debug)]
 pub struct AuditOptions {
-    /// Images of a training batch. Default: 128, as PaddleX's models have it.
+    /// The number of images of a training batch. Default: 128, as for PaddleX's models.
     pub batch_size: usize,
-    /// Two images whose perceptual hashes differ in at most so many of 64 bits look alike. Default: 5, most: 7.
+    /// Two images are nearly the same where their perceptual hashes differ in at most so many of 64 bits. Default: 5,
+    /// maximum: 7.
     pub near_bits: u32,
-    /// Two images whose features have at least this cosine look alike to the model. Default: 0.97.
+    /// Two images are the same to the model where their features have at least this cosine. Default: 0.97.
     pub near_cosine: f32,
 }
 
@@ -42,38 +43,40 @@ impl Default for AuditOptions {
     }
 }
 
-/// The outcome of an audit.
+/// The result of [`audit`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Audit {
-    /// All findings, those of the lists among them.
+    /// All findings, with those of the lists.
     pub findings: Findings,
-    /// How many images each class has in each list.
+    /// The size of each class in each list.
     pub classes: Vec<ClassSizes>,
-    /// What evaluation can reach at best.
+    /// An upper bound of the evaluation's results.
     pub evaluation: Evaluation,
-    /// The largest batch that the training list has classes for.
+    /// The largest batch for which the training list has enough classes.
     pub largest_batch: usize,
-    /// Whether facts of every image were at hand.
+    /// Whether there were facts of every image.
     pub is_complete: bool,
 }
 
 impl Audit {
-    /// Whether there is no error: training and evaluation would go through, on what is meant.
+    /// Whether there is no finding with [`Severity::Error`].
     pub fn passed(&self) -> bool {
         self.findings.count_of(Severity::Error) == 0
     }
 }
 
-/// Judges a data set.
+/// Judges a data set: its lists, and the evidence where it is given.
 ///
 /// # Panics
-/// Where there are facts or features of another number of images.
+/// Where the number of facts or features is neither 0 nor the number of [`Dataset::images`].
 ///
 /// ```
 /// use image_feature::dataset::{AuditOptions, Code, Dataset, Evidence, ImageFacts, audit};
 /// use image_feature::file_tree::{FileTree, Memory};
 ///
-/// let tree = Memory::new("example", [("train.txt", "images/a.ppm 0\n".into()), ("images/a.ppm", b"P3 1 1 255 9 9 9".to_vec())]);
+/// let files = [("train.txt", "images/a.ppm 0\n"), ("images/a.ppm", "P3 1 1 255 9 9 9")];
+/// let tree = Memory::new("example", files.map(|(path, text)| (path, text.into())));
 /// let dataset = Dataset::read(&tree);
 /// let facts: Vec<_> = dataset
 ///     .images()
@@ -111,7 +114,7 @@ fn judge_archive(problems: &[Problem], findings: &mut Findings) {
     }
 }
 
-/// Which row uses each image first.
+/// The first row of each image.
 struct Uses<'a> {
     rows: Vec<&'a Row>,
 }
@@ -127,7 +130,7 @@ impl<'a> Uses<'a> {
         Uses { rows: rows.into_iter().map(|row| row.expect("images are those of rows")).collect() }
     }
 
-    /// `train.txt` line 3, in words.
+    /// The place in words, such as `train.txt line 3`.
     fn place(&self, image: usize) -> String {
         let row = self.rows[image];
         format!("{} line {}", row.list.list(), row.line)
@@ -141,7 +144,7 @@ impl<'a> Uses<'a> {
         self.rows[image].label
     }
 
-    /// Whether two images have labels of which one must be wrong if they show the same.
+    /// Whether one of two labels must be wrong if the images are the same.
     fn contradict(&self, a: usize, b: usize) -> bool {
         let both = self.label(a).zip(self.label(b));
         self.list(a).shares_labels_with(self.list(b)) && both.is_some_and(|(a, b)| a != b)

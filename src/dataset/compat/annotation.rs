@@ -1,13 +1,13 @@
-//! An annotation of LabelMe, read as Python's `json` reads it and with its errors.
+//! Annotations of LabelMe, read with the results and errors of Python's `json`.
 
 use std::collections::HashMap;
 
 use super::{Exception, python};
 
-/// Deeper nesting ends Python, too.
+/// The deepest nesting of JSON. Python has such a limit, too.
 const MOST_DEPTH: usize = 500;
 
-/// The parts of an annotation that count.
+/// The parts of an annotation that are used.
 #[derive(Debug)]
 pub(super) struct Annotation {
     /// `data["imagePath"]`.
@@ -15,7 +15,7 @@ pub(super) struct Annotation {
     flags: Option<Value>,
 }
 
-/// A value of JSON, as far as it is asked for.
+/// A value of JSON, as far as it is used.
 #[derive(Debug)]
 enum Value {
     Null,
@@ -24,7 +24,7 @@ enum Value {
     Int(bool),
     Float(bool),
     String(String),
-    /// Whether there is something in it.
+    /// Whether it is not empty.
     List(bool),
     Dict(Vec<(String, Value)>),
 }
@@ -85,7 +85,7 @@ impl Annotation {
             Some(Value::Dict(items)) => items,
             Some(other) => return Err(no_attribute(other, "items")),
         };
-        // a key that comes twice stays where it came first, with what came last
+        // as in a Python dict: a repeated key keeps its first position and gets the last value
         let mut places: HashMap<&str, usize> = HashMap::new();
         let mut flags: Vec<(&str, bool)> = Vec::new();
         for (name, value) in items {
@@ -125,7 +125,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// `json.JSONDecodeError`, which counts characters.
+    /// `json.JSONDecodeError`, with positions in characters.
     fn error(&self, what: &str, at: usize) -> Exception {
         let before = &self.text[..at];
         let line = before.matches('\n').count() + 1;
@@ -273,32 +273,36 @@ impl Reader<'_> {
                 }
                 b'\\' => {
                     let escaped = *rest.as_bytes().get(plain + 1).ok_or_else(|| unterminated(self))?;
-                    let c = match escaped {
-                        b'"' | b'\\' | b'/' => char::from(escaped),
-                        b'b' => '\u{8}',
-                        b'f' => '\u{c}',
-                        b'n' => '\n',
-                        b'r' => '\r',
-                        b't' => '\t',
-                        b'u' => {
-                            let unit = self.code_unit()?;
-                            string.push(self.character(unit));
-                            continue;
-                        }
-                        _ => return Err(self.error("Invalid \\escape", self.at)),
-                    };
-                    string.push(c);
-                    self.at += 2;
+                    string.push(self.escape(escaped)?);
                 }
                 _ => return Err(self.error("Invalid control character at", self.at)),
             }
         }
     }
 
-    /// The `\uXXXX` that begins here.
+    /// The character of an escape sequence that begins here, with this byte after the backslash.
+    fn escape(&mut self, escaped: u8) -> Result<char, Exception> {
+        let c = match escaped {
+            b'"' | b'\\' | b'/' => char::from(escaped),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let unit = self.code_unit()?;
+                return Ok(self.character(unit));
+            }
+            _ => return Err(self.error("Invalid \\escape", self.at)),
+        };
+        self.at += 2;
+        Ok(c)
+    }
+
+    /// The UTF-16 code unit of a `\uXXXX` that begins here.
     fn code_unit(&mut self) -> Result<u32, Exception> {
         let digits = self.at + 2;
-        // Python's scanner wants something to follow
+        // Python's scanner requires a character after the digits
         match self.text.get(digits..digits + 4).filter(|_| digits + 4 < self.text.len()) {
             Some(hex) if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
                 self.at = digits + 4;
@@ -308,7 +312,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The character of a code unit, with the second half of a surrogate pair taken along. Lone halves are none.
+    /// The character of a code unit; reads the second half of a surrogate pair, too. A replacement character for a lone
+    /// half.
     fn character(&mut self, unit: u32) -> char {
         if (0xd800..0xdc00).contains(&unit) && self.text[self.at..].starts_with("\\u") {
             let before = self.at;

@@ -1,4 +1,4 @@
-//! PaddleX's check itself: lists, their rows, samples, counts.
+//! PaddleX's check: lists, their rows, samples, counts.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use super::{Exception, Flavor, PythonRandom, SampleFormat, Stop, picture, python
 use crate::file_tree::EntryKind;
 use crate::{Result, RgbImage};
 
-/// So many images of each list are drawn.
+/// The number of sample images of each list.
 const SAMPLES: usize = 10;
 
-/// One of the three lists.
+/// One of the three lists, by PaddleX's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tag {
     /// `train.txt`
@@ -22,7 +22,7 @@ pub enum Tag {
 }
 
 impl Tag {
-    /// All of them, in PaddleX's order.
+    /// All three lists, in PaddleX's order.
     pub const ALL: [Tag; 3] = [Tag::Train, Tag::Gallery, Tag::Query];
 
     /// The list's name without its `.txt`.
@@ -44,45 +44,49 @@ impl Tag {
     }
 }
 
-/// An image that PaddleX draws its label on.
+/// A sample image, on which PaddleX draws the label.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Sample {
     /// The list it is from.
     pub tag: Tag,
-    /// Its file name, under which the drawing is saved; those of other folders can have the same.
+    /// Its file name, under which the drawing is saved. Samples of different folders can have the same name.
     pub name: String,
     /// The label's text in the list.
     pub label: String,
-    /// In which format the name has the drawing saved.
+    /// The format of the drawing, by the name's extension.
     pub format: SampleFormat,
 }
 
-/// How many images and classes a list has.
+/// The numbers of images and classes of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Rows of the list.
+    /// The number of rows.
     pub images: usize,
-    /// Different labels.
+    /// The number of different labels.
     pub classes: usize,
 }
 
-/// What PaddleX says of a data set that passed.
+/// PaddleX's result for a data set that passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Summary {
-    /// Of the training list, the gallery and the queries.
+    /// Counts of the training list, the gallery and the queries.
     pub counts: [Counts; 3],
-    /// The files drawn for each list, by their paths below the output folder: `check_dataset/demo_img/NAME`.
+    /// The drawings for each list: their paths below the output folder, `check_dataset/demo_img/NAME`.
     pub samples: [Vec<String>; 3],
-    /// What the result file has as `dataset_path`.
+    /// The result file's `dataset_path`.
     pub dataset_path: String,
 }
 
 impl ShiTuRec<'_> {
-    /// Checks the data set. Each sample is given to `draw` as soon as it has been opened: its pixels as
-    /// [`decode`](crate::decode) gives them, or none for an image that Pillow opens and this crate does not.
+    /// Checks the data set, and returns PaddleX's result: a summary, or the exception that PaddleX raises.
+    ///
+    /// `draw` gets each sample as soon as it was opened, with the pixels of [`decode`](crate::decode), or without
+    /// pixels for an image that Pillow opens and this crate does not.
     ///
     /// # Errors
-    /// [`Stop::Error`] for files that cannot be read, and what `draw` says. What PaddleX raises is a verdict, and inside.
+    /// [`Stop::Error`] for files that cannot be read, and for errors of `draw`.
     pub fn check(
         &self,
         draw: &mut dyn FnMut(&Sample, Option<&RgbImage>) -> Result<()>,
@@ -110,29 +114,14 @@ impl ShiTuRec<'_> {
         Ok(Summary { counts, samples, dataset_path })
     }
 
-    /// Checks the rows of one list in PaddleX's order, and gives the paths of its samples.
+    /// Checks the rows of one list in PaddleX's order, and returns the paths of its samples.
     fn check_list(
         &self,
         tag: Tag,
         draw: &mut dyn FnMut(&Sample, Option<&RgbImage>) -> Result<()>,
     ) -> Result<Vec<String>, Stop> {
         let list = join(&self.absolute, tag.file_name());
-        match self.kind(tag.file_name()) {
-            None => {
-                return Err(not_found(
-                    &list,
-                    &format!(
-                        "\nPlease try to resolve the issue as follows:\n  Ensure that both `train.txt`, `gallery.txt`, `query.txt` exist in {}",
-                        self.absolute
-                    ),
-                ));
-            }
-            Some(EntryKind::Folder) => return Err(is_a_folder(&list)),
-            Some(EntryKind::File) => {}
-        }
-        let bytes = self.bytes(tag.file_name())?;
-        let mut rows = python::lines(python::utf8(&bytes)?);
-        drop(bytes);
+        let mut rows = self.rows(tag, &list)?;
         PythonRandom::new(123).shuffle(&mut rows);
         let mut candidates: Vec<(Sample, String, Found, EntryKind)> = Vec::new();
         let mut failure = None;
@@ -141,7 +130,7 @@ impl ShiTuRec<'_> {
                 Ok((path, label, found, kind)) => {
                     if candidates.len() < SAMPLES {
                         let name = path.rsplit('/').next().unwrap_or_default().to_string();
-                        // what its name says of the format counts when it is saved, after it has been opened
+                        // the format is set after the image was opened: a bad extension is a later error
                         let sample = Sample { tag, name, label: label.into(), format: SampleFormat::Png };
                         candidates.push((sample, join(&self.absolute, path), found, kind));
                     }
@@ -152,7 +141,7 @@ impl ShiTuRec<'_> {
                 }
             }
         }
-        // the samples before a bad row come before it
+        // errors of samples before a bad row come before its own error
         let files: Vec<Found> = candidates
             .iter()
             .take_while(|(_, _, _, kind)| *kind == EntryKind::File)
@@ -171,7 +160,25 @@ impl ShiTuRec<'_> {
         failure.map_or(Ok(paths), Err)
     }
 
-    /// The path and the label of a row, and what the path leads to.
+    /// The rows of a list, which must exist and be UTF-8. `list` is its absolute path.
+    fn rows(&self, tag: Tag, list: &str) -> Result<Vec<String>, Stop> {
+        match self.kind(tag.file_name()) {
+            None => {
+                let folder = &self.absolute;
+                let solution = format!(
+                    "\nPlease try to resolve the issue as follows:\n  Ensure that both `train.txt`, `gallery.txt`, `query.txt` exist in {folder}"
+                );
+                Err(not_found(list, &solution))
+            }
+            Some(EntryKind::Folder) => Err(is_a_folder(list)),
+            Some(EntryKind::File) => {
+                let bytes = self.bytes(tag.file_name())?;
+                Ok(python::lines(python::utf8(&bytes)?))
+            }
+        }
+    }
+
+    /// The path and the label of a row, and the file or folder at the path.
     fn check_row<'r>(&self, row: &'r str, list: &str) -> Result<(&'r str, &'r str, Found, EntryKind), Stop> {
         let row = row.trim_end_matches('\n');
         let Some((path, label)) = row.split_once(' ').filter(|(_, label)| !label.contains(' ')) else {
@@ -187,7 +194,7 @@ impl ShiTuRec<'_> {
         Ok((path, label, found, kind))
     }
 
-    /// Counts a list's rows and labels, which must be integers now.
+    /// Counts a list's rows and labels. Here, labels must be integers.
     fn count(&self, tag: Tag) -> Result<Counts, Stop> {
         let rows = python::lines(&self.text(tag.file_name())?);
         let mut labels = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! LabelMe's annotations to three lists.
+//! PaddleX's conversion of LabelMe's annotations to three lists.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,11 @@ use crate::file_tree::EntryKind;
 
 impl ShiTuRec<'_> {
     /// Makes the three lists from the annotations of LabelMe: 50, 30 and 20 percent of the images in the order of the
-    /// annotations' names. `form` is PaddleX's `src_dataset_type`, of which any part of `LabelMe` will do.
+    /// annotations' names. `form` is PaddleX's `src_dataset_type`. As in PaddleX, any part of the word `LabelMe` is
+    /// accepted.
     ///
     /// # Errors
-    /// [`Stop::Raised`] where PaddleX cannot convert, and [`Stop::Error`] for files that cannot be read; nothing has
+    /// [`Stop::Raised`] where PaddleX cannot convert, and [`Stop::Error`] for files that cannot be read. Nothing is
     /// changed then.
     pub fn convert(&mut self, form: Option<&str>) -> Result<(), Stop> {
         let Some(form) = form else {
@@ -41,7 +42,7 @@ impl ShiTuRec<'_> {
                 "paddlex.utils.errors.dataset_checker.ConvertFailedError",
                 format!("数据格式转换失败！{reason}"),
             ),
-            // the class was not imported
+            // this version did not import the class
             Flavor::Beta => Exception::new("NameError", "name 'ConvertFailedError' is not defined"),
         }
         .into()
@@ -54,7 +55,7 @@ impl ShiTuRec<'_> {
         }
         let text = self.text("label.txt")?;
         let names = python::lines(&text);
-        // a name that comes twice has its last line's number
+        // a repeated name gets the number of its last line
         let labels: HashMap<&str, usize> =
             names.iter().enumerate().map(|(index, line)| (python::strip(line), index)).collect();
         let folder = join(&self.root, "annotations");

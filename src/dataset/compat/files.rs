@@ -1,4 +1,4 @@
-//! A data set's files by the paths that PaddleX uses for them, with the lists that have changed.
+//! The files of a data set by PaddleX's paths, with changes of the lists.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -7,23 +7,24 @@ use super::{Exception, Flavor, Stop, python};
 use crate::file_tree::{EntryKind, FileTree, Overlay};
 use crate::{Error, Result};
 
-/// The most bytes read of a list or an annotation, and of an image.
+/// The most bytes of a list or an annotation.
 const TEXT_LIMIT: u64 = 1 << 28;
+/// The most bytes of an image.
 const IMAGE_LIMIT: u64 = 1 << 27;
 
-/// What lies outside a data set's tree, which lists can name by absolute paths and by `..`.
+/// Files outside a data set's tree, which lists can name by absolute paths and by `..`.
 pub trait Beyond {
-    /// What is at an absolute path.
+    /// Whether there is a file or a folder at an absolute path; `None` for neither.
     fn find(&self, path: &str) -> Option<EntryKind>;
 
-    /// The bytes of the file there.
+    /// Reads the file at an absolute path.
     ///
     /// # Errors
     /// As [`FileTree::read`].
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>>;
 }
 
-/// The file system, for data sets that are folders of it.
+/// The file system, for data sets in its folders.
 #[cfg(not(target_arch = "wasm32"))]
 #[derive(Clone, Copy, Debug)]
 pub struct Disk;
@@ -46,35 +47,35 @@ impl Beyond for Disk {
     }
 }
 
-/// Where a data set lies, for messages and for what lists name beyond it.
+/// The place of a data set, for messages and for paths that lead out of it.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
-    /// As the user named it: PaddleX's `Global.dataset_dir`.
+    /// The path as the user wrote it: PaddleX's `Global.dataset_dir`.
     pub given: &'a str,
     /// The same as an absolute path.
     pub absolute: &'a str,
-    /// What lies outside, where lists may reach it.
+    /// The files outside of it, where lists may name them.
     pub beyond: Option<&'a dyn Beyond>,
 }
 
 impl<'a> Place<'a> {
-    /// Nowhere but in the tree: an archive, or files dropped on a page.
+    /// The place of a data set that is not in the file system: an archive, or files dropped on a page.
     pub fn named(name: &'a str) -> Self {
         Place { given: name, absolute: name, beyond: None }
     }
 }
 
-/// A change that a conversion or division makes to the lists. Apply them in the order in which they come.
+/// A change of lists by a conversion or division. Changes are to be applied in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A file gets another name.
     Rename {
         /// Its path in the tree.
         from: String,
-        /// Its new path, at which there is nothing yet.
+        /// Its new path, where there is no file yet.
         to: String,
     },
-    /// A file gets other bytes, or is new.
+    /// A file is added or replaced.
     Write {
         /// Its path in the tree.
         path: String,
@@ -84,7 +85,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// Makes this change to a tree.
+    /// Applies this change to a tree.
     pub fn apply(self, tree: &mut Overlay) {
         match self {
             Change::Rename { from, to } => tree.rename(&from, &to),
@@ -93,7 +94,20 @@ impl Change {
     }
 }
 
-/// A data set that PaddleX would find: the folder with `images` in it.
+/// A data set in PaddleX's sense: the folder with `images` in it.
+///
+/// ```
+/// use image_feature::dataset::compat::{Change, Flavor, Percent, Place, ShiTuRec};
+/// use image_feature::file_tree::Memory;
+///
+/// let list: String = (0..10).map(|i| format!("images/{i}.png 0\n")).collect();
+/// let tree = Memory::new("shop", [("images/0.png", vec![]), ("train.txt", list.into_bytes())]);
+/// let mut dataset = ShiTuRec::find(&tree, Place::named("shop"), Flavor::Paddlex3)?;
+/// dataset.split([Some(Percent::Whole(50)), Some(Percent::Whole(30)), Some(Percent::Whole(20))], 0)?;
+/// let written = dataset.changes().into_iter().filter(|change| matches!(change, Change::Write { .. }));
+/// assert_eq!(written.count(), 3);
+/// # Ok::<(), image_feature::dataset::compat::Stop>(())
+/// ```
 pub struct ShiTuRec<'a> {
     tree: &'a dyn FileTree,
     pub(super) place: Place<'a>,
@@ -115,10 +129,10 @@ pub(super) enum Found {
 }
 
 impl<'a> ShiTuRec<'a> {
-    /// The data set in a tree: the folder in which `images` is, at any depth.
+    /// Finds the data set in a tree: the folder that contains `images`, at any depth.
     ///
     /// # Errors
-    /// [`Stop::Raised`] where there is not exactly one `images`.
+    /// [`Stop::Raised`] where there is not exactly one file or folder `images`.
     pub fn find(tree: &'a dyn FileTree, place: Place<'a>, flavor: Flavor) -> Result<Self, Stop> {
         let is_images = |path: &str| path == "images" || path.ends_with("/images");
         let mut paths = tree.entries().iter().map(|entry| entry.path.as_str()).filter(|path| is_images(path));
@@ -135,12 +149,12 @@ impl<'a> ShiTuRec<'a> {
         Ok(ShiTuRec { tree, place, flavor, inner, root, absolute, renamed: Vec::new(), written: BTreeMap::new() })
     }
 
-    /// Where the data set is in its tree: empty for the tree itself.
+    /// The data set's path in its tree; empty for the tree's root.
     pub fn folder(&self) -> &str {
         &self.inner
     }
 
-    /// What conversion and division have changed so far.
+    /// The changes of conversion and division so far.
     pub fn changes(&self) -> Vec<Change> {
         let renames = self.renamed.iter().map(|(from, to)| Change::Rename { from: from.clone(), to: to.clone() });
         let writes =
@@ -148,12 +162,12 @@ impl<'a> ShiTuRec<'a> {
         renames.chain(writes).collect()
     }
 
-    /// The path in the tree of what is below the root.
+    /// The path in the tree for a path below the root.
     fn path_of(&self, name: &str) -> String {
         join(&self.inner, name)
     }
 
-    /// What is at a path below the root, after the changes.
+    /// Whether there is a file or a folder at a path below the root, after the changes.
     pub(super) fn kind(&self, name: &str) -> Option<EntryKind> {
         let path = self.path_of(name);
         if self.written.contains_key(&path) || self.renamed.iter().any(|(_, to)| *to == path) {
@@ -162,7 +176,7 @@ impl<'a> ShiTuRec<'a> {
         self.tree.find(&path).map(|index| self.tree.entries()[index].kind)
     }
 
-    /// The names of what lies in a folder below the root, sorted, with what they are.
+    /// The files and folders in a folder below the root, sorted by name.
     pub(super) fn names_in(&self, folder: &str) -> Vec<(String, EntryKind)> {
         let prefix = format!("{}/", self.path_of(folder));
         let names = self.tree.entries().iter().filter_map(|entry| {
@@ -172,7 +186,7 @@ impl<'a> ShiTuRec<'a> {
         names.collect()
     }
 
-    /// The bytes of a list below the root, after the changes. It must be there.
+    /// The bytes of a list below the root, after the changes. The list must exist.
     pub(super) fn bytes(&self, name: &str) -> Result<Vec<u8>> {
         let path = self.path_of(name);
         if let Some(bytes) = self.written.get(&path) {
@@ -208,7 +222,7 @@ impl<'a> ShiTuRec<'a> {
         }
     }
 
-    /// What is at `os.path.join(root, path)`.
+    /// The file or folder at `os.path.join(root, path)`.
     pub(super) fn look_up(&self, path: &str) -> Option<(Found, EntryKind)> {
         if let Some(inside) = self.path_in_tree(path) {
             if inside.is_empty() {
@@ -226,7 +240,7 @@ impl<'a> ShiTuRec<'a> {
         Some((Found::Outside(outside), kind))
     }
 
-    /// The path in the tree that a list's path leads to, where it stays inside.
+    /// The path in the tree for a list's path; `None` where that leads out of the tree.
     fn path_in_tree(&self, path: &str) -> Option<String> {
         if path.starts_with('/') {
             let tree = normalized(self.place.absolute);
@@ -250,7 +264,7 @@ impl<'a> ShiTuRec<'a> {
         Some(parts.join("/"))
     }
 
-    /// The bytes of images, read in the order in which that is cheapest; given in the order asked for.
+    /// The bytes of images, in the order of `files`; read in the fastest order.
     pub(super) fn images(&self, files: &[Found]) -> Vec<Result<Vec<u8>>> {
         let mut read: BTreeMap<usize, Result<Vec<u8>>> = BTreeMap::new();
         let mut inside: Vec<usize> = files
@@ -278,7 +292,7 @@ impl<'a> ShiTuRec<'a> {
     }
 }
 
-/// `assert len(images) == 1`, which says nothing.
+/// The exception of `assert len(images) == 1`, without a text.
 fn no_single_images() -> Stop {
     Exception::new("AssertionError", "").into()
 }
@@ -305,7 +319,7 @@ fn plain(path: &str) -> String {
     }
 }
 
-/// `os.path.normpath` of an absolute path: `..` taken back, too, without asking the file system.
+/// `os.path.normpath` of an absolute path: resolves `..` without the file system.
 fn normalized(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
@@ -321,7 +335,7 @@ fn normalized(path: &str) -> String {
     format!("{slash}{}", parts.join("/"))
 }
 
-/// `IsADirectoryError`, for what should be a file.
+/// `IsADirectoryError`, for a folder where a file is expected.
 pub(super) fn is_a_folder(path: &str) -> Stop {
     Exception::new("IsADirectoryError", format!("[Errno 21] Is a directory: {}", python::string_repr(path))).into()
 }

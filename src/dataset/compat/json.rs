@@ -1,9 +1,10 @@
-//! The result file.
+//! PaddleX's result file.
 
 use super::Exception;
 use super::check::{Summary, Tag};
 
-/// `check_dataset_result.json`, byte for byte: PaddleX writes it with ujson, which puts a backslash before each slash.
+/// The text of `check_dataset_result.json`, byte for byte as PaddleX writes it. PaddleX uses ujson, which puts a
+/// backslash before each slash.
 pub fn result_json(verdict: &Result<Summary, Exception>) -> String {
     let mut json = String::from("{\n  \"done_flag\": ");
     match verdict {

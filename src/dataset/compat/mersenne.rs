@@ -1,9 +1,9 @@
-//! CPython's `random`: the Mersenne Twister, seeded and shuffled with as Python does it.
+//! CPython's `random`: the Mersenne Twister, with Python's seeding and shuffling.
 
 const STATE: usize = 624;
 const MIDDLE: usize = 397;
 
-/// `random.Random(seed)` of CPython, as far as shuffling needs it.
+/// `random.Random(seed)` of CPython, for shuffling.
 ///
 /// ```
 /// use image_feature::dataset::compat::PythonRandom;
@@ -77,14 +77,14 @@ impl PythonRandom {
         self.index = 0;
     }
 
-    /// `random.shuffle(items)`. Lists are shorter than 2^32.
+    /// `random.shuffle(items)`, for fewer than 2^32 items.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i as u32 + 1) as usize);
         }
     }
 
-    /// `random._randbelow(bound)`: bits are drawn until they are below it.
+    /// `random._randbelow(bound)`: draws bits until their number is below `bound`.
     fn below(&mut self, bound: u32) -> u32 {
         let unused = bound.leading_zeros();
         loop {

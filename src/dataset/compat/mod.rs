@@ -1,5 +1,5 @@
-//! PaddleX's verdict on a data set, to the letter: its order of checks, its error types and texts, the samples it
-//! draws, its conversion from LabelMe and its division into three lists.
+//! PaddleX's check of a data set, with exactly its results: the order of checks, the types and texts of errors, the
+//! sample images, the conversion from LabelMe and the division into three lists.
 //!
 //! ```
 //! use image_feature::dataset::compat::{Flavor, Place, ShiTuRec, result_json};
@@ -14,13 +14,13 @@
 //! # Ok::<(), image_feature::dataset::compat::Stop>(())
 //! ```
 //!
-//! Nothing is written here: lists that change are given back as [`Change`]s.
+//! Nothing is written to disk: changes of lists are returned as [`Change`]s.
 //!
-//! # Where it departs from PaddleX
+//! # Differences to PaddleX
 //!
-//! - Annotations are read in the order of their names; PaddleX takes them as the file system lists them.
-//! - Lists in GBK, which PaddleX converts and divides (and then refuses), are an error of ours.
-//! - Of a truncated or damaged image the error's type is Pillow's, its text mostly.
+//! - Annotations are read in the order of their names; PaddleX reads them in the order of the file system.
+//! - Lists in GBK are an error. PaddleX converts and divides them, and refuses them afterwards.
+//! - For a truncated or damaged image, the error's type is Pillow's; its text may differ.
 
 mod annotation;
 mod check;
@@ -29,10 +29,10 @@ mod files;
 mod json;
 mod mersenne;
 mod picture;
-pub(crate) mod python;
+mod python;
 mod split;
 
-#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+#[cfg(not(target_arch = "wasm32"))]
 pub mod draw;
 
 pub use check::{Counts, Sample, Summary, Tag};
@@ -42,25 +42,27 @@ pub use files::{Beyond, Change, Place, ShiTuRec};
 pub use json::result_json;
 pub use mersenne::PythonRandom;
 pub use picture::SampleFormat;
+pub use python::string_repr;
 pub use split::Percent;
 
 use crate::Error;
 
-/// Which PaddleX is followed.
+/// A version of PaddleX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {
     /// 3.0 and later.
     Paddlex3,
-    /// 3.0-beta: it gives `dataset_path` as it was given, and misses an import where a conversion fails.
+    /// 3.0-beta. Its result has the `dataset_path` of the user, and a missing import changes the error of a failed
+    /// conversion.
     Beta,
 }
 
-/// What PaddleX raises: the data set did not pass.
+/// An exception of PaddleX: the data set did not pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exception {
     /// The class, such as `ValueError` or `PIL.UnidentifiedImageError`.
     pub class: &'static str,
-    /// What `str` gives for it.
+    /// The text: `str(exception)`.
     pub message: String,
 }
 
@@ -69,18 +71,18 @@ impl Exception {
         Exception { class, message: message.into() }
     }
 
-    /// `str(type(exception))`, as the result file has it.
+    /// `str(type(exception))`, which is in the result file.
     pub fn err_type(&self) -> String {
         format!("<class '{}'>", self.class)
     }
 }
 
-/// Why a step did not come to its end.
+/// The reason why a step ended early.
 #[derive(Debug)]
 pub enum Stop {
-    /// PaddleX raises here, too.
+    /// PaddleX raises this exception.
     Raised(Exception),
-    /// The data set cannot be read, so that there is no verdict.
+    /// The data set cannot be read, so that there is no result.
     Error(Error),
 }
 
@@ -96,9 +98,9 @@ impl From<Error> for Stop {
     }
 }
 
-/// What PaddleX logs when a step is done.
+/// PaddleX's log message after a conversion.
 pub const CONVERTED: &str = "Convert dataset successfully !";
-/// See [`CONVERTED`].
+/// PaddleX's log message after a division.
 pub const DIVIDED: &str = "Split dataset successfully !";
-/// See [`CONVERTED`].
+/// PaddleX's log message after a check that passed.
 pub const PASSED: &str = "Check dataset passed !";

@@ -1,23 +1,23 @@
-//! What Pillow says to an image that is opened, drawn on and saved.
+//! Pillow's results and errors for an image that is opened, drawn on and saved.
 
 use super::{Exception, Stop, python};
 use crate::{DecodeLimits, ErrorKind, RgbImage, decode, probe};
 
-/// Pillow refuses more pixels than this.
+/// The most pixels of an image in Pillow.
 const MOST_PIXELS: u64 = 178_956_970;
 
-/// Images narrower than this make PaddleX ask for a font of size 0.
+/// The narrowest image. For narrower ones, PaddleX computes a font size of 0.
 const LEAST_WIDTH: usize = 20;
 
-/// Opens an image as `Image.open(path)` and `exif_transpose` do, and draws on it as far as that can fail. None for a
-/// format that Pillow reads and this crate does not.
+/// Opens an image with the results of `Image.open(path)` and `exif_transpose`, and with the errors of drawing on it.
+/// `None` for a format that Pillow reads and this crate does not.
 pub(super) fn open(bytes: &[u8], path: &str) -> Result<Option<RgbImage>, Stop> {
     let (width, height) = if bytes.starts_with(b"\xff\xd8\xff") {
         match JpegHeader::read(bytes) {
             JpegHeader::Good { width, height, is_cut } => {
                 check_size(width, height)?;
                 if is_cut {
-                    // how many bytes are left over depends on where libjpeg stops
+                    // Pillow's number of bytes depends on where libjpeg stops
                     return Err(os_error("image file is truncated (0 bytes not processed)"));
                 }
                 (width, height)
@@ -63,7 +63,7 @@ fn unidentified(path: &str) -> Stop {
     Exception::new("PIL.UnidentifiedImageError", message).into()
 }
 
-/// Whether these first bytes are those of a format that Pillow opens and this crate does not.
+/// Whether the first bytes are those of a format that Pillow reads and this crate does not.
 fn only_pillow_reads(bytes: &[u8]) -> bool {
     const MAGIC: [&[u8]; 11] = [
         b"\0\0\0\x0cjP  \r\n\x87\n",
@@ -82,10 +82,10 @@ fn only_pillow_reads(bytes: &[u8]) -> bool {
     is_avif || MAGIC.iter().any(|magic| bytes.starts_with(magic))
 }
 
-/// What Pillow sees of a JPEG before libjpeg does: its own walk over the markers.
+/// The result of Pillow's own reading of a JPEG's markers, before it calls libjpeg.
 #[derive(Debug, PartialEq, Eq)]
 enum JpegHeader {
-    /// `is_cut`: no end marker follows the first scan. Pillow refuses that, where OpenCV shows what there is.
+    /// `is_cut`: no end marker follows the first scan. Pillow refuses such a file; OpenCV decodes a part of it.
     Good { width: u32, height: u32, is_cut: bool },
     /// The file ends within a segment.
     Cut,
@@ -98,7 +98,7 @@ impl JpegHeader {
         let mut size = None;
         let mut at = 2;
         loop {
-            // from the 0xff of one marker to the next, over what is neither
+            // skip bytes up to the next marker
             let marker = match bytes.get(at..at + 2) {
                 None => return JpegHeader::Bad,
                 Some(&[0xff, 0xff]) => {
@@ -147,7 +147,7 @@ impl JpegHeader {
     }
 }
 
-/// Whether a segment is quantisation tables of 8 or 16 bits, each whole.
+/// Whether a segment consists of complete quantisation tables of 8 or 16 bits.
 fn are_tables(mut segment: &[u8]) -> bool {
     while let Some(&first) = segment.first() {
         let length = if first < 16 { 65 } else { 129 };
@@ -159,7 +159,7 @@ fn are_tables(mut segment: &[u8]) -> bool {
     true
 }
 
-/// In which format a drawing is saved, by its name's extension.
+/// The format of a drawing, by its name's extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SampleFormat {
     /// `.png`, `.apng`
@@ -174,15 +174,16 @@ pub enum SampleFormat {
     WebP,
     /// `.tif`, `.tiff`
     Tiff,
-    /// `.ppm`, `.pgm`, `.pbm`, `.pnm`, `.pfm`, all of them with colours
+    /// `.ppm`, `.pgm`, `.pbm`, `.pnm`, `.pfm`, all of them saved in colour
     Pnm,
     /// `.qoi`
     Qoi,
-    /// One that Pillow writes and this crate does not.
+    /// A format that Pillow writes and this crate does not
     Other,
 }
 
-/// The format in which Pillow saves under this name; RGB is what there is to save. From Pillow 13's table of extensions.
+/// The format in which Pillow saves an RGB image under this name, or Pillow's exception. From Pillow 13's table of
+/// extensions.
 pub(super) fn format_to_save(name: &str) -> Result<SampleFormat, Exception> {
     let extension = match name.trim_start_matches('.').rsplit_once('.') {
         Some((_, extension)) => format!(".{}", extension.to_lowercase()),

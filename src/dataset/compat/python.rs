@@ -1,17 +1,17 @@
-//! Python's text: lines, whitespace, integers, `repr`, and the errors it has for them.
+//! Python's text functions: lines, whitespace, integers, `repr`, and their exceptions.
 
 use std::fmt::Write;
 
 use super::Exception;
 
-/// The lines of a text file, as `readlines` gives them: each with its `\n`, `\r\n` and `\r` turned into one.
+/// The result of `readlines` for a text file: lines with their line ends, where `\r\n` and `\r` become `\n`.
 pub fn lines(text: &str) -> Vec<String> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     text.split_inclusive('\n').map(Into::into).collect()
 }
 
-/// What `open(path, encoding="utf-8")` reads. The bytes come in pieces of 8 KiB, and errors count from where the piece
-/// begins; a character that is cut there waits for the next piece and stands first in it.
+/// The text that `open(path, encoding="utf-8")` reads, or its exception. Python reads pieces of 8 KiB, and positions in
+/// errors count from the beginning of a piece. A character that is cut there moves to the next piece.
 pub fn utf8(bytes: &[u8]) -> Result<&str, Exception> {
     const PIECE: usize = 8192;
     let mut start = 0;
@@ -53,7 +53,7 @@ fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
 }
 
-/// `int(text)` in a form in which equal numbers are equal: an optional minus and the digits, without leading zeros.
+/// `int(text)` in a normal form: an optional minus and the digits, without leading zeros.
 pub fn int(text: &str) -> Result<String, Exception> {
     let wrong = || {
         let repr: String = string_repr(text).chars().take(200).collect();
@@ -106,7 +106,7 @@ fn digit(c: char) -> Option<char> {
     char::from_digit(c as u32 - ZEROS[last], 10)
 }
 
-/// The zero of each script beyond ASCII; its other digits follow it. From Python's `unicodedata`.
+/// The digit zero of each script beyond ASCII; its other digits follow. From Python's `unicodedata`.
 const ZEROS: [u32; 65] = [
     0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0, 0xf20,
     0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0,
@@ -117,7 +117,7 @@ const ZEROS: [u32; 65] = [
 
 /// `repr` of a float.
 pub fn float_repr(value: f64) -> String {
-    let text = format!("{value:?}"); // the same digits, and the same bounds for the scientific form
+    let text = format!("{value:?}"); // Rust has the same digits, and the same bounds for the scientific form
     match text.split_once('e') {
         None => text,
         Some((digits, exponent)) => match exponent.strip_prefix('-') {
@@ -127,7 +127,11 @@ pub fn float_repr(value: f64) -> String {
     }
 }
 
-/// `repr(text)` of a Python string.
+/// `repr(text)` of a Python string, with quotes.
+///
+/// ```
+/// assert_eq!(image_feature::dataset::compat::string_repr("it's\n"), r#""it's\n""#);
+/// ```
 pub fn string_repr(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut repr = String::with_capacity(text.len() + 2);
@@ -161,7 +165,7 @@ pub fn string_repr(text: &str) -> String {
 /// `str.isprintable`: neither a control, format, surrogate, private-use or unassigned character nor a separator
 /// other than the space.
 fn is_printable(c: char) -> bool {
-    // std keeps the same table for `Debug`. It also escapes a combining mark that stands first, hence the letter.
+    // std has the same table for `Debug`. It also escapes a combining mark at the beginning, hence the letter.
     let mut utf8 = [0; 5];
     utf8[0] = b'a';
     let length = 1 + c.encode_utf8(&mut utf8[1..]).len();

@@ -1,11 +1,19 @@
-//! A new division of the rows into three lists.
+//! PaddleX's division of the rows into three new lists.
 
 use super::check::Tag;
 use super::files::{ShiTuRec, is_a_folder, join};
 use super::{Exception, PythonRandom, Stop, python};
 use crate::file_tree::EntryKind;
 
-/// A share in percent, as PaddleX's configuration has it: whole or not, which shows in messages.
+/// A share in percent, as in PaddleX's configuration. Whether it is a whole number shows in messages.
+///
+/// ```
+/// use image_feature::dataset::compat::Percent;
+///
+/// assert_eq!("70".parse::<Percent>()?, Percent::Whole(70));
+/// assert_eq!("33.4".parse::<Percent>()?.value(), 33.4);
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Percent {
     /// Such as `70`.
@@ -15,7 +23,8 @@ pub enum Percent {
 }
 
 impl Percent {
-    pub(crate) fn value(self) -> f64 {
+    /// The share as a number, from 0 to 100.
+    pub fn value(self) -> f64 {
         match self {
             Percent::Whole(value) => value as f64,
             Percent::Fraction(value) => value,
@@ -53,13 +62,13 @@ impl std::str::FromStr for Percent {
 }
 
 impl ShiTuRec<'_> {
-    /// Divides the rows of all lists anew, shuffled as `random.seed(seed)` has Python do it (PaddleX leaves the seed to
-    /// chance). `percents` are those of the training list, the gallery and the queries. Old lists are kept as `.bak`
-    /// unless there is one already.
+    /// Divides the rows of all lists anew, shuffled as in Python after `random.seed(seed)`; PaddleX uses a random seed.
+    /// `percents` are for the training list, the gallery and the queries. An old list is kept as `.bak`, unless there
+    /// is such a file already.
     ///
     /// # Errors
-    /// [`Stop::Raised`] for shares that are missing, not positive or not 100 together, and where there is no list;
-    /// nothing has changed then. [`Stop::Error`] for lists that cannot be read.
+    /// [`Stop::Raised`] for shares that are missing, not positive or not 100 together, and where there is no list.
+    /// [`Stop::Error`] for lists that cannot be read. Nothing is changed then.
     pub fn split(&mut self, percents: [Option<Percent>; 3], seed: u64) -> Result<(), Stop> {
         let [train, gallery, query] = checked(percents)?;
         let mut rows = Vec::new();
@@ -91,8 +100,8 @@ impl ShiTuRec<'_> {
         Ok(())
     }
 
-    /// Writes the rows into the three lists, in order: the first two get their shares, rounded half to even, the queries
-    /// the rest.
+    /// Writes the rows into the three lists, in order. The first two get their shares, rounded half to even; the
+    /// queries get the rest.
     pub(super) fn write_lists(&mut self, rows: &[String], [train, gallery, _]: [f64; 3]) {
         let share = |percent: f64| (rows.len() as f64 * percent / 100.0).round_ties_even() as usize;
         let first = share(train).min(rows.len());

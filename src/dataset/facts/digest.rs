@@ -1,15 +1,15 @@
-//! Fingerprints of bytes.
+//! Digests: hashes of bytes.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::super::hex;
 
-/// The BLAKE3 hash of something: equal for equal things only.
+/// A BLAKE3 hash of a file or of pixels. In JSON it is text of 64 hexadecimal digits.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// Of these bytes, one after the other.
+    /// The hash of these bytes, one part after the other.
     pub(super) fn of(parts: &[&[u8]]) -> Self {
         let mut hasher = blake3::Hasher::new();
         for part in parts {

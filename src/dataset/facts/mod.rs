@@ -1,4 +1,4 @@
-//! What one image file is: everything a check needs to know of it, found from its bytes alone.
+//! Facts of one image file, measured from its bytes alone: everything that a check needs of it.
 
 mod digest;
 mod pixels;
@@ -14,8 +14,8 @@ use crate::{DecodeLimits, Error, ImageFormat, ImageInfo, RgbImage, probe};
 pub use digest::Digest;
 pub use pixels::PixelFacts;
 
-/// What is known of an image file. Small, and plain data: workers can find the facts of their share of a data set and
-/// send them as JSON.
+/// The facts of an image file. They are small plain data: workers can measure their share of a data set and send the
+/// facts as JSON.
 ///
 /// ```
 /// use image_feature::dataset::ImageFacts;
@@ -25,52 +25,56 @@ pub use pixels::PixelFacts;
 /// assert_eq!(image.unwrap().pixels()[0], 255);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ImageFacts {
-    /// The size of the file.
+    /// The size of the file in bytes.
     pub bytes: u64,
-    /// Of the file; zeros where it could not be read.
+    /// The digest of the file; zeros where it could not be read.
     pub digest: Digest,
-    /// By the first bytes.
+    /// The format, by the first bytes.
     #[serde(serialize_with = "write_format", deserialize_with = "read_format")]
     pub format: Option<ImageFormat>,
-    /// Pixels as seen, that is, with the EXIF orientation applied; 0 where the header tells nothing.
+    /// Width in pixels, after the EXIF orientation is applied; 0 where there is no readable header.
     pub width: u32,
+    /// Height in pixels, after the EXIF orientation is applied; 0 where there is no readable header.
     pub height: u32,
     /// Samples of each pixel in the file.
     pub channels: u8,
-    /// Whether the samples are of four inks.
+    /// Whether the colours are CMYK.
     pub cmyk: bool,
     /// Bits of each sample in the file.
     pub bits: u8,
-    /// As EXIF has it: 1 is upright.
+    /// The EXIF orientation, 1 (upright) to 8.
     pub orientation: u8,
     /// Whether there are several frames or pages.
     pub animated: bool,
-    /// Whether the file ends before the format's end.
+    /// Whether the file is cut off.
     pub ends_early: bool,
-    /// Why there are no pixels.
+    /// The error of decoding, where there are no pixels.
     pub problem: Option<Problem>,
-    /// What is wrong with data that gave pixels all the same.
+    /// The damage, where damaged data could be decoded in part.
     pub damage: Option<String>,
-    /// Of the decoded image.
+    /// Measures of the decoded image.
     pub pixels: Option<PixelFacts>,
 }
 
-/// Why a file gave no pixels.
+/// The error of decoding an image file, as plain data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Problem {
-    /// As [`ErrorKind::as_str`](crate::ErrorKind::as_str) has it.
+    /// The error's kind: see [`ErrorKind::as_str`](crate::ErrorKind::as_str).
     pub kind: String,
+    /// The error's message.
     pub message: String,
 }
 
 impl ImageFacts {
-    /// Decodes a file and looks at it from all sides. The image comes along for those who need it, too.
+    /// Decodes a file and measures its facts. Returns the image, too, where it could be decoded.
     pub fn of(bytes: &[u8], limits: &DecodeLimits) -> (ImageFacts, Option<RgbImage>) {
         ImageFacts::of_probed(bytes, probe(bytes).ok(), limits)
     }
 
-    /// As [`of`](Self::of), where the header has been read already.
+    /// As [`of`](Self::of), with a header that was read before.
     pub(super) fn of_probed(
         bytes: &[u8],
         header: Option<ImageInfo>,
@@ -115,7 +119,8 @@ impl ImageFacts {
         }
     }
 
-    /// Reads and looks at one image of a tree: a step of those who take one after the other, and may stop between them.
+    /// Reads one image of a tree and measures its facts. For many images, see [`survey`](super::survey), which uses
+    /// threads.
     ///
     /// ```
     /// use image_feature::dataset::ImageFacts;
@@ -123,7 +128,7 @@ impl ImageFacts {
     ///
     /// let tree = Memory::new("example", [("a.ppm", b"P3 1 1 255 9 9 9".to_vec()), ("b.txt", b"no image".to_vec())]);
     /// let share = [0, 1];
-    /// let facts: Vec<ImageFacts> = share.iter().map(|&index| ImageFacts::read(&tree, index, &Default::default())).collect();
+    /// let facts = share.map(|index| ImageFacts::read(&tree, index, &Default::default()));
     /// assert!(facts[0].problem.is_none() && facts[1].problem.is_some());
     /// ```
     pub fn read(tree: &dyn FileTree, index: usize, limits: &DecodeLimits) -> ImageFacts {
@@ -133,7 +138,7 @@ impl ImageFacts {
         }
     }
 
-    /// Of a file that could not be read.
+    /// The facts of a file that could not be read.
     pub fn unreadable(error: Error) -> ImageFacts {
         let (facts, _) = ImageFacts::of(&[], &DecodeLimits::default());
         ImageFacts {

@@ -1,33 +1,43 @@
-//! What a picture shows, in numbers: a fingerprint that survives scaling and compression, sharpness, brightness, contrast.
+//! Measures of a decoded image: a perceptual hash, mean colours, sharpness, brightness, contrast.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::super::covered::covered;
 use super::super::hex;
-use super::Digest;
+use super::digest::Digest;
 use crate::RgbImage;
 
-/// Sharpness is measured on an image of at most this many pixels a side: noise and fine texture of large photos would
-/// pass for it.
+/// The most pixels a side of the picture that is measured. In larger photos, noise and fine texture would count as
+/// sharpness.
 const MEASURED_SIDE: usize = 512;
-/// The picture that the perceptual hash looks at has so many pixels a side.
+/// The side in pixels of the picture for the perceptual hash.
 const HASHED_SIDE: usize = 32;
-/// Cosines of the perceptual hash a side: the lowest frequencies.
+/// The number of lowest frequencies along a side for the perceptual hash.
 const FREQUENCIES: usize = 9;
-/// The grid of mean colours.
+/// The side of the grid of mean colours.
 const GRID: usize = 4;
 
-/// Numbers of a decoded image.
+/// Measures of a decoded image. Part of [`ImageFacts`](super::ImageFacts).
+///
+/// ```
+/// use image_feature::{RgbImage, dataset::PixelFacts};
+///
+/// let facts = PixelFacts::of(&RgbImage::new(64, 64, vec![9; 64 * 64 * 3])?);
+/// assert_eq!((facts.brightness, facts.contrast, facts.sharpness), (9.0, 0.0, 0.0));
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PixelFacts {
-    /// Of the pixels and the width.
+    /// The digest of the pixels and the width.
     pub digest: Digest,
     /// A perceptual hash: images that look alike differ in few of its 64 bits.
     ///
-    /// It is a pHash: signs against the median of the 64 lowest frequencies of the gray picture. Scaling, compression and
-    /// changed brightness leave these as they are, where the neighbouring pixels that a dHash compares change sides.
+    /// It is a pHash: for each of the 64 lowest frequencies of the gray picture, whether it is above their median.
+    /// Scaling, compression and brightness hardly change it. A dHash, which compares neighbouring pixels, changes more.
     #[serde(serialize_with = "write_hash", deserialize_with = "read_hash")]
     pub hash: u64,
-    /// The mean colours of a grid of 4 x 4, in rows of RGB. Pictures of the same shape in other colours are no copies.
+    /// The mean colours of a grid of 4 x 4, in rows of RGB. Pictures of the same shape in other colours are not copies.
     #[serde(serialize_with = "write_colors", deserialize_with = "hex::deserialize")]
     pub colors: [u8; 3 * GRID * GRID],
     /// The variance of the gray image's Laplacian, scaled down to 512 pixels a side.
@@ -44,22 +54,23 @@ impl PixelFacts {
     pub fn of(image: &RgbImage) -> PixelFacts {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") {
-            // SAFETY: this processor has what the function asks for
+            // SAFETY: the processor has AVX2, the only feature that the function requires
             return unsafe { measure_with_avx2(image) };
         }
         measure(image)
     }
 }
 
-/// The same code, where the compiler may use registers twice as wide and has instructions that take colours apart:
-/// together a third of the time.
+/// [`measure`], compiled for AVX2: registers twice as wide, and instructions that separate colours. It takes a third of
+/// the time.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn measure_with_avx2(image: &RgbImage) -> PixelFacts {
     measure(image)
 }
 
-// Inlined, as is all below that goes over each pixel: only then is it compiled for what its caller may use.
+// Inlined, as all functions below that loop over pixels: only then are they compiled for the caller's processor
+// features.
 #[inline(always)]
 fn measure(image: &RgbImage) -> PixelFacts {
     let gray = Gray::of(image);
@@ -86,7 +97,7 @@ fn write_colors<S: Serializer>(colors: &[u8; 3 * GRID * GRID], serializer: S) ->
     serializer.serialize_str(&hex::encode(colors))
 }
 
-/// What the perceptual hash looks at.
+/// The picture for the perceptual hash.
 type Squeezed = [[f32; HASHED_SIDE]; HASHED_SIDE];
 
 /// A gray picture, scaled down by a whole number.
@@ -105,7 +116,7 @@ impl Gray {
             to_gray(image.pixels(), &mut pixels);
             return Gray { width: image.width(), height: image.height(), pixels };
         }
-        // what is left over at the right and bottom is less than a pixel of the small picture
+        // the rest at the right and bottom is less than a pixel of the small picture, and is left out
         let (width, height) = ((image.width() / factor).max(1), (image.height() / factor).max(1));
         let mut pixels = Vec::with_capacity(width * height);
         let mut line = vec![0; image.width()];
@@ -127,11 +138,11 @@ impl Gray {
         Gray { width, height, pixels }
     }
 
-    // 16 bits wherever they suffice: twice as many lanes, and every processor multiplies them
+    // 16-bit factors: twice as many lanes, and all processors have instructions to multiply them
     #[inline(always)]
     fn mean_and_deviation(&self) -> (f32, f32) {
         let (mut sum, mut squares) = (0u64, 0u64);
-        // the sums of a run fit 31 bits, which are added several at a time
+        // runs so short that their sums fit into 31 bits
         for run in self.pixels.chunks(1 << 14) {
             let (mut run_sum, mut run_squares) = (0, 0);
             for &gray in run {
@@ -146,7 +157,7 @@ impl Gray {
         (mean as f32, (squares as f64 / count - mean * mean).max(0.0).sqrt() as f32)
     }
 
-    /// Of the four neighbours' Laplacian, over all pixels that have them.
+    /// The variance of the Laplacian of four neighbours, over all pixels that have four.
     #[inline(always)]
     fn laplacian_variance(&self) -> f32 {
         let (width, height) = (self.width, self.height);
@@ -156,7 +167,7 @@ impl Gray {
         let (mut sum, mut squares) = (0i64, 0u64);
         for y in 1..height - 1 {
             let [above, row, below] = [y - 1, y, y + 1].map(|y| &self.pixels[y * width..(y + 1) * width]);
-            // a row is at most MEASURED_SIDE long: its squares fit
+            // a row is at most MEASURED_SIDE long: the sum of its squares fits
             let (mut row_sum, mut row_squares) = (0i32, 0i32);
             let sides = row[..width - 2].iter().zip(&row[2..]);
             let middle = row[1..].iter().zip(above[1..].iter().zip(&below[1..]));
@@ -174,12 +185,12 @@ impl Gray {
         (squares as f64 / count - mean * mean).max(0.0) as f32
     }
 
-    /// The picture in a square of `HASHED_SIDE`, each value the mean of what it covers.
+    /// The picture squeezed into a square of `HASHED_SIDE`; each value is the mean of the pixels it covers.
     #[inline(always)]
     fn squeezed(&self) -> Squeezed {
         let columns: [(usize, usize); HASHED_SIDE] = std::array::from_fn(|at| covered(at, HASHED_SIDE, self.width));
         let mut small = [[0.0; HASHED_SIDE]; HASHED_SIDE];
-        // MEASURED_SIDE lets a value cover 16 rows: their sums fit
+        // a value covers at most 16 rows, because of MEASURED_SIDE: the sums fit
         let mut sums = vec![0u16; self.width];
         for (y, row) in small.iter_mut().enumerate() {
             let (top, bottom) = covered(y, HASHED_SIDE, self.height);
@@ -207,7 +218,7 @@ fn perceptual_hash(small: &Squeezed) -> u64 {
     for (v, wave) in cosines.iter().enumerate() {
         frequencies.extend(columns.iter().enumerate().map(|(u, column)| (u + v, v, dot(wave, column))));
     }
-    // the lowest first; the mean brightness, which is the very first, says nothing of the shape
+    // the lowest first, without the very first: it is the mean brightness, not a shape
     frequencies.sort_by_key(|&(order, v, _)| (order, v));
     let lowest: Vec<f32> = frequencies[1..=64].iter().map(|&(_, _, value)| value).collect();
     let mut sorted = lowest.clone();
@@ -226,15 +237,9 @@ fn luma(red: u16, green: u16, blue: u16) -> u8 {
 #[inline(always)]
 fn to_gray(colors: &[u8], grays: &mut [u8]) {
     for (gray, color) in grays.iter_mut().zip(colors.as_chunks::<3>().0) {
-        // one by one: a copy of all three would be taken apart in general registers
+        // read one by one: a copy of all three would go through general registers
         *gray = luma(color[0].into(), color[1].into(), color[2].into());
     }
-}
-
-/// The pixels of `length` that the part `at` of `parts` covers, at least one.
-fn covered(at: usize, parts: usize, length: usize) -> (usize, usize) {
-    let start = at * length / parts;
-    (start, ((at + 1) * length / parts).max(start + 1))
 }
 
 /// The waves of a discrete cosine transform (DCT-II), the lowest first.
@@ -251,7 +256,7 @@ fn dot(a: &[f32; HASHED_SIDE], b: &[f32; HASHED_SIDE]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Mean colours of a grid, from up to some 16 rows of each of its cells.
+/// The mean colours of a grid, from about 16 rows of each cell.
 #[inline(always)]
 fn grid_colors(image: &RgbImage) -> [u8; 3 * GRID * GRID] {
     const ROWS: usize = 16;
@@ -262,7 +267,7 @@ fn grid_colors(image: &RgbImage) -> [u8; 3 * GRID * GRID] {
         let (mut sums, mut count) = ([0u64; 3], 0);
         for y in (top..bottom).step_by((bottom - top).div_ceil(ROWS)) {
             let row = &image.pixels()[3 * (y * image.width() + left)..3 * (y * image.width() + right)];
-            // the sums of a run fit 32 bits
+            // runs so short that their sums fit into 32 bits
             for run in row.chunks(3 << 16) {
                 let [mut red, mut green, mut blue] = [0u32; 3];
                 for color in run.as_chunks::<3>().0 {

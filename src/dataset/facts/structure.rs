@@ -1,4 +1,4 @@
-//! What the outer structure of an image file tells: whether there are several frames, and whether the end is missing.
+//! Facts from the structure of an image file: several frames, a missing end, CMYK.
 
 use crate::ImageFormat;
 
@@ -14,11 +14,11 @@ pub(super) fn is_animated(format: ImageFormat, bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether a file ends before the end that its format marks or announces.
+/// Whether a file is cut off: its end mark is missing, or it is shorter than announced.
 pub(super) fn ends_early(format: ImageFormat, bytes: &[u8]) -> bool {
     let u32_at = |at: usize| bytes.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_le_bytes(*bytes));
     match format {
-        // cameras and editors leave things behind the end, and thumbnails before the start have ends of their own
+        // there may be other data after the end, and thumbnails in the metadata have end marks of their own
         ImageFormat::Jpeg => {
             let end = bytes.windows(2).rposition(|pair| pair == [0xff, 0xd9]);
             end.is_none_or(|end| bytes[end..].windows(2).any(|pair| pair == [0xff, 0xda]))
@@ -27,12 +27,12 @@ pub(super) fn ends_early(format: ImageFormat, bytes: &[u8]) -> bool {
         ImageFormat::Gif => !walk_gif(bytes).1,
         ImageFormat::WebP => u32_at(4).is_none_or(|size| u64::from(size) + 8 > bytes.len() as u64),
         ImageFormat::Bmp => u32_at(2).is_none_or(|size| u64::from(size) > bytes.len() as u64),
-        // these have neither mark nor length: their decoders notice
+        // these formats have neither an end mark nor a length: their decoders find it
         ImageFormat::Tiff | ImageFormat::Pnm | ImageFormat::Qoi => false,
     }
 }
 
-/// The names of a PNG's chunks, and whether each is there as a whole.
+/// The names of a PNG's chunks, and whether each is complete.
 fn png_chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], bool)> {
     let mut rest = bytes.get(8..).unwrap_or_default();
     std::iter::from_fn(move || {
@@ -46,7 +46,7 @@ fn png_chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], bool)> {
     })
 }
 
-/// How many frames a GIF has, at most two, and whether its end was seen or there is a second frame before it.
+/// The number of frames of a GIF up to the first damage, and whether the end mark was found.
 fn walk_gif(bytes: &[u8]) -> (u32, bool) {
     let mut frames = 0;
     let ended = walk_gif_blocks(bytes, &mut frames).unwrap_or(false);
@@ -64,14 +64,14 @@ fn walk_gif_blocks(bytes: &[u8], frames: &mut u32) -> Option<bool> {
                 *frames += 1;
                 at += 10 + table(*bytes.get(at + 9)?) + 1;
             }
-            // what decoders skip
+            // an empty block, which decoders skip
             0 => {
                 at += 1;
                 continue;
             }
             _ => return Some(false),
         }
-        // blocks of data, up to the empty one
+        // blocks of data, up to an empty one
         loop {
             let length = usize::from(*bytes.get(at)?);
             at += 1 + length;
@@ -82,7 +82,7 @@ fn walk_gif_blocks(bytes: &[u8], frames: &mut u32) -> Option<bool> {
     }
 }
 
-/// Whether the samples of a file are of four inks.
+/// Whether the colours of a file are CMYK.
 pub(super) fn is_cmyk(format: ImageFormat, channels: u8, bytes: &[u8]) -> bool {
     const PHOTOMETRIC: usize = 262;
     const SEPARATED: usize = 5;
@@ -93,14 +93,14 @@ pub(super) fn is_cmyk(format: ImageFormat, channels: u8, bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether the first directory of a TIFF leads to another. Thumbnails hang elsewhere.
+/// Whether the first directory of a TIFF is followed by another one. Thumbnails have directories of another kind.
 fn has_second_page(bytes: &[u8]) -> Option<bool> {
     let tiff = Tiff::open(bytes)?;
     let next = tiff.number(tiff.directory.checked_add(2 + 12 * tiff.entries)?, 4)?;
     Some(next != 0 && next < bytes.len())
 }
 
-/// The first directory of a TIFF. Files above 4 GB have another structure, and are not looked into.
+/// The first directory of a TIFF. BigTIFF, for files above 4 GB, has another structure and is not read here.
 struct Tiff<'a> {
     bytes: &'a [u8],
     is_little: bool,
@@ -125,7 +125,7 @@ impl<'a> Tiff<'a> {
         Some(if self.is_little { bytes.iter().rev().fold(0, push) } else { bytes.iter().fold(0, push) })
     }
 
-    /// The value of a tag of 16 bits.
+    /// The value of a 16-bit tag.
     fn short(&self, tag: usize) -> Option<usize> {
         let entry = |index: usize| self.directory.checked_add(2 + 12 * index);
         let found = (0..self.entries).filter_map(entry).find(|&at| self.number(at, 2) == Some(tag))?;

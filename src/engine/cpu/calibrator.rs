@@ -1,4 +1,4 @@
-//! How large the activations are that enter the layers, measured on images.
+//! The scales of activations, measured on images.
 
 use super::kernels::Kernels;
 use super::program::{NamedTask, Program};
@@ -7,13 +7,13 @@ use crate::engine::Plan;
 use crate::model::{Calibration, quantization};
 use crate::{Error, Result};
 
-/// Observes images on their way through a network, to find out how its activations are best kept in 8 bits.
+/// Observes the activations of a network on images, to find the scales with which 8 bits represent them best.
 ///
 /// ```no_run,ignore-wasm32
 /// use image_feature::Model;
 /// use image_feature::engine::{Plan, cpu};
 ///
-/// let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+/// let model = Model::open("PP-ShiTuV2_rec_infer.tar")?;
 /// let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
 /// let mut calibrator = cpu::Calibrator::new(&plan)?;
 /// for path in std::fs::read_dir("photos")? {
@@ -43,30 +43,32 @@ struct Layer {
 }
 
 impl Calibrator {
-    /// Makes ready to observe the layers of a plan that [`Plan::quantize`] would change.
+    /// Prepares to observe the layers of a plan that [`Plan::quantize`] changes.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where the plan has a step for which there is no kernel, or no layer to
-    /// observe.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where the plan has a step for which there is no kernel, has no
+    /// layer to observe, is too large for memory, or does not pass [`Plan::check`].
     pub fn new(plan: &Plan) -> Result<Self> {
+        plan.check()?;
         let kernels = Kernels::available().swap_remove(0);
         let program = Program::unjoined(plan.clone(), &kernels)?;
-        let task_of = |name: &str| program.tasks.iter().position(|task| task.name == name);
+        let task_of =
+            |name: &str| program.tasks.iter().position(|named| named.name == name && named.task.input().is_some());
         let mut layers = Vec::new();
-        for step in plan.quantizable().map(|index| &plan.steps[index]) {
-            let task = task_of(&step.name)
-                .ok_or_else(|| Error::internal(format!("layer `{}` became no task of its own", step.name)))?;
-            let channels = vec![Histogram::default(); plan.shape(step.input).channels];
-            layers.push(Layer { name: step.name.clone(), task, channels });
+        for step in plan.quantizable() {
+            let task = task_of(step.name())
+                .ok_or_else(|| Error::internal(format!("layer `{}` became no task of its own", step.name())))?;
+            let channels = vec![Histogram::default(); plan.shape(step.input()).channels];
+            layers.push(Layer { name: step.name().into(), task, channels });
         }
         if layers.is_empty() {
-            return Err(Error::model(format!("{} has no layer that could be computed in 8 bits", plan.name)));
+            return Err(Error::model(format!("{} has no layer that could be computed in 8 bits", plan.name())));
         }
         let (memory, scratch) = (vec![0.0; program.memory], vec![0.0; program.scratch]);
         Ok(Calibrator { program, kernels, input: plan.shape(plan.input()).len(), memory, scratch, layers, images: 0 })
     }
 
-    /// Observes one preprocessed image: 3 x height x width values.
+    /// Observes one preprocessed image: channels x height x width values.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `input` has another length,
@@ -86,8 +88,8 @@ impl Calibrator {
             }
             let run = Run { kernels: &self.kernels, memory: self.memory.as_mut_ptr(), input, images: 1 };
             for chunk in 0..task.chunks(1) {
-                // SAFETY: the program laid the memory out for its tasks and one image, the kernels are ones this machine
-                // can run, and this is the only thread
+                // SAFETY: the kernels are available, the memory was made for the program's arena and one thread's
+                // scratch memory, and this thread runs all chunks in order
                 unsafe { task.run(&run, self.scratch.as_mut_ptr(), chunk) };
             }
         }
@@ -95,13 +97,15 @@ impl Calibrator {
         Ok(())
     }
 
-    /// Images observed.
+    /// Number of images observed.
     pub fn images(&self) -> usize {
         self.images
     }
 
-    /// The calibration that loses least on the observed images: for each channel the scale with the smallest mean square
-    /// error, of rounding all activations and of cutting off the few largest, drawn half way to the layer's largest.
+    /// The calibration that loses least on the observed images.
+    ///
+    /// The scale of a channel has the smallest mean square error of rounding all activations and limiting the largest.
+    /// It is then moved half way, in powers, to the largest scale of the layer.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where no image was observed.
@@ -132,10 +136,10 @@ impl Layer {
     fn scales(&self) -> Vec<f32> {
         let scales: Vec<Option<f32>> = self.channels.iter().map(Histogram::scale).collect();
         let largest = scales.iter().flatten().copied().fold(0.0, f32::max);
-        // what a channel that was always zero gets
+        // the scale of a channel that was always zero
         let usual = if largest > 0.0 { largest } else { 1.0 };
-        // Half way, in powers, to one scale for all: a channel's scale becomes part of its weights, which share their bits
-        // with those of the other channels. Of 0, 1/4, 1/2, 3/4 and 1 of the way this lost least on photos.
+        // Half way, in powers, to one scale for all. A channel's scale is folded into its weights, which share one
+        // scale with the weights of the other channels. Of 0, 1/4, 1/2, 3/4 and 1 of the way this lost least on photos.
         scales
             .into_iter()
             .map(|scale| scale.map_or(usual, |scale| (f64::from(scale) * f64::from(largest)).sqrt() as f32))
@@ -143,17 +147,17 @@ impl Layer {
     }
 }
 
-/// How often values of which size were met. Zeros, which cost nothing to keep, are not counted.
+/// Counts of values by their size. Zeros, which are always represented exactly, are not counted.
 #[derive(Clone, Default)]
 struct Histogram {
-    /// Width of a bin, once a value was met.
+    /// Width of a bin, once a value was counted.
     width: f32,
     counts: Vec<u32>,
 }
 
-/// Enough for four bins to a step of the activations.
+/// Number of bins: four to a step of the activations.
 const BINS: usize = 512;
-/// Scales that are tried.
+/// Number of scales that are tried.
 const CANDIDATES: usize = 64;
 
 impl Histogram {
@@ -182,7 +186,7 @@ impl Histogram {
         self.width *= 2.0;
     }
 
-    /// The scale with the smallest error; none where nothing but zeros was met.
+    /// The scale with the smallest error; none where there were only zeros.
     fn scale(&self) -> Option<f32> {
         let last = self.counts.iter().rposition(|&count| count > 0)?;
         let most = (last + 1) as f64 * f64::from(self.width) / f64::from(quantization::LARGEST_ACTIVATION);

@@ -1,25 +1,27 @@
-//! Where values lie in the arena, counted in values of four bytes.
+//! The places of values in the arena, counted in numbers of four bytes.
 
 use super::pack;
 use crate::engine::Shape;
 
-/// Where a value lies: maps of pixels, one for each image of a batch, each with margins of zeros left and right.
+/// The place of a value: maps of pixels, one for each image of a batch, each with margins of zeros left and right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Values before the first image's map.
+    /// Numbers before the first image's map.
     pub offset: usize,
+    /// Rows of an image.
     pub height: usize,
+    /// Pixels of a row, without margins.
     pub width: usize,
-    /// Padded to whole lanes; the padding holds zeros.
+    /// Numbers of a pixel, padded to whole lanes; the padding holds zeros.
     pub channels: usize,
-    /// Values from a pixel to the next.
+    /// Numbers from a pixel to the next.
     pub stride: usize,
     /// Pixels of zeros left and right of each row.
     pub margin: usize,
 }
 
 impl Place {
-    /// The place of a map, its offset yet to be found.
+    /// The place of a map. Its offset is assigned later.
     pub fn new(shape: Shape, margin: usize) -> Self {
         let Shape { height, width, channels } = shape;
         let (stride, channels) = (pack::stride(channels), pack::padded(channels));
@@ -33,12 +35,19 @@ impl Place {
         Place { offset: 0, height, width, channels, stride, margin: 0 }
     }
 
-    /// Values from a row to the next.
+    /// Numbers from a row to the next.
     pub fn row(&self) -> usize {
         (self.width + 2 * self.margin) * self.stride
     }
 
-    /// Values from an image to the next.
+    /// Numbers of the maps of `images`, or `usize::MAX` where they are too many to count. While this is less, no other
+    /// product here overflows.
+    pub fn values(&self, images: usize) -> usize {
+        let row = self.width.saturating_add(2 * self.margin).saturating_mul(self.stride);
+        row.saturating_mul(self.height).saturating_mul(images)
+    }
+
+    /// Numbers from an image to the next.
     pub fn image(&self) -> usize {
         self.height * self.row()
     }
@@ -48,7 +57,7 @@ impl Place {
         self.height * self.width
     }
 
-    /// Where a pixel begins.
+    /// The index in the arena at which a pixel begins.
     pub fn pixel(&self, image: usize, y: usize, x: usize) -> usize {
         self.offset + image * self.image() + y * self.row() + (x + self.margin) * self.stride
     }

@@ -1,8 +1,47 @@
-//! A plan, run on the CPU with SIMD kernels and threads.
+//! Plans on the CPU, with SIMD kernels and threads.
 //!
-//! The only room of the crate with `unsafe` in it: kernels work on pointers into one block of memory that the program
-//! has laid out. What they are given is checked where the program is made; images and weights cannot change it.
+//! ```
+//! use image_feature::engine::{Activation, Operation, Plan, Shape, Weights, cpu};
+//!
+//! // an edge detector, the mean of its output, and a layer of two numbers
+//! let mut plan = Plan::builder("edges", Shape { height: 4, width: 4, channels: 1 });
+//! let operation = Operation::Convolution {
+//!     side: 3,
+//!     stride: 1,
+//!     weights: vec![0.0, 0.0, 0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0],
+//!     bias: vec![0.0],
+//!     activation: Activation::Relu,
+//! };
+//! let edges = plan.push("edges", operation, plan.input(), Shape { height: 4, width: 4, channels: 1 });
+//! let mean = plan.push("mean", Operation::Mean { skip: 0 }, edges, Shape { height: 1, width: 1, channels: 1 });
+//! let operation = Operation::Pointwise {
+//!     weights: Weights::F32(vec![1.0, -2.0]),
+//!     bias: vec![0.0, 0.5],
+//!     activation: Activation::None,
+//!     gate: None,
+//!     residual: None,
+//! };
+//! plan.push("layer", operation, mean, Shape { height: 1, width: 1, channels: 2 });
+//!
+//! let executor = cpu::Executor::new(plan.finish()?, cpu::Options::default())?;
+//! // dark on the left, light on the right
+//! let image = [0.0, 0.0, 1.0, 1.0].repeat(4);
+//! assert_eq!(executor.run(&image, 1)?, [0.5, -0.5]);
+//! # Ok::<(), image_feature::Error>(())
+//! ```
+//!
+//! # Unsafe code
+//!
+//! Kernels work on pointers, without checks in their loops. Their arguments are checked when a program is made:
+//! [`Plan::check`] holds the rules for weights, shapes and values, `program.rs` lays the memory out and refuses plans
+//! for which there is no kernel, and [`Executor::run`] checks the length of the images. Neither the numbers of weights
+//! nor those of images can change which addresses are read and written.
+//!
+//! Two kinds of functions have no `unsafe` blocks of their own, because one contract holds for the whole body of each:
+//! those of the traits in `lanes/`, where the contract is written at the trait, and the compilations of kernels that
+//! macros make, which only pass arguments on. Every other block says why it is sound.
 #![allow(unsafe_code)]
+#![warn(clippy::undocumented_unsafe_blocks)]
 
 mod calibrator;
 mod kernels;
@@ -26,19 +65,19 @@ use self::team::Team;
 use super::Plan;
 use crate::{Error, Result};
 
-/// Images whose last layer is computed at once, at most: its weights are read once for all.
+/// The most images whose last layer is computed at once. Its weights are then read once for all of them.
 const HEADS: usize = 16;
 
-/// How an [`Executor`] works.
+/// The threads and the instruction set of an [`Executor`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Threads, the caller's included; by default as many as the machine can run at once.
+    /// Number of threads, the caller's included; by default as many as the machine can run at once.
     pub threads: Option<usize>,
     /// The instruction set, one of [`instruction_sets`]; by default the best.
     pub instruction_set: Option<&'static str>,
 }
 
-/// The instruction sets this machine has kernels for, best first.
+/// The instruction sets for which this machine has kernels, best first.
 ///
 /// ```
 /// let sets = image_feature::engine::cpu::instruction_sets();
@@ -48,13 +87,15 @@ pub fn instruction_sets() -> Vec<&'static str> {
     Kernels::available().iter().map(|kernels| kernels.name).collect()
 }
 
-/// A network ready to run on the CPU.
+/// A plan ready to run on the CPU.
+///
+/// It may be used by several threads. One run at a time is computed, by all threads of the executor.
 ///
 /// ```no_run,ignore-wasm32
 /// use image_feature::Model;
 /// use image_feature::engine::{Plan, cpu};
 ///
-/// let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+/// let model = Model::open("PP-ShiTuV2_rec_infer.tar")?;
 /// let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
 /// let executor = cpu::Executor::new(plan, cpu::Options::default())?;
 /// let features = executor.run(&vec![0.0; 2 * 3 * 224 * 224], 2)?;
@@ -62,9 +103,9 @@ pub fn instruction_sets() -> Vec<&'static str> {
 /// # Ok::<(), image_feature::Error>(())
 /// ```
 pub struct Executor {
-    /// All but the last layer, one image at a time: its maps are larger than its weights.
+    /// All layers but the last, one image at a time: their maps are larger than their weights.
     body: Program,
-    /// The last layer, for many images at once.
+    /// The last layer, where it is computed for many images at once.
     head: Option<Program>,
     /// Values of one input image.
     input: usize,
@@ -75,24 +116,25 @@ pub struct Executor {
     memory: Mutex<Memory>,
 }
 
-/// Memory kept from run to run.
+/// Memory that is kept from run to run.
 #[derive(Default)]
 struct Memory {
-    /// Where the values of an image lie while all threads work on it.
+    /// The values of an image while all threads work on it.
     arena: Vec<f32>,
-    /// The threads' own: for a piece of an image, or for a whole one.
+    /// Each thread's own memory: for a chunk of a task, or for a whole image.
     scratch: Vec<f32>,
-    /// Where the values of the last layer lie.
+    /// The values of the last layer.
     head: Vec<f32>,
 }
 
-/// How long a task of the program took.
+/// The time that a task of the program took.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskTime {
-    /// The layers it does.
+    /// The layers that the task computes.
     pub name: String,
     /// Multiply-accumulate operations for one image.
     pub macs: u64,
+    /// The time from its start to its end.
     pub time: Duration,
 }
 
@@ -100,9 +142,11 @@ impl Executor {
     /// Makes a plan ready to run: packs its weights and lays out its memory.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where this machine lacks the instruction set asked for or no thread is
-    /// asked for, [`ErrorKind::Model`](crate::ErrorKind::Model) where the plan has a step for which there is no kernel.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where this machine lacks the instruction set asked for or no
+    /// thread is asked for, [`ErrorKind::Model`](crate::ErrorKind::Model) where the plan has a step for which there is
+    /// no kernel, is too large for memory, or does not pass [`Plan::check`].
     pub fn new(plan: Plan, options: Options) -> Result<Self> {
+        plan.check()?;
         let mut available = Kernels::available();
         let kernels = match options.instruction_set {
             None => available.swap_remove(0),
@@ -129,12 +173,12 @@ impl Executor {
         self.kernels.name
     }
 
-    /// The instructions that multiply 8-bit numbers: `avx512-vnni`, `neon-dotprod` and so on.
+    /// The instructions that multiply 8-bit numbers: `avx512-vnni`, `neon-dotprod` and others.
     pub fn byte_instructions(&self) -> &'static str {
         self.kernels.product_i8.name
     }
 
-    /// Threads that work together.
+    /// Number of threads that work together.
     pub fn threads(&self) -> usize {
         self.team.threads()
     }
@@ -144,12 +188,13 @@ impl Executor {
         self.dimension
     }
 
-    /// Features of `count` preprocessed images, not yet of length 1: `count` x 3 x height x width values in, `count` x
-    /// [`dimension`](Self::dimension) out.
+    /// Features of `count` preprocessed images, not yet of length 1: `count` x channels x height x width values in,
+    /// `count` x [`dimension`](Self::dimension) out.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `input` has another length,
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where a thread failed.
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where the features or the threads' memory are larger than memory
+    /// can be, [`ErrorKind::Internal`](crate::ErrorKind::Internal) where a thread failed.
     pub fn run(&self, input: &[f32], count: usize) -> Result<Vec<f32>> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let outputs = self.bodies(&mut memory, input, count)?;
@@ -159,11 +204,12 @@ impl Executor {
         }
     }
 
-    /// What the last layer is given for `count` preprocessed images: as [`run`](Self::run), without that layer.
+    /// The input of the last layer for `count` preprocessed images, each of as many values as that layer has input
+    /// channels.
     ///
     /// # Errors
-    /// As [`run`](Self::run); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the network does not end with a
-    /// layer of one pixel.
+    /// As [`run`](Self::run); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the network does not end
+    /// with a layer of one pixel.
     pub fn pooled(&self, input: &[f32], count: usize) -> Result<Vec<f32>> {
         if self.head.is_none() {
             return Err(Error::unsupported("the network's last layer is not apart from the others"));
@@ -171,11 +217,12 @@ impl Executor {
         self.bodies(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner), input, count)
     }
 
-    /// What all but the last layer gives for images.
+    /// The output of all layers but the last for images.
     fn bodies(&self, memory: &mut Memory, input: &[f32], count: usize) -> Result<Vec<f32>> {
         self.check(input, count)?;
-        let mut outputs = vec![0.0; count * self.body.dimension];
-        // as many images as keep every thread busy, each on one; the rest on all threads together
+        let mut outputs = vec![0.0; product(count, self.body.dimension)?];
+        // as many images as keep all threads busy, each image on one thread; then the rest, each on all threads
+        // together
         let apart = if self.threads() > 1 { count - count % self.threads() } else { 0 };
         let (images, rest) = input.split_at(apart * self.input);
         let (to, rest_to) = outputs.split_at_mut(apart * self.body.dimension);
@@ -205,7 +252,8 @@ impl Executor {
             for NamedTask { task, name, macs } in &program.tasks {
                 let start = now();
                 for chunk in 0..task.chunks(1) {
-                    // SAFETY: as in `image_together`, by one thread
+                    // SAFETY: the kernels are available, the memory was grown for the program's arena and one thread's
+                    // scratch memory, and this thread runs all chunks in order
                     unsafe { task.run(&run, scratch.as_mut_ptr(), chunk) };
                 }
                 times.push(TaskTime { name: name.clone(), macs: *macs, time: now().saturating_sub(start) });
@@ -229,10 +277,10 @@ impl Executor {
     fn image_together(&self, memory: &mut Memory, input: &[f32], to: &mut [f32]) -> Result<()> {
         let body = &self.body;
         grow(&mut memory.arena, body.memory);
-        grow(&mut memory.scratch, body.scratch * self.threads());
+        grow(&mut memory.scratch, product(body.scratch, self.threads())?);
         let run = Run { kernels: &self.kernels, memory: memory.arena.as_mut_ptr(), input, images: 1 };
-        // SAFETY: the program laid the memory out for its tasks and one image, the kernels are ones this machine can run,
-        // and there is scratch memory for each thread
+        // SAFETY: the kernels are available, the arena was grown for the program and one image, and the scratch memory
+        // for each thread; both are borrowed for this run alone
         unsafe { self.team.run(&body.tasks(), &run, memory.scratch.as_mut_ptr(), body.scratch)? };
         to.copy_from_slice(&memory.arena[body.output.pixel(0, 0, 0)..][..to.len()]);
         Ok(())
@@ -241,26 +289,27 @@ impl Executor {
     /// Several images through the body, each by one thread.
     fn images_apart(&self, memory: &mut Memory, inputs: &[f32], to: &mut [f32]) -> Result<()> {
         let whole = WholeImages { body: &self.body, input: self.input, outputs: to.as_mut_ptr() };
-        let own = self.body.memory + self.body.scratch;
-        grow(&mut memory.scratch, own * self.threads());
+        let own = whole.scratch();
+        grow(&mut memory.scratch, product(own, self.threads())?);
         let images = inputs.len() / self.input;
         let run = Run { kernels: &self.kernels, memory: std::ptr::null_mut(), input: inputs, images };
-        // SAFETY: as above; each thread has memory of its own for a whole image, and each image its own place in `to`
+        // SAFETY: the kernels are available; the task uses no arena but each thread's own memory, which was grown for
+        // an arena and the scratch memory; `to` has a feature for each image and is borrowed for this run alone
         unsafe { self.team.run(&[&whole as &dyn Task], &run, memory.scratch.as_mut_ptr(), own) }
     }
 
     /// The last layer of all images.
     fn heads(&self, memory: &mut Memory, head: &Program, inputs: &[f32]) -> Result<Vec<f32>> {
-        let mut features = Vec::with_capacity(inputs.len() / self.body.dimension * self.dimension);
+        let mut features = Vec::with_capacity(product(inputs.len() / self.body.dimension, self.dimension)?);
         grow(&mut memory.head, head.memory);
-        grow(&mut memory.scratch, head.scratch * self.threads());
+        grow(&mut memory.scratch, product(head.scratch, self.threads())?);
         for inputs in inputs.chunks(HEADS * self.body.dimension) {
             let images = inputs.len() / self.body.dimension;
             for (image, input) in inputs.chunks_exact(self.body.dimension).enumerate() {
                 memory.head[head.input.pixel(image, 0, 0)..][..input.len()].copy_from_slice(input);
             }
             let run = Run { kernels: &self.kernels, memory: memory.head.as_mut_ptr(), input: &[], images };
-            // SAFETY: as above, for at most `HEADS` images
+            // SAFETY: as in `image_together`, for at most `HEADS` images, for which the program was made
             unsafe { self.team.run(&head.tasks(), &run, memory.scratch.as_mut_ptr(), head.scratch)? };
             for image in 0..images {
                 features.extend_from_slice(&memory.head[head.output.pixel(image, 0, 0)..][..self.dimension]);
@@ -270,24 +319,34 @@ impl Executor {
     }
 }
 
-/// Makes room without giving any back.
+/// A number of values, times a number of threads or images.
+///
+/// # Errors
+/// [`ErrorKind::Limit`](crate::ErrorKind::Limit) where the product cannot be counted.
+fn product(values: usize, times: usize) -> Result<usize> {
+    let product = values.checked_mul(times);
+    product.ok_or_else(|| Error::limit(format!("{times} times {values} values are larger than memory can be")))
+}
+
+/// Makes memory at least `len` values long.
 fn grow(memory: &mut Vec<f32>, len: usize) {
     if memory.len() < len {
         memory.resize(len, 0.0);
     }
 }
 
-/// Images, each of which one thread takes through a whole program in its own memory.
+/// The task of computing whole images, each by one thread in its own memory.
 struct WholeImages<'a> {
     body: &'a Program,
     /// Values of one input image.
     input: usize,
-    /// As many values for each image as the program gives.
+    /// For each image as many values as the program gives.
     outputs: *mut f32,
 }
 
-// SAFETY: each image is written to a place of its own
+// SAFETY: `outputs` points into a slice that `images_apart` holds for the whole run
 unsafe impl Send for WholeImages<'_> {}
+// SAFETY: through a shared reference each chunk writes only the output of its own image
 unsafe impl Sync for WholeImages<'_> {}
 
 impl Task for WholeImages<'_> {
@@ -295,9 +354,18 @@ impl Task for WholeImages<'_> {
         images
     }
 
+    /// An arena, and the scratch memory of the program's tasks behind it. Neither is more than a quarter of
+    /// `isize::MAX`.
+    fn scratch(&self) -> usize {
+        self.body.memory + self.body.scratch
+    }
+
     unsafe fn run(&self, run: &Run, scratch: *mut f32, image: usize) {
         let Program { output, dimension, .. } = self.body;
         let own = Run { memory: scratch, input: &run.input[image * self.input..][..self.input], images: 1, ..*run };
+        // SAFETY: `scratch` is valid for an arena, which is this thread's own, and for the tasks' scratch memory behind
+        // it. This thread runs all chunks in order. The feature is one pixel of `dimension` values, and `outputs` has
+        // as many for each image.
         unsafe {
             let scratch = scratch.add(self.body.memory);
             for NamedTask { task, .. } in &self.body.tasks {

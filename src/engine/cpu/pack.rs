@@ -4,18 +4,19 @@ use std::array::from_fn;
 
 use super::kernels::CHANNELS;
 
-/// Columns that are packed together: one of them alone would touch every line of the panel for a quarter of the work.
+/// Columns that are packed together. One column alone would touch every cache line of the panel for a quarter of the
+/// work.
 const TOGETHER: usize = 4;
 
-/// `channels`, padded to whole lanes.
+/// A number of channels, padded to whole lanes.
 pub(super) fn padded(channels: usize) -> usize {
     channels.next_multiple_of(CHANNELS)
 }
 
 /// Values from a pixel to the next for so many channels.
 ///
-/// A stride that is a large power of two would lay the same channel of neighbouring pixels into one set of the
-/// first-level cache, of which a tile's rows then throw each other out: a matrix product took 35 % longer.
+/// With a stride that is a large power of two, the same channel of neighbouring pixels falls into one set of the
+/// first-level cache, where the rows of a tile then evict each other: a matrix product took 35 % longer.
 pub(super) fn stride(channels: usize) -> usize {
     let padded = padded(channels);
     if padded.is_multiple_of(256) { padded + CHANNELS } else { padded }
@@ -43,7 +44,7 @@ pub(super) fn panels(weights: &[f32], inner: usize, width: usize) -> Vec<f32> {
     packed
 }
 
-/// [`panels`] of weights whose columns are `stride` apart. What pads `packed` stays as it is.
+/// [`panels`] of weights whose columns are `stride` apart. The padding of `packed` is not written.
 pub(super) fn panels_into(
     packed: &mut [f32],
     weights: &[f32],
@@ -86,7 +87,7 @@ pub(super) fn row_panels_into(
     }
 }
 
-/// The panels of packed weights that hold any, each with its first column and its width.
+/// The panels of packed weights that hold columns, each with its first column and its width.
 fn panels_of(
     packed: &mut [f32],
     [columns, inner]: [usize; 2],
@@ -107,8 +108,8 @@ fn panels_of(
     })
 }
 
-/// 8-bit weights `[columns, inner]` as panels of `width` columns, each `[inner / 4, width, 4]`: the four weights of a column
-/// for four input channels lie together. Columns are padded to whole lanes, input channels to [`quads_inner`].
+/// 8-bit weights `[columns, inner]` as panels of `width` columns, each `[inner / 4, width, 4]`: the four weights of a
+/// column for four input channels lie together. Columns are padded to whole lanes, input channels to [`quads_inner`].
 ///
 /// Where the last panel is not filled it is as narrow as its lanes.
 pub(super) fn quads(weights: &[i8], inner: usize, width: usize) -> Vec<i8> {

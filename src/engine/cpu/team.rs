@@ -1,8 +1,8 @@
 //! Threads that run a program together.
 //!
-//! There is no fork and join for each step: each thread walks through the whole program, takes pieces of the current
-//! task as long as there are any, and goes on when all are done. Whoever is late, or is put aside by the system, holds
-//! up nobody unless it has a piece in its hands.
+//! There is no fork and join for each task. Each thread goes through the whole program: it takes chunks of the current
+//! task as long as there are any, and goes on when all are done. A thread that starts late, or that the system
+//! suspends, delays the others only while it holds a chunk.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::tasks::{Run, Task};
 use crate::{Error, Result};
 
-/// Times a waiting thread looks before it lets others run.
+/// Number of times that a waiting thread looks before it yields to others.
 const SPINS: usize = 2000;
 
-/// The threads that may help.
+/// The caller's thread and those that help it.
 pub(super) struct Team {
     threads: usize,
     #[cfg(not(target_family = "wasm"))]
@@ -24,15 +24,16 @@ pub(super) struct Team {
 /// Progress through a program, shared by those who run it.
 struct Progress {
     tasks: Vec<Counters>,
-    /// Helpers at work, and [`CLOSED`] once none may join.
+    /// Number of helpers that have joined and not left, plus [`CLOSED`] once none may join.
     helpers: AtomicUsize,
-    /// The place of the next helper's scratch memory.
+    /// The number of the next helper, and of its scratch memory.
     seats: AtomicUsize,
-    /// A piece of work panicked; nobody may wait for it.
+    /// A chunk panicked; nobody may wait for it.
     failed: AtomicBool,
 }
 
-/// Pieces of one task. Aligned so that threads do not fight for the cache line of two counters.
+/// Chunks of one task, by number: those taken and those done. Aligned so that the counters of two tasks share no cache
+/// line.
 #[derive(Default)]
 #[repr(align(64))]
 struct Counters {
@@ -40,9 +41,10 @@ struct Counters {
     done: AtomicUsize,
 }
 
+/// Added to [`Progress::helpers`] when a run ends.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
-/// What a helper needs: alive only as long as the one who asked has not closed the doors.
+/// The borrows of [`Team::run`] for its helpers, without their lifetimes. They are valid until the run is closed.
 #[derive(Clone, Copy)]
 struct Job {
     tasks: *const [&'static dyn Task],
@@ -51,12 +53,13 @@ struct Job {
     scratch_len: usize,
 }
 
-// SAFETY: a helper reads through these pointers only between `join` and `leave`, and `Team::run` does not return, and
-// so does not end the borrows behind them, before every helper that joined has left.
+// SAFETY: tasks may be shared among threads, and so may a `Run`, whose memory tasks share out among their chunks. A
+// helper uses the pointers only after it has joined and before it leaves, and `Team::run` does not return, and so does
+// not end the borrows behind them, before every helper that has joined has left.
 unsafe impl Send for Job {}
 
 impl Team {
-    /// A team of so many threads, the caller included. Where threads cannot be had there is only the caller.
+    /// A team of so many threads, the caller included, or of fewer where the system does not provide them.
     pub fn new(threads: usize) -> Self {
         #[cfg(not(target_family = "wasm"))]
         {
@@ -69,13 +72,14 @@ impl Team {
                         .ok()
                 })
                 .flatten();
-            Team { threads: if pool.is_some() { threads } else { 1 }, pool }
+            // rayon limits the number of threads
+            Team { threads: 1 + pool.as_ref().map_or(0, rayon::ThreadPool::current_num_threads), pool }
         }
         #[cfg(target_family = "wasm")]
         Team { threads: if cfg!(feature = "threads") { threads } else { 1 } }
     }
 
-    /// How many threads there are.
+    /// Number of threads.
     pub fn threads(&self) -> usize {
         self.threads
     }
@@ -85,7 +89,7 @@ impl Team {
         if let Some(pool) = &self.pool {
             pool.spawn(help);
         }
-        // in a browser the page's pool of workers is rayon's global one
+        // in a browser the workers are rayon's global pool
         #[cfg(all(target_family = "wasm", feature = "threads"))]
         rayon::spawn(help);
         #[cfg(all(target_family = "wasm", not(feature = "threads")))]
@@ -98,8 +102,9 @@ impl Team {
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where a thread panicked; the memory then holds anything.
     ///
     /// # Safety
-    /// What `run` points to must be laid out for these tasks, and `scratch` valid for `scratch_len` values for each of the
-    /// team's threads.
+    /// `run.kernels` and `run.memory` are as [`Task::run`] asks for each of the tasks. `scratch` is valid for
+    /// `scratch_len` values for each of the team's threads, enough for each of the tasks, and nothing else uses it
+    /// meanwhile.
     pub unsafe fn run(&self, tasks: &[&dyn Task], run: &Run, scratch: *mut f32, scratch_len: usize) -> Result<()> {
         let progress = Arc::new(Progress {
             tasks: tasks.iter().map(|_| Counters::default()).collect(),
@@ -119,16 +124,18 @@ impl Team {
             self.spawn(move || {
                 if progress.join() {
                     let seat = progress.seats.fetch_add(1, Ordering::Relaxed);
-                    // SAFETY: this helper has joined and not left
+                    // SAFETY: this helper has joined and not left, so the job's pointers are valid; no other thread has
+                    // this seat, which is less than the number of threads, since each call of `spawn` takes one
                     let work = AssertUnwindSafe(|| unsafe { progress.work(job, seat) });
-                    // a panic has been told to the others, and is told to the caller by them
+                    // `Failing` has told the others of a panic, and the caller returns an error
                     let _ = catch_unwind(work);
                     progress.helpers.fetch_sub(1, Ordering::Release);
                 }
             });
         }
-        // closes the doors and waits for those inside, also where a piece of work panics
+        // waits for the helpers, also where a chunk panics
         let closing = Closing(&progress);
+        // SAFETY: the borrows behind the job's pointers are arguments of this function, and seat 0 is this thread's
         unsafe { progress.work(job, 0) };
         drop(closing);
         match progress.failed.load(Ordering::Relaxed) {
@@ -139,18 +146,21 @@ impl Team {
 }
 
 impl Progress {
-    /// Whether a helper may come in.
+    /// Registers a helper, unless the run is closed.
     fn join(&self) -> bool {
         let open = |helpers| (helpers & CLOSED == 0).then_some(helpers + 1);
         self.helpers.fetch_update(Ordering::AcqRel, Ordering::Relaxed, open).is_ok()
     }
 
-    /// Works through all tasks.
+    /// Goes through all tasks.
     ///
     /// # Safety
-    /// What `job` points to must be alive.
+    /// The pointers of `job` are valid as [`Team::run`] asks, and no other thread has this seat, which is less than the
+    /// number of threads.
     unsafe fn work(&self, job: Job, seat: usize) {
         let failing = Failing(&self.failed);
+        // SAFETY: the caller says that the pointers are valid, and the seat has scratch memory of its own. The counter
+        // gives each chunk to one thread, and a thread goes on to the next task when all chunks are done.
         unsafe {
             let (tasks, run) = (&*job.tasks, &*job.run);
             let scratch = job.scratch.add(seat * job.scratch_len);
@@ -173,7 +183,7 @@ impl Progress {
     }
 }
 
-/// Waits until `ready`; false where that will not happen any more.
+/// Waits until `ready`, or until a chunk has failed: then the result is false.
 fn wait(ready: impl Fn() -> bool, failed: &AtomicBool) -> bool {
     let mut looks = 0;
     while !ready() {
@@ -186,7 +196,7 @@ fn wait(ready: impl Fn() -> bool, failed: &AtomicBool) -> bool {
     true
 }
 
-/// Dropped only by a panic: tells the others.
+/// Dropped only by a panic: tells the other threads.
 struct Failing<'a>(&'a AtomicBool);
 
 impl Drop for Failing<'_> {
@@ -195,7 +205,7 @@ impl Drop for Failing<'_> {
     }
 }
 
-/// Lets no more helpers in, and waits until those who came have left.
+/// Closes the run to helpers, and waits until those that have joined have left.
 struct Closing<'a>(&'a Progress);
 
 impl Drop for Closing<'_> {
@@ -236,7 +246,7 @@ mod tests {
         let tasks: Vec<&dyn Task> = tasks.iter().map(|task| task as &dyn Task).collect();
         let kernels = Kernels::available().remove(0);
         let run = Run { kernels: &kernels, memory: std::ptr::null_mut(), input: &[], images: 1 };
-        // SAFETY: the tasks use no memory
+        // SAFETY: the kernels are available, and the tasks use no memory
         unsafe { Team::new(threads).run(&tasks, &run, std::ptr::dangling_mut(), 0) }
     }
 

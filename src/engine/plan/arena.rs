@@ -1,16 +1,18 @@
-//! One block of memory for all values: what is dead makes room for what comes.
+//! One block of memory for all values: the memory of a value that is no longer needed is used again.
 
 use super::Lifetime;
 
-/// Where each value lies, and how much they need together.
+/// The place of each value, and the memory of all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Arena {
+    /// For each value, the index at which it begins.
     pub offsets: Vec<usize>,
+    /// The end of the last value.
     pub len: usize,
 }
 
-/// Lays values of these sizes so that no two that live at the same time overlap, large ones first, each at the lowest
-/// place where it fits.
+/// Places values so that no two that live at the same time overlap: large ones first, each at the lowest index where it
+/// fits. The sum of the sizes must not overflow.
 pub(in super::super) fn assign(sizes: &[usize], lifetimes: &[Lifetime]) -> Arena {
     let mut order: Vec<usize> = (0..sizes.len()).collect();
     order.sort_by_key(|&index| std::cmp::Reverse(sizes[index]));
@@ -37,7 +39,7 @@ pub(in super::super) fn assign(sizes: &[usize], lifetimes: &[Lifetime]) -> Arena
     Arena { offsets, len }
 }
 
-/// A step reads and writes at once, so lives that only touch overlap too.
+/// A step reads while it writes, so a value that is last read by the step that makes the other overlaps it, too.
 fn overlap(a: Lifetime, b: Lifetime) -> bool {
     a.from <= b.to && b.from <= a.to
 }

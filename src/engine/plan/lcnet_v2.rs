@@ -1,29 +1,25 @@
 //! PPLCNetV2_base_ShiTu with its BNNeck as steps.
 
-use super::{Activation, Operation, Plan, Shape, ValueId, Weights};
+use super::{Activation, Operation, Plan, PlanBuilder, Shape, ValueId, Weights};
 use crate::Result;
 use crate::model::lcnet_v2::{BlockConfig, DROPOUT, LcNetV2Config, NormFactors, fold_norm};
 use crate::tensors::Tensors;
 
-/// `tensors` are of the deploy form.
+/// The plan of a network. `tensors` are of the deploy form.
 pub(super) fn compile(name: &str, config: &LcNetV2Config, tensors: &Tensors) -> Result<Plan> {
-    let mut builder = Builder { plan: Plan::of_images(name, config.input), tensors };
+    let [height, width] = config.input;
+    let mut builder = Builder { plan: Plan::builder(name, Shape { height, width, channels: 3 }), tensors };
     let mut x = builder.stem(config)?;
     for block in config.blocks() {
         x = builder.block(&block, x)?;
     }
     builder.head(config, x)?;
-    Ok(builder.plan)
+    builder.plan.finish()
 }
 
 struct Builder<'a> {
-    plan: Plan,
+    plan: PlanBuilder,
     tensors: &'a Tensors,
-}
-
-/// What a convolution of odd side, padded by half of it, leaves of `size` pixels.
-fn strided(size: usize, stride: usize) -> usize {
-    (size - 1) / stride + 1
 }
 
 impl Builder<'_> {
@@ -42,16 +38,16 @@ impl Builder<'_> {
         let channels = config.stem_channels();
         let path = "backbone.stem.0";
         let (weights, bias) = self.conv_norm(path, &[channels, 3, 3, 3])?;
-        let [height, width] = config.input.map(|size| strided(size, 2));
+        let input = self.plan.input();
+        let shape = self.plan.shape(input).strided(2, channels);
         let operation = Operation::Convolution { side: 3, stride: 2, weights, bias, activation: Activation::Relu };
-        Ok(self.plan.push(path.into(), operation, self.plan.input(), Shape { height, width, channels }))
+        Ok(self.plan.push(path, operation, input, shape))
     }
 
     fn block(&mut self, block: &BlockConfig, input: ValueId) -> Result<ValueId> {
         let BlockConfig { path, in_channels, out_channels, kernel, stride, .. } = block;
         let (channels, side, stride) = (*in_channels, *kernel, *stride);
-        let shape = self.plan.shape(input);
-        let shape = Shape { height: strided(shape.height, stride), width: strided(shape.width, stride), channels };
+        let shape = self.plan.shape(input).strided(stride, channels);
 
         let name = format!("{path}.dw_conv");
         let weight_shape = [channels, 1, side, side];
@@ -82,7 +78,7 @@ impl Builder<'_> {
         let (reduce, reduce_bias) = self.conv(&format!("{path}.conv1"), &[hidden, channels, 1, 1])?;
         let (expand, expand_bias) = self.conv(&format!("{path}.conv2"), &[channels, hidden, 1, 1])?;
         let operation = Operation::Gate { reduce, reduce_bias, expand, expand_bias };
-        Ok(self.plan.push(path.into(), operation, input, Shape { height: 1, width: 1, channels }))
+        Ok(self.plan.push(path, operation, input, Shape { height: 1, width: 1, channels }))
     }
 
     fn pointwise(
@@ -100,12 +96,12 @@ impl Builder<'_> {
         Ok(self.plan.push(path, operation, input, Shape { channels, ..shape }))
     }
 
-    /// The mean over the pixels, then one layer: the last convolution, dropout's factor and the neck's BatchNorm have
-    /// nothing but sums between them.
+    /// The mean over the pixels, then one layer. The last convolution, dropout's factor and the neck's BatchNorm are
+    /// linear and have no activation between them, so they become one matrix.
     fn head(&mut self, config: &LcNetV2Config, input: ValueId) -> Result<()> {
         let (inner, channels) = (config.last_channels(), config.embedding);
         let pooled = Shape { height: 1, width: 1, channels: inner };
-        let pooled = self.plan.push("backbone.avg_pool".into(), Operation::Mean { skip: 0 }, input, pooled);
+        let pooled = self.plan.push("backbone.avg_pool", Operation::Mean { skip: 0 }, input, pooled);
 
         let (mut weights, mut bias) = self.conv("backbone.last_conv", &[channels, inner, 1, 1])?;
         let NormFactors { factor, shift } = NormFactors::read("neck.feat_bn", channels, self.tensors)?;
@@ -117,7 +113,7 @@ impl Builder<'_> {
         let weights = Weights::F32(weights);
         let operation =
             Operation::Pointwise { weights, bias, activation: Activation::None, gate: None, residual: None };
-        self.plan.push("neck.feat_bn".into(), operation, pooled, Shape { height: 1, width: 1, channels });
+        self.plan.push("neck.feat_bn", operation, pooled, Shape { height: 1, width: 1, channels });
         Ok(())
     }
 }

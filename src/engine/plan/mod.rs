@@ -1,49 +1,76 @@
-//! What a device has to compute: steps over buffers, free of anything a particular device needs.
+//! Plans: the steps of a model and the values between them, the same for every device.
 
 pub(super) mod arena;
+mod builder;
+mod check;
 mod lcnet_v2;
+mod operation;
+mod quantize;
 mod table;
 mod vit;
+
+pub use self::builder::PlanBuilder;
+pub use self::operation::{Activation, Affine, Operation, QuantizedWeights, Weights};
 
 use crate::Result;
 use crate::model::lcnet_v2::Form;
 use crate::model::{ModelDescription, Network};
 use crate::tensors::Tensors;
 
-/// A model, compiled to steps. Each step's BatchNorms and constant factors are folded into its weights.
+/// A model compiled to steps, each with its weights. BatchNorms and constant factors are folded into the weights.
 ///
-/// Printed, it is a table of its steps with their shapes, weights and work.
+/// Every plan has passed [`check`](Self::check), and nothing outside this crate's engine can change it: sizes of
+/// weights, shapes and the order of the steps fit together.
+///
+/// [`compile`](Self::compile) makes the plan of a model, [`builder`](Self::builder) makes one step by step. Printed, a
+/// plan is a table of its steps with their shapes, weights and work:
 ///
 /// ```no_run,ignore-wasm32
 /// use image_feature::{Model, engine::Plan};
 ///
-/// let model = Model::open("PP-ShiTuV2_rec_infer.tar".as_ref())?;
+/// let model = Model::open("PP-ShiTuV2_rec_infer.tar")?;
 /// println!("{}", Plan::compile(&model.description, model.form, &model.tensors)?);
 /// # Ok::<(), image_feature::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The model's name.
-    pub name: String,
-    /// Everything that is computed, in the order of its making; the first is the input.
-    pub values: Vec<Value>,
-    /// What is done, in order.
-    pub steps: Vec<Step>,
+    name: String,
+    values: Vec<Value>,
+    steps: Vec<Step>,
 }
 
-/// A map of pixels. Vectors are maps of one pixel, and a transformer's tokens are a map of one row.
+/// A value of a plan: a map of pixels. A vector is a map of one pixel, a transformer's tokens are a map of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
-    /// The name of the step that makes it.
-    pub name: String,
-    pub shape: Shape,
+    name: String,
+    shape: Shape,
+}
+
+impl Value {
+    /// A value of a shape. Its name is that of the step that makes it.
+    pub fn new(name: impl Into<String>, shape: Shape) -> Self {
+        Value { name: name.into(), shape }
+    }
+
+    /// The name of the step that makes the value.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The sizes of the value for one image.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
 }
 
 /// The sizes of a map for one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
+    /// Rows of pixels.
     pub height: usize,
+    /// Pixels of a row.
     pub width: usize,
+    /// Numbers of a pixel.
     pub channels: usize,
 }
 
@@ -58,112 +85,24 @@ impl Shape {
     pub fn len(&self) -> usize {
         self.pixels() * self.channels
     }
+
+    /// The map that a convolution gives of this one: its side is odd, and it is padded by half of its side.
+    fn strided(self, stride: usize, channels: usize) -> Shape {
+        Shape { height: self.height.div_ceil(stride), width: self.width.div_ceil(stride), channels }
+    }
 }
 
-/// Index into [`Plan::values`].
+/// The number of a value: its index in [`Plan::values`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueId(pub usize);
 
-/// One step: an operation on values.
+/// One step of a plan: an operation that makes a value from others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// The layer it comes from: `backbone.stages.2.0.pw_conv_1`.
-    pub name: String,
-    pub operation: Operation,
-    pub input: ValueId,
-    pub output: ValueId,
-}
-
-/// What follows a sum of products.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    None,
-    /// Negative values become 0.
-    Relu,
-    /// `x / 2 * (1 + erf(x / sqrt(2)))`.
-    Gelu,
-}
-
-/// Weights of a matrix product, `[out, in]`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Weights {
-    F32(Vec<f32>),
-    I8(QuantizedWeights),
-}
-
-/// Weights of a product of whole numbers: each channel of the input, which is never negative, is divided by its scale,
-/// rounded and cut to 0..=127, multiplied with `values`, and the sum of an output channel is multiplied by its scale.
-#[derive(Clone, Debug, PartialEq)]
-pub struct QuantizedWeights {
-    /// `[out, in]`, from -127 to 127.
-    pub values: Vec<i8>,
-    /// What 1 stands for in each output channel's sum of products.
-    pub scales: Vec<f32>,
-    /// What 1 stands for in each channel of the input.
-    pub input_scales: Vec<f32>,
-}
-
-impl Weights {
-    /// Number of weights.
-    #[allow(clippy::len_without_is_empty)] // a layer has weights
-    pub fn len(&self) -> usize {
-        match self {
-            Weights::F32(values) => values.len(),
-            Weights::I8(quantized) => quantized.values.len(),
-        }
-    }
-
-    /// What they take in memory, with their scales.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Weights::F32(values) => 4 * values.len(),
-            Weights::I8(QuantizedWeights { values, scales, input_scales }) => {
-                values.len() + 4 * (scales.len() + input_scales.len())
-            }
-        }
-    }
-}
-
-/// What a step does.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Operation {
-    /// Dense convolution, padded by `side / 2` zeros: weights `[out, in, side, side]`.
-    Convolution { side: usize, stride: usize, weights: Vec<f32>, bias: Vec<f32>, activation: Activation },
-    /// Convolution of each channel for itself, padded by `side / 2` zeros: weights `[channels, side, side]`.
-    Depthwise { side: usize, stride: usize, weights: Vec<f32>, bias: Vec<f32>, activation: Activation },
-    /// A matrix product at each pixel: weights `[out, in]`.
-    Pointwise {
-        weights: Weights,
-        bias: Vec<f32>,
-        activation: Activation,
-        /// A factor for each channel of the input, one pixel large.
-        gate: Option<ValueId>,
-        /// What is added after the activation.
-        residual: Option<ValueId>,
-    },
-    /// An image's patches as tokens, row after row, behind a class token: each patch, `[in, side, side]`, through a layer
-    /// without bias, plus what `added` holds for the token, which for the class token is all there is.
-    ///
-    /// Weights `[out, in, side, side]`; `added` is `[tokens, out]`.
-    Patches { side: usize, weights: Vec<f32>, added: Vec<f32> },
-    /// LayerNorm: each pixel's channels less their mean and divided by the square root of their variance plus `epsilon`;
-    /// then, where there is `affine`, scaled and shifted channel by channel.
-    Normalize { epsilon: f32, affine: Option<Affine> },
-    /// Attention of each pixel to all: the input's channels are queries, keys and values, one behind the other and each of
-    /// all heads. Of each head's values the means, weighted by the softmax of the query's products with the keys.
-    Attention { heads: usize },
-    /// A squeeze-and-excitation's factors: the mean over the pixels through two layers, with ReLU between them and a
-    /// sigmoid at the end. Weights `[hidden, in]` and `[in, hidden]`.
-    Gate { reduce: Vec<f32>, reduce_bias: Vec<f32>, expand: Vec<f32>, expand_bias: Vec<f32> },
-    /// The mean over the pixels, but for the first `skip` of the first row.
-    Mean { skip: usize },
-}
-
-/// A factor for each channel, and what is added after it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Affine {
-    pub scale: Vec<f32>,
-    pub shift: Vec<f32>,
+    name: String,
+    operation: Operation,
+    input: ValueId,
+    output: ValueId,
 }
 
 /// The steps between which a value must be kept.
@@ -171,16 +110,33 @@ pub struct Affine {
 pub struct Lifetime {
     /// The step that makes it; 0 for the input.
     pub from: usize,
-    /// The last step that reads it.
+    /// The last step that reads it; the number of steps for the output.
     pub to: usize,
 }
 
 impl Plan {
+    /// Makes a plan from its parts: the input's value, then one value for each step in the order of the steps.
+    ///
+    /// [`builder`](Self::builder) numbers the values itself.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn new(name: impl Into<String>, values: Vec<Value>, steps: Vec<Step>) -> Result<Self> {
+        let plan = Plan { name: name.into(), values, steps };
+        plan.check()?;
+        Ok(plan)
+    }
+
+    /// Begins a plan for images of a shape.
+    pub fn builder(name: impl Into<String>, input: Shape) -> PlanBuilder {
+        PlanBuilder::new(name.into(), input)
+    }
+
     /// Compiles a model.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the description
-    /// says, or the description's sizes do not fit together.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the
+    /// description says, or the description's sizes do not fit together.
     pub fn compile(description: &ModelDescription, form: Form, tensors: &Tensors) -> Result<Self> {
         let tensors = description.network.deploy_form(form, tensors)?;
         match &description.network {
@@ -189,23 +145,36 @@ impl Plan {
         }
     }
 
-    /// A plan of no steps yet, for images of a size.
-    fn of_images(name: &str, [height, width]: [usize; 2]) -> Self {
-        let input = Value { name: "input".into(), shape: Shape { height, width, channels: 3 } };
-        Plan { name: name.into(), values: vec![input], steps: Vec::new() }
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    /// The network's input: its channels are planes, one after the other, not interleaved.
+    /// Every value in the order in which they are made. The first is the input; step `n` makes value `n + 1`.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// The steps in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The network's input, which only the first step reads. Its channels are planes, one after the other, not
+    /// interleaved.
     pub fn input(&self) -> ValueId {
         ValueId(0)
     }
 
-    /// The value that holds the features, not yet of length 1.
+    /// The value that holds the feature, one pixel large and not yet of length 1: the last step's output.
     pub fn output(&self) -> ValueId {
-        self.steps.last().expect("a plan has steps").output
+        ValueId(self.steps.len())
     }
 
     /// The shape of a value.
+    ///
+    /// # Panics
+    /// Where the plan has no such value.
     pub fn shape(&self, value: ValueId) -> Shape {
         self.values[value.0].shape
     }
@@ -219,55 +188,94 @@ impl Plan {
                 lifetimes[read.0].to = index;
             }
         }
-        // whoever runs the plan reads the output after the last step
+        // the caller reads the output after the last step
         lifetimes[self.output().0].to = self.steps.len();
         lifetimes
     }
 
     /// Multiply-accumulate operations for one image.
     pub fn macs(&self) -> u64 {
-        self.steps.iter().map(|step| self.step_macs(step)).sum()
+        self.steps.iter().fold(0, |sum, step| sum.saturating_add(self.step_macs(step)))
     }
 
     /// Multiply-accumulate operations of one step for one image.
+    ///
+    /// # Panics
+    /// Where the plan has no such value as the step makes.
     pub fn step_macs(&self, step: &Step) -> u64 {
         let output = self.shape(step.output);
-        let per_pixel = match &step.operation {
-            Operation::Convolution { weights, .. } | Operation::Depthwise { weights, .. } => weights.len(),
-            Operation::Pointwise { weights, .. } => weights.len(),
-            Operation::Gate { reduce, expand, .. } => reduce.len() + expand.len(),
-            Operation::Attention { .. } => 2 * output.len(),
+        let (pixels, per_pixel) = match &step.operation {
+            Operation::Convolution { weights, .. } | Operation::Depthwise { weights, .. } => {
+                (output.pixels(), weights.len())
+            }
+            Operation::Pointwise { weights, .. } => (output.pixels(), weights.len()),
+            Operation::Gate { reduce, expand, .. } => (output.pixels(), reduce.len() + expand.len()),
+            Operation::Attention { .. } => (2 * output.pixels(), output.len()),
             // the class token is no patch
-            Operation::Patches { weights, .. } => return ((output.pixels() - 1) * weights.len()) as u64,
-            Operation::Normalize { .. } | Operation::Mean { .. } => 0,
+            Operation::Patches { weights, .. } => (output.pixels() - 1, weights.len()),
+            Operation::Normalize { .. } | Operation::Mean { .. } => (0, 0),
         };
-        (output.pixels() * per_pixel) as u64
+        (pixels as u64).saturating_mul(per_pixel as u64)
     }
 
-    /// The plan up to the last layer, and that layer, where it works on one pixel and so gains from many images at once.
+    /// The plan without its last layer, and that layer, where it works on one pixel: it is then faster for many images
+    /// at once.
+    ///
+    /// The last layer is a plan of one step whose input is a vector, not an image. All rules of [`check`](Self::check)
+    /// hold for it but that for the first step.
     pub(super) fn split_head(mut self) -> (Plan, Option<Plan>) {
         let last = self.steps.len() - 1;
-        let Step { operation, input, output, .. } = &self.steps[last];
+        let Step { operation, input, .. } = &self.steps[last];
         let alone = matches!(operation, Operation::Pointwise { gate: None, residual: None, .. });
-        if last == 0 || !alone || self.shape(*input).pixels() != 1 || self.steps[last - 1].output != *input {
+        // the layer reads the output of the step before it
+        if last == 0 || !alone || input.0 != last || self.shape(*input).pixels() != 1 {
             return (self, None);
         }
-        let values = vec![self.values[input.0].clone(), self.values[output.0].clone()];
-        let mut step = self.steps.remove(last);
+        let input = self.values[last].clone();
+        let (Some(mut step), Some(output)) = (self.steps.pop(), self.values.pop()) else { return (self, None) };
         (step.input, step.output) = (ValueId(0), ValueId(1));
-        let head = Plan { name: self.name.clone(), values, steps: vec![step] };
+        let head = Plan { name: self.name.clone(), values: vec![input, output], steps: vec![step] };
         (self, Some(head))
     }
 
-    fn push(&mut self, name: String, operation: Operation, input: ValueId, shape: Shape) -> ValueId {
-        let output = ValueId(self.values.len());
-        self.values.push(Value { name: name.clone(), shape });
-        self.steps.push(Step { name, operation, input, output });
-        output
+    /// Frees the f32 weights of a step that a device has packed elsewhere. The plan is of no use afterwards but for its
+    /// shapes.
+    pub(super) fn release_weights(&mut self, step: usize) {
+        match &mut self.steps[step].operation {
+            Operation::Pointwise { weights: Weights::F32(weights), .. } | Operation::Patches { weights, .. } => {
+                *weights = Vec::new();
+            }
+            _ => {}
+        }
     }
 }
 
 impl Step {
+    /// A step that makes `output` from `input`.
+    pub fn new(name: impl Into<String>, operation: Operation, input: ValueId, output: ValueId) -> Self {
+        Step { name: name.into(), operation, input, output }
+    }
+
+    /// The layer that the step comes from: `backbone.stages.2.0.pw_conv_1`. No two steps of a plan have the same.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The operation of the step, with its weights.
+    pub fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
+    /// The value that the operation is applied to. [`reads`](Self::reads) has the others, too.
+    pub fn input(&self) -> ValueId {
+        self.input
+    }
+
+    /// The value that the step makes.
+    pub fn output(&self) -> ValueId {
+        self.output
+    }
+
     /// Every value the step reads.
     pub fn reads(&self) -> impl Iterator<Item = ValueId> {
         let (gate, residual) = match self.operation {
@@ -277,7 +285,7 @@ impl Step {
         [Some(self.input), gate, residual].into_iter().flatten()
     }
 
-    /// What 1 stands for in each channel of the input, where the step multiplies whole numbers.
+    /// The scale of each channel of the input, where the step multiplies 8-bit numbers.
     pub fn quantized_input(&self) -> Option<&[f32]> {
         match &self.operation {
             Operation::Pointwise { weights: Weights::I8(quantized), .. } => Some(&quantized.input_scales),
@@ -290,7 +298,7 @@ impl Step {
         matches!(self.operation, Operation::Pointwise { gate: Some(_), .. })
     }
 
-    /// What weights and biases take in memory, with the scales of whole numbers, in bytes.
+    /// Memory of weights and biases, with the scales of 8-bit numbers, in bytes.
     pub fn parameter_bytes(&self) -> usize {
         match &self.operation {
             Operation::Pointwise { weights, bias, .. } => weights.bytes() + 4 * bias.len(),
@@ -298,7 +306,7 @@ impl Step {
         }
     }
 
-    /// Weights and biases, in values.
+    /// Number of weights and biases.
     pub fn parameters(&self) -> usize {
         match &self.operation {
             Operation::Convolution { weights, bias, .. } | Operation::Depthwise { weights, bias, .. } => {
@@ -311,16 +319,6 @@ impl Step {
             Operation::Patches { weights, added, .. } => weights.len() + added.len(),
             Operation::Normalize { affine, .. } => affine.as_ref().map_or(0, |affine| 2 * affine.scale.len()),
             Operation::Attention { .. } | Operation::Mean { .. } => 0,
-        }
-    }
-
-    /// Lets go of f32 weights, once they are packed elsewhere.
-    pub(super) fn release_weights(&mut self) {
-        match &mut self.operation {
-            Operation::Pointwise { weights: Weights::F32(weights), .. } | Operation::Patches { weights, .. } => {
-                *weights = Vec::new();
-            }
-            _ => {}
         }
     }
 }

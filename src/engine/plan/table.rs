@@ -1,4 +1,4 @@
-//! A plan, printed.
+//! The printed form of plans.
 
 use std::fmt;
 
@@ -34,7 +34,7 @@ impl fmt::Display for Shape {
     }
 }
 
-/// What the step does: `gate + 1x1 + relu + residual`.
+/// The operation in short: `gate + 1x1 + relu + residual`.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stride = |stride: usize| if stride == 1 { String::new() } else { format!(" / {stride}") };

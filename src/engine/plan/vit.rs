@@ -1,17 +1,20 @@
-//! CLIP's vision transformer with its linear layer as steps.
+//! CLIP's vision transformer with its neck, a linear layer, as steps.
 //!
-//! LayerNorms that only a linear layer reads leave their scale and shift to that layer, and attention's factor on the
-//! scores becomes part of the queries' weights. After the last LayerNorm all is linear, so the mean over the tokens comes
-//! before the matrices, not after them.
+//! Where only a linear layer reads a LayerNorm, scale and shift of the LayerNorm are folded into the layer. Attention's
+//! factor on the scores is folded into the weights of the queries. Everything after the last LayerNorm is linear, so
+//! the mean over the tokens is taken before the matrices: one token goes through them instead of all.
 
-use super::{Activation, Affine, Operation, Plan, Shape, ValueId, Weights};
+use super::{Activation, Affine, Operation, Plan, PlanBuilder, Shape, ValueId, Weights};
 use crate::Result;
 use crate::model::vit::{EPSILON, VitConfig};
 use crate::tensors::Tensors;
 
+/// The plan of a network.
 pub(super) fn compile(name: &str, config: &VitConfig, tensors: &Tensors) -> Result<Plan> {
     config.check()?;
-    let mut builder = Builder { plan: Plan::of_images(name, config.input), config, tensors };
+    let [height, width] = config.input;
+    let plan = Plan::builder(name, Shape { height, width, channels: 3 });
+    let mut builder = Builder { plan, config, tensors };
     let tokens = builder.embed()?;
     let affine = builder.affine("backbone.ln_pre")?;
     let mut x = builder.normalize("backbone.ln_pre", tokens, Some(affine));
@@ -19,11 +22,11 @@ pub(super) fn compile(name: &str, config: &VitConfig, tensors: &Tensors) -> Resu
         x = builder.block(&format!("backbone.blocks.{block}"), x)?;
     }
     builder.head(x)?;
-    Ok(builder.plan)
+    builder.plan.finish()
 }
 
 struct Builder<'a> {
-    plan: Plan,
+    plan: PlanBuilder,
     config: &'a VitConfig,
     tensors: &'a Tensors,
 }
@@ -44,7 +47,7 @@ impl Builder<'_> {
         let name = "backbone.patch_embed.proj";
         let weights = self.tensors.expect(&format!("{name}.weight"), &[width, 3, patch, patch])?.values.clone();
         let shape = Shape { height: 1, width: tokens, channels: width };
-        Ok(self.plan.push(name.into(), Operation::Patches { side: patch, weights, added }, self.plan.input(), shape))
+        Ok(self.plan.push(name, Operation::Patches { side: patch, weights, added }, self.plan.input(), shape))
     }
 
     fn block(&mut self, path: &str, input: ValueId) -> Result<ValueId> {
@@ -53,7 +56,7 @@ impl Builder<'_> {
         let normal = self.normalize(&norm, input, None);
         let name = format!("{path}.attn.qkv");
         let mut qkv = self.linear(&name, width, 3 * width)?;
-        // one factor for all queries: of 1/8, for heads of 64 channels, no digit is lost
+        // for heads of 64 channels the factor is 1/8, a power of two: no digit is lost
         let factor = 1.0 / (self.config.head_width() as f64).sqrt();
         scale(&mut qkv.weights[..width * width], factor);
         scale(&mut qkv.bias[..width], factor);
@@ -82,7 +85,7 @@ impl Builder<'_> {
         let normal = self.normalize(norm, input, None);
         let skip = usize::from(!average_class_token);
         let pooled = Shape { height: 1, width: 1, channels: width };
-        let pooled = self.plan.push("backbone.mean".into(), Operation::Mean { skip }, normal, pooled);
+        let pooled = self.plan.push("backbone.mean", Operation::Mean { skip }, normal, pooled);
         let weights = &self.tensors.expect("backbone.proj", &[width, projection])?.values;
         let mut layer = Linear { weights: transposed(weights, projection), bias: vec![0.0; projection] };
         self.take_over(norm, &mut layer)?;
@@ -119,7 +122,7 @@ impl Builder<'_> {
 
     fn normalize(&mut self, path: &str, input: ValueId, affine: Option<Affine>) -> ValueId {
         let operation = Operation::Normalize { epsilon: EPSILON as f32, affine };
-        self.plan.push(path.into(), operation, input, self.plan.shape(input))
+        self.plan.push(path, operation, input, self.plan.shape(input))
     }
 
     fn push(
@@ -141,10 +144,11 @@ fn scale(values: &mut [f32], factor: f64) {
     values.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
 }
 
-/// Side of the squares in which a matrix is transposed: their rows lie in the cache while their columns are written.
+/// Side of the squares in which a matrix is transposed. The rows of a square stay in the cache while its columns are
+/// written.
 const SQUARE: usize = 16;
 
-/// The matrix with rows of `columns` values, column by column.
+/// A matrix with rows of `columns` values, transposed.
 fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
     let rows = matrix.len() / columns;
     let mut transposed = vec![0.0; matrix.len()];

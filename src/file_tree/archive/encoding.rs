@@ -1,4 +1,4 @@
-//! Encodings of old names, natively. In a browser, its TextDecoder knows them.
+//! Decoding of names that are not UTF-8, natively. Browsers use their TextDecoder instead.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::Encoding;
@@ -6,8 +6,8 @@ use encoding_rs::Encoding;
 use super::{DecodedNames, NameDecoder};
 use crate::{Error, Result};
 
-/// Reads names in the encoding of this name or label (`gbk`, `shift_jis`, `koi8-r`, `ibm866`, …, as the web calls them), or in
-/// the one that they look most like: UTF-8 where all of them are.
+/// A decoder of names in the encoding with this label, such as `gbk`, `shift_jis`, `koi8-r` or `ibm866` (the labels of
+/// the web). Without a label, the encoding is detected: UTF-8 where all names are valid, else the most likely one.
 ///
 /// ```
 /// use image_feature::file_tree::name_decoder;
@@ -19,7 +19,7 @@ use crate::{Error, Result};
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for an encoding that nobody knows.
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for an unknown label.
 pub fn name_decoder(label: Option<&str>) -> Result<Box<NameDecoder>> {
     let known = match label {
         Some(label) => Some(Encoding::for_label_no_replacement(label.as_bytes()).ok_or_else(|| {
@@ -41,11 +41,11 @@ pub fn name_decoder(label: Option<&str>) -> Result<Box<NameDecoder>> {
     }))
 }
 
-/// The encoding that all these names together look most like.
+/// The most likely encoding of all these names together.
 fn detect(names: &[&[u8]]) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     for name in names {
-        // what stands before the name and after its suffix says nothing of its language
+        // separated, so that the end of one name and the beginning of the next do not form a word
         detector.feed(name, false);
         detector.feed(b"\n", false);
     }

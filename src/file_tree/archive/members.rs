@@ -1,64 +1,35 @@
-//! An archive's entries in its own order, as it describes them.
+//! The entries of an archive, one after the other.
 
 use std::ops::Range;
 use std::vec;
 
+use super::member::Member;
+use super::place::Place;
 use super::tar::Tar;
-use super::zip::{self, ZipPlace};
-use super::{ArchiveFormat, Fault, Limits};
-use crate::file_tree::problem::{ProblemCode, ProblemEffect, Problems, shown};
+use super::zip;
+use super::{ArchiveFormat, ArchiveLimits, Fault};
+use crate::file_tree::problem::{ProblemCode, ProblemEffect, Problems};
 use crate::file_tree::source::Source;
 use crate::{Error, Result};
 
-/// What an entry says it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    File,
-    Folder,
-    /// Neither, for this reason.
-    Other(ProblemCode),
-}
-
-/// An entry as the archive describes it.
-#[derive(Clone, Debug)]
-pub(crate) struct Member {
-    /// As written: any bytes at all.
-    pub name: Vec<u8>,
-    /// Whether the archive says that the name is UTF-8.
-    pub(super) utf8: bool,
-    pub kind: Kind,
-    /// Bytes, as announced.
-    pub size: u64,
-    /// Counted from 1.
-    pub position: u64,
-    pub(super) place: Place,
-    /// Why it cannot be read, where that is known before trying.
-    pub(super) fault: Option<ProblemCode>,
-}
-
-/// Where an entry's content is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
-    /// In a zip.
-    Zip(ZipPlace),
-    /// From this byte on: of the tar, or of what comes out of the `.tar.gz`.
-    Tar(u64),
-}
-
-impl Member {
-    /// The name as text, whatever it is made of.
-    pub fn lossy_name(&self) -> String {
-        String::from_utf8_lossy(&self.name).into_owned()
-    }
-
-    /// An error of reading it.
-    pub(super) fn error(&self, fault: Fault) -> Error {
-        fault.into_error(Some((self.position, shown(&self.name))))
-    }
-}
-
-/// An archive, entry by entry, in its own order.
-pub(crate) struct Members<'a> {
+/// The entries of an archive, one after the other in the archive's order, without a tree.
+///
+/// ```
+/// use std::sync::Arc;
+/// use image_feature::file_tree::{ArchiveFormat, ArchiveLimits, Members};
+///
+/// # let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+/// # zip.start_file("a.txt", zip::write::SimpleFileOptions::default()).unwrap();
+/// # std::io::Write::write_all(&mut zip, b"hello").unwrap();
+/// # let zip = zip.finish().unwrap().into_inner();
+/// let mut members = Members::open(Arc::new(zip), ArchiveFormat::Zip, ArchiveLimits::DATA)?;
+/// while let Some(member) = members.next()? {
+///     assert_eq!(member.lossy_name(), "a.txt");
+///     assert_eq!(members.read(&member, 100)?, b"hello");
+/// }
+/// # Ok::<(), image_feature::Error>(())
+/// ```
+pub struct Members<'a> {
     source: Source<'a>,
     archive: Opened<'a>,
     pub(super) problems: Problems,
@@ -70,11 +41,12 @@ enum Opened<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// Begins to read an archive. Of a `.tar` or `.tar.gz` no more than its first entry is looked at.
+    /// Starts to read an archive. Reads the directory of a zip, and nothing of a `.tar` or `.tar.gz`.
     ///
     /// # Errors
-    /// Where a zip has no directory that can be read.
-    pub fn open(source: Source<'a>, format: ArchiveFormat, limits: Limits) -> Result<Self> {
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) and others for a zip without a readable directory,
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the source cannot be read.
+    pub fn open(source: Source<'a>, format: ArchiveFormat, limits: ArchiveLimits) -> Result<Self> {
         let mut problems = Problems::default();
         let archive = match format {
             ArchiveFormat::Zip => {
@@ -87,10 +59,11 @@ impl<'a> Members<'a> {
         Ok(Members { source, archive, problems })
     }
 
-    /// The next entry.
+    /// The next entry, `None` after the last one.
     ///
     /// # Errors
-    /// Where the archive cannot be read on.
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) and others where the rest of the archive cannot be read,
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the source cannot be read.
     pub fn next(&mut self) -> Result<Option<Member>> {
         match &mut self.archive {
             Opened::Zip(members) => Ok(members.next()),
@@ -98,10 +71,11 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The content of the entry that was given last.
+    /// The content of the entry that [`next`](Self::next) returned last.
     ///
     /// # Errors
-    /// Where it cannot be read, or has more than `limit` bytes.
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) for more than `limit` bytes, others where the content is damaged
+    /// or cannot be read.
     pub fn read(&mut self, member: &Member, limit: u64) -> Result<Vec<u8>> {
         if let Some(code) = member.fault {
             return Err(member.error(code.into()));
@@ -119,7 +93,7 @@ impl<'a> Members<'a> {
         content.map_err(|fault| member.error(fault))
     }
 
-    /// Where in the source the content of an entry of a `.tar` lies as it is.
+    /// The bytes of the source that are the content of an entry of a `.tar`; `None` for other archives.
     pub fn plain_range(&self, member: &Member) -> Option<Range<u64>> {
         match (&self.archive, member.place, member.fault) {
             (Opened::Tar(tar), Place::Tar(start), None) if tar.is_plain() => Some(start..start + member.size),
@@ -127,7 +101,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Why there may be more in the archive than was given.
+    /// The reason why the archive may contain more entries than were returned, `None` where it is complete.
     pub fn incomplete(&self) -> Option<Error> {
         let all = self.problems.sorted();
         all.into_iter().find(|problem| problem.code.effect() == ProblemEffect::Incomplete).map(|one| one.into_error())

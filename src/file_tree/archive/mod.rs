@@ -1,12 +1,14 @@
-//! Archives: `.zip`, `.tar` and `.tar.gz`, known by their content.
+//! Archives: `.zip`, `.tar` and `.tar.gz`, detected by their content.
 //!
-//! Everything in an archive is a claim of whoever made it. Names never lead out of it, sizes are checked while data are
-//! unpacked, and what is wrong is a [`Problem`] that leaves the other entries as they are.
+//! An archive is untrusted input. Names never lead out of it, sizes are checked while data are unpacked, and a fault is
+//! a [`Problem`] that does not affect the other entries.
 
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 mod encoding;
+mod member;
 mod members;
 mod names;
+mod place;
 mod tar;
 mod tree;
 mod zip;
@@ -19,19 +21,33 @@ use crate::{Error, Result};
 
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 pub use encoding::name_decoder;
-pub(crate) use members::{Kind, Members};
+pub use member::{Member, MemberKind};
+pub use members::Members;
 pub use names::{DecodedNames, NameDecoder};
 pub use tree::{Archive, ArchiveOptions};
 
-/// The kinds of archives that are read.
+/// The archive formats that are supported.
+///
+/// ```
+/// use image_feature::file_tree::ArchiveFormat;
+///
+/// assert_eq!(ArchiveFormat::of(&&b"PK\x03\x04..."[..])?, Some(ArchiveFormat::Zip));
+/// assert_eq!(ArchiveFormat::of(&&b"a text"[..])?, None);
+/// assert!(ArchiveFormat::of(&&b"Rar!\x1a\x07"[..]).unwrap_err().is_unsupported());
+/// # Ok::<(), image_feature::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ArchiveFormat {
+    /// `.zip`
     Zip,
+    /// `.tar`
     Tar,
+    /// `.tar.gz`
     TarGz,
 }
 
-/// Archives that we know and do not read, by their first bytes.
+/// First bytes of archive formats that are known but not supported.
 const OTHERS: [(&[u8], &str); 5] = [
     (b"\xfd7zXZ\0", "xz archives"),
     (b"BZh", "bzip2 archives"),
@@ -41,12 +57,12 @@ const OTHERS: [(&[u8], &str); 5] = [
 ];
 
 impl ArchiveFormat {
-    /// The kind of archive that begins like this; `None` for what is no archive.
+    /// The format by the first bytes of `source`; `None` where they are not those of an archive.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for other kinds of archives, by name;
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the beginning cannot be read.
-    pub(crate) fn of(source: &dyn ReadAt) -> Result<Option<Self>> {
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for other archive formats, with their name;
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the source cannot be read.
+    pub fn of(source: &dyn ReadAt) -> Result<Option<Self>> {
         let mut start = [0; tar::BLOCK];
         let count = source.fill_at(0, &mut start)?;
         let start = &start[..count];
@@ -64,24 +80,28 @@ impl ArchiveFormat {
     }
 }
 
-/// What an archive may ask for.
+/// Limits on the size of an archive, against archives made to fill memory.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// How many bytes may come out of one entry for each that goes in, beyond [`entry_free`](Self::entry_free).
+pub struct ArchiveLimits {
+    /// The most unpacked bytes for each packed byte, of an entry and of the whole archive.
     pub ratio: u64,
+    /// Unpacked bytes that an entry may have in addition, whatever its packed size.
     pub entry_free: u64,
-    /// What may come out of the archive, whatever goes in, before `ratio` counts.
+    /// Unpacked bytes that the archive may always have, whatever its packed size.
     pub total_free: u64,
+    /// The most entries.
     pub entries: usize,
-    /// Bytes of all names together.
+    /// The most bytes of all names together.
     pub names: usize,
 }
 
-impl Limits {
-    /// Photographs hardly compress. What goes far beyond is made to fill memory or time: but a drawing of one colour
-    /// shrinks a thousandfold, so that one entry may always have the size of a large bitmap.
-    pub const DATA: Limits =
-        Limits { ratio: 100, entry_free: 128 << 20, total_free: 1 << 30, entries: 1_000_000, names: 128 << 20 };
+impl ArchiveLimits {
+    /// Limits for data sets: `ratio` 100, 128 MiB for an entry, 1 GiB in all, a million entries with 128 MiB of names.
+    ///
+    /// Photographs hardly compress, so a higher ratio means an archive made to fill memory or time. A drawing in one
+    /// colour shrinks a thousandfold, though: one entry may always have the size of a large bitmap.
+    pub const DATA: ArchiveLimits =
+        ArchiveLimits { ratio: 100, entry_free: 128 << 20, total_free: 1 << 30, entries: 1_000_000, names: 128 << 20 };
 
     fn entry_bytes(&self, packed: u64) -> u64 {
         packed.saturating_mul(self.ratio).saturating_add(self.entry_free)
@@ -92,10 +112,10 @@ impl Limits {
     }
 }
 
-/// Bytes of one name: what the strictest of the usual file systems takes for a whole path.
+/// The most bytes of one name: the longest path of the strictest common file system.
 const NAME_BYTES: usize = 4096;
 
-/// Why an entry, or an archive, cannot be read.
+/// The reason why an entry, or an archive, cannot be read.
 #[derive(Debug)]
 enum Fault {
     Problem(ProblemCode, String),
@@ -116,7 +136,7 @@ impl From<io::Error> for Fault {
 }
 
 impl Fault {
-    /// As the error of the entry at this position and of this name, or of the archive.
+    /// The error of the entry with this position and name, or of the archive.
     fn into_error(self, entry: Option<(u64, String)>) -> Error {
         let error = match self {
             Fault::Problem(code, detail) => {

@@ -1,26 +1,25 @@
-//! What an archive calls its entries, and what they are called in a tree.
+//! Names of an archive's entries, and their paths in a tree.
 
 use super::NAME_BYTES;
 use crate::file_tree::problem::ProblemCode;
 
-/// Names that are not UTF-8, made into text.
+/// Names that are not UTF-8, decoded to text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodedNames {
-    /// The encoding they were in, as it is usually called.
+    /// The usual name of their encoding.
     pub encoding: String,
-    /// One for each that was given.
+    /// The text of each name.
     pub names: Vec<String>,
 }
 
-/// Makes text of all names of one archive that it does not say to be UTF-8. It is given them together, because one name
-/// alone is mostly too short to tell an encoding by; `None` where none fits.
+/// Decodes all names of one archive that are not marked as UTF-8. It gets all of them together, because one name is
+/// mostly too short to detect an encoding. `None` where no encoding fits.
 pub type NameDecoder = dyn Fn(&[&[u8]]) -> Option<DecodedNames>;
 
-/// Folders within folders. Each may be one that the archive does not list, and takes memory of its own.
+/// The most folders within folders. Each may be one that the archive does not list, and takes memory of its own.
 const DEPTH: usize = 64;
 
-/// The path in the tree of an entry of this name, and what had to be mended of it. The path is empty for the root
-/// itself.
+/// The path in the tree for this name, and the code of a fault that was repaired in it. The path is empty for the root.
 pub(super) fn clean(name: &str) -> Result<(String, Option<ProblemCode>), ProblemCode> {
     if name.len() > NAME_BYTES {
         return Err(ProblemCode::NameTooLong);
@@ -60,8 +59,8 @@ pub(super) fn clean(name: &str) -> Result<(String, Option<ProblemCode>), Problem
     if depth > DEPTH { Err(ProblemCode::NameTooLong) } else { Ok((path, mended)) }
 }
 
-/// A name that is not UTF-8 where its encoding is not known: `%` and two digits for each byte beyond ASCII, so that
-/// different names stay different.
+/// The text for a name in an unknown encoding: `%` and two digits for each byte beyond ASCII, so that different names
+/// stay different.
 pub(super) fn escaped(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
     for &byte in name {
@@ -75,7 +74,7 @@ pub(super) fn escaped(name: &[u8]) -> String {
     text
 }
 
-/// Whether the name is that of an archive.
+/// Whether the file name's extension is that of an archive.
 pub(super) fn is_archive(path: &str) -> bool {
     const SUFFIXES: [&str; 12] =
         [".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".7z", ".rar", ".lz4"];

@@ -4,30 +4,32 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::members::{Kind, Member, Members, Place};
+use super::member::{Member, MemberKind};
+use super::members::Members;
 use super::names::{DecodedNames, NameDecoder};
+use super::place::Place;
 use super::tar::Gz;
-use super::{ArchiveFormat, Fault, Limits, names, zip};
+use super::{ArchiveFormat, ArchiveLimits, Fault, names, zip};
 use crate::file_tree::problem::{Problem, ProblemCode, Problems};
 use crate::file_tree::source::{ReadAt, Source};
 use crate::file_tree::{Entry, EntryKind, FileTree};
 use crate::{Error, Result};
 
-/// How an archive is to be read.
+/// Options for reading an archive.
 #[derive(Default)]
 pub struct ArchiveOptions<'a> {
-    /// What makes text of names that are not said to be UTF-8; see [`name_decoder`](super::name_decoder). Without it, they
-    /// are UTF-8 all the same, or have their bytes beyond ASCII written as `%` and two digits.
+    /// The decoder of names that are not marked as UTF-8, such as `name_decoder` of the feature `dataset`. Without it,
+    /// valid UTF-8 is taken as such, and in other names each byte beyond ASCII becomes `%` and two digits.
     pub decode_names: Option<&'a NameDecoder>,
 }
 
-/// The files in a `.zip`, `.tar` or `.tar.gz`, unpacked one at a time as they are asked for.
+/// The files in a `.zip`, `.tar` or `.tar.gz`. Each is unpacked when it is read.
 ///
-/// What the archive does wrong is in [`problems`](FileTree::problems), and the other entries are there. Of a `.zip` or
-/// `.tar`, files are read in any order, by any number of threads at a time. A `.tar.gz` can only be unpacked from its
-/// beginning: listing it unpacks it once, [`read_each`](FileTree::read_each) once more, and files that are read in
-/// the archive's order go on from where the last one ended. Its text files, which are the lists of a data set, are kept
-/// in memory as far as they are small.
+/// Faults of the archive are in [`problems`](FileTree::problems); they do not affect other entries. Files of a `.zip`
+/// or `.tar` can be read in any order, by any number of threads at a time. A `.tar.gz` can only be unpacked from its
+/// beginning: listing it unpacks it once, and [`read_each`](FileTree::read_each) once more; reading files in the
+/// archive's order continues where the last one ended. Small text files of a `.tar.gz`, such as the lists of a data
+/// set, are kept in memory.
 ///
 /// ```
 /// use std::io::Write;
@@ -52,11 +54,11 @@ pub struct Archive {
     /// One for each entry.
     slots: Vec<Slot>,
     problems: Mutex<Problems>,
-    /// The compressed tar as it was read last.
+    /// The stream of a compressed tar, where the last read left it.
     stream: Mutex<Option<Gz<'static>>>,
 }
 
-/// Where the content of an entry is.
+/// The content of an entry.
 enum Slot {
     Folder,
     File {
@@ -64,51 +66,53 @@ enum Slot {
         place: Place,
         fault: Option<ProblemCode>,
     },
-    /// A small text of a compressed tar.
+    /// A small text file of a compressed tar.
     Text(Arc<[u8]>),
 }
 
-/// Text files of a compressed tar up to this size are kept, until all together have that.
+/// Text files of a compressed tar are kept in memory up to this size.
 const TEXT_BYTES: u64 = 8 << 20;
+/// The most bytes of all text files that are kept.
 const TEXTS_BYTES: u64 = 32 << 20;
 
-const LIMITS: Limits = Limits::DATA;
+const LIMITS: ArchiveLimits = ArchiveLimits::DATA;
 
 impl Archive {
-    /// Lists an archive of the file system. Names that are not UTF-8 are read in the encoding that they look most like.
+    /// Opens and lists an archive of the file system. The encoding of names that are not UTF-8 is detected.
     ///
     /// # Errors
     /// As [`from_source`](Self::from_source).
     #[cfg(all(feature = "dataset", any(unix, windows)))]
-    pub fn open(path: &std::path::Path) -> Result<Self> {
+    pub fn open(path: impl AsRef<std::path::Path>) -> Result<Self> {
         let decoder = super::name_decoder(None)?;
         Archive::open_with(path, &ArchiveOptions { decode_names: Some(&*decoder) })
     }
 
-    /// As [`open`](Self::open), with a say in how.
+    /// As [`open`](Self::open), with options.
     ///
     /// # Errors
     /// As [`from_source`](Self::from_source).
     #[cfg(all(feature = "dataset", any(unix, windows)))]
-    pub fn open_with(path: &std::path::Path, options: &ArchiveOptions) -> Result<Self> {
+    pub fn open_with(path: impl AsRef<std::path::Path>, options: &ArchiveOptions) -> Result<Self> {
         use crate::error::Context;
         use crate::file_tree::source::FileSource;
+        let path = path.as_ref();
         let name = path.display().to_string();
         let file = std::fs::File::open(path).and_then(FileSource::new).context(|| name.clone())?;
         Archive::with_options(name, file, options)
     }
 
-    /// Lists the archive in a file, in memory, or in whatever else can be read at any place.
+    /// Lists an archive in a file, in memory, or in another source with random access. `name` is for messages.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for what is no archive, or one of a kind that is not read;
-    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) where it is so damaged that no entry is found;
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for other formats, and for sources that are not an
+    /// archive; [`ErrorKind::Decode`](crate::ErrorKind::Decode) where it is so damaged that no entry is found;
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the source cannot be read.
     pub fn from_source(name: impl Into<String>, source: impl ReadAt + 'static) -> Result<Self> {
         Archive::with_options(name, source, &ArchiveOptions::default())
     }
 
-    /// As [`from_source`](Self::from_source), with a say in how.
+    /// As [`from_source`](Self::from_source), with options.
     ///
     /// # Errors
     /// As [`from_source`](Self::from_source).
@@ -123,7 +127,7 @@ impl Archive {
 
     fn list(name: String, source: Source<'static>, options: &ArchiveOptions) -> Result<Self> {
         let not_one = || Error::unsupported("not an archive that is read; expected a .zip, .tar or .tar.gz");
-        // A program that unpacks itself begins as a program. Only its end is that of a zip.
+        // A self-extracting archive begins with a program and ends like a zip.
         let known = ArchiveFormat::of(&*source)?;
         let format = known.unwrap_or(ArchiveFormat::Zip);
         let mut members = Members::open(source.clone(), format, LIMITS);
@@ -158,7 +162,7 @@ impl Archive {
         Ok(Archive { name, format, source, entries, slots, problems, stream: Mutex::new(None) })
     }
 
-    /// What kind of archive it is, by its content.
+    /// The archive's format, detected by its content.
     pub fn format(&self) -> ArchiveFormat {
         self.format
     }
@@ -167,7 +171,7 @@ impl Archive {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the content begins, for reading in the archive's order.
+    /// The offset of the content, for reading in the archive's order.
     fn start(&self, index: usize) -> u64 {
         match self.slots[index] {
             Slot::File { place: Place::Tar(offset), .. } => offset,
@@ -204,14 +208,14 @@ impl Archive {
             }
         };
         content.map_err(|fault| {
-            // A stream that failed does not say the same again.
+            // a stream cannot be used after an error
             *stream = None;
             fault.into_error(Some((position, entry.path.clone())))
         })
     }
 
     fn read_plain(&self, offset: u64, size: u64) -> Result<Vec<u8>, Fault> {
-        // lies within the archive: see `Tar`
+        // the content lies within the archive: `Tar` marks others as truncated
         let mut content = vec![0; usize::try_from(size).map_err(|_| Fault::TooLong(usize::MAX as u64))?];
         match self.source.fill_at(offset, &mut content)? {
             count if count < content.len() => Err(ProblemCode::Truncated.into()),
@@ -265,26 +269,26 @@ impl fmt::Debug for Archive {
     }
 }
 
-/// The entries of an archive on their way to becoming a tree's.
+/// The entries of an archive, before they are entries of a tree.
 #[derive(Default)]
 struct Listing {
     members: Vec<(Member, Option<Arc<[u8]>>)>,
     texts: u64,
 }
 
-/// An entry that has a path.
+/// An entry with its path in the tree.
 struct Named {
     path: String,
-    /// Which of the listing's members it is; none for a folder that others imply.
+    /// The index in the listing's members; `None` for a folder that the archive does not list.
     member: Option<usize>,
     is_file: bool,
 }
 
 impl Listing {
-    /// Whether the content is to be kept, because getting at it later takes unpacking all that comes before.
+    /// Whether to keep the content: reading it later would unpack everything before it again.
     fn wants_text(&self, format: ArchiveFormat, member: &Member) -> bool {
         format == ArchiveFormat::TarGz
-            && member.kind == Kind::File
+            && member.kind == MemberKind::File
             && member.size <= TEXT_BYTES.min(TEXTS_BYTES - self.texts)
             && member.name.to_ascii_lowercase().ends_with(b".txt")
     }
@@ -320,10 +324,10 @@ impl Listing {
         problems.entry(code, member.position, &member.name, detail);
     }
 
-    /// The names that are not read as UTF-8, by their members' indices in ascending order.
+    /// Decodes the names that are not marked as UTF-8: their members' indices, in ascending order, and their texts.
     ///
-    /// Some names in an old encoding are UTF-8 by accident: `模` in GBK is `ģ`. So where one is not, all of the archive that
-    /// are not said to be UTF-8 are read as what that one is in, as far as they can be.
+    /// Some names in an old encoding are valid UTF-8 by accident: `模` in GBK is `ģ` in UTF-8. So where one name is not
+    /// UTF-8, all names that are not marked are decoded together, in the same encoding, where that is possible.
     fn decode_names(&self, options: &ArchiveOptions, problems: &mut Problems) -> Vec<(usize, String)> {
         let name = |index: usize| self.members[index].0.name.as_slice();
         let is_utf8 = |index: usize| std::str::from_utf8(name(index)).is_ok();
@@ -355,7 +359,7 @@ impl Listing {
         others.into_iter().zip(names).collect()
     }
 
-    /// What has a path in a tree, and a content or a folder.
+    /// The files and folders that can be in a tree, with their paths. Others are reported and left out.
     fn clean(&self, decoded: Vec<(usize, String)>, problems: &mut Problems) -> Vec<Named> {
         let mut decoded = decoded.into_iter().peekable();
         let mut named = Vec::with_capacity(self.members.len());
@@ -369,11 +373,11 @@ impl Listing {
                     continue;
                 }
             };
-            if let Kind::Other(code) = member.kind {
+            if let MemberKind::Other(code) = member.kind {
                 self.report(problems, index, code, String::new());
                 continue;
             }
-            let is_file = member.kind == Kind::File;
+            let is_file = member.kind == MemberKind::File;
             if path.is_empty() {
                 if is_file {
                     self.report(problems, index, ProblemCode::NameInvalid, String::new());
@@ -391,7 +395,7 @@ impl Listing {
         named
     }
 
-    /// Sorts by path and keeps the last of each, as unpacking would.
+    /// Sorts by path and keeps the last entry of each path, as unpacking would.
     fn drop_duplicates(&self, named: &mut Vec<Named>, problems: &mut Problems) {
         named.sort_by(|a, b| (&a.path, a.is_file, a.member).cmp(&(&b.path, b.is_file, b.member)));
         let mut kept: Vec<Named> = Vec::with_capacity(named.len());
@@ -400,7 +404,7 @@ impl Listing {
                 && last.path == next.path
                 && last.is_file == next.is_file
             {
-                // folders may be listed as often as one likes
+                // folders may be listed several times
                 if let (true, Some(index)) = (last.is_file, last.member) {
                     self.report(problems, index, ProblemCode::NameDuplicate, String::new());
                 }
@@ -412,9 +416,9 @@ impl Listing {
         *named = kept;
     }
 
-    /// Adds the folders that are not listed, and drops files that lie where others have a folder.
+    /// Adds the folders that are not listed, and drops files at the path of a folder.
     fn add_folders(&self, named: &mut Vec<Named>, problems: &mut Problems) {
-        // What a folder takes beside its name. Short names in deep folders must not become long lists.
+        // The memory of a folder beside its name. Short names in deep folders must not become long lists.
         const FOLDER_BYTES: usize = size_of::<Named>() + size_of::<Entry>() + size_of::<Slot>();
         let mut left = LIMITS.names;
         let mut folders = Vec::new();
@@ -422,7 +426,7 @@ impl Listing {
         'all: for (at, one) in named.iter().enumerate() {
             let before = at.checked_sub(1).map_or("", |before| named[before].path.as_str());
             for (end, _) in one.path.match_indices('/') {
-                // those of the path before are there already
+                // the previous path's folders are there already
                 if before.starts_with(&one.path[..=end]) {
                     continue;
                 }
@@ -449,7 +453,7 @@ impl Listing {
         });
     }
 
-    /// Paths that would be one on Windows and macOS.
+    /// Reports paths that would be the same on Windows and macOS.
     fn find_case_collisions(&self, named: &[Named], problems: &mut Problems) {
         let mut lower: Vec<(String, usize)> =
             named.iter().enumerate().map(|(at, one)| (one.path.to_lowercase(), at)).collect();

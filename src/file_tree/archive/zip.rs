@@ -1,14 +1,15 @@
-//! Zips: the directory at the end, and the content that it points to.
+//! Reading of zip archives: the directory at the end, and the content of entries.
 //!
-//! A reader of our own, because what is wrong with an archive is what a data set's owner wants to know: the usual ones
-//! refuse the archive at the first fault, or read past it in silence.
+//! A reader of our own, because a check of a data set reports all faults of an archive. Common readers refuse the
+//! archive at the first fault, or ignore faults.
 
 use std::io::{self, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::members::{Kind, Member, Place};
-use super::{Fault, Limits, crc32, u16_at, u32_at, u64_at};
+use super::member::{Member, MemberKind};
+use super::place::{Place, ZipPlace};
+use super::{ArchiveLimits, Fault, crc32, u16_at, u32_at, u64_at};
 use crate::file_tree::problem::{ProblemCode, Problems};
 use crate::file_tree::source::{Cursor, ReadAt, Source, fill};
 
@@ -24,30 +25,6 @@ const SIGNATURE: &[u8] = b"PK\x05\x05";
 const LOCAL: &[u8] = b"PK\x03\x04";
 const LOCAL_BYTES: usize = 30;
 
-/// Where an entry is and what its content should be.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ZipPlace {
-    /// Of its own header.
-    offset: u64,
-    /// The next entry, or the directory, begins here.
-    end: u64,
-    packed: u64,
-    size: u64,
-    crc: u32,
-    method: u16,
-    flags: u16,
-    /// Its name as written, for comparison with that in its own header.
-    name_length: u16,
-    name_crc: u32,
-}
-
-impl ZipPlace {
-    /// Where in the archive it begins.
-    pub fn start(&self) -> u64 {
-        self.offset
-    }
-}
-
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 const AES: u16 = 99;
@@ -57,18 +34,19 @@ const FLAG_STRONG: u16 = 1 << 6;
 const FLAG_UTF8: u16 = 1 << 11;
 const FLAG_MASKED: u16 = 1 << 13;
 
+/// The directory at the end of a zip.
 struct Directory {
     start: u64,
     end: u64,
     count: u64,
-    /// Whether `count` has all its bits.
+    /// Whether `count` is a number of 64 bits, not the lowest 16 bits of one.
     long_count: bool,
-    /// What is to be added to each offset, where something stands before the archive.
+    /// The number of bytes before the archive, which all offsets lack.
     shift: u64,
 }
 
-/// The entries in the order of the directory, with what is wrong with each.
-pub(super) fn list(source: &Source, limits: &Limits, problems: &mut Problems) -> Result<Vec<Member>, Fault> {
+/// The entries in the order of the directory, each with its fault.
+pub(super) fn list(source: &Source, limits: &ArchiveLimits, problems: &mut Problems) -> Result<Vec<Member>, Fault> {
     let directory = find_directory(&**source, problems)?;
     let mut members = read_directory(source, &directory, limits, problems)?;
     check_places(&**source, directory.start, &mut members);
@@ -77,7 +55,7 @@ pub(super) fn list(source: &Source, limits: &Limits, problems: &mut Problems) ->
 }
 
 fn find_directory(source: &dyn ReadAt, problems: &mut Problems) -> Result<Directory, Fault> {
-    /// Signatures that are looked at; a comment full of them is no archive's.
+    /// The most signatures of an end record that are tried. A comment can contain some.
     const CANDIDATES: usize = 64;
     let size = source.size();
     let mut tail = vec![0; size.min((END_BYTES + usize::from(u16::MAX)) as u64) as usize];
@@ -103,7 +81,7 @@ fn find_directory(source: &dyn ReadAt, problems: &mut Problems) -> Result<Direct
     Err(fault.into())
 }
 
-/// The directory by its end record, which lies at `position`; or why there is none.
+/// The directory of the end record at `position`, or the fault of that record.
 fn read_end(source: &dyn ReadAt, end: &[u8], position: u64) -> io::Result<Result<Directory, ProblemCode>> {
     let volumes = u16_at(end, 4);
     let mut directory =
@@ -126,7 +104,8 @@ fn read_end(source: &dyn ReadAt, end: &[u8], position: u64) -> io::Result<Result
         let mut magic = [0; 4];
         Ok(source.fill_at(at, &mut magic)? == 4 && magic == *CENTRAL)
     };
-    // Right before its end, if something was put before the archive; or where it says, if something was put in between.
+    // The directory ends at its end record where bytes were put before the archive; it begins at the announced offset
+    // where bytes were put between the two.
     if let Some(start) = directory.end.checked_sub(size)
         && let Some(shift) = start.checked_sub(offset)
         && begins(start)?
@@ -140,7 +119,7 @@ fn read_end(source: &dyn ReadAt, end: &[u8], position: u64) -> io::Result<Result
     Ok(Ok(directory))
 }
 
-/// The 64-bit end record and its place.
+/// The 64-bit end record and its offset.
 fn read_end64(source: &dyn ReadAt, end: u64) -> io::Result<Option<([u8; END64_BYTES], u64)>> {
     let mut locator = [0; LOCATOR_BYTES];
     let Some(locator_at) = end.checked_sub(LOCATOR_BYTES as u64) else { return Ok(None) };
@@ -159,7 +138,7 @@ fn read_end64(source: &dyn ReadAt, end: u64) -> io::Result<Option<([u8; END64_BY
 fn read_directory(
     source: &Source,
     directory: &Directory,
-    limits: &Limits,
+    limits: &ArchiveLimits,
     problems: &mut Problems,
 ) -> Result<Vec<Member>, Fault> {
     let mut cursor = Cursor::new(source.clone(), directory.start);
@@ -177,7 +156,7 @@ fn read_directory(
             if header.starts_with(SIGNATURE) {
                 break;
             }
-            // Lost the thread: the next header, wherever it is, takes it up again.
+            // damaged: continue with the next header, wherever it is
             damaged = true;
             match find_header(&mut cursor, at + 1, directory.end)? {
                 true => continue,
@@ -259,7 +238,7 @@ fn read_entry(header: &[u8; CENTRAL_BYTES], name: Vec<u8>, extra: &[u8], shift: 
     }
     place.offset = place.offset.saturating_add(shift);
 
-    // The name in UTF-8 beside one in an old encoding; its checksum says whether it is that of this name.
+    // A field with the name in UTF-8, beside the name in an old encoding. It holds the checksum of the name it is for.
     let unicode = fields(extra).find(|&(id, field)| {
         let (head, name) = field.split_at_checked(5).unwrap_or_default();
         let of_this = !head.is_empty() && head[0] == 1 && u32_at(head, 1) == place.name_crc;
@@ -272,11 +251,11 @@ fn read_entry(header: &[u8; CENTRAL_BYTES], name: Vec<u8>, extra: &[u8], shift: 
     let unix_type = if made_by_unix { (attributes >> 16) & TYPE } else { 0 };
     let dos_folder = !made_by_unix && attributes & 0x10 != 0 && place.size == 0;
     let kind = match unix_type {
-        0o120_000 => Kind::Other(ProblemCode::SymbolicLink),
-        // with content, it is what was piped into a packer
-        0o010_000 | 0o020_000 | 0o060_000 | 0o140_000 if place.size == 0 => Kind::Other(ProblemCode::SpecialFile),
-        _ if name.ends_with(b"/") || name.ends_with(b"\\") || dos_folder => Kind::Folder,
-        _ => Kind::File,
+        0o120_000 => MemberKind::Other(ProblemCode::SymbolicLink),
+        // an entry with content is the data of a pipe, which a packer read
+        0o010_000 | 0o020_000 | 0o060_000 | 0o140_000 if place.size == 0 => MemberKind::Other(ProblemCode::SpecialFile),
+        _ if name.ends_with(b"/") || name.ends_with(b"\\") || dos_folder => MemberKind::Folder,
+        _ => MemberKind::File,
     };
     if place.flags & (FLAG_ENCRYPTED | FLAG_STRONG | FLAG_MASKED) != 0 || place.method == AES {
         fault = fault.or(Some(ProblemCode::Encrypted));
@@ -286,7 +265,7 @@ fn read_entry(header: &[u8; CENTRAL_BYTES], name: Vec<u8>, extra: &[u8], shift: 
     Member { name, utf8, kind, size: place.size, position, place: Place::Zip(place), fault }
 }
 
-/// The extra fields with their ids, as far as they make sense.
+/// The extra fields with their ids, up to the first invalid one.
 fn fields(mut extra: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let (head, rest) = extra.split_at_checked(4)?;
@@ -303,9 +282,9 @@ fn place_of(member: &mut Member) -> &mut ZipPlace {
     }
 }
 
-/// Finds entries that share bytes: a small archive can have many large files that way.
+/// Finds entries that share bytes: with those, a small archive can have many large files.
 fn check_places(source: &dyn ReadAt, directory: u64, members: &mut [Member]) {
-    /// Entries whose own headers are looked at, to find out which of two is where it says.
+    /// The most entries whose own header is read, to find out which of two overlapping entries is at its offset.
     const LOOKED_AT: usize = 256;
     let spans: Vec<(u64, u64)> = members
         .iter_mut()
@@ -345,7 +324,7 @@ fn check_places(source: &dyn ReadAt, directory: u64, members: &mut [Member]) {
         }
         later = Some((start, own_end));
         place_of(&mut members[index]).end = end;
-        // A few that are listed twice are among those that share a path: the tree says so.
+        // A few entries that are listed twice are left out: the tree reports their common path.
         if own_end > end || same && suspects.len() > LOOKED_AT {
             let code = if end == directory { ProblemCode::Truncated } else { ProblemCode::Overlap };
             members[index].fault = members[index].fault.or(Some(code));
@@ -353,10 +332,10 @@ fn check_places(source: &dyn ReadAt, directory: u64, members: &mut [Member]) {
     }
 }
 
-/// Finds entries that would fill memory. What they announce is a bound: no more than that is read of any.
-fn check_sizes(archive: u64, limits: &Limits, members: &mut [Member]) {
+/// Finds entries that would fill memory, by their announced sizes. No more than the announced size is ever read.
+fn check_sizes(archive: u64, limits: &ArchiveLimits, members: &mut [Member]) {
     let mut left = limits.total_bytes(archive);
-    for member in members.iter_mut().filter(|member| member.kind == Kind::File && member.fault.is_none()) {
+    for member in members.iter_mut().filter(|member| member.kind == MemberKind::File && member.fault.is_none()) {
         let size = member.size;
         if size > limits.entry_bytes(place_of(member).packed) {
             member.fault = Some(ProblemCode::EntryBomb);
@@ -372,7 +351,7 @@ fn check_sizes(archive: u64, limits: &Limits, members: &mut [Member]) {
 struct LocalHeader {
     /// Where the content begins.
     content: u64,
-    /// Whether sizes and checksum are those of the directory, or stand after the content.
+    /// Whether sizes and checksum equal the directory's, or come after the content.
     agrees: bool,
 }
 
@@ -398,14 +377,14 @@ fn parse_local_header(start: &[u8], place: &ZipPlace) -> Result<LocalHeader, Fau
     Ok(LocalHeader { content: place.offset + head as u64, agrees })
 }
 
-/// Compressed bytes that are held at a time; also what is fetched with an entry's header in one go, so that most photos
-/// take a single call.
+/// The most compressed bytes in memory. Also the size of an entry's first read, with its header: most photos take one
+/// read.
 const CHUNK: u64 = 1 << 20;
-/// The most that deflate makes of one byte, and of none.
+/// The most bytes that deflate makes of one byte, and of none.
 const DEFLATE_RATIO: u64 = 1032;
 const DEFLATE_FREE: u64 = 1024;
 
-/// The content of an entry. `note` hears of what is wrong and does no harm.
+/// The content of an entry. `note` gets the codes of harmless problems.
 pub(super) fn read(
     source: &dyn ReadAt,
     place: &ZipPlace,
@@ -422,7 +401,7 @@ pub(super) fn read(
     if !possible {
         return Err(ProblemCode::ContentSize.into());
     }
-    // the fields that writers put there are short
+    // the extra fields of common writers are shorter
     const EXTRA: u64 = 64;
     let head = LOCAL_BYTES as u64 + u64::from(place.name_length);
     let mut chunk = vec![0; (head + EXTRA).saturating_add(place.packed).min(CHUNK) as usize];
@@ -435,7 +414,7 @@ pub(super) fn read(
     }
     let begun = (header.content - place.offset).min(chunk.len() as u64) as usize;
     if place.packed == 0 && place.size == 0 {
-        // some writers call nothing deflated, too
+        // some writers mark empty content as deflated
         return Ok(Vec::new());
     }
     let packed = Packed { source, chunk, at: begun, next: place.offset + count as u64, end };
@@ -452,14 +431,15 @@ pub(super) fn read(
     Ok(content)
 }
 
-/// An entry's content as it lies in the archive.
+/// An entry's content in the archive, of which a chunk is in memory.
 struct Packed<'s> {
     source: &'s dyn ReadAt,
     chunk: Vec<u8>,
-    /// Of the chunk, the first byte that was not yet taken.
+    /// The position in the chunk of the first byte that is not used yet.
     at: usize,
-    /// Where in the source the chunk ends, and where the content does.
+    /// The source's offset of the chunk's end.
     next: u64,
+    /// The source's offset of the content's end.
     end: u64,
 }
 
@@ -471,7 +451,7 @@ impl Packed<'_> {
 
     fn stored(mut self, size: u64) -> Result<Vec<u8>, Fault> {
         let held = self.held().len();
-        // lies within the archive: `end` was compared with it
+        // the content lies within the archive: `end` was compared with its end
         let size = usize::try_from(size).map_err(|_| Fault::TooLong(usize::MAX as u64))?;
         if held == size {
             let at = self.at;
@@ -489,14 +469,14 @@ impl Packed<'_> {
     }
 
     fn inflated(mut self, size: u64) -> Result<Vec<u8>, Fault> {
-        // One byte more, so that content which is longer than it should be is noticed. What is reserved is no more than
-        // the packed bytes may become.
+        // One byte more, to notice content that is too long. `read` has checked that the packed bytes can become as
+        // many.
         let room = usize::try_from(size).ok().and_then(|size| size.checked_add(1));
         let room = room.ok_or(Fault::TooLong(usize::MAX as u64))?;
         let mut content = Vec::with_capacity(room);
         let mut inflate = Decompress::new(false);
         let whole = self.next >= self.end;
-        // All at once there is no need of a window beside the output.
+        // without a window beside the output where all input is at hand
         let flush = if whole { FlushDecompress::Finish } else { FlushDecompress::None };
         loop {
             if self.held().is_empty() && self.next < self.end {

@@ -7,7 +7,7 @@ use crate::gallery::{Entry, Gallery};
 use crate::{Error, Result};
 
 /// Bytes of one line, at most: a vector of the largest dimension takes one and a half megabytes.
-pub(crate) const LINE_BYTES: usize = 16 << 20;
+pub const LINE_BYTES: usize = 16 << 20;
 
 #[derive(Serialize)]
 struct Line<'g> {

@@ -5,7 +5,7 @@ use half::f16;
 use crate::{Error, Result};
 
 /// Bytes of a header: numpy wants a multiple of 64, and the longest shape fits.
-pub(crate) const HEADER: usize = 128;
+pub const HEADER: usize = 128;
 
 /// A matrix.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +90,7 @@ pub fn write(matrix: &Matrix) -> Vec<u8> {
 }
 
 /// What begins a matrix of `float32`.
-pub(crate) fn header(rows: usize, columns: usize) -> [u8; HEADER] {
+pub fn header(rows: usize, columns: usize) -> [u8; HEADER] {
     let mut header = [b' '; HEADER];
     header[..8].copy_from_slice(b"\x93NUMPY\x01\x00");
     header[8..10].copy_from_slice(&(HEADER as u16 - 10).to_le_bytes());

@@ -1,4 +1,4 @@
-//! JPEG inside TIFF: each strip or tile is a JPEG file without its tables, which the directory holds once for all.
+//! JPEG inside TIFF: each strip or tile is a JPEG file without tables; the directory holds the tables once.
 
 use std::io::Cursor;
 
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 const START_OF_IMAGE: [u8; 2] = [0xff, 0xd8];
 const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
 
-/// The samples of an image, pixel after pixel; colour differences become RGB, as in libtiff's RGBA interface.
+/// The samples of an image, pixel after pixel. YCbCr becomes RGB, as in libtiff's RGBA interface.
 pub(super) fn samples(
     decoder: &mut Decoder<Cursor<&[u8]>>,
     bytes: &[u8],
@@ -79,10 +79,10 @@ fn chunks<'a>(decoder: &mut Decoder<Cursor<&[u8]>>, bytes: &'a [u8]) -> Result<V
             })
             .collect();
     }
-    Err(Error::decode("TIFF: it says nowhere where its strips lie"))
+    Err(Error::decode("TIFF: the offsets of its strips are missing"))
 }
 
-/// What tells a JPEG decoder which colours the samples are of: the directory's word, which the data itself does not carry.
+/// Adobe's marker segment, which tells the JPEG decoder the colour space. In a TIFF only the directory knows it.
 fn colour_marker(layout: Layout) -> [u8; 16] {
     let transform = u8::from(layout == Layout::YCbCr);
     [0xff, 0xee, 0, 14, b'A', b'd', b'o', b'b', b'e', 0, 100, 0, 0, 0, 0, transform]

@@ -1,10 +1,10 @@
-//! The sizes of the LCNetV2 family, and from them every parameter's name and shape.
+//! The sizes of the LCNetV2 family, and the names and shapes of all parameters.
 
 use crate::model::{Parameter, Role};
 
-/// What every BatchNorm of the family adds to the variance.
+/// The number that every BatchNorm of the family adds to the variance.
 pub(crate) const EPSILON: f64 = 1e-5;
-/// Share of the backbone's output that dropout zeroes in training.
+/// The share of the backbone's output that dropout sets to zero in training.
 pub(crate) const DROPOUT: f64 = 0.2;
 
 /// Sizes of one network of the LCNetV2 family.
@@ -33,8 +33,9 @@ impl Default for LcNetV2Config {
     }
 }
 
-/// In which form the depthwise convolutions of the re-parameterised blocks are held. Networks without such blocks have
-/// one form, which counts as [`Deploy`](Form::Deploy).
+/// The form of the depthwise convolutions of re-parameterised blocks.
+///
+/// A network without such blocks has one form, which is called [`Deploy`](Form::Deploy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Form {
     /// Parallel branches, each with its BatchNorm, as in `.pdparams`.
@@ -45,21 +46,25 @@ pub enum Form {
 
 /// One depthwise-separable block (`RepDepthwiseSeparable`).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BlockConfig {
-    /// Prefix of its parameters: `backbone.stages.2.0`.
+    /// Prefix of the names of its parameters: `backbone.stages.2.0`.
     pub path: String,
+    /// Channels of its input.
     pub in_channels: usize,
+    /// Channels of its output.
     pub out_channels: usize,
-    /// Side of the (largest) depthwise kernel.
+    /// Height and width of the depthwise kernel, the largest where there are several.
     pub kernel: usize,
+    /// Stride of the depthwise convolution.
     pub stride: usize,
-    /// Kernel sides of the parallel depthwise branches; empty where the block is not re-parameterised.
+    /// Height and width of each kernel of the parallel depthwise branches; empty for a block that is not re-parameterised.
     pub branches: Vec<usize>,
-    /// Squeeze-and-excitation after the depthwise convolution.
+    /// Whether squeeze-and-excitation follows the depthwise convolution.
     pub squeeze: bool,
-    /// The pointwise convolution is two, through `out_channels / 2`.
+    /// Whether there are two pointwise convolutions, with `out_channels / 2` channels between them.
     pub split: bool,
-    /// The block's input is added to its output.
+    /// Whether the block's input is added to its output.
     pub shortcut: bool,
 }
 
@@ -69,9 +74,10 @@ fn make_divisible(channels: f64) -> usize {
     if (rounded as f64) < 0.9 * channels { rounded + 8 } else { rounded }
 }
 
-/// in channels, depthwise kernel, stride of the first block, blocks, split, re-parameterised, SE, shortcut
+/// Input channels, depthwise kernel, stride of the first block, number of blocks, split, re-parameterised,
+/// squeeze-and-excitation, shortcut.
 type Stage = (usize, usize, usize, usize, bool, bool, bool, bool);
-/// PP-ShiTu's last stage keeps its resolution (stride 1), where the stock LCNetV2 halves it.
+/// The stages. The last one of PP-ShiTu keeps the resolution (stride 1); that of the original LCNetV2 halves it.
 const STAGES: [Stage; 4] = [
     (64, 3, 2, 2, false, false, false, false),
     (128, 3, 2, 2, false, false, false, false),
@@ -89,12 +95,12 @@ impl LcNetV2Config {
         self.channels(32)
     }
 
-    /// Channels that leave the last block.
+    /// Output channels of the last block.
     pub fn last_channels(&self) -> usize {
         self.channels(1024)
     }
 
-    /// The blocks in order: the stem's, then those of each stage.
+    /// All blocks in order: the stem's, then those of each stage.
     pub fn blocks(&self) -> Vec<BlockConfig> {
         let mut blocks = vec![BlockConfig {
             path: "backbone.stem.1".into(),
@@ -130,10 +136,10 @@ impl LcNetV2Config {
         blocks
     }
 
-    /// Every parameter in state-dict order, which is also the order in which the forward pass uses them.
+    /// Every parameter in state-dict order, which is also the order of their use in the forward pass.
     ///
-    /// `classes` adds the classification head. In the training form the spare fused convolution that PaddleClas
-    /// keeps beside the branches is listed too.
+    /// `classes` adds a classification head for so many classes. The training form includes the fused convolutions, which
+    /// PaddleClas stores beside the branches and does not use.
     pub fn parameters(&self, form: Form, classes: Option<usize>) -> Vec<Parameter> {
         let mut list = List::default();
         list.conv_norm("backbone.stem.0", self.stem_channels(), 3, 3);
@@ -149,7 +155,7 @@ impl LcNetV2Config {
     }
 }
 
-/// Kernels k, k-2, …; the 1x1 branch exists only where the resolution is kept.
+/// Kernels k, k-2, … A 1x1 branch exists only with stride 1.
 fn branches(kernel: usize, stride: usize) -> Vec<usize> {
     (1..=kernel).rev().step_by(2).filter(|&k| k > 1 || stride == 1).collect()
 }

@@ -1,6 +1,6 @@
-//! Re-parameterisation: parallel branches and BatchNorms become one convolution (Ding et al., "RepVGG", 2021).
+//! Re-parameterisation: parallel branches and their BatchNorms become one convolution (Ding et al., "RepVGG", 2021).
 //!
-//! Done on named tensors, in `f64`, so that every path (Burn, the CPU plan, an export) shares one fusion.
+//! It works on named tensors, in `f64`, so that Burn, the CPU engine and the export share one fusion.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,8 @@ use super::config::{BlockConfig, EPSILON, Form, LcNetV2Config};
 use crate::Result;
 use crate::tensors::{Tensor, Tensors};
 
-/// Turns the training form into the deploy form: each re-parameterised block's branches are summed into `dw_conv`.
+/// The tensors of the training form in the deploy form: the branches of each re-parameterised block are summed into its
+/// `dw_conv`.
 ///
 /// As in PaddleClas's export, every other BatchNorm stays as it is. The classification head is left out.
 ///
@@ -38,7 +39,7 @@ pub fn fuse(config: &LcNetV2Config, training: &Tensors) -> Result<Tensors> {
     Ok(deploy)
 }
 
-/// The tensors in the deploy form, which is the one that runs: as they are, or fused.
+/// The tensors in the deploy form, which is the form that runs: [fused](fuse) where `form` is the training form, else borrowed.
 ///
 /// # Errors
 /// As [`fuse`].
@@ -49,7 +50,7 @@ pub fn deploy_form<'a>(config: &LcNetV2Config, form: Form, tensors: &'a Tensors)
     })
 }
 
-/// The sum of the branches, each with its BatchNorm folded in and its kernel padded to the largest.
+/// The sum of the branches: weight and bias. Each BatchNorm is folded in, each kernel padded to the largest.
 fn fuse_branches(block: &BlockConfig, tensors: &Tensors) -> Result<(Tensor, Tensor)> {
     let (channels, side) = (block.in_channels, block.kernel);
     let mut weight = vec![0.0f64; channels * side * side];
@@ -76,9 +77,9 @@ fn fuse_branches(block: &BlockConfig, tensors: &Tensors) -> Result<(Tensor, Tens
     ))
 }
 
-/// A convolution's weight with the BatchNorm at `norm` folded in, and the bias that results.
+/// A convolution's weight with the BatchNorm at `norm` folded in, and the resulting bias.
 ///
-/// `weight` is `[out, …]`, and its output has no bias of its own.
+/// `weight` is `[out, …]`; the convolution has no bias.
 #[cfg(any(feature = "burn", feature = "cpu"))]
 pub(crate) fn fold_norm(weight: &Tensor, norm: &str, tensors: &Tensors) -> Result<(Vec<f32>, Vec<f32>)> {
     let out = weight.shape[0];
@@ -91,7 +92,7 @@ pub(crate) fn fold_norm(weight: &Tensor, norm: &str, tensors: &Tensors) -> Resul
     Ok((folded, norm.shift.iter().map(|&shift| shift as f32).collect()))
 }
 
-/// BatchNorm with fixed statistics, as `x * factor + shift`.
+/// A BatchNorm with fixed statistics, as `x * factor + shift`.
 pub(crate) struct NormFactors {
     pub factor: Vec<f64>,
     pub shift: Vec<f64>,
@@ -112,7 +113,7 @@ impl NormFactors {
 mod tests {
     use super::*;
 
-    /// One channel, a 5x5 and a 1x1 branch: the sum must hold both, the 1x1 in the middle.
+    /// One channel, a 3x3 and a 1x1 branch: the 1x1 kernel is added in the middle.
     #[test]
     fn branches_are_summed_around_the_centre() {
         let block = BlockConfig {

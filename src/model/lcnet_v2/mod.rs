@@ -1,4 +1,14 @@
-//! PP-ShiTuV2_rec: PPLCNetV2_base_ShiTu and a BNNeck (PaddleClas `pp_lcnet_v2.py`; Cui et al., "PP-LCNet", 2021).
+//! LCNetV2, the network of PP-ShiTuV2_rec: PPLCNetV2_base_ShiTu with a BNNeck (PaddleClas `pp_lcnet_v2.py`; Cui et al.,
+//! "PP-LCNet", 2021).
+//!
+//! ```
+//! use image_feature::model::lcnet_v2::{Form, LcNetV2Config};
+//!
+//! let half = LcNetV2Config { scale: 0.5, ..LcNetV2Config::default() };
+//! assert_eq!(half.last_channels(), 512);
+//! let branches = &half.blocks()[5].branches;
+//! assert_eq!(branches[..], [5, 3]); // kernels of the parallel convolutions, which the deploy form fuses
+//! ```
 
 mod config;
 mod fuse;

@@ -1,4 +1,4 @@
-//! The network on Burn.
+//! LCNetV2 on Burn.
 
 use burn::module::{Module, Param, RunningState};
 use burn::nn::conv::Conv2d;
@@ -12,15 +12,16 @@ use super::fuse::fold_norm;
 use crate::Result;
 use crate::tensors::Tensors;
 
-/// Share of the backbone's output that dropout lets through.
+/// The share of the backbone's output that dropout keeps.
 pub(crate) const KEEP: f64 = 1.0 - DROPOUT;
-/// Burn's momentum is the weight of the new statistics; Paddle's 0.9 is the weight of the old ones.
+/// The weight of the new statistics. Paddle's momentum, 0.9, is the weight of the old ones.
 const MOMENTUM: f64 = 0.1;
 
-/// PPLCNetV2_base_ShiTu, BNNeck and, in training, the classification head.
+/// PPLCNetV2_base_ShiTu with a BNNeck and, for training, a classification head.
 ///
-/// Built from named tensors ([`LcNetV2::new`]); the parameters keep PaddleClas's names, given at each field. Fields are in
-/// the order of [`LcNetV2Config::parameters`], by which training knows what it visits.
+/// Unstable: its methods take and give Burn's types, and follow Burn's version.
+// The comment at each field is its name in PaddleClas. Fields are in the order of `LcNetV2Config::parameters`: training tells
+// parameters apart by that order.
 #[derive(Module, Debug)]
 pub struct LcNetV2 {
     /// `backbone.stem.0`
@@ -35,17 +36,17 @@ pub struct LcNetV2 {
     head: Option<Linear>,
 }
 
-/// Whether BatchNorms that follow a convolution are folded into it.
+/// Whether a BatchNorm after a convolution is folded into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Norms {
-    /// Kept apart, as training needs them and as the files hold them.
+    /// Not folded, as training needs them and files store them.
     Separate,
-    /// Folded into the convolution before them: the same function, fewer passes over memory. Inference only.
+    /// Folded: the same function, with fewer passes over memory. For inference only.
     Folded,
 }
 
 impl LcNetV2 {
-    /// The network with the given weights on a device.
+    /// The network with these weights on a device. `classes` adds the classification head.
     ///
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than `config` says.
@@ -76,32 +77,32 @@ impl LcNetV2 {
         })
     }
 
-    /// Features of a batch, un-normalised, as the exported graph returns them: `[n, 3, height, width]` to
+    /// Features of a batch, not normalised, as the exported graph returns them: `[n, 3, height, width]` to
     /// `[n, embedding]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         self.forward_observed(images, |_, _| {})
     }
 
-    /// [`forward`](Self::forward) that shows each stage's output (`stem`, `stages.0.0`, …, `avg_pool`, `last_conv`,
-    /// `backbone`) to `observe`, to find where a port departs.
+    /// [`forward`](Self::forward) that calls `observe` with the output of each stage: `stem.1`, `stages.0.0`, …, `avg_pool`,
+    /// `last_conv`, `backbone`. This finds the first stage that differs from another implementation.
     pub fn forward_observed(&self, images: Tensor<4>, mut observe: impl FnMut(&str, Tensor<4>)) -> Tensor<2> {
         let x = self.embed(images, &mut observe).mul_scalar(KEEP);
         observe("backbone", x.clone());
         self.neck.forward(x.flatten::<2>(1, 3))
     }
 
-    /// [`forward`](Self::forward) as training does it: on a device with autodiff, where BatchNorms take the statistics of the
-    /// batch and remember them.
+    /// [`forward`](Self::forward) for training, on a device with autodiff: BatchNorms use the statistics of the batch, and
+    /// update their running statistics.
     ///
-    /// `kept`, `[n, embedding]`, is 1 where dropout lets the backbone's output through and 0 elsewhere. Paddle's mode
-    /// `downscale_in_infer` does not rescale what it keeps; [`forward`](Self::forward) scales by the share that is let through
-    /// instead. BatchNorm with fixed statistics follows, so leaving that factor out would change the feature.
+    /// `kept`, `[n, embedding]`, is the mask of dropout: 1 where the backbone's output is kept, 0 elsewhere. In Paddle's mode
+    /// `downscale_in_infer` training does not rescale the kept values; [`forward`](Self::forward) multiplies by their share
+    /// instead. The BatchNorm that follows has fixed statistics, so that factor must not be left out.
     pub fn forward_training(&self, images: Tensor<4>, kept: Tensor<2>) -> Tensor<2> {
         let x = self.embed(images, &mut |_, _| {}).flatten::<2>(1, 3).mul(kept);
         self.neck.forward(x)
     }
 
-    /// What the last convolution is given: `[n, 3, height, width]` to `[n, channels]`.
+    /// Pooled vectors, the input of the last convolution: `[n, 3, height, width]` to `[n, channels]`.
     pub fn pooled(&self, images: Tensor<4>) -> Tensor<2> {
         self.pool(images, &mut |_, _| {}).flatten::<2>(1, 3)
     }
@@ -125,18 +126,19 @@ impl LcNetV2 {
         x
     }
 
-    /// Class scores of features, where the network has a head: `[n, embedding]` to `[n, classes]`.
+    /// Class scores of features: `[n, embedding]` to `[n, classes]`. `None` where the network has no head.
     pub fn logits(&self, features: Tensor<2>) -> Option<Tensor<2>> {
         self.head.as_ref().map(|head| head.forward(features))
     }
 
-    /// The head's direction of each class, `[embedding, classes]`, where the network has a head: for losses of angles.
+    /// The head's weight, one direction for each class: `[embedding, classes]`. `None` where the network has no head.
+    /// Losses of angles need it.
     pub fn directions(&self) -> Option<Tensor<2>> {
         self.head.as_ref().map(|head| head.weight.val())
     }
 }
 
-/// Convolution, then BatchNorm where it is not folded into it, then ReLU where `activate`.
+/// A convolution, its BatchNorm where that is not folded into it, and ReLU where `activate`.
 #[derive(Module, Debug)]
 struct ConvNorm {
     conv: Conv2d,
@@ -158,12 +160,12 @@ impl ConvNorm {
     }
 }
 
-/// The sum of layers of the same input in one operation, where there is one: in training on the CPU.
+/// The sum of layers of the same input as one operation, in training on the CPU; `None` elsewhere.
 #[cfg(all(feature = "train", not(target_arch = "wasm32")))]
 fn in_one(x: &Tensor<4>, layers: &[ConvNorm], activate: bool) -> Option<Tensor<4>> {
     let branches: Vec<_> =
         layers.iter().map(|layer| Some((&layer.conv, layer.norm.as_ref()?))).collect::<Option<_>>()?;
-    crate::model::conv_norm::forward(x, &branches, activate)
+    crate::layers::conv_norm::forward(x, &branches, activate)
 }
 
 #[cfg(not(all(feature = "train", not(target_arch = "wasm32"))))]
@@ -171,19 +173,19 @@ fn in_one(_: &Tensor<4>, _: &[ConvNorm], _: bool) -> Option<Tensor<4>> {
     None
 }
 
-/// Burn's convolution, but where its gradients take a GPU too long.
+/// A convolution; in training on a GPU with gradients that are faster than Burn's.
 fn convolve(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     #[cfg(all(feature = "train", not(target_arch = "wasm32"), any(test, feature = "webgpu", feature = "cuda")))]
-    if let Some(y) = crate::model::gpu::convolution(conv, &x) {
+    if let Some(y) = crate::layers::gpu::convolution(conv, &x) {
         return y;
     }
     conv.forward(x)
 }
 
-/// Burn's BatchNorm, but where its sums take a GPU too long.
+/// A BatchNorm; in training on a GPU with sums that are faster than Burn's.
 fn normalize(norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
     #[cfg(all(feature = "train", not(target_arch = "wasm32"), any(test, feature = "webgpu", feature = "cuda")))]
-    if let Some(y) = crate::model::gpu::norm(norm, &x) {
+    if let Some(y) = crate::layers::gpu::norm(norm, &x) {
         return y;
     }
     norm.forward(x)
@@ -195,7 +197,7 @@ struct Block {
     /// The block's path without `backbone.`
     #[module(skip)]
     name: String,
-    /// Summed, then ReLU: one convolution, or the branches of the training form.
+    /// One convolution, or the branches of the training form. Their sum is followed by ReLU.
     depthwise: Vec<ConvNorm>,
     squeeze: Option<SqueezeExcite>,
     /// One or two pointwise convolutions.
@@ -219,7 +221,7 @@ impl Block {
     }
 }
 
-/// Squeeze-and-excitation with a plain sigmoid (PaddleClas calls the attribute `hardsigmoid`, but it is not).
+/// Squeeze-and-excitation with a plain sigmoid. (PaddleClas names the attribute `hardsigmoid`; the function is a sigmoid.)
 #[derive(Module, Debug)]
 struct SqueezeExcite {
     reduce: Conv2d,
@@ -234,7 +236,7 @@ impl SqueezeExcite {
     }
 }
 
-/// Makes layers out of named tensors.
+/// Builds layers from named tensors.
 struct Builder<'a> {
     tensors: &'a Tensors,
     norms: Norms,

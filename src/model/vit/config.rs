@@ -16,26 +16,25 @@ use crate::{Error, Result};
 pub struct VitConfig {
     /// Height and width of the input in pixels, multiples of `patch`.
     pub input: [usize; 2],
-    /// Side of a patch in pixels.
+    /// Height and width of a patch in pixels.
     pub patch: usize,
     /// Channels of a token.
     pub width: usize,
     /// Number of blocks.
     pub depth: usize,
-    /// Heads of the attention, a divisor of `width`.
+    /// Heads of the attention; `width` is a multiple of it.
     pub heads: usize,
     /// Channels between the two layers of a block's MLP.
     pub hidden: usize,
     /// Channels of CLIP's image embedding (`output_dim` of `proj`).
     pub projection: usize,
-    /// Whether the class token takes part in the mean over all tokens at the end, as in `_large`, or is left out, as in
-    /// `_base`.
+    /// Whether the mean over the tokens at the end includes the class token: true for `_large`, false for `_base`.
     pub average_class_token: bool,
     /// Length of the feature vector.
     pub embedding: usize,
 }
 
-/// What every LayerNorm of the family adds to the variance.
+/// The number that every LayerNorm of the family adds to the variance.
 pub(crate) const EPSILON: f64 = 1e-5;
 
 impl VitConfig {
@@ -67,12 +66,12 @@ impl VitConfig {
         }
     }
 
-    /// Patches of an image.
+    /// Number of patches of an image.
     pub fn patches(&self) -> usize {
         (self.input[0] / self.patch) * (self.input[1] / self.patch)
     }
 
-    /// Patches and the class token.
+    /// Number of tokens: the patches and the class token.
     pub fn tokens(&self) -> usize {
         self.patches() + 1
     }
@@ -82,10 +81,10 @@ impl VitConfig {
         self.width / self.heads
     }
 
-    /// Says whether the sizes fit together.
+    /// Checks that the sizes fit together.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the sizes that do not.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the sizes that do not fit.
     pub fn check(&self) -> Result<()> {
         let VitConfig { input: [height, width], patch, width: channels, heads, .. } = *self;
         let sizes = [height, width, patch, channels, self.depth, heads, self.hidden, self.projection, self.embedding];
@@ -105,7 +104,7 @@ impl VitConfig {
 
     /// Every parameter in state-dict order.
     ///
-    /// `classes` adds the classification head.
+    /// `classes` adds a classification head for so many classes.
     pub fn parameters(&self, classes: Option<usize>) -> Vec<Parameter> {
         let mut list = List::default();
         let width = self.width;

@@ -1,4 +1,4 @@
-//! The network on Burn.
+//! The vision transformer on Burn.
 
 use burn::module::{Module, Param};
 use burn::nn::conv::Conv2d;
@@ -10,10 +10,11 @@ use super::config::{EPSILON, VitConfig};
 use crate::Result;
 use crate::tensors::Tensors;
 
-/// CLIP's vision transformer, the linear layer after it and, in training, the classification head.
+/// CLIP's vision transformer with a linear layer after it and, for training, a classification head.
 ///
-/// Built from named tensors ([`Vit::new`]); the parameters keep PaddleClas's names, given at each field. Fields are in the
-/// order of [`VitConfig::parameters`], by which training knows what it visits.
+/// Unstable: its methods take and give Burn's types, and follow Burn's version.
+// The comment at each field is its name in PaddleClas. Fields are in the order of `VitConfig::parameters`: training tells
+// parameters apart by that order.
 #[derive(Module, Debug)]
 pub struct Vit {
     /// `backbone.pos_embed`
@@ -32,14 +33,14 @@ pub struct Vit {
     norm_after: LayerNorm,
     /// `neck.fc`
     neck: Linear,
-    /// `head`: a direction for each class, `[embedding, classes]`.
+    /// `head`: one direction for each class, `[embedding, classes]`
     head: Option<Param<Tensor<2>>>,
-    /// Whether the class token takes part in the mean.
+    /// Whether the mean includes the class token.
     average_class_token: bool,
 }
 
 impl Vit {
-    /// The network with the given weights on a device.
+    /// The network with these weights on a device. `classes` adds the classification head.
     ///
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where sizes do not fit together, or a tensor is missing or has another
@@ -84,24 +85,25 @@ impl Vit {
         })
     }
 
-    /// The head's direction of each class, `[embedding, classes]`, where the network has a head.
+    /// The head's weight, one direction for each class: `[embedding, classes]`. `None` where the network has no head.
     pub fn directions(&self) -> Option<Tensor<2>> {
         self.head.as_ref().map(|head| head.val())
     }
 
-    /// Features of a batch, un-normalised, as the exported graph returns them: `[n, 3, height, width]` to
+    /// Features of a batch, not normalised, as the exported graph returns them: `[n, 3, height, width]` to
     /// `[n, embedding]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         self.forward_observed(images, |_, _| {})
     }
 
-    /// What the neck is given: `[n, 3, height, width]` to `[n, projection]`.
+    /// Pooled vectors, the input of the neck: `[n, 3, height, width]` to `[n, projection]`.
     pub fn pooled(&self, images: Tensor<4>) -> Tensor<2> {
         self.pool(images, &mut |_, _| {})
     }
 
-    /// [`forward`](Self::forward) that shows each stage's tokens, `[n, tokens, channels]` (`patch_embed`, `ln_pre`,
-    /// `blocks.0.attn`, `blocks.0.mlp`, `blocks.0`, …, `norm`), to `observe`, to find where a port departs.
+    /// [`forward`](Self::forward) that calls `observe` with the tokens of each stage, `[n, tokens, channels]`: `patch_embed`,
+    /// `ln_pre`, `blocks.0.attn`, `blocks.0.mlp`, `blocks.0`, …, `norm`. This finds the first stage that differs from another
+    /// implementation.
     pub fn forward_observed(&self, images: Tensor<4>, mut observe: impl FnMut(&str, Tensor<3>)) -> Tensor<2> {
         self.neck.forward(self.pool(images, &mut observe))
     }
@@ -129,7 +131,7 @@ impl Vit {
     }
 }
 
-/// One block: attention and an MLP, each after a LayerNorm and added to what came in.
+/// One block: attention and an MLP, each after a LayerNorm and added to its input.
 #[derive(Module, Debug)]
 struct Block {
     norm1: LayerNorm,
@@ -155,10 +157,10 @@ impl Block {
     }
 }
 
-/// Attention of every token to every other.
+/// Self-attention over all tokens.
 #[derive(Module, Debug)]
 struct Attention {
-    /// Queries, keys and values, each of all heads.
+    /// Queries, keys and values of all heads, in this order.
     qkv: Linear,
     /// `proj`
     projection: Linear,
@@ -178,7 +180,7 @@ impl Attention {
     }
 }
 
-/// Makes layers out of named tensors.
+/// Builds layers from named tensors.
 struct Builder<'a> {
     tensors: &'a Tensors,
     device: &'a Device,
@@ -198,7 +200,7 @@ impl Builder<'_> {
     }
 
     fn norm(&self, path: &str, channels: usize) -> Result<LayerNorm> {
-        // its epsilon is private
+        // by way of its config, since the field epsilon is private
         let mut norm = LayerNormConfig::new(channels).with_epsilon(EPSILON).init(self.device);
         norm.gamma = self.parameter(&format!("{path}.weight"), [channels])?;
         norm.beta = Some(self.parameter(&format!("{path}.bias"), [channels])?);

@@ -1,35 +1,37 @@
-//! The three files of a training run's state: `.pdparams`, `.pdopt`, `.pdstates`.
+//! The state of a training run in Paddle's three files: `.pdparams`, `.pdopt`, `.pdstates`.
 
 use std::collections::HashMap;
 
 use super::internal_names::internal_names;
 use super::pickle;
 use super::pickle_writer::{Object, write};
-use crate::model::Parameter;
-use crate::weights::{Model, Tensor, Tensors};
+use crate::model::{Parameter, Role};
+use crate::tensors::{Tensor, Tensors};
+use crate::weights::model::Model;
+use crate::weights::named;
 use crate::{Error, Result};
 
-/// Paddle's entry with the internal name of each parameter.
+/// Key of the entry with the internal name of each parameter.
 const INTERNAL_NAMES: &str = "StructuredToParameterName@@";
 const VELOCITY: &str = "_velocity_0";
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Progress {
-    /// Epochs that are done.
+    /// Number of finished epochs.
     pub epoch: usize,
-    /// What the evaluation after them gave.
+    /// The metric of the last evaluation.
     pub metric: f64,
 }
 
-/// The learning rate as Paddle's scheduler keeps it.
+/// The state of Paddle's scheduler of the learning rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Rate {
-    /// Steps that are done.
+    /// Number of finished steps.
     pub steps: usize,
-    /// Steps before the cosine begins.
+    /// Number of steps before the cosine begins.
     pub warm_up: usize,
-    /// The rate of the next step.
+    /// The learning rate of the next step.
     pub rate: f64,
 }
 
@@ -39,7 +41,7 @@ fn parameters(model: &Model) -> (Vec<Parameter>, Vec<String>) {
     (parameters, names)
 }
 
-/// `.pdparams`
+/// The bytes of a `.pdparams`: the weights and their internal names.
 pub(crate) fn pdparams(model: &Model) -> Vec<u8> {
     let (parameters, names) = parameters(model);
     let mut entries: Vec<(&str, Object)> = model
@@ -52,7 +54,7 @@ pub(crate) fn pdparams(model: &Model) -> Vec<u8> {
     write(&Object::Dict(entries))
 }
 
-/// `.pdopt`
+/// The bytes of a `.pdopt`: the velocities and the state of the scheduler.
 pub(crate) fn pdopt(model: &Model, velocities: &Tensors, rate: Rate) -> Vec<u8> {
     let (parameters, names) = parameters(model);
     let names: Vec<String> = names.iter().map(|name| format!("{name}{VELOCITY}")).collect();
@@ -74,17 +76,18 @@ pub(crate) fn pdopt(model: &Model, velocities: &Tensors, rate: Rate) -> Vec<u8> 
     write(&Object::List(vec![Object::Dict(entries)]))
 }
 
-/// `.pdstates`
+/// The bytes of a `.pdstates`: the progress.
 pub(crate) fn pdstates(progress: Progress) -> Vec<u8> {
     let Progress { epoch, metric } = progress;
     write(&Object::Dict(vec![("metric", Object::Float(metric)), ("epoch", Object::Int(epoch as i64))]))
 }
 
-/// The velocities of a `.pdopt`, by the parameters' names. `pdparams` is the file beside it: it has Paddle's internal names, by
-/// which they are kept.
+/// The velocities of a `.pdopt`, by the parameters' structured names.
+///
+/// The file stores them by Paddle's internal names. `pdparams` is the file beside it, which has those names.
 ///
 /// # Errors
-/// [`Model`](crate::ErrorKind::Model) where a file is damaged, or none of the velocities belongs to the model.
+/// [`Model`](crate::ErrorKind::Model) where a file is damaged, or no velocity belongs to the model.
 pub(crate) fn read_pdopt(pdopt: &[u8], pdparams: &[u8], model: &Model) -> Result<Tensors> {
     let names: HashMap<&str, &str> = pickle::read_all(pdparams)?.names.into_iter().collect();
     let arrays = pickle::read_all(pdopt)?.arrays;
@@ -94,8 +97,8 @@ pub(crate) fn read_pdopt(pdopt: &[u8], pdparams: &[u8], model: &Model) -> Result
     for (parameter, fresh) in parameters.iter().zip(&fresh) {
         let name = names.get(parameter.name.as_str()).copied().unwrap_or(fresh);
         if let Some(array) = arrays.get(format!("{name}{VELOCITY}").as_str()) {
-            let velocity = Parameter { role: crate::model::Role::LinearWeight, ..parameter.clone() };
-            velocities.insert(&parameter.name, crate::weights::named::widen(&velocity, array)?);
+            let velocity = Parameter { role: Role::LinearWeight, ..parameter.clone() };
+            velocities.insert(&parameter.name, named::widen(&velocity, array)?);
         }
     }
     if velocities.is_empty() {
@@ -104,10 +107,10 @@ pub(crate) fn read_pdopt(pdopt: &[u8], pdparams: &[u8], model: &Model) -> Result
     Ok(velocities)
 }
 
-/// What a `.pdstates` says.
+/// The progress in a `.pdstates`.
 ///
 /// # Errors
-/// [`Model`](crate::ErrorKind::Model) where the file is damaged, or does not say it.
+/// [`Model`](crate::ErrorKind::Model) where the file is damaged, or has no epoch.
 pub(crate) fn read_pdstates(bytes: &[u8]) -> Result<Progress> {
     let numbers: HashMap<&str, f64> = pickle::read_all(bytes)?.numbers.into_iter().collect();
     let epoch = numbers.get("epoch").copied().filter(|epoch| *epoch >= 0.0 && *epoch < 1e9 && epoch.fract() == 0.0);

@@ -1,18 +1,19 @@
-//! `inference.yml`: the model's name, and what is done to an image before the network and to the feature after it.
+//! `inference.yml`: the model's name, its preprocessing, and whether features are normalised.
 
 use serde_json::{Map, Value};
 
 use crate::image::{Normalize, Preprocess, Resize};
 use crate::model::Network;
-use crate::weights::{PUBLISHED, PUBLISHED_VIT, limits};
+use crate::weights::limits;
+use crate::weights::published::{PUBLISHED, PUBLISHED_VIT};
 use crate::{Error, Result};
 
-/// What an `inference.yml` says.
+/// The content of an `inference.yml`.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub model_name: String,
     pub preprocess: Preprocess,
-    /// Whether the feature is divided by its length.
+    /// Whether features are divided by their length.
     pub normalize_features: bool,
 }
 
@@ -41,7 +42,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Settings> {
     })
 }
 
-/// Refuses the name of a model that a graph of this network cannot be.
+/// Refuses the name of a model that has another network than the graph.
 pub(super) fn check_name(name: &str, network: &Network) -> Result<()> {
     let is_vit = name.starts_with(PUBLISHED_VIT);
     let (fits, graph) = match network {
@@ -112,7 +113,7 @@ fn set<T>(slot: &mut Option<T>, value: Result<T>) -> Result<()> {
     }
 }
 
-/// `interpolation` and `backend` are not looked at: PaddleX ignores them too, and always takes bilinear.
+/// Ignores `interpolation` and `backend`, as PaddleX does: it always interpolates bilinearly.
 fn resize(arguments: &Map<String, Value>) -> Result<Resize> {
     let size = arguments.get("size").filter(|value| !value.is_null());
     let short = arguments.get("resize_short").filter(|value| !value.is_null());
@@ -160,7 +161,7 @@ fn normalize(arguments: &Map<String, Value>) -> Result<Normalize> {
     })
 }
 
-/// A number, or PaddleClas's way of writing one: the string `1.0/255.0`.
+/// A number, or a quotient in a string as PaddleClas writes it: `1.0/255.0`.
 fn scale(value: &Value) -> Result<f64> {
     let parsed = match value {
         Value::Null => Some(Normalize::default().scale),

@@ -1,12 +1,12 @@
-//! What Paddle calls parameters inside: by kind of layer, numbered as they are made.
+//! Paddle's internal names of parameters: the kind of the layer, and a number in the order of creation.
 
 use crate::model::lcnet_v2::LcNetV2Config;
 use crate::model::{Network, Parameter, Role};
 
-/// The internal name of each parameter of a network's training form and head, in a process that has made this network alone.
+/// The internal name of each parameter of a network's training form with head, in a process that creates only this network.
 ///
-/// PaddleClas makes the stock LCNetV2 and then changes it: its last stage, last convolution and classifier are made anew, and the
-/// numbers of those thrown away are not given again.
+/// PaddleClas creates the original LCNetV2 and then replaces its last stage, last convolution and classifier. The numbers of
+/// the replaced layers are not used again.
 pub(super) fn internal_names(network: &Network, parameters: &[Parameter]) -> Vec<String> {
     let mut counters = Counters::default();
     let mut last: Option<(String, String)> = None;
@@ -24,7 +24,7 @@ pub(super) fn internal_names(network: &Network, parameters: &[Parameter]) -> Vec
                 "conv2d" if path == "backbone.last_conv" => format!("conv2d_{}", replaced.last_conv),
                 "conv2d" => counters.next(kind, if path.starts_with(LAST_STAGE) { replaced.convolutions } else { 0 }),
                 "batch_norm2d" => counters.next(kind, if path.starts_with(LAST_STAGE) { replaced.norms } else { 0 }),
-                // the first is the stock classifier
+                // number 0 is the replaced classifier
                 "linear" if path == "head.fc" => "linear_1".into(),
                 _ => counters.next(kind, 0),
             },
@@ -45,7 +45,7 @@ pub(super) fn internal_names(network: &Network, parameters: &[Parameter]) -> Vec
 
 const LAST_STAGE: &str = "backbone.stages.3.";
 
-/// Numbers that were given to what PaddleClas throws away.
+/// Numbers of the layers that PaddleClas replaces.
 #[derive(Default)]
 struct Replaced {
     convolutions: usize,
@@ -57,7 +57,7 @@ impl Replaced {
     fn of(config: &LcNetV2Config) -> Self {
         let (mut convolutions, mut norms, mut before) = (0, 0, 1);
         for block in config.blocks() {
-            // the stock network halves the resolution here, and then has no 1x1 branch
+            // the original network halves the resolution here, so it has no 1x1 branch
             let stock = if block.path.starts_with(LAST_STAGE) && !block.shortcut { 1 } else { 0 };
             let branches = block.branches.len();
             let pointwise = if block.split { 2 } else { 1 };
@@ -70,7 +70,7 @@ impl Replaced {
                 before += depthwise + squeeze + pointwise;
             }
         }
-        // the stock last convolution, and the one in its place
+        // the original last convolution and its replacement
         Replaced { last_conv: before + convolutions + 1, convolutions: convolutions + 2, norms }
     }
 }
@@ -107,7 +107,7 @@ mod tests {
     use crate::model::lcnet_v2::Form;
     use crate::model::vit::VitConfig;
 
-    /// `golden/models/*_params.tsv` lists the names that PaddleClas gives.
+    /// `golden/models/*_params.tsv` lists PaddleClas's names.
     #[test]
     fn names_are_paddles() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden/models");

@@ -1,9 +1,9 @@
-//! The files of PaddlePaddle, read without it.
+//! PaddlePaddle's files, read and written without Paddle.
 //!
-//! An exported model is a graph (`inference.json`, or the older `inference.pdmodel`), the parameters' values in the
-//! order of the graph's internal names (`inference.pdiparams`), and `inference.yml`. Internal names change from one
-//! export to the next, so a parameter is known by its place in the graph: both kinds of graph are lowered to the same
-//! [list of ops](op::Program), which [`graph`] compares with the network it should be.
+//! An exported model is a graph (`inference.json`, or the older `inference.pdmodel`), the values of its parameters in the
+//! order of their internal names (`inference.pdiparams`), and `inference.yml`. Internal names differ between exports, so a
+//! parameter is identified by its place in the graph. Both kinds of graph are lowered to the same [list of ops](op::Program),
+//! and [`graph`] compares that list with the known networks.
 
 #[cfg(feature = "train")]
 pub(crate) mod checkpoint;
@@ -26,31 +26,61 @@ mod yaml;
 mod yaml_writer;
 
 #[cfg(feature = "train")]
-pub(crate) use self::yaml::parse as parse_yaml;
+pub use self::yaml::parse as parse_yaml;
 #[cfg(feature = "train")]
 pub(crate) use self::yaml_writer::dump as dump_yaml;
 use super::files::File;
-use super::model::{Format, Model, Origin};
-use super::{Tensors, limits, named};
+use super::model::Model;
+use super::origin::{Format, Origin};
+use super::published::{default_description, published_name};
+use super::{limits, named};
 use crate::error::Context;
 use crate::image::Resize;
-use crate::model::ModelDescription;
 use crate::model::lcnet_v2::Form;
-use crate::weights::{default_description, published};
+use crate::model::{ModelDescription, Network};
+use crate::tensors::Tensors;
 use crate::{Error, Result};
 
 /// The files of one exported model.
 pub(super) struct Exported<'f> {
-    pub graph: &'f File<'f>,
-    pub format: Format,
-    /// `None` where the file is missing: reported only when the graph is one we read.
-    pub params: Option<&'f File<'f>>,
-    pub yml: Option<&'f File<'f>>,
+    graph: &'f File<'f>,
+    format: Format,
+    /// `None` where the file is missing. That is reported only for a graph of a supported network.
+    params: Option<&'f File<'f>>,
+    yml: Option<&'f File<'f>>,
+}
+
+impl<'f> Exported<'f> {
+    /// The files of an exported model among `files`, given by their indices.
+    ///
+    /// # Errors
+    /// Where there is no graph.
+    pub fn of(
+        files: &'f [File<'f>],
+        pir: Option<usize>,
+        program: Option<usize>,
+        params: Option<usize>,
+        yml: Option<usize>,
+    ) -> Result<Self> {
+        let file = |index: usize| &files[index];
+        let (graph, format) = match (pir, program) {
+            (Some(graph), _) => (file(graph), Format::Pir),
+            (None, Some(graph)) => (file(graph), Format::Program),
+            (None, None) => {
+                let params = params.map_or("", |index| &files[index].name);
+                let stem = params.rsplit_once('.').map_or(params, |(stem, _)| stem);
+                return Err(Error::model(format!(
+                    "`{stem}.json` (or `{stem}.pdmodel`) is missing: without the graph nobody knows which weights `{params}` holds"
+                )));
+            }
+        };
+        Ok(Exported { graph, format, params: params.map(file), yml: yml.map(file) })
+    }
 }
 
 /// Reads an exported model.
 pub(super) fn read(files: &Exported) -> Result<Model> {
-    let Exported { graph, format, params, yml } = files;
+    let &Exported { graph, format, params, yml } = files;
     let in_graph = || graph.name.clone();
     limits::check_size("the graph", graph.bytes.len() as u64, limits::GRAPH_BYTES).context(in_graph)?;
     let program = match format {
@@ -58,54 +88,16 @@ pub(super) fn read(files: &Exported) -> Result<Model> {
         _ => program::read(&graph.bytes),
     }
     .context(in_graph)?;
-    let mapping = graph::map(&program).context(in_graph)?;
+    let graph::Mapping { network, input, parameters } = graph::map(&program).context(in_graph)?;
     let params = params.ok_or_else(|| {
         let name = graph.name.rsplit_once('.').map_or(&graph.name[..], |(stem, _)| stem);
         Error::model(format!("`{name}.pdiparams` is missing: it holds the weights of `{}`", graph.name))
     })?;
 
-    let mut origin = Origin::new(*format);
-    let graph::Mapping { network, input: declared, parameters } = mapping;
+    let mut origin = Origin::new(format);
     let description = match yml {
-        Some(yml) => {
-            let in_yml = || yml.name.clone();
-            let settings = inference_yml::read(&yml.bytes).context(in_yml)?;
-            inference_yml::check_name(&settings.model_name, &network).context(in_yml)?;
-            let input = match settings.preprocess.resize {
-                Resize::Stretch { width, height } => [height, width],
-                Resize::ShortSide(side) => [side, side],
-            };
-            limits::check_input(input).context(in_yml)?;
-            if !settings.normalize_features {
-                origin.notes.push(format!(
-                    "{} does not ask for normalised features; they are normalised here all the same",
-                    yml.name
-                ));
-            }
-            let network = network.with_input(input).context(in_yml)?;
-            if let Some(declared) = declared.filter(|&declared| declared != input) {
-                origin.notes.push(format!(
-                    "images are resized to {}x{} as {} says; the graph was exported for {}x{}",
-                    input[1], input[0], yml.name, declared[1], declared[0]
-                ));
-            }
-            ModelDescription { name: settings.model_name, network, preprocess: settings.preprocess }
-        }
-        None => {
-            let network = match declared {
-                Some(input) => {
-                    limits::check_input(input).context(in_graph)?;
-                    network.with_input(input).context(in_graph)?
-                }
-                None => network,
-            };
-            let description = default_description(network);
-            origin.notes.push(format!(
-                "there is no inference.yml: name and preprocessing are those of {}",
-                published(&description)
-            ));
-            description
-        }
+        Some(yml) => described(yml, network, input, &mut origin)?,
+        None => undescribed(network, input, &mut origin).context(in_graph)?,
     };
 
     let in_params = || params.name.clone();
@@ -117,4 +109,51 @@ pub(super) fn read(files: &Exported) -> Result<Model> {
         tensors.insert(parameter.name, tensor);
     }
     Ok(Model { description, form: Form::Deploy, classes: None, tensors, calibration: None, origin })
+}
+
+/// The description of a graph's network with an `inference.yml`. `declared` is the input size in the graph, if it has one.
+fn described(
+    yml: &File,
+    network: Network,
+    declared: Option<[usize; 2]>,
+    origin: &mut Origin,
+) -> Result<ModelDescription> {
+    let in_yml = || yml.name.clone();
+    let settings = inference_yml::read(&yml.bytes).context(in_yml)?;
+    inference_yml::check_name(&settings.model_name, &network).context(in_yml)?;
+    let input = match settings.preprocess.resize {
+        Resize::Stretch { width, height } => [height, width],
+        Resize::ShortSide(side) => [side, side],
+    };
+    limits::check_input(input).context(in_yml)?;
+    if !settings.normalize_features {
+        origin
+            .notes
+            .push(format!("{} does not ask for normalised features; they are normalised here all the same", yml.name));
+    }
+    let network = network.with_input(input).context(in_yml)?;
+    if let Some(declared) = declared.filter(|&declared| declared != input) {
+        origin.notes.push(format!(
+            "images are resized to {}x{} as {} says; the graph was exported for {}x{}",
+            input[1], input[0], yml.name, declared[1], declared[0]
+        ));
+    }
+    Ok(ModelDescription { name: settings.model_name, network, preprocess: settings.preprocess })
+}
+
+/// The description of a graph's network without an `inference.yml`.
+fn undescribed(network: Network, declared: Option<[usize; 2]>, origin: &mut Origin) -> Result<ModelDescription> {
+    let network = match declared {
+        Some(input) => {
+            limits::check_input(input)?;
+            network.with_input(input)?
+        }
+        None => network,
+    };
+    let description = default_description(network);
+    origin.notes.push(format!(
+        "there is no inference.yml: name and preprocessing are those of {}",
+        published_name(&description)
+    ));
+    Ok(description)
 }

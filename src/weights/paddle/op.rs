@@ -1,4 +1,4 @@
-//! The list of ops that both kinds of Paddle graph are lowered to.
+//! A list of ops: the common form of both kinds of Paddle graph.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -10,20 +10,20 @@ use crate::{Error, Result};
 /// A graph: its parameters, and its ops in the order in which they run.
 #[derive(Debug, Default)]
 pub(super) struct Program {
-    /// In the order of their values in `inference.pdiparams`: by name, byte by byte.
+    /// Sorted by name, byte by byte: the order of their values in `inference.pdiparams`.
     pub parameters: Vec<Declared>,
-    /// Shape of the input; -1 where any size goes.
+    /// Shape of the input; -1 stands for any size.
     pub input: Vec<i64>,
-    /// Without constants and ops that change nothing.
+    /// The ops in order, without constants and ops that change nothing.
     pub ops: Vec<Op>,
-    /// What the graph returns.
+    /// The result of the graph.
     pub output: Option<Operand>,
 }
 
 /// A parameter as the graph declares it.
 #[derive(Debug)]
 pub(super) struct Declared {
-    /// The internal name, `conv2d_0.w_0`, which changes from one export to the next.
+    /// The internal name, such as `conv2d_0.w_0`. It differs between exports.
     pub name: String,
     pub shape: Vec<usize>,
 }
@@ -39,17 +39,18 @@ impl Declared {
     }
 }
 
+/// One operation.
 #[derive(Debug)]
 pub(super) struct Op {
-    /// The op's name, as the older format has it where the two differ: `conv2d`, `batch_norm`, `elementwise_add`.
+    /// The op's name: `conv2d`, `batch_norm`, `elementwise_add`. Where the two formats differ, the older one's name.
     pub kind: String,
-    /// In PIR's order.
+    /// The operands in PIR's order.
     pub inputs: Vec<Operand>,
     pub output: usize,
     pub attributes: Attributes,
 }
 
-/// What an op computes with.
+/// An operand of an op.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Operand {
     /// The graph's input.
@@ -62,15 +63,15 @@ pub(super) enum Operand {
     Channels(usize),
     /// A parameter, repeated for each image.
     Repeated(usize),
-    /// The input's sizes.
+    /// The shape of the input.
     Sizes,
     /// The number of images.
     Images,
-    /// Several operands as one.
+    /// A list of operands.
     List(Vec<Operand>),
     /// A constant.
     Constant(Attribute),
-    /// Anything else: a second output of an op, or a value that no op has computed.
+    /// Any other value: a second output of an op, or a value that no op computes.
     Unknown,
 }
 
@@ -100,7 +101,7 @@ impl fmt::Display for Attribute {
 pub(super) struct Attributes(pub BTreeMap<String, Attribute>);
 
 impl Attribute {
-    /// The whole number it is, as an integer or as a float.
+    /// The value as an integer, if it is an integer, also one stored as a float.
     fn whole(&self) -> Option<i64> {
         match *self {
             Attribute::Int(value) => Some(value),
@@ -125,7 +126,7 @@ impl Attributes {
         }
     }
 
-    /// A whole number that may be given as a float, or alone in a list.
+    /// An integer. It may be stored as a float, or as a list of one.
     pub fn whole(&self, name: &str) -> Option<i64> {
         match self.0.get(name)? {
             Attribute::Ints(list) => <[i64; 1]>::try_from(&list[..]).ok().map(|[value]| value),
@@ -155,14 +156,14 @@ impl Attributes {
     }
 }
 
-/// Builds a [`Program`] from a file's ops, whose values are known by keys of type `K`.
+/// Builds a [`Program`] from the ops of a file. `K` is the file's type of names for values.
 pub(super) struct Builder<K> {
     program: Program,
     values: HashMap<K, Operand>,
 }
 
 impl<K: Eq + Hash> Builder<K> {
-    /// Starts with the parameters, in any order.
+    /// A builder with these parameters, in any order.
     pub fn new(mut declared: Vec<(K, Declared)>) -> Result<Self> {
         if declared.len() > limits::TENSORS {
             return Err(Error::limit(format!("{} parameters; at most {} are read", declared.len(), limits::TENSORS)));
@@ -188,7 +189,7 @@ impl<K: Eq + Hash> Builder<K> {
         self.values.insert(key, Operand::Constant(value));
     }
 
-    /// Several values as one.
+    /// Adds a list of values.
     pub fn list(&mut self, key: K, values: Vec<Operand>) {
         self.values.insert(key, Operand::List(values));
     }
@@ -201,7 +202,7 @@ impl<K: Eq + Hash> Builder<K> {
         self.values.get(key).cloned().unwrap_or(Operand::Unknown)
     }
 
-    /// Adds an op that computes the value `key`. One that leaves its operand as it is is left out.
+    /// Adds an op that computes the value `key`. An op that does not change its operand is left out.
     pub fn op(&mut self, kind: &str, inputs: Vec<Operand>, key: K, attributes: Attributes) -> Result<()> {
         limits::check_name(kind)?;
         if let Some(same) = self.unchanged(kind, &inputs, &attributes) {
@@ -214,6 +215,7 @@ impl<K: Eq + Hash> Builder<K> {
         Ok(())
     }
 
+    /// The operand that stands for the op's result, where no op is needed.
     fn unchanged(&self, kind: &str, inputs: &[Operand], attributes: &Attributes) -> Option<Operand> {
         let first = inputs.first()?;
         match kind {

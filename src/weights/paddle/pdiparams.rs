@@ -1,4 +1,4 @@
-//! `inference.pdiparams`: the parameters' values, one behind the other, without names.
+//! `inference.pdiparams`: the values of the parameters, one after the other, without names.
 //!
 //! Each tensor is `u32` version, `u64` count of level-of-detail tables and the tables (each `u64` length and bytes),
 //! `u32` version, `i32` length and bytes of a protobuf `VarType.TensorDesc`, and its elements in C order.
@@ -18,10 +18,10 @@ struct TensorDesc {
     dims: Vec<i64>,
 }
 
-/// Bytes of a description: a tag and at most ten bytes for each dimension, and the type.
+/// Largest description of a tensor in bytes: a tag and at most ten bytes for each dimension, and the type.
 const DESC_BYTES: i32 = 256;
 
-/// Reads the values of all `parameters`, which are in the file's order.
+/// Reads the values of all `parameters`, which must be in the file's order.
 pub(super) fn read<'a>(bytes: &'a [u8], parameters: &[Declared]) -> Result<Vec<RawTensor<'a>>> {
     let mut rest = bytes;
     let mut tensors = Vec::with_capacity(parameters.len());
@@ -95,7 +95,7 @@ fn truncated(needed: u64, left: usize) -> Error {
     Error::model(format!("the file is truncated: {needed} bytes are needed, {left} are left"))
 }
 
-/// `VarType.Type`, as far as it says what elements a tensor has.
+/// The element type of a `VarType.Type`.
 fn element(data_type: i32) -> Result<Element> {
     Ok(match data_type {
         0 => Element::Bool,
@@ -124,7 +124,7 @@ mod tests {
             true => desc.extend([&[0x12, dims.len() as u8], dims].concat()),
             false => desc.extend(dims.iter().flat_map(|&side| [0x10, side])),
         }
-        // One level-of-detail table of eight bytes, which is passed over.
+        // one level-of-detail table of eight bytes, which is skipped
         let tables = [&1_u64.to_le_bytes()[..], &8_u64.to_le_bytes(), &[7; 8]].concat();
         [&[0; 4], &tables[..], &[0; 4], &(desc.len() as i32).to_le_bytes(), &desc, data].concat()
     }

@@ -1,12 +1,14 @@
-//! `.pdparams`: the weights of a training run, under their structured names.
+//! `.pdparams`: the weights of a training run, by their structured names.
 
 use std::collections::HashMap;
 
 use super::pickle;
 use crate::Result;
 use crate::weights::element::RawTensor;
-use crate::weights::model::{Format, Model, Origin};
-use crate::weights::{default_description, named, published};
+use crate::weights::model::Model;
+use crate::weights::named;
+use crate::weights::origin::{Format, Origin};
+use crate::weights::published::{default_description, published_name};
 
 /// Reads a model. `keep_head` keeps the classification head.
 pub(in crate::weights) fn read(bytes: &[u8], keep_head: bool) -> Result<Model> {
@@ -17,7 +19,7 @@ pub(in crate::weights) fn read(bytes: &[u8], keep_head: bool) -> Result<Model> {
     let description = default_description(identified.network.clone());
     origin.notes.push(format!(
         "a .pdparams holds weights only: name and preprocessing are those of {}",
-        published(&description)
+        published_name(&description)
     ));
     let tensors = named::collect(&by_name, &identified, keep_head, &mut origin)?;
     Ok(Model {

@@ -1,9 +1,11 @@
-//! `.pdparams` and its sisters: named arrays in a Python pickle, read by a machine that knows nothing else.
+//! Reads Python pickles of named arrays (`.pdparams`, `.pdopt`, `.pdstates`), and of nothing else.
 //!
-//! A pickle is a program. Python's own reader lets it import and call anything; this one knows the few opcodes that a
-//! dictionary of NumPy arrays needs, and the four names that it imports. Nothing is called: a name stands for what it
-//! would build, and any other name is refused. All objects live in one flat list, so nothing recurses, however deep or
-//! circular the objects are; their number is bounded by [`MAX_STEPS`]. Array data stays where it is in the input.
+//! A pickle is a program, and Python's reader lets it import and call anything. This reader knows the few opcodes of a
+//! dictionary of NumPy arrays, and the four names that such a pickle imports. It calls nothing: a known name stands for the
+//! object that it would build, and any other name is refused.
+//!
+//! All objects are in one flat list, so nothing recurses, however deep or circular the objects are. Their number is limited by
+//! [`MAX_STEPS`]. Array data is borrowed from the input.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,7 +14,7 @@ use crate::weights::element::{Element, RawTensor};
 use crate::weights::limits;
 use crate::{Error, Result};
 
-/// Opcodes in one file; the largest model of the family has some 15,000. Every opcode makes at most one object.
+/// Number of opcodes in a file. The largest model of the family has some 15,000. Each opcode makes at most one object.
 const MAX_STEPS: usize = 1 << 20;
 
 /// Index of an object.
@@ -23,7 +25,7 @@ enum Object<'a> {
     None,
     Bool(bool),
     Int(i64),
-    #[cfg_attr(not(feature = "train"), allow(dead_code))] // only what a run goes on from holds numbers of its own
+    #[cfg_attr(not(feature = "train"), allow(dead_code))] // only the state of a training run holds numbers
     Float(f64),
     Text(&'a str),
     Bytes(Cow<'a, [u8]>),
@@ -45,14 +47,14 @@ enum Global {
     NdArray,
     /// `numpy.dtype`
     Dtype,
-    /// `_codecs.encode`: how protocol 2, which has no bytes, writes them as text.
+    /// `_codecs.encode`: protocol 2 has no bytes and writes them as encoded text.
     Encode,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Dtype<'a> {
     code: &'a str,
-    /// `<` little endian, `>` big endian, `|` or `=` where it does not matter.
+    /// `<` for little endian, `>` for big endian, `|` or `=` where it does not matter.
     order: &'a str,
 }
 
@@ -64,24 +66,24 @@ struct Array {
     bytes: Id,
 }
 
-/// What a pickled dictionary holds, by its keys, in its order.
+/// The entries of a pickled dictionary, in its order.
 #[derive(Debug, Default)]
 pub(in crate::weights) struct Contents<'a> {
     pub arrays: Vec<(&'a str, RawTensor<'a>)>,
-    /// Whole and other numbers.
+    /// Entries that are numbers.
     #[cfg(feature = "train")]
     pub numbers: Vec<(&'a str, f64)>,
-    /// Texts by name in dictionaries inside: Paddle's last entry gives each parameter the name it has inside of Paddle.
+    /// Entries of nested dictionaries that are texts: Paddle's last entry holds the internal name of each parameter.
     #[cfg(feature = "train")]
     pub names: Vec<(&'a str, &'a str)>,
 }
 
-/// The arrays of a pickled dictionary, by their keys, in its order. What else it holds is passed over.
+/// The arrays of a pickled dictionary with their keys, in its order. Other entries are skipped.
 pub(in crate::weights) fn read(bytes: &[u8]) -> Result<Vec<(&str, RawTensor<'_>)>> {
     Ok(read_all(bytes)?.arrays)
 }
 
-/// All of a pickled dictionary that means anything here. A list of one dictionary, as `.pdopt` has it, is read as that.
+/// Arrays, numbers and names of a pickled dictionary. It may be in a list of one, as in a `.pdopt`.
 pub(in crate::weights) fn read_all(bytes: &[u8]) -> Result<Contents<'_>> {
     let mut machine = Machine { input: bytes, ..Machine::default() };
     let root = machine.run().map_err(|error| {
@@ -100,149 +102,176 @@ struct Machine<'a> {
     /// Heights of the stack where marks were set.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
-    /// Bytes decoded from text so far. A text may be decoded again and again; all together may not outgrow the file.
+    /// Number of bytes decoded from text so far. A text may be decoded several times; the total may not exceed the file.
     decoded: usize,
 }
 
 impl<'a> Machine<'a> {
+    /// Runs the pickle. Returns the object on top of the stack at its end.
     fn run(&mut self) -> Result<Id> {
         for _ in 0..MAX_STEPS {
             let [opcode] = self.array()?;
-            match opcode {
-                b'.' => return self.pop(),
-                // PROTO
-                0x80 => match self.array()? {
-                    [2..=4] => {}
-                    [version] => {
-                        return Err(Error::unsupported(format!("pickle protocol {version}; 2 to 4 are read")));
-                    }
-                },
-                // FRAME
-                0x95 => drop(self.array::<8>()?),
-                b'(' => self.marks.push(self.stack.len()),
-                b'N' => self.push(Object::None),
-                0x88 => self.push(Object::Bool(true)),
-                0x89 => self.push(Object::Bool(false)),
-                // BININT, BININT1, BININT2, LONG1
-                b'J' => {
-                    let value = i32::from_le_bytes(self.array()?);
-                    self.push(Object::Int(value.into()));
-                }
-                b'K' => {
-                    let [value] = self.array()?;
-                    self.push(Object::Int(value.into()));
-                }
-                b'M' => {
-                    let value = u16::from_le_bytes(self.array()?);
-                    self.push(Object::Int(value.into()));
-                }
-                0x8a => {
-                    let [length] = self.array()?;
-                    let value = long(self.take(length.into())?)?;
-                    self.push(Object::Int(value));
-                }
-                // BINFLOAT
-                b'G' => {
-                    let value = f64::from_be_bytes(self.array()?);
-                    self.push(Object::Float(value));
-                }
-                // SHORT_BINUNICODE, BINUNICODE
-                0x8c => {
-                    let [length] = self.array()?;
-                    self.text(length.into())?;
-                }
-                b'X' => {
-                    let length = u32::from_le_bytes(self.array()?);
-                    self.text(length.into())?;
-                }
-                // SHORT_BINBYTES, BINBYTES, BINBYTES8
-                b'C' => {
-                    let [length] = self.array()?;
-                    self.bytes(length.into())?;
-                }
-                b'B' => {
-                    let length = u32::from_le_bytes(self.array()?);
-                    self.bytes(length.into())?;
-                }
-                0x8e => {
-                    let length = u64::from_le_bytes(self.array()?);
-                    self.bytes(length)?;
-                }
-                b')' => self.push(Object::Tuple(Vec::new())),
-                b't' => {
-                    let items = self.pop_mark()?;
-                    self.push(Object::Tuple(items));
-                }
-                // TUPLE1, TUPLE2, TUPLE3
-                0x85..=0x87 => {
-                    let mut items = vec![0; usize::from(opcode - 0x84)];
-                    for item in items.iter_mut().rev() {
-                        *item = self.pop()?;
-                    }
-                    self.push(Object::Tuple(items));
-                }
-                b']' => self.push(Object::List(Vec::new())),
-                b'a' => {
-                    let item = self.pop()?;
-                    self.append(vec![item])?;
-                }
-                b'e' => {
-                    let items = self.pop_mark()?;
-                    self.append(items)?;
-                }
-                b'}' => self.push(Object::Dict(Vec::new())),
-                b's' => {
-                    let value = self.pop()?;
-                    let key = self.pop()?;
-                    self.set_items(vec![key, value])?;
-                }
-                b'u' => {
-                    let items = self.pop_mark()?;
-                    self.set_items(items)?;
-                }
-                // MEMOIZE, BINPUT, LONG_BINPUT
-                0x94 => self.memoize(self.memo.len() as u32)?,
-                b'q' => {
-                    let [index] = self.array()?;
-                    self.memoize(index.into())?;
-                }
-                b'r' => {
-                    let index = u32::from_le_bytes(self.array()?);
-                    self.memoize(index)?;
-                }
-                // BINGET, LONG_BINGET
-                b'h' => {
-                    let [index] = self.array()?;
-                    self.recall(index.into())?;
-                }
-                b'j' => {
-                    let index = u32::from_le_bytes(self.array()?);
-                    self.recall(index)?;
-                }
-                // STACK_GLOBAL, GLOBAL
-                0x93 => {
-                    let name = self.pop()?;
-                    let module = self.pop()?;
-                    let (&Object::Text(module), &Object::Text(name)) = (&self.objects[module], &self.objects[name])
-                    else {
-                        return Err(Error::model("imports something that is not a name"));
-                    };
-                    self.push(Object::Global(global(module, name)?));
-                }
-                b'c' => {
-                    let (module, name) = (self.line()?, self.line()?);
-                    self.push(Object::Global(global(module, name)?));
-                }
-                b'R' => self.reduce()?,
-                b'b' => self.build()?,
-                other => {
-                    return Err(Error::model(format!(
-                        "opcode {other:#04x} has no place in a dictionary of arrays; the file is damaged or not a .pdparams"
-                    )));
-                }
+            if opcode == b'.' {
+                return self.pop();
+            }
+            let known = self.framing(opcode)?
+                || self.scalar(opcode)?
+                || self.text_or_bytes(opcode)?
+                || self.collection(opcode)?
+                || self.memory(opcode)?
+                || self.import_or_call(opcode)?;
+            if !known {
+                return Err(Error::model(format!(
+                    "opcode {opcode:#04x} has no place in a dictionary of arrays; the file is damaged or not a .pdparams"
+                )));
             }
         }
         Err(Error::limit(format!("more than {MAX_STEPS} opcodes; no model needs so many")))
+    }
+
+    // Each of the following runs an opcode of its group. They return false for any other.
+
+    fn framing(&mut self, opcode: u8) -> Result<bool> {
+        match opcode {
+            // PROTO
+            0x80 => match self.array()? {
+                [2..=4] => {}
+                [version] => return Err(Error::unsupported(format!("pickle protocol {version}; 2 to 4 are read"))),
+            },
+            // FRAME
+            0x95 => drop(self.array::<8>()?),
+            b'(' => self.marks.push(self.stack.len()),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn scalar(&mut self, opcode: u8) -> Result<bool> {
+        let object = match opcode {
+            b'N' => Object::None,
+            0x88 => Object::Bool(true),
+            0x89 => Object::Bool(false),
+            // BININT, BININT1, BININT2, LONG1
+            b'J' => Object::Int(i32::from_le_bytes(self.array()?).into()),
+            b'K' => Object::Int(u8::from_le_bytes(self.array()?).into()),
+            b'M' => Object::Int(u16::from_le_bytes(self.array()?).into()),
+            0x8a => {
+                let length = self.length::<1>()?;
+                Object::Int(long(self.take(length)?)?)
+            }
+            // BINFLOAT
+            b'G' => Object::Float(f64::from_be_bytes(self.array()?)),
+            _ => return Ok(false),
+        };
+        self.push(object);
+        Ok(true)
+    }
+
+    fn text_or_bytes(&mut self, opcode: u8) -> Result<bool> {
+        let length = match opcode {
+            // SHORT_BINUNICODE, SHORT_BINBYTES
+            0x8c | b'C' => self.length::<1>()?,
+            // BINUNICODE, BINBYTES
+            b'X' | b'B' => self.length::<4>()?,
+            // BINBYTES8
+            0x8e => self.length::<8>()?,
+            _ => return Ok(false),
+        };
+        let bytes = self.take(length)?;
+        self.push(match opcode {
+            0x8c | b'X' => Object::Text(utf8(bytes)?),
+            _ => Object::Bytes(Cow::Borrowed(bytes)),
+        });
+        Ok(true)
+    }
+
+    fn collection(&mut self, opcode: u8) -> Result<bool> {
+        match opcode {
+            b')' => self.push(Object::Tuple(Vec::new())),
+            b't' => {
+                let items = self.pop_mark()?;
+                self.push(Object::Tuple(items));
+            }
+            // TUPLE1, TUPLE2, TUPLE3
+            0x85..=0x87 => {
+                let mut items = vec![0; usize::from(opcode - 0x84)];
+                for item in items.iter_mut().rev() {
+                    *item = self.pop()?;
+                }
+                self.push(Object::Tuple(items));
+            }
+            b']' => self.push(Object::List(Vec::new())),
+            b'a' => {
+                let item = self.pop()?;
+                self.append(vec![item])?;
+            }
+            b'e' => {
+                let items = self.pop_mark()?;
+                self.append(items)?;
+            }
+            b'}' => self.push(Object::Dict(Vec::new())),
+            b's' => {
+                let value = self.pop()?;
+                let key = self.pop()?;
+                self.set_items(vec![key, value])?;
+            }
+            b'u' => {
+                let items = self.pop_mark()?;
+                self.set_items(items)?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn memory(&mut self, opcode: u8) -> Result<bool> {
+        match opcode {
+            // MEMOIZE, BINPUT, LONG_BINPUT
+            0x94 => self.memoize(self.memo.len() as u32)?,
+            b'q' => {
+                let index = u8::from_le_bytes(self.array()?);
+                self.memoize(index.into())?;
+            }
+            b'r' => {
+                let index = u32::from_le_bytes(self.array()?);
+                self.memoize(index)?;
+            }
+            // BINGET, LONG_BINGET
+            b'h' => {
+                let index = u8::from_le_bytes(self.array()?);
+                self.recall(index.into())?;
+            }
+            b'j' => {
+                let index = u32::from_le_bytes(self.array()?);
+                self.recall(index)?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn import_or_call(&mut self, opcode: u8) -> Result<bool> {
+        match opcode {
+            // STACK_GLOBAL
+            0x93 => {
+                let name = self.pop()?;
+                let module = self.pop()?;
+                let (&Object::Text(module), &Object::Text(name)) = (&self.objects[module], &self.objects[name]) else {
+                    return Err(Error::model("imports something that is not a name"));
+                };
+                self.push(Object::Global(global(module, name)?));
+            }
+            // GLOBAL
+            b'c' => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.push(Object::Global(global(module, name)?));
+            }
+            // REDUCE, BUILD
+            b'R' => self.reduce()?,
+            b'b' => self.build()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     fn take(&mut self, length: u64) -> Result<&'a [u8]> {
@@ -260,7 +289,7 @@ impl<'a> Machine<'a> {
         Ok(array)
     }
 
-    /// Text up to the end of the line, which names are short of.
+    /// The text up to the end of the line. Names are short, so the line must be, too.
     fn line(&mut self) -> Result<&'a str> {
         const LONGEST: usize = 256;
         let rest = &self.input[self.position..];
@@ -269,16 +298,11 @@ impl<'a> Machine<'a> {
         utf8(&line[..line.len() - 1])
     }
 
-    fn text(&mut self, length: u64) -> Result<()> {
-        let text = utf8(self.take(length)?)?;
-        self.push(Object::Text(text));
-        Ok(())
-    }
-
-    fn bytes(&mut self, length: u64) -> Result<()> {
-        let bytes = self.take(length)?;
-        self.push(Object::Bytes(Cow::Borrowed(bytes)));
-        Ok(())
+    /// A length of `N` bytes.
+    fn length<const N: usize>(&mut self) -> Result<u64> {
+        let mut wide = [0; 8];
+        wide[..N].copy_from_slice(&self.array::<N>()?);
+        Ok(u64::from_le_bytes(wide))
     }
 
     fn push(&mut self, object: Object<'a>) {
@@ -339,7 +363,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Calls a function, Python would say; here it stands for what it would make.
+    /// Makes the object that Python would get by calling a function. Calls nothing.
     fn reduce(&mut self) -> Result<()> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
         let (Object::Tuple(arguments), &Object::Global(callee)) = (&self.objects[arguments], &self.objects[callee])
@@ -364,7 +388,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Sets the state of a type or an array.
+    /// Sets the state of a dtype or an array.
     fn build(&mut self) -> Result<()> {
         let (state, target) = (self.pop()?, self.top()?);
         let Object::Tuple(state) = &self.objects[state] else {
@@ -435,7 +459,7 @@ impl<'a> Machine<'a> {
                 return Err(Error::model("a key of the dictionary is not a name"));
             };
             limits::check_name(name)?;
-            // Some versions of Paddle write (name, array) for the array.
+            // some versions of Paddle write (name, array) instead of the array
             let value = match &self.objects[value] {
                 Object::Tuple(pair) if pair.len() == 2 => pair[1],
                 _ => value,
@@ -448,14 +472,14 @@ impl<'a> Machine<'a> {
                 Object::Float(number) => contents.numbers.push((name, *number)),
                 #[cfg(feature = "train")]
                 Object::Dict(entries) => contents.names.extend(self.texts(entries)),
-                // what others put beside the weights
+                // entries that other programs add
                 _ => {}
             }
         }
         Ok(contents)
     }
 
-    /// An array, taken rather than copied: one under two names is missing under the second.
+    /// An array. It is moved, not copied: an array with two names is missing under the second.
     fn take_array(&mut self, name: &str, array: Id) -> Result<RawTensor<'a>> {
         let Object::Array(array) = &mut self.objects[array] else {
             return Err(Error::internal("an array that is none"));
@@ -483,7 +507,7 @@ impl<'a> Machine<'a> {
 
 fn global(module: &str, name: &str) -> Result<Global> {
     match (module, name) {
-        // NumPy 2 has renamed the module.
+        // NumPy 2 renamed the module
         ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Ok(Global::Reconstruct),
         ("numpy", "ndarray") => Ok(Global::NdArray),
         ("numpy", "dtype") => Ok(Global::Dtype),
@@ -496,7 +520,7 @@ fn global(module: &str, name: &str) -> Result<Global> {
     }
 }
 
-/// A name for an error message, which a hostile file shall not fill.
+/// A name for an error message, shortened: it comes from a hostile file.
 fn shown(module: &str, name: &str) -> String {
     const LONGEST: usize = 80;
     let full = format!("{module}.{name}").escape_debug().to_string();
@@ -515,7 +539,7 @@ fn element(dtype: Dtype) -> Result<Element> {
         "f4" => Element::Float32,
         "f2" => Element::Float16,
         "f8" => Element::Float64,
-        // NumPy has no bfloat16: Paddle hands its bits over as uint16.
+        // NumPy has no bfloat16: Paddle stores its bits as uint16
         "u2" => Element::Bfloat16,
         "b1" => Element::Bool,
         "u1" => Element::Uint8,
@@ -529,7 +553,7 @@ fn element(dtype: Dtype) -> Result<Element> {
     })
 }
 
-/// A two's complement number of up to eight bytes, little endian.
+/// An integer from up to eight bytes of two's complement, little endian.
 fn long(bytes: &[u8]) -> Result<i64> {
     if bytes.len() > 8 {
         return Err(Error::model(format!("a whole number of {} bytes", bytes.len())));

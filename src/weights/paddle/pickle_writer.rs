@@ -1,6 +1,6 @@
-//! Python pickles written: the few objects that Paddle's checkpoints are made of.
+//! Writes Python pickles: the few kinds of object in Paddle's checkpoints.
 
-/// An object of Python.
+/// A Python object.
 pub(super) enum Object<'a> {
     Text(&'a str),
     Int(i64),
@@ -66,7 +66,7 @@ fn put_int(value: i64, out: &mut Vec<u8>) {
     }
 }
 
-/// What `numpy.ndarray.__reduce__` gives: an empty array, and its state. The module's old name is understood by NumPy 2, too.
+/// An array as `numpy.ndarray.__reduce__` gives it: an empty array and its state. NumPy 2 reads the module's old name, too.
 fn put_array(shape: &[usize], values: &[f32], out: &mut Vec<u8>) {
     out.extend(b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85C\x01b\x87R");
     out.extend(b"(K\x01(");

@@ -52,7 +52,7 @@ struct Input {
     id: Id,
 }
 
-/// Number of a value. Operands that are left out have the number 0.
+/// Number of a value. An absent operand has the number 0.
 type Id = i64;
 const ABSENT: Id = 0;
 
@@ -71,7 +71,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Program> {
     let (parameters, ops): (Vec<_>, Vec<_>) = block.ops.into_iter().partition(|op| op.name == "p");
     let mut builder = Builder::new(parameters.iter().map(parameter).collect::<Result<_>>()?)?;
     for op in &ops {
-        // "1.conv2d": the number stands for the dialect; "relu_" works in place, which changes nothing for us.
+        // in "1.conv2d" the number is the dialect; the "_" of "relu_" means in place, which does not matter here
         let name = op.name.split_once('.').map_or(&op.name[..], |(_, name)| name);
         let name = name.strip_suffix('_').unwrap_or(name);
         lower(&mut builder, name, op).map_err(|error| error.context(format!("op `{}`", name.escape_debug())))?;
@@ -129,7 +129,19 @@ fn lower(builder: &mut Builder<Id>, name: &str, op: &RawOp) -> Result<()> {
         builder.list(id, inputs);
         return Ok(());
     }
-    // What the older format keeps in attributes comes as constant operands.
+    constants_to_attributes(name, &mut inputs, &mut attributes);
+    rename(&mut attributes);
+    let kind = match name {
+        "add" => "elementwise_add",
+        "multiply" => "elementwise_mul",
+        "shape64" => "shape",
+        other => other,
+    };
+    builder.op(kind, inputs, id, attributes)
+}
+
+/// Turns constant operands into attributes, where the older format has attributes.
+fn constants_to_attributes(name: &str, inputs: &mut Vec<Operand>, attributes: &mut Attributes) {
     let constants: &[&str] = match name {
         "reshape" => &["shape"],
         "pool2d" => &["ksize"],
@@ -145,6 +157,10 @@ fn lower(builder: &mut Builder<Id>, name: &str, op: &RawOp) -> Result<()> {
             inputs.remove(1);
         }
     }
+}
+
+/// Gives attributes the older format's names.
+fn rename(attributes: &mut Attributes) {
     let renamed = [
         ("mode", "dropout_implementation"),
         ("perm", "axis"),
@@ -157,16 +173,9 @@ fn lower(builder: &mut Builder<Id>, name: &str, op: &RawOp) -> Result<()> {
             attributes.0.insert(older.into(), value);
         }
     }
-    let kind = match name {
-        "add" => "elementwise_add",
-        "multiply" => "elementwise_mul",
-        "shape64" => "shape",
-        other => other,
-    };
-    builder.op(kind, inputs, id, attributes)
 }
 
-/// The attributes whose values are of a kind that we look at.
+/// The attributes with values of a known type.
 fn attributes(list: &[Value]) -> Attributes {
     let entry = |entry: &Value| {
         let name = entry.get("N")?.as_str()?.to_string();

@@ -39,7 +39,7 @@ struct VarType {
     lod_tensor: Option<LodTensorDesc>,
 }
 
-/// `VarType.Type.LOD_TENSOR`; feed and fetch lists are persistable too, and are not parameters.
+/// `VarType.Type.LOD_TENSOR`. Parameters have this type; feed and fetch lists are persistable, too, but have another.
 const LOD_TENSOR: i32 = 7;
 
 #[derive(Message)]
@@ -100,6 +100,12 @@ impl OpDesc {
         self.inputs.iter().find(|input| input.parameter == slot)?.arguments.first()
     }
 
+    fn output(&self) -> Result<String> {
+        let named = |slot: &&Slot| matches!(&slot.parameter[..], "Out" | "Output" | "Y");
+        let slot = self.outputs.iter().find(named).or(self.outputs.first());
+        slot.and_then(|slot| slot.arguments.first()).cloned().ok_or_else(|| Error::model("has no output"))
+    }
+
     fn attributes(&self) -> Attributes {
         let entry = |attr: &Attr| {
             let value = if let Some(int) = attr.int {
@@ -154,15 +160,10 @@ fn tensor(var: &VarDesc) -> Option<&TensorDesc> {
 }
 
 fn lower(builder: &mut Builder<String>, shapes: &HashMap<&str, &[i64]>, op: &OpDesc) -> Result<()> {
-    let output = || {
-        let named = |slot: &&Slot| matches!(&slot.parameter[..], "Out" | "Output" | "Y");
-        let slot = op.outputs.iter().find(named).or(op.outputs.first());
-        slot.and_then(|slot| slot.arguments.first()).cloned().ok_or_else(|| Error::model("has no output"))
-    };
-    // Operands in PIR's order, from the names of the slots.
-    let slots: &[&str] = match &op.kind[..] {
+    let mut attributes = op.attributes();
+    match &op.kind[..] {
         "feed" => {
-            let name = output()?;
+            let name = op.output()?;
             let shape = shapes.get(&name[..]).map_or(vec![], |shape| shape.to_vec());
             builder.input(name, shape);
             return Ok(());
@@ -172,33 +173,15 @@ fn lower(builder: &mut Builder<String>, shapes: &HashMap<&str, &[i64]>, op: &OpD
             builder.output(value);
             return Ok(());
         }
-        "conv2d" | "depthwise_conv2d" => &["Input", "Filter", "Bias"],
-        "batch_norm" => &["X", "Mean", "Variance", "Scale", "Bias"],
-        "layer_norm" => &["X", "Scale", "Bias"],
-        "shape" | "slice" => &["Input"],
-        _ => &["X", "Y"],
-    };
-    let mut inputs: Vec<_> =
-        slots.iter().filter_map(|slot| op.input(slot)).map(|value| builder.operand(value)).collect();
-    let mut attributes = op.attributes();
-    let several = match &op.kind[..] {
         "fill_constant" => {
             if let Some(value) = attributes.0.remove("value") {
-                builder.constant(output()?, value);
+                builder.constant(op.output()?, value);
                 return Ok(());
             }
-            None
         }
-        "concat" => {
-            inputs.clear();
-            Some("X")
-        }
-        "expand_v2" => Some("expand_shapes_tensor"),
-        _ => None,
-    };
-    if let Some(slot) = several.and_then(|slot| op.inputs.iter().find(|input| input.parameter == slot)) {
-        inputs.push(Operand::List(slot.arguments.iter().map(|value| builder.operand(value)).collect()));
+        _ => {}
     }
+    let inputs = operands(builder, op);
     let kind = match &op.kind[..] {
         "reshape2" => "reshape",
         "flatten_contiguous_range" => "flatten",
@@ -213,7 +196,32 @@ fn lower(builder: &mut Builder<String>, shapes: &HashMap<&str, &[i64]>, op: &OpD
             attributes.0.insert(usual.into(), value);
         }
     }
-    builder.op(kind, inputs, output()?, attributes)
+    builder.op(kind, inputs, op.output()?, attributes)
+}
+
+/// The operands of an op in PIR's order, which the names of their slots tell.
+fn operands(builder: &Builder<String>, op: &OpDesc) -> Vec<Operand> {
+    let slots: &[&str] = match &op.kind[..] {
+        "conv2d" | "depthwise_conv2d" => &["Input", "Filter", "Bias"],
+        "batch_norm" => &["X", "Mean", "Variance", "Scale", "Bias"],
+        "layer_norm" => &["X", "Scale", "Bias"],
+        "shape" | "slice" => &["Input"],
+        _ => &["X", "Y"],
+    };
+    let mut inputs: Vec<_> =
+        slots.iter().filter_map(|slot| op.input(slot)).map(|value| builder.operand(value)).collect();
+    let several = match &op.kind[..] {
+        "concat" => {
+            inputs.clear();
+            Some("X")
+        }
+        "expand_v2" => Some("expand_shapes_tensor"),
+        _ => None,
+    };
+    if let Some(slot) = several.and_then(|slot| op.inputs.iter().find(|input| input.parameter == slot)) {
+        inputs.push(Operand::List(slot.arguments.iter().map(|value| builder.operand(value)).collect()));
+    }
+    inputs
 }
 
 #[cfg(test)]
@@ -223,7 +231,7 @@ mod tests {
     use super::*;
     use crate::weights::paddle::graph;
 
-    /// The golden graph, as far as we read it; `None`, with a word about it, where it is not to be had.
+    /// The golden graph; `None`, with a message, where it is absent.
     fn golden() -> Option<ProgramDesc> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../shared/golden/models/PP-ShiTuV2_rec_infer_pdmodel/inference.pdmodel");
@@ -268,7 +276,7 @@ mod tests {
         set_axis(ops, 1);
         assert_eq!(map(&program).unwrap().parameters, expected);
 
-        // Along the last axis it would be added to the columns of the image.
+        // along the last axis it would be added to the columns of the image
         set_axis(&mut program.blocks[0].ops, -1);
         let error = map(&program).unwrap_err().to_string();
         assert!(error.contains("`backbone.stages.2.0.dw_conv` does not add a bias per channel"), "{error}");

@@ -1,8 +1,7 @@
-//! YAML to values, within limits.
+//! Reads YAML, within limits.
 //!
-//! The parser gives events; what they mean is decided here: YAML 1.2's core schema, as far as a settings file uses it.
-//! What a document may cost is bounded before anything is built: depth, aliases, nodes (those an alias repeats counted
-//! each time), and one document only.
+//! A parser gives events. This module builds values from them, by the part of YAML 1.2's core schema that a settings file uses.
+//! Depth, aliases, nodes (those of an alias counted each time) and the number of documents are limited.
 
 use std::collections::HashMap;
 
@@ -15,13 +14,14 @@ use crate::{Error, Result};
 const MAX_DEPTH: usize = 32;
 /// An `inference.yml` has some 60 nodes.
 const MAX_NODES: usize = 4096;
-/// PyYAML writes one for a list that is there twice. Each may repeat a text as long as the file.
+/// PyYAML writes an alias for a list that occurs twice. Each can repeat a text as long as the file.
 const MAX_ALIASES: usize = 64;
 
-/// The value of a document: mappings as objects, sequences as arrays; `null` where there is none.
+/// The value of a YAML document: mappings as objects, sequences as arrays, `null` for an empty document.
 ///
-/// An error names the line and is of kind `model`.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value> {
+/// # Errors
+/// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the line.
+pub fn parse(bytes: &[u8]) -> Result<Value> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
         Error::model(format!("line {line}: not UTF-8"))
@@ -41,22 +41,22 @@ fn at(line: usize, message: &str) -> Error {
 /// A collection that is not closed yet.
 enum Open {
     Sequence(Vec<Value>),
-    /// The key is there once it was read and its value was not.
+    /// The entries, and a key that has no value yet.
     Mapping(Map<String, Value>, Option<String>),
 }
 
-/// A value and how many nodes it has.
+/// A value and its number of nodes.
 struct Anchored {
     value: Value,
     nodes: usize,
 }
 
-/// Builds the value from events, on a stack of its own: no input can exhaust the thread's.
+/// Builds the value from events. It keeps its own stack, so that no input can overflow the thread's.
 #[derive(Default)]
 struct Composer {
     root: Option<Value>,
     documents: usize,
-    /// Each with its anchor's number (0: none) and the nodes before it.
+    /// Open collections, each with the number of its anchor (0: none) and the number of nodes before it.
     open: Vec<(Open, usize, usize)>,
     anchors: HashMap<usize, Anchored>,
     nodes: usize,
@@ -101,7 +101,7 @@ impl Composer {
                     Some(anchored) => anchored.nodes,
                     None => return Err("an alias stands inside of what it repeats".into()),
                 };
-                // before it is copied
+                // counted before the value is copied
                 self.count(nodes)?;
                 self.aliases += 1;
                 if self.aliases > MAX_ALIASES {
@@ -139,7 +139,7 @@ impl Composer {
         }
     }
 
-    /// Puts a value where the document is: into the innermost open collection, or at the root.
+    /// Adds a value to the innermost open collection, or makes it the root.
     fn place(&mut self, value: Value) -> std::result::Result<(), String> {
         match self.open.last_mut() {
             None => self.root = Some(value),
@@ -165,7 +165,7 @@ impl Composer {
     }
 }
 
-/// Refuses a tag other than YAML's own of this name.
+/// Refuses any tag but the one of YAML's core schema with this name.
 fn check_tag(tag: Option<&Tag>, expected: &str) -> std::result::Result<(), String> {
     match tag {
         Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == expected) => Err(unknown_tag(tag)),
@@ -193,14 +193,15 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> std::result::Res
             };
             if fits { Ok(value) } else { Err(format!("`{text}` is tagged !!{} and is none", tag.suffix)) }
         }
-        // `!` alone says: text
+        // `!` alone means text
         Some(tag) if tag.handle.is_empty() && tag.suffix == "!" => Ok(text.into()),
         Some(tag) => Err(unknown_tag(tag)),
     }
 }
 
-/// What a scalar without quotes is: null, a truth value, a decimal number, or text. Infinities and other ways of
-/// writing numbers stay text: no setting has one, and as text they are named in the error.
+/// The value of a scalar without quotes: null, a truth value, a decimal number, or text.
+///
+/// Infinities and other notations of numbers stay text. No setting has one, and an error can then show it as it was written.
 fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,

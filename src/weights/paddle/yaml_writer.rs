@@ -1,4 +1,4 @@
-//! YAML written as PyYAML's `dump` writes it: block style, keys in order, no flow.
+//! Writes YAML as PyYAML's `dump` does: block style, keys in order, no flow style.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ fn block(value: &Value, indent: usize, out: &mut String) {
     match value {
         Value::Object(map) if !map.is_empty() => {
             for (at, (key, value)) in map.iter().enumerate() {
-                // the first key stands behind the dash of a list, if it is in one
+                // in a list, the first key follows the dash
                 if at > 0 || out.is_empty() || out.ends_with('\n') {
                     out.push_str(&margin);
                 }
@@ -25,7 +25,7 @@ fn block(value: &Value, indent: usize, out: &mut String) {
                         out.push('\n');
                         block(value, indent + 2, out);
                     }
-                    // items of a list are not further in than its key
+                    // the items of a list have the indentation of its key
                     Value::Array(items) if !items.is_empty() => {
                         out.push('\n');
                         block(value, indent, out);
@@ -65,7 +65,7 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// Python's shortest form; YAML's numbers need a point before the exponent.
+/// Python's shortest form. YAML's numbers need a point before the exponent.
 fn float(value: f64) -> String {
     let exponent = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
     if (-4..16).contains(&exponent) {
@@ -78,17 +78,17 @@ fn float(value: f64) -> String {
     format!("{mantissa}{point}e{sign}{digits:0>2}")
 }
 
-/// A text as it is where it is read back as that, else between quotes.
+/// A text without quotes where it reads back as the same text, else with quotes.
 fn scalar_text(text: &str) -> String {
     const WORDS: [&str; 8] = ["null", "~", "true", "false", "yes", "no", "on", "off"];
     if text.chars().any(char::is_control) {
-        // JSON's texts are YAML's, too
+        // JSON's strings are valid YAML
         return Value::from(text).to_string();
     }
     let mut chars = text.chars();
     let begins = match chars.next() {
         None => false,
-        // these mean something where a blank follows
+        // these are syntax only before a blank
         Some('-' | '?' | ':') => chars.next().is_some_and(|second| second != ' '),
         Some(first) => !"!&*#|>@`\"'%,[]{}=<".contains(first),
     };

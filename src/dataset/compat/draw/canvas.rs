@@ -1,4 +1,4 @@
-//! Pixels to draw rectangles and text on.
+//! A canvas for rectangles and text.
 
 use std::sync::LazyLock;
 
@@ -11,27 +11,26 @@ static FONT: LazyLock<FontRef<'static>> = LazyLock::new(|| {
 
 pub type Color = [u8; 3];
 
-/// An RGB image that is drawn on.
+/// An RGB image to draw on.
 pub struct Canvas {
     pub width: usize,
     pub height: usize,
     pub pixels: Vec<u8>,
 }
 
-/// A line of text of some size. Its origin is its left end at the height of the font's ascender.
+/// A line of text. Its origin is its left end at the height of the font's ascender.
 pub struct Text {
     glyphs: Vec<OutlinedGlyph>,
-    /// How far down the baseline is.
+    /// The distance from the origin down to the baseline.
     pub baseline: f32,
-    /// How far the next letter would be.
+    /// The distance from the origin to the next letter.
     pub advance: f32,
-    /// Where its ink is: left, top, right, bottom.
+    /// The rectangle of its pixels: left, top, right, bottom.
     pub ink: [f32; 4],
 }
 
 impl Text {
-    /// Lays out text with `size` pixels to the em, and no further than to the first letter that ends beyond `limit`
-    /// pixels.
+    /// Lays out text with `size` pixels to the em, up to the first letter that ends beyond `limit` pixels.
     pub fn new(text: &str, size: f32, limit: f32) -> Self {
         let font = &*FONT;
         let per_em = font.units_per_em().unwrap_or(1000.0);
@@ -74,7 +73,7 @@ impl Canvas {
         Canvas { width, height, pixels: vec![255; width * height * 3] }
     }
 
-    /// Fills the pixels from the left top up to, not with, the right bottom.
+    /// Fills a rectangle. The right column and the bottom row do not belong to it.
     pub fn fill(&mut self, [left, top, right, bottom]: [f32; 4], color: Color) {
         let inside = |value: f32, side: usize| (value.round().max(0.0) as usize).min(side);
         let (left, right) = (inside(left, self.width), inside(right, self.width));
@@ -85,7 +84,7 @@ impl Canvas {
         }
     }
 
-    /// Draws the outline of a rectangle, `width` pixels wide, half of it to each side.
+    /// Draws the outline of a rectangle, `width` pixels wide, half of them inside.
     pub fn frame(&mut self, [left, top, right, bottom]: [f32; 4], width: f32, color: Color) {
         let half = width / 2.0;
         let (l, t, r, b) = (left - half, top - half, right + half, bottom + half);
@@ -94,12 +93,12 @@ impl Canvas {
         }
     }
 
-    /// Draws text with its origin at a place.
+    /// Draws text with its origin at `x`, `y`.
     pub fn text(&mut self, text: &Text, x: f32, y: f32, color: Color) {
         self.glyphs(text, color, |dx, dy| (x + dx, y + dy));
     }
 
-    /// Draws text that reads from below, with the origin of the text, its left end, at a place.
+    /// Draws text that reads upwards, with its origin at `x`, `y`.
     pub fn text_upwards(&mut self, text: &Text, x: f32, y: f32, color: Color) {
         self.glyphs(text, color, |dx, dy| (x + dy, y - dx));
     }

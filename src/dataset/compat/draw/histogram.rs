@@ -1,4 +1,4 @@
-//! The histogram: a pair of bars for each list, as Matplotlib lays it out at 6.4 x 4.8 inches and 300 dots to the inch.
+//! The histogram: a pair of bars for each list, in Matplotlib's layout at 6.4 x 4.8 inches and 300 dots to the inch.
 
 use super::canvas::{Canvas, Text};
 use super::save::encode;
@@ -8,17 +8,19 @@ use crate::{Error, Result, RgbImage};
 const WIDTH: usize = 1920;
 const HEIGHT: usize = 1440;
 
-/// A point, the unit of Matplotlib's sizes, and the size of all text.
+/// A point in pixels: the unit of Matplotlib's sizes.
 const POINT: f32 = 300.0 / 72.0;
+/// The size of all text.
 const FONT: f32 = 10.0 * POINT;
 
-/// The plot's area without what depends on the numbers at its left.
+/// The plot's area. Its left side depends on the numbers beside it.
 const TOP: f32 = 102.5;
 const RIGHT: f32 = 1875.5;
 const BOTTOM: f32 = 1264.5;
 
-/// Half a pair of bars, and the x axis' ends: a pair at 0, 1 and 2.
+/// The width of a bar on the x axis. The pairs of bars are at 0, 1 and 2.
 const BAR: f32 = 0.35;
+/// The ends of the x axis.
 const ENDS: [f32; 2] = [-0.485, 2.485];
 
 const BLACK: [u8; 3] = [0; 3];
@@ -27,13 +29,13 @@ const GRAY: [u8; 3] = [214; 3];
 const IMAGES: [u8; 3] = [0x1f, 0x77, 0xb4];
 const CLASSES: [u8; 3] = [0xff, 0x7f, 0x0e];
 
-/// `histogram.png`, 1920 x 1440 pixels: how many images and classes each list has.
+/// The file `histogram.png`, 1920 x 1440 pixels: the numbers of images and classes of each list.
 ///
 /// # Errors
-/// None that is known.
+/// [`ErrorKind::Internal`](crate::ErrorKind::Internal) and others where PNG cannot be written; none is known.
 pub fn histogram(counts: &[Counts; 3]) -> Result<Vec<u8>> {
     let most = counts.iter().map(|counts| counts.images.max(counts.classes)).max().unwrap_or(0) as f64;
-    // bars that are all of height 0 get some room around them
+    // Matplotlib's range for bars that are all of height 0
     let (low, high) = if most > 0.0 { (0.0, most * 1.05) } else { (-0.055, 0.055) };
     let ticks = ticks(low, high);
     let numbers: Vec<(f64, Text)> = ticks.into_iter().map(|(value, label)| (value, line(&label))).collect();
@@ -55,7 +57,7 @@ pub fn histogram(counts: &[Counts; 3]) -> Result<Vec<u8>> {
     canvas.frame([left, TOP, RIGHT, BOTTOM], 0.8 * POINT, BLACK);
     for (bar, count) in &bars {
         let text = line(&count.to_string());
-        // three points of air, and the room for letters that go below the line
+        // a distance of three points, and room for letters below the baseline
         let above = bar[1] - 23.0 - text.baseline;
         canvas.text(&text, (bar[0] + bar[2] - text.advance) / 2.0, above, BLACK);
     }
@@ -88,7 +90,7 @@ fn line(text: &str) -> Text {
     Text::new(text, FONT, f32::INFINITY)
 }
 
-/// Says what the colours mean, where the fewest bars are in the way.
+/// Draws the legend of the colours, at the place with the fewest bars.
 fn legend(canvas: &mut Canvas, left: f32, bars: &[([f32; 4], usize)]) {
     let rows = [(line("Num Images"), IMAGES), (line("Num Classes"), CLASSES)];
     let words = rows.iter().map(|(text, _)| text.advance).fold(0.0, f32::max);
@@ -121,8 +123,8 @@ fn legend(canvas: &mut Canvas, left: f32, bars: &[([f32; 4], usize)]) {
     }
 }
 
-/// The values on an axis and how they are written: Matplotlib's choice, at most ten, in steps of 1, 2, 2.5 or 5 times a
-/// power of ten.
+/// The values at an axis, and their texts. Matplotlib's choice: at most ten, in steps of 1, 2, 2.5 or 5 times a power
+/// of ten.
 fn ticks(low: f64, high: f64) -> Vec<(f64, String)> {
     let least = (high - low) / 9.0;
     let power = 10f64.powf(least.log10().floor());

@@ -1,13 +1,13 @@
-//! A sample with its label.
+//! Samples with their label.
 
 use super::canvas::{Canvas, Text};
 use crate::{Result, RgbImage};
 
-/// An image with its label in white on red in its top left corner, as large as PaddleX writes it: from a twentieth of
-/// the image's width down to a fiftieth, so that it fits.
+/// A copy of an image with its label in white on red in the top left corner. The font size is PaddleX's: a twentieth of
+/// the image's width or less, down to a fiftieth, so that the label fits.
 ///
 /// # Errors
-/// None for images as they come from [`decode`](crate::decode).
+/// None are known.
 ///
 /// ```
 /// use image_feature::RgbImage;
@@ -28,7 +28,7 @@ pub fn with_label(image: &RgbImage, label: &str) -> Result<RgbImage> {
         .unwrap_or_else(|| Text::new(label, least.max(1) as f32, width));
     let mut canvas = Canvas { width: image.width(), height: image.height(), pixels: image.pixels().to_vec() };
     let (ink_width, ink_height) = text.size();
-    // Pillow's rectangles include their last pixels
+    // Pillow's rectangles include their last row and column
     canvas.fill([3.0, 3.0, 7.0 + ink_width.ceil(), 10.0 + ink_height.ceil()], [255, 0, 0]);
     canvas.text(&text, 6.0, 3.0, [255, 255, 255]);
     RgbImage::new(canvas.width, canvas.height, canvas.pixels)

@@ -1,5 +1,18 @@
-//! The pictures of a check: samples with their label drawn on, and the histogram. Content and sizes are PaddleX's, the
-//! pixels are not: it draws with a font that it downloads.
+//! The pictures of PaddleX's check: samples with their label drawn on, and the histogram.
+//!
+//! Content and sizes are PaddleX's. The pixels are not: PaddleX downloads another font.
+//!
+//! ```
+//! use image_feature::dataset::compat::{Counts, SampleFormat, draw};
+//! use image_feature::{ImageFormat, RgbImage, probe};
+//!
+//! let sample = draw::with_label(&RgbImage::new(40, 30, vec![0; 40 * 30 * 3])?, "7")?;
+//! let file = draw::encode(&sample, SampleFormat::Bmp)?.unwrap();
+//! assert_eq!(probe(&file)?.format(), ImageFormat::Bmp);
+//! let histogram = draw::histogram(&[Counts { images: 24, classes: 12 }; 3])?;
+//! assert_eq!(probe(&histogram)?.width(), 1920);
+//! # Ok::<(), image_feature::Error>(())
+//! ```
 
 mod canvas;
 mod histogram;

@@ -1,4 +1,4 @@
-//! Drawings as files.
+//! Encoding of drawings as files.
 
 use std::io::Cursor;
 
@@ -9,11 +9,12 @@ use libjpeg_turbo_rs::{Encoder, PixelFormat, Subsampling};
 use crate::dataset::compat::SampleFormat;
 use crate::{Error, Result, RgbImage};
 
-/// An image as a file of this format; nothing for [`SampleFormat::Other`]. JPEG in Pillow's quality of 75, WebP without
-/// loss.
+/// An image as a file of this format; `None` for [`SampleFormat::Other`]. JPEG has Pillow's quality of 75, WebP is
+/// lossless.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the format has no room for the image.
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the format cannot hold the image, such as a side
+/// that is too long.
 pub fn encode(image: &RgbImage, format: SampleFormat) -> Result<Option<Vec<u8>>> {
     let failed = |error: &dyn std::fmt::Display| Error::unsupported(format!("the drawing cannot be saved: {error}"));
     let format = match format {
@@ -39,7 +40,7 @@ pub fn encode(image: &RgbImage, format: SampleFormat) -> Result<Option<Vec<u8>>>
             let encoder = PnmEncoder::new(&mut file).with_subtype(PnmSubtype::Pixmap(SampleEncoding::Binary));
             buffer.write_with_encoder(encoder)
         }
-        // the format keeps four channels
+        // the encoder takes four channels
         ImageFormat::Gif => DynamicImage::from(buffer).to_rgba8().write_to(&mut file, format),
         _ => buffer.write_to(&mut file, format),
     };

@@ -3,11 +3,11 @@
 use super::super::lanes::Lanes;
 use super::Activation;
 
-/// Channels that are worked on before the next pixels are: their weights stay in the first-level cache.
+/// Channels that are computed for all pixels before the next channels: their weights stay in the first-level cache.
 const BLOCK: usize = 64;
 
 /// Some rows of a depthwise convolution's output. The input has margins of zeros left and right, wide enough for the
-/// kernel; rows above and below are left out.
+/// kernel. Rows above and below the input are skipped.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Depthwise {
     /// Output rows.
@@ -20,7 +20,8 @@ pub(in super::super) struct Depthwise {
     pub side: usize,
     /// 1 or 2.
     pub stride: usize,
-    /// In the first input row, the pixel under the leftmost weight at the first output pixel.
+    /// In the first input row, the pixel under the leftmost weight at the first output pixel. Valid for `input_height`
+    /// rows, each up to the pixel under the rightmost weight at the last output pixel, with `channels` values.
     pub input: *const f32,
     /// Input rows.
     pub input_height: usize,
@@ -30,6 +31,7 @@ pub(in super::super) struct Depthwise {
     pub input_pixel: usize,
     /// Values from an input row to the next.
     pub input_row: usize,
+    /// `height` x `width` pixels of `channels` values.
     pub output: Target,
     /// Values from an output pixel to the next.
     pub output_pixel: usize,
@@ -42,33 +44,40 @@ pub(in super::super) struct Depthwise {
     /// `channels` values.
     pub bias: *const f32,
     pub activation: Activation,
-    /// Where each channel's sum over the rows is left, unless null: `channels` values.
+    /// Written with each channel's sum over the rows, unless null: `channels` values.
     pub sums: *mut f32,
 }
 
-/// Where an output goes, and as what.
+/// The type and the address of an output.
 #[derive(Clone, Copy)]
 pub(in super::super) enum Target {
     F32(*mut f32),
-    /// Multiplied by the factor of its channel, rounded and cut to 0..=127.
+    /// Bytes: each value multiplied by the factor of its channel, rounded and limited to 0..=127.
     U7(*mut u8, *const f32),
 }
 
 /// Runs a convolution with kernels of `SIDE` x `SIDE`, `PIXELS` neighbours at a time.
 ///
 /// # Safety
-/// The instruction set of `V` must be enabled and every pointer of `work` valid for what its field says.
+/// The instruction set of `V` is enabled, every pointer of `work` is valid for what its field says, and `SIDE` is the
+/// side of `work`. The middle weight of each output row lies over a row of the input.
 #[inline(always)]
 pub(in super::super) unsafe fn depthwise<V: Lanes, const PIXELS: usize, const SIDE: usize>(work: &Depthwise) {
     match work.stride {
+        // SAFETY: the caller's contract, passed on
         1 => unsafe { strided::<V, PIXELS, SIDE, 1>(work) },
+        // SAFETY: as above
         2 => unsafe { strided::<V, PIXELS, SIDE, 2>(work) },
-        stride => unreachable!("plans have depthwise strides of 1 and 2, not {stride}"),
+        stride => unreachable!("program.rs refuses depthwise convolutions of stride {stride}"),
     }
 }
 
+/// # Safety
+/// As [`depthwise`]; `STRIDE` is the stride of `work`.
 #[inline(always)]
 unsafe fn strided<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE: usize>(work: &Depthwise) {
+    // SAFETY: `sums`, unless null, has `channels` values; the pixels from `x` on are no more than are left of the row,
+    // and the channels from `start` to `end` are multiples of the lanes within `channels`
     unsafe {
         if !work.sums.is_null() {
             work.sums.write_bytes(0, work.channels);
@@ -126,6 +135,9 @@ impl Taps {
 }
 
 /// `PIXELS` neighbouring output pixels, channels from `start` to `end`: each output is stored once.
+///
+/// # Safety
+/// As [`strided`]; row `y` of the output has these pixels and channels, and `taps` are that row's.
 #[inline(always)]
 unsafe fn pixels<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE: usize>(
     work: &Depthwise,
@@ -135,6 +147,8 @@ unsafe fn pixels<V: Lanes, const PIXELS: usize, const SIDE: usize, const STRIDE:
     start: usize,
     end: usize,
 ) {
+    // SAFETY: `taps.rows` rows of the input and of the weights from `taps` on are within both, as `Taps::new` counts
+    // them; the other pointers have the channels and pixels
     unsafe {
         let input = taps.input.add(x * STRIDE * work.input_pixel);
         let output = y * work.output_row + x * work.output_pixel;

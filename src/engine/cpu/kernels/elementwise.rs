@@ -1,4 +1,4 @@
-//! Passes over pixels that no other kernel could take along.
+//! Passes over pixels that are not part of another kernel.
 
 use super::super::lanes::Lanes;
 use super::functions;
@@ -6,8 +6,8 @@ use super::functions;
 /// `pixels *= factors`, channel by channel.
 ///
 /// # Safety
-/// The instruction set of `V` must be enabled; `pixels` valid for `count` pixels of `channels` values, `stride` apart,
-/// and `factors` for `channels`, a multiple of [`CHANNELS`](super::CHANNELS).
+/// The instruction set of `V` is enabled; `pixels` is valid for `count` pixels of `channels` values, `stride` apart,
+/// and `factors` for `channels` values, a multiple of [`CHANNELS`](super::CHANNELS).
 #[inline(always)]
 pub(in super::super) unsafe fn scale<V: Lanes>(
     pixels: *mut f32,
@@ -19,6 +19,7 @@ pub(in super::super) unsafe fn scale<V: Lanes>(
     for pixel in 0..count {
         let mut channel = 0;
         while channel < channels {
+            // SAFETY: pixel and channel are within the pixels, and a register of channels follows
             unsafe {
                 let at = pixels.add(pixel * stride + channel);
                 V::load(at).mul(V::load(factors.add(channel))).store(at);
@@ -31,7 +32,7 @@ pub(in super::super) unsafe fn scale<V: Lanes>(
 /// The sum of `count` pixels, channel by channel.
 ///
 /// # Safety
-/// As [`scale`]; `sums` valid for `channels`.
+/// As [`scale`]; `sums` is valid for `channels` values.
 #[inline(always)]
 pub(in super::super) unsafe fn sum<V: Lanes>(
     pixels: *const f32,
@@ -42,6 +43,7 @@ pub(in super::super) unsafe fn sum<V: Lanes>(
 ) {
     let mut channel = 0;
     while channel < channels {
+        // SAFETY: as in `scale`
         unsafe {
             let mut total = V::splat(0.0);
             for pixel in 0..count {
@@ -53,8 +55,8 @@ pub(in super::super) unsafe fn sum<V: Lanes>(
     }
 }
 
-/// Makes pixels whole numbers: each value times its channel's factor and, where there is a gate, the gate's, rounded and
-/// cut to 0..=127. The bytes of a pixel take the place of the start of its values.
+/// Converts pixels to bytes: each value times its channel's factor and, where there is a gate, the gate's, rounded and
+/// limited to 0..=127. The bytes of a pixel overwrite the first of its values.
 ///
 /// # Safety
 /// As [`scale`]; `gate` as `factors`.
@@ -70,13 +72,14 @@ pub(in super::super) unsafe fn quantize<V: Lanes>(
     for pixel in 0..count {
         let mut channel = 0;
         while channel < channels {
+            // SAFETY: as in `scale`; a channel's byte lies within its pixel
             unsafe {
                 let from = pixels.add(pixel * stride);
                 let mut factor = V::load(factors.add(channel));
                 if let Some(gate) = gate {
                     factor = factor.mul(V::load(gate.add(channel)));
                 }
-                // never beyond what has been read
+                // the bytes overwrite only values that have been read
                 V::load(from.add(channel)).mul(factor).store_u7(from.cast::<u8>().add(channel));
             }
             channel += V::COUNT;
@@ -87,12 +90,13 @@ pub(in super::super) unsafe fn quantize<V: Lanes>(
 /// The GELU of each value, in place.
 ///
 /// # Safety
-/// As [`scale`], but for the factors.
+/// As [`scale`], without factors.
 #[inline(always)]
 pub(in super::super) unsafe fn gelu<V: Lanes>(pixels: *mut f32, count: usize, stride: usize, channels: usize) {
     for pixel in 0..count {
         let mut channel = 0;
         while channel < channels {
+            // SAFETY: as in `scale`
             unsafe {
                 let at = pixels.add(pixel * stride + channel);
                 functions::gelu(V::load(at)).store(at);

@@ -16,18 +16,18 @@ pub(in super::super) struct Gemm {
     pub input: *const f32,
     /// Values from a pixel to the next.
     pub input_stride: usize,
-    /// As [`pack`](super::super::pack::panels) leaves them, from the first of these columns on.
+    /// As packed by [`panels`](super::super::pack::panels), from the first of these columns on.
     pub weights: *const f32,
     /// `columns` values.
     pub bias: *const f32,
     /// `rows` x `columns`.
     pub output: Pixels,
-    /// What is added after the activation, of the output's shape.
+    /// Values that are added after the activation, of the output's shape. Only read.
     pub residual: Option<Pixels>,
     pub activation: Activation,
 }
 
-/// Where consecutive pixels lie: image rows may be followed by a margin.
+/// The addresses of consecutive pixels. Image rows may be followed by a margin.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Pixels<T = f32> {
     /// The first pixel.
@@ -48,9 +48,9 @@ impl<T> Pixels<T> {
         Pixels { start, stride, first: usize::MAX, width: usize::MAX, margin: 0 }
     }
 
-    /// The place of the first pixel; then `self` starts at the next one.
+    /// The address of the first pixel. `self` then starts at the next one.
     #[inline(always)]
-    pub(super) unsafe fn advance(&mut self) -> *mut T {
+    pub(super) fn advance(&mut self) -> *mut T {
         let here = self.start;
         self.start = self.start.wrapping_add(self.stride);
         self.first -= 1;
@@ -65,11 +65,14 @@ impl<T> Pixels<T> {
 /// Runs a product in tiles of `ROWS` x `VECTORS` registers.
 ///
 /// # Safety
-/// The instruction set of `V` must be enabled and every pointer of `gemm` valid for what its field says.
+/// The instruction set of `V` is enabled, and every pointer of `gemm` is valid for what its field says.
 #[inline(always)]
 pub(in super::super) unsafe fn gemm<V: Lanes, const ROWS: usize, const VECTORS: usize>(gemm: &Gemm) {
     let mut column = 0;
     while column < gemm.columns {
+        // SAFETY: `columns` is a multiple of `CHANNELS` and so of the lanes: a panel of one register always fits, one
+        // of `VECTORS` where so many columns are left. Packed panels follow each other, `inner` rows of their columns
+        // each.
         unsafe {
             let weights = gemm.weights.add(column * gemm.inner);
             if gemm.columns - column >= VECTORS * V::COUNT {
@@ -84,10 +87,14 @@ pub(in super::super) unsafe fn gemm<V: Lanes, const ROWS: usize, const VECTORS: 
 }
 
 /// All rows of one panel of weights.
+///
+/// # Safety
+/// As [`gemm`]; there are `VECTORS` registers of columns from `column` on, and `weights` is their panel.
 #[inline(always)]
 unsafe fn panel<V: Lanes, const ROWS: usize, const VECTORS: usize>(gemm: &Gemm, weights: *const f32, column: usize) {
     let mut at = Position { input: gemm.input, output: gemm.output, residual: gemm.residual };
     let mut left = gemm.rows;
+    // SAFETY: each tile has no more rows than are left, and moves `at` on by as many
     unsafe {
         while left >= ROWS {
             tile::<V, ROWS, VECTORS>(gemm, &mut at, weights, column);
@@ -118,6 +125,10 @@ struct Position {
     residual: Option<Pixels>,
 }
 
+/// `ROWS` rows of a panel.
+///
+/// # Safety
+/// As [`panel`]; input, output and residual have `ROWS` rows from `at` on.
 #[inline(always)]
 unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(
     gemm: &Gemm,
@@ -125,6 +136,8 @@ unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(
     weights: *const f32,
     column: usize,
 ) {
+    // SAFETY: bias, output and residual have the columns of the panel, and `advance` gives the address of one row after
+    // the other
     unsafe {
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
         for (v, bias) in (0..VECTORS).map(|v| (v, V::load(gemm.bias.add(column + v * V::COUNT)))) {
@@ -158,8 +171,12 @@ unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize>(
 
 /// `sums += input * weights`: the loop in which nearly all time is spent.
 ///
-/// Not unrolled: for WebAssembly the compiler would order several rounds by accumulator, and a browser's registers then
-/// spill; natively it makes no difference.
+/// It is not unrolled. For WebAssembly the compiler would order several rounds by accumulator, and a browser's
+/// registers would then spill; natively it makes no difference.
+///
+/// # Safety
+/// The instruction set of `V` is enabled; `input` is valid for `ROWS` rows of `inner` values, `stride` apart, and
+/// `weights` for `inner` times `VECTORS` registers.
 #[inline(always)]
 unsafe fn accumulate<V: Lanes, const ROWS: usize, const VECTORS: usize>(
     sums: &mut [[V; VECTORS]; ROWS],
@@ -174,6 +191,7 @@ unsafe fn accumulate<V: Lanes, const ROWS: usize, const VECTORS: usize>(
         *start = input.wrapping_add(row * stride);
     }
     for k in 0..inner {
+        // SAFETY: `k` is less than `inner`, the number of values of a row of input and of rows of weights
         unsafe {
             let mut columns = [V::splat(0.0); VECTORS];
             for (v, column) in columns.iter_mut().enumerate() {

@@ -1,8 +1,8 @@
 //! The kernels, and the choice among their compilations.
 //!
-//! Each kernel is written once over [`Lanes`](super::lanes::Lanes) and compiled for each instruction set; [`Kernels`] is
-//! one such compilation. All work on channels in multiples of [`CHANNELS`], so none has a remainder of channels to treat:
-//! the padding holds zeros, in weights and in pixels, and zeros it remains.
+//! Each kernel is written once over [`Lanes`](super::lanes::Lanes) and compiled for each instruction set; [`Kernels`]
+//! is one such compilation. All work on channels in multiples of [`CHANNELS`], so none has a remainder of channels to
+//! treat. The padding holds zeros, in weights and in pixels, and remains zero.
 
 mod convolution;
 mod depthwise;
@@ -26,8 +26,8 @@ use super::lanes::{self, Lanes};
 /// Channels are padded to a multiple of this: the lanes of the widest instruction set.
 pub(super) const CHANNELS: usize = 16;
 
-/// What a kernel does to a sum before it stores it. Other activations are passes of their own, over what is still in the
-/// cache: a long one would make each kernel several times as long.
+/// The function that a kernel applies to a sum before it stores it. Other activations are passes of their own over
+/// values that are still in the cache: a long function would make each kernel several times as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Activation {
     None,
@@ -36,10 +36,13 @@ pub(super) enum Activation {
 }
 
 impl Activation {
+    /// # Safety
+    /// The instruction set of `V` is enabled.
     #[inline(always)]
     unsafe fn apply<V: Lanes>(self, value: V) -> V {
         match self {
             Activation::None => value,
+            // SAFETY: the instruction set is enabled
             Activation::Relu => unsafe { value.max(V::splat(0.0)) },
         }
     }
@@ -48,8 +51,9 @@ impl Activation {
 /// The kernels, compiled for one instruction set.
 ///
 /// # Safety
-/// Whoever calls one vouches that the machine has the instruction set ([`Kernels::available`] lists only those) and that
-/// pointers are valid as the kernel says.
+/// For each function: the machine has the instruction set ([`available`](Self::available) lists only such), and
+/// pointers are valid as the kernel of the same name asks. The functions only enable the instruction set and pass their
+/// arguments on.
 #[derive(Clone, Copy)]
 pub(super) struct Kernels {
     /// The instruction set.
@@ -59,6 +63,7 @@ pub(super) struct Kernels {
     /// Rows of a matrix tile: work is best cut in multiples of it.
     pub tile_rows: usize,
     pub gemm: unsafe fn(&Gemm),
+    /// The product of 8-bit values.
     pub product_i8: ProductI8,
     pub convolution: unsafe fn(&Convolution),
     pub depthwise_3x3: unsafe fn(&Depthwise),
@@ -76,8 +81,8 @@ pub(super) struct Kernels {
     pub softmax: unsafe fn(*mut f32, usize, usize, usize),
 }
 
-/// The matrix product of 8-bit values, compiled for one instruction set: processors with the same lanes have several
-/// ways to multiply bytes.
+/// The matrix product of 8-bit values, compiled for one instruction set: processors with the same registers differ in
+/// how they multiply bytes.
 ///
 /// # Safety
 /// As [`Kernels`].
@@ -95,6 +100,8 @@ pub(super) struct ProductI8 {
 /// Compiles the product of 8-bit values for one instruction set.
 macro_rules! compile_i8 {
     ($set:ident, $name:expr, $dot:ty, rows: $rows:literal, vectors: $vectors:literal $(, $features:literal)?) => {
+        // the contract of `multiply` is that of the kernel that it calls
+        #[allow(unsafe_op_in_unsafe_fn)]
         mod $set {
             use super::super::lanes::{Dot, Lanes};
             use super::*;
@@ -108,7 +115,7 @@ macro_rules! compile_i8 {
 
             $(#[target_feature(enable = $features)])?
             unsafe fn multiply(work: &GemmI8) {
-                unsafe { gemm_i8::gemm_i8::<$dot, $rows, $vectors>(work) }
+                gemm_i8::gemm_i8::<$dot, $rows, $vectors>(work)
             }
         }
     };
@@ -130,7 +137,7 @@ compile_i8!(neon_bytes, "neon", lanes::NeonDot, rows: 4, vectors: 2, "neon");
 compile_i8!(simd128_bytes, "relaxed-simd", lanes::WholeDot, rows: 4, vectors: 2);
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", target_feature = "relaxed-simd"))]
 compile_i8!(simd128_halves, "relaxed-simd-halves", lanes::HalvesDot, rows: 3, vectors: 2);
-// two registers for each column's sums
+// the sums of a column take two registers
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128", not(target_feature = "relaxed-simd")))]
 compile_i8!(simd128_bytes, "simd128", lanes::Simd128Dot, rows: 2, vectors: 2);
 #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
@@ -140,6 +147,8 @@ compile_i8!(scalar_bytes, "scalar", lanes::ScalarDot, rows: 4, vectors: 2);
 macro_rules! compile {
     ($set:ident, $name:expr, $lanes:ty, rows: $rows:literal, vectors: $vectors:literal, pixels: $pixels:literal,
      product_i8: $product:ident $(, $features:literal)?) => {
+        // the contract of each function is that of the kernel that it calls
+        #[allow(unsafe_op_in_unsafe_fn)]
         mod $set {
             use super::super::lanes::Lanes;
             use super::*;
@@ -163,23 +172,23 @@ macro_rules! compile {
 
             $(#[target_feature(enable = $features)])?
             unsafe fn multiply(work: &Gemm) {
-                unsafe { gemm::gemm::<$lanes, $rows, $vectors>(work) }
+                gemm::gemm::<$lanes, $rows, $vectors>(work)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn convolve(work: &Convolution) {
-                unsafe { convolution::convolution::<$lanes, $rows, $vectors>(work) }
+                convolution::convolution::<$lanes, $rows, $vectors>(work)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn depthwise_3x3(work: &Depthwise) {
-                unsafe { depthwise::depthwise::<$lanes, $pixels, 3>(work) }
+                depthwise::depthwise::<$lanes, $pixels, 3>(work)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn depthwise_5x5(work: &Depthwise) {
-                unsafe { depthwise::depthwise::<$lanes, $pixels, 5>(work) }
+                depthwise::depthwise::<$lanes, $pixels, 5>(work)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn scale(pixels: *mut f32, count: usize, stride: usize, channels: usize, factors: *const f32) {
-                unsafe { elementwise::scale::<$lanes>(pixels, count, stride, channels, factors) }
+                elementwise::scale::<$lanes>(pixels, count, stride, channels, factors)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn quantize(
@@ -190,54 +199,57 @@ macro_rules! compile {
                 factors: *const f32,
                 gate: Option<*const f32>,
             ) {
-                unsafe { elementwise::quantize::<$lanes>(pixels, count, stride, channels, factors, gate) }
+                elementwise::quantize::<$lanes>(pixels, count, stride, channels, factors, gate)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn sum(pixels: *const f32, count: usize, stride: usize, channels: usize, sums: *mut f32) {
-                unsafe { elementwise::sum::<$lanes>(pixels, count, stride, channels, sums) }
+                elementwise::sum::<$lanes>(pixels, count, stride, channels, sums)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn gelu(pixels: *mut f32, count: usize, stride: usize, channels: usize) {
-                unsafe { elementwise::gelu::<$lanes>(pixels, count, stride, channels) }
+                elementwise::gelu::<$lanes>(pixels, count, stride, channels)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn normalize(work: &Normalize) {
-                unsafe { rows::normalize::<$lanes>(work) }
+                rows::normalize::<$lanes>(work)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn softmax(rows: *mut f32, count: usize, stride: usize, columns: usize) {
-                unsafe { rows::softmax::<$lanes>(rows, count, stride, columns) }
+                rows::softmax::<$lanes>(rows, count, stride, columns)
             }
         }
     };
 }
 
-// Tiles are as large as the registers allow. 14 rows, because the maps of a 224-pixel input are 112, 56, 28 and 14 wide.
+// Tiles are as large as the registers allow. They have 14 rows, since the maps of a 224-pixel input are 112, 56, 28 and
+// 14 pixels wide.
 #[cfg(target_arch = "x86_64")]
 compile!(avx512, "avx512", super::super::lanes::Avx512, rows: 14, vectors: 2, pixels: 7, product_i8: avx512_bytes, "avx512f,avx512bw,avx512vl,avx2,fma");
 #[cfg(target_arch = "x86_64")]
 compile!(avx2, "avx2", super::super::lanes::Avx2, rows: 6, vectors: 2, pixels: 4, product_i8: avx2_bytes, "avx2,fma");
 #[cfg(target_arch = "aarch64")]
 compile!(neon, "neon", super::super::lanes::Neon, rows: 6, vectors: 4, pixels: 7, product_i8: neon_bytes, "neon");
-// Engines on x86-64 have 15 registers to give; larger tiles spill.
+// WebAssembly engines on x86-64 can use 15 registers; larger tiles spill.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 compile!(simd128, SIMD128_NAME, super::super::lanes::Simd128, rows: 2, vectors: 4, pixels: 7, product_i8: simd128_bytes);
-// A browser with SIMD needs it only for tests.
+// Builds for browsers with SIMD need it only in tests.
 #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
 compile!(scalar, "scalar", super::super::lanes::Scalar, rows: 4, vectors: 2, pixels: 2, product_i8: scalar_bytes);
 
-/// Which of WebAssembly's two builds this is.
+/// The name of this WebAssembly build's instruction set.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 const SIMD128_NAME: &str = if cfg!(target_feature = "relaxed-simd") { "relaxed-simd" } else { "simd128" };
 
 impl Kernels {
-    /// Every compilation this machine can run, fastest first. The last is the plain one, except in browsers.
+    /// Every compilation that this machine can run, fastest first. The last is the scalar one, except in browsers.
     #[allow(clippy::vec_init_then_push)] // which are pushed depends on the target
     pub fn available() -> Vec<Kernels> {
         let mut available = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f")
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2
+                && is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vl")
             {
@@ -245,7 +257,7 @@ impl Kernels {
                 let product_i8 = if vnni { avx512_vnni::PRODUCT } else { avx512_bytes::PRODUCT };
                 available.push(Kernels { product_i8, ..avx512::KERNELS });
             }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            if avx2 {
                 let vnni = is_x86_feature_detected!("avxvnni");
                 let product_i8 = if vnni { avx_vnni::PRODUCT } else { avx2_bytes::PRODUCT };
                 available.push(Kernels { product_i8, ..avx2::KERNELS });

@@ -1,4 +1,4 @@
-//! What a transformer does to each row by itself: LayerNorm and softmax.
+//! Functions of each row by itself, which transformers need: LayerNorm and softmax.
 
 use super::super::lanes::Lanes;
 use super::functions;
@@ -7,30 +7,35 @@ use super::functions;
 #[derive(Clone, Copy)]
 pub(in super::super) struct Normalize {
     pub rows: usize,
-    /// Values of a row that count, without padding.
+    /// Values of a row without padding.
     pub channels: usize,
-    /// With padding, a multiple of [`CHANNELS`](super::CHANNELS).
+    /// Values of a row with padding, a multiple of [`CHANNELS`](super::CHANNELS).
     pub padded: usize,
+    /// `rows` x `padded` values.
     pub input: *const f32,
     /// Values from a row to the next.
     pub input_stride: usize,
+    /// `rows` x `padded` values.
     pub output: *mut f32,
+    /// Values from a row to the next.
     pub output_stride: usize,
-    /// What is added to the variance.
+    /// Added to the variance.
     pub epsilon: f32,
-    /// Factors of the channels and what is added after them, each `padded` values.
+    /// Factors of the channels and numbers added after them, each `padded` values.
     pub affine: Option<[*const f32; 2]>,
 }
 
 /// Runs a LayerNorm: mean and variance in two passes, and padding stays zero.
 ///
 /// # Safety
-/// The instruction set of `V` must be enabled and every pointer of `work` valid for what its field says.
+/// The instruction set of `V` is enabled, and every pointer of `work` is valid for what its field says.
 #[inline(always)]
 pub(in super::super) unsafe fn normalize<V: Lanes>(work: &Normalize) {
     let &Normalize { channels, padded, affine, .. } = work;
     let whole = channels - channels % V::COUNT;
     for row in 0..work.rows {
+        // SAFETY: both rows have `padded` values, at least `channels`, and so have scale and shift; `whole` is a
+        // multiple of the lanes
         unsafe {
             let from = work.input.add(row * work.input_stride);
             let to = work.output.add(row * work.output_stride);
@@ -61,15 +66,16 @@ pub(in super::super) unsafe fn normalize<V: Lanes>(work: &Normalize) {
     }
 }
 
-/// Replaces each of `count` rows of `columns` values, `stride` apart, by its softmax; of columns that are minus infinity, as
-/// padding is, next to nothing comes out.
+/// Replaces each of `count` rows of `columns` values, `stride` apart, by its softmax. The result of columns that are
+/// minus infinity, as padding is, is at most 2e-38.
 ///
 /// # Safety
-/// The instruction set of `V` must be enabled and `rows` valid for `count` rows; `columns` is a multiple of
+/// The instruction set of `V` is enabled, and `rows` is valid for `count` rows; `columns` is a multiple of
 /// [`CHANNELS`](super::CHANNELS).
 #[inline(always)]
 pub(in super::super) unsafe fn softmax<V: Lanes>(rows: *mut f32, count: usize, stride: usize, columns: usize) {
     for row in 0..count {
+        // SAFETY: the row has `columns` values, a multiple of the lanes
         unsafe {
             let row = rows.add(row * stride);
             let largest = fold(row, columns, V::splat(f32::NEG_INFINITY), |most, value| most.max(value));
@@ -94,11 +100,15 @@ pub(in super::super) unsafe fn softmax<V: Lanes>(rows: *mut f32, count: usize, s
 }
 
 /// Folds `len` values, a multiple of the lanes, into a register.
+///
+/// # Safety
+/// The instruction set of `V` is enabled, and `from` is valid for `len` values.
 #[inline(always)]
 unsafe fn fold<V: Lanes>(from: *const f32, len: usize, start: V, step: impl Fn(V, V) -> V) -> V {
     let mut folded = start;
     let mut at = 0;
     while at < len {
+        // SAFETY: a register of values follows, since `len` is a multiple of the lanes
         folded = step(folded, unsafe { V::load(from.add(at)) });
         at += V::COUNT;
     }
@@ -106,15 +116,23 @@ unsafe fn fold<V: Lanes>(from: *const f32, len: usize, start: V, step: impl Fn(V
 }
 
 /// The values of a register, and zeros behind them.
+///
+/// # Safety
+/// The instruction set of `V` is enabled.
 #[inline(always)]
 unsafe fn lanes<V: Lanes>(register: V) -> [f32; super::CHANNELS] {
     let mut values = [0.0; super::CHANNELS];
+    // SAFETY: no register has more than `CHANNELS` values
     unsafe { register.store(values.as_mut_ptr()) };
     values
 }
 
 /// The sum of a register's values.
+///
+/// # Safety
+/// The instruction set of `V` is enabled.
 #[inline(always)]
 unsafe fn total<V: Lanes>(register: V) -> f32 {
+    // SAFETY: the caller's contract, passed on
     unsafe { lanes(register) }.iter().sum()
 }

@@ -60,7 +60,7 @@ impl Map {
     fn pixels(&mut self) -> Pixels {
         let start = self.at(0, 0);
         Pixels {
-            start: unsafe { self.values.as_mut_ptr().add(start) },
+            start: self.values[start..].as_mut_ptr(),
             stride: self.stride,
             first: self.width,
             width: self.width,
@@ -103,7 +103,7 @@ fn activate(activation: Activation, value: f64) -> f64 {
     if activation == Activation::Relu { value.max(0.0) } else { value }
 }
 
-/// What no kernel may leave where it has nothing to write.
+/// The value between pixels, which no kernel may change.
 const FILL: f32 = 12345.0;
 
 proptest! {
@@ -164,7 +164,7 @@ proptest! {
         let weights = values(channels * side * side, seed ^ 1);
         let bias = values(channels, seed ^ 2);
         let (rows, columns) = ((height - 1) / stride + 1, (width - 1) / stride + 1);
-        // the rows from `first` on, as if others did those before
+        // the rows from `first` on, as a later chunk computes them
         let first = rows / 3;
         let padded = pack::padded(channels);
         let (taps, padded_bias) = (pack::taps(&weights, side * side), pack::vector(&bias));
@@ -183,19 +183,19 @@ proptest! {
                     channels: count,
                     side,
                     stride,
-                    input: unsafe { input.values.as_ptr().add(channel) },
+                    input: input.values[channel..].as_ptr(),
                     input_height: height,
                     first: (first * stride) as isize - reach as isize,
                     input_pixel: input.stride,
                     input_row: input.row(),
-                    output: Target::F32(unsafe { output.values.as_mut_ptr().add(start + channel) }),
+                    output: Target::F32(output.values[start + channel..].as_mut_ptr()),
                     output_pixel: output.stride,
                     output_row,
-                    weights: unsafe { taps.as_ptr().add(channel) },
+                    weights: taps[channel..].as_ptr(),
                     taps_stride: padded,
-                    bias: unsafe { padded_bias.as_ptr().add(channel) },
+                    bias: padded_bias[channel..].as_ptr(),
                     activation,
-                    sums: if seed % 3 == 0 { null_mut() } else { unsafe { sums.as_mut_ptr().add(channel) } },
+                    sums: if seed % 3 == 0 { null_mut() } else { sums[channel..].as_mut_ptr() },
                 };
                 // SAFETY: the kernels are available, the pointers those of maps of these sizes
                 unsafe { kernel(&work) };
@@ -254,7 +254,7 @@ proptest! {
                 inner,
                 weights: packed.as_ptr(),
                 bias: padded_bias.as_ptr(),
-                output: unsafe { output.values.as_mut_ptr().add(start) },
+                output: output.values[start..].as_mut_ptr(),
                 output_stride: output.stride,
                 activation,
             };
@@ -306,7 +306,7 @@ proptest! {
         (affine, far) in (any::<bool>(), any::<bool>()),
         seed in any::<u64>(),
     ) {
-        // far from zero the variance is what is left of large squares
+        // far from zero the variance is a small difference of large numbers
         let offset = if far { 50.0 } else { 0.0 };
         let mut input = Map::random(1, width, channels, 0, seed);
         for pixel in 0..width {
@@ -338,7 +338,7 @@ proptest! {
                 let normal = (value(channel) - mean) / (squares / channels as f64 + f64::from(epsilon)).sqrt();
                 if affine { normal * f64::from(scale[channel]) + f64::from(shift[channel]) } else { normal }
             };
-            // of numbers near 50, f32 has lost what is smaller than 4e-6, which counts the more, the less they differ
+            // numbers near 50 are exact to 4e-6 in f32, an error that grows in proportion as they differ less
             let deviation = |x: usize| {
                 let values = (0..channels).map(|channel| input.get(0, x as isize, channel));
                 let mean = values.clone().sum::<f64>() / channels as f64;
@@ -424,11 +424,11 @@ fn functions_are_as_exact_as_they_say() {
             let error = (f64::from(result) - expected).abs() / x.abs().max(1.0);
             assert!(error < 3e-7, "{}: the GELU of {value} is off by {error}", kernels.name);
         }
-        // the powers that softmax takes, two to a row: of 0 and of a number below
+        // the exponentials of softmax, two in a row: of 0 and of a number below
         for x in points().map(|point| 8.7 * (point - 10.1).clamp(-10.0, 0.0)) {
             let mut row = [f32::NEG_INFINITY; CHANNELS];
             (row[0], row[1]) = (0.0, x);
-            // SAFETY: as above
+            // SAFETY: the kernels are available, the pointer that of a row of so many values
             unsafe { (kernels.softmax)(row.as_mut_ptr(), 1, CHANNELS, CHANNELS) };
             let (power, expected) = (f64::from(row[1]) / f64::from(row[0]), f64::from(x).exp());
             assert!((power / expected - 1.0).abs() < 4e-7, "{}: exp({x}) is {power}", kernels.name);

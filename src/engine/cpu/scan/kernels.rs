@@ -2,18 +2,18 @@
 
 use super::super::lanes::{self, Stored};
 
-/// Sums of a row in registers at once: enough to hide the time that an addition takes. One row after the other, because
-/// processors look ahead where they are read in order; several rows at a time reach 40 % of what memory gives.
+/// Registers of sums of a row: enough to hide the latency of an addition. Rows are read one after the other, because
+/// processors prefetch what is read in order; several rows at a time reach 40 % of the memory's rate.
 const CHAINS: usize = 4;
 
-/// A query, rows, values of each, the number of rows, the products.
+/// Arguments: a query, rows, values of each, the number of rows, the products.
 type Dots<T> = unsafe fn(*const f32, *const T, usize, usize, *mut f32);
 
 /// The kernels, compiled for one instruction set.
 ///
 /// # Safety
-/// Whoever calls one vouches that the machine has the instruction set ([`available`] lists only those) and that pointers
-/// are valid for as many values as the numbers beside them say.
+/// For each function: the machine has the instruction set ([`available`] lists only such), and pointers are valid for
+/// as many values as the numbers beside them say.
 #[derive(Clone, Copy)]
 pub(super) struct ScanKernels {
     /// The instruction set.
@@ -26,8 +26,10 @@ pub(super) struct ScanKernels {
     pub widen_i8: unsafe fn(*const i8, *mut f32, usize),
 }
 
-/// What a row's values are stored in.
+/// A type in which a row's values are stored.
 trait Value<V: Stored>: Copy {
+    /// # Safety
+    /// The instruction set of `V` is enabled, and `from` is valid for as many values as `V` has lanes.
     unsafe fn load(from: *const Self) -> V;
     fn to_f32(self) -> f32;
 }
@@ -35,6 +37,7 @@ trait Value<V: Stored>: Copy {
 impl<V: Stored> Value<V> for f32 {
     #[inline(always)]
     unsafe fn load(from: *const Self) -> V {
+        // SAFETY: the caller's contract, passed on
         unsafe { V::load(from) }
     }
     #[inline(always)]
@@ -46,6 +49,7 @@ impl<V: Stored> Value<V> for f32 {
 impl<V: Stored> Value<V> for u16 {
     #[inline(always)]
     unsafe fn load(from: *const Self) -> V {
+        // SAFETY: the caller's contract, passed on
         unsafe { V::load_f16(from) }
     }
     #[inline(always)]
@@ -57,6 +61,7 @@ impl<V: Stored> Value<V> for u16 {
 impl<V: Stored> Value<V> for i8 {
     #[inline(always)]
     unsafe fn load(from: *const Self) -> V {
+        // SAFETY: the caller's contract, passed on
         unsafe { V::load_i8(from) }
     }
     #[inline(always)]
@@ -66,9 +71,14 @@ impl<V: Stored> Value<V> for i8 {
 }
 
 /// The product of a query with each of `count` rows.
+///
+/// # Safety
+/// The instruction set of `V` is enabled; `query` is valid for `len` values, `rows` for `count` rows of as many, and
+/// `out` for `count` values.
 #[inline(always)]
 unsafe fn dots<V: Stored, T: Value<V>>(query: *const f32, mut rows: *const T, len: usize, count: usize, out: *mut f32) {
     for row in 0..count {
+        // SAFETY: there are `count` rows and places
         unsafe {
             out.add(row).write(dot::<V, T>(query, rows, len));
             rows = rows.add(len);
@@ -76,8 +86,13 @@ unsafe fn dots<V: Stored, T: Value<V>>(query: *const f32, mut rows: *const T, le
     }
 }
 
+/// The product of a query with one row.
+///
+/// # Safety
+/// The instruction set of `V` is enabled; `query` and `row` are valid for `len` values.
 #[inline(always)]
 unsafe fn dot<V: Stored, T: Value<V>>(query: *const f32, row: *const T, len: usize) -> f32 {
+    // SAFETY: registers are loaded only while they lie within `len` values, and then single values up to `len`
     unsafe {
         let mut sums = [V::splat(0.0); CHAINS];
         let mut k = 0;
@@ -97,9 +112,14 @@ unsafe fn dot<V: Stored, T: Value<V>>(query: *const f32, row: *const T, len: usi
     }
 }
 
+/// Converts `len` values to floats.
+///
+/// # Safety
+/// The instruction set of `V` is enabled; `from` and `to` are valid for `len` values.
 #[inline(always)]
 unsafe fn widen<V: Stored, T: Value<V>>(from: *const T, to: *mut f32, len: usize) {
     let mut k = 0;
+    // SAFETY: as in `dot`
     unsafe {
         while k + V::COUNT <= len {
             T::load(from.add(k)).store(to.add(k));
@@ -111,7 +131,8 @@ unsafe fn widen<V: Stored, T: Value<V>>(from: *const T, to: *mut f32, len: usize
     }
 }
 
-/// Compiled for the length that features have, the loop over a row is unrolled.
+/// The number of bits in which each row differs from a query. For queries of 8 words, the length of most features, the
+/// loop over a row is unrolled.
 #[inline(always)]
 fn differing_bits(query: &[u64], rows: &[u64], out: &mut [u16]) {
     let count = |query: &[u64], row: &[u64]| -> u32 { query.iter().zip(row).map(|(a, b)| (a ^ b).count_ones()).sum() };
@@ -129,6 +150,8 @@ fn differing_bits(query: &[u64], rows: &[u64], out: &mut [u16]) {
 /// Compiles every kernel for one instruction set.
 macro_rules! compile {
     ($set:ident, $name:expr, $lanes:ty $(, $features:literal)?) => {
+        // the contract of each function is that of the kernel that it calls
+        #[allow(unsafe_op_in_unsafe_fn)]
         mod $set {
             use super::*;
 
@@ -137,15 +160,15 @@ macro_rules! compile {
 
             $(#[target_feature(enable = $features)])?
             unsafe fn dots_f32(query: *const f32, rows: *const f32, len: usize, count: usize, out: *mut f32) {
-                unsafe { dots::<$lanes, f32>(query, rows, len, count, out) }
+                dots::<$lanes, f32>(query, rows, len, count, out)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn dots_f16(query: *const f32, rows: *const u16, len: usize, count: usize, out: *mut f32) {
-                unsafe { dots::<$lanes, u16>(query, rows, len, count, out) }
+                dots::<$lanes, u16>(query, rows, len, count, out)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn dots_i8(query: *const f32, rows: *const i8, len: usize, count: usize, out: *mut f32) {
-                unsafe { dots::<$lanes, i8>(query, rows, len, count, out) }
+                dots::<$lanes, i8>(query, rows, len, count, out)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn differing_bits(query: &[u64], rows: &[u64], out: &mut [u16]) {
@@ -153,11 +176,11 @@ macro_rules! compile {
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn widen_f16(from: *const u16, to: *mut f32, len: usize) {
-                unsafe { widen::<$lanes, u16>(from, to, len) }
+                widen::<$lanes, u16>(from, to, len)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn widen_i8(from: *const i8, to: *mut f32, len: usize) {
-                unsafe { widen::<$lanes, i8>(from, to, len) }
+                widen::<$lanes, i8>(from, to, len)
             }
         }
     };
@@ -174,19 +197,21 @@ compile!(simd128, if cfg!(target_feature = "relaxed-simd") { "relaxed-simd" } el
 #[cfg(any(test, not(all(target_arch = "wasm32", target_feature = "simd128"))))]
 compile!(scalar, "scalar", lanes::Scalar);
 
-/// Every compilation this machine can run, fastest first, named as the engine's kernels are.
+/// Every compilation that this machine can run, fastest first, with the names of the engine's kernels.
 #[allow(clippy::vec_init_then_push)] // which are pushed depends on the target
 pub(super) fn available() -> Vec<ScanKernels> {
     let mut available = Vec::new();
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("f16c") && is_x86_feature_detected!("popcnt") {
-        if is_x86_feature_detected!("avx512f")
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        if avx2
+            && is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
         {
             available.push(avx512::KERNELS);
         }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        if avx2 {
             available.push(avx2::KERNELS);
         }
     }

@@ -1,4 +1,6 @@
-//! Vectors against the rows of a matrix: what searching a gallery is made of. Safe to call from any room.
+//! Products of vectors with the rows of a matrix, of which a search in a gallery consists.
+//!
+//! The functions are safe: they compare the lengths of their slices.
 
 mod kernels;
 pub(crate) mod pages;
@@ -9,10 +11,10 @@ use self::kernels::ScanKernels;
 use super::kernels::{Activation, Gemm, Kernels, Pixels};
 use super::pack;
 
-/// Queries whose products with a row are computed at once, at most: their packed values stay in the second-level cache.
+/// The most queries whose products with a row are computed at once: their packed values stay in the second-level cache.
 pub(crate) const TOGETHER: usize = 64;
 
-/// The scan, on one instruction set of this machine.
+/// The kernels of the scan for one instruction set of this machine.
 #[derive(Clone, Copy)]
 pub(crate) struct Scanner {
     scan: ScanKernels,
@@ -33,19 +35,19 @@ impl PackedQueries {
         self.zeros.len()
     }
 
-    /// How many queries there are.
+    /// The number of queries.
     pub fn count(&self) -> usize {
         self.count
     }
 }
 
 impl Scanner {
-    /// The fastest this machine can run.
+    /// The fastest scanner that this machine can run.
     pub fn best() -> Self {
         Self::available().swap_remove(0)
     }
 
-    /// Every one this machine can run, fastest first.
+    /// Every scanner that this machine can run, fastest first.
     pub fn available() -> Vec<Self> {
         let products = Kernels::available();
         let of = |scan: ScanKernels| {
@@ -62,54 +64,59 @@ impl Scanner {
 
     /// The product of a query with each row, as many rows as `out` has places.
     pub fn dots_f32(&self, query: &[f32], rows: &[f32], out: &mut [f32]) {
-        assert_eq!(query.len() * out.len(), rows.len());
-        // SAFETY: this machine has the instruction set, and the lengths agree; so below
+        assert_eq!(query.len().checked_mul(out.len()), Some(rows.len()));
+        // SAFETY: the kernels are available, and there are as many rows of the query's length as `out` has places
         unsafe { (self.scan.dots_f32)(query.as_ptr(), rows.as_ptr(), query.len(), out.len(), out.as_mut_ptr()) }
     }
 
-    /// The same with rows of half floats.
+    /// As [`dots_f32`](Self::dots_f32), with rows of half floats.
     pub fn dots_f16(&self, query: &[f32], rows: &[u16], out: &mut [f32]) {
-        assert_eq!(query.len() * out.len(), rows.len());
+        assert_eq!(query.len().checked_mul(out.len()), Some(rows.len()));
+        // SAFETY: as in `dots_f32`
         unsafe { (self.scan.dots_f16)(query.as_ptr(), rows.as_ptr(), query.len(), out.len(), out.as_mut_ptr()) }
     }
 
-    /// The same with rows of whole numbers.
+    /// As [`dots_f32`](Self::dots_f32), with rows of 8-bit whole numbers.
     pub fn dots_i8(&self, query: &[f32], rows: &[i8], out: &mut [f32]) {
-        assert_eq!(query.len() * out.len(), rows.len());
+        assert_eq!(query.len().checked_mul(out.len()), Some(rows.len()));
+        // SAFETY: as in `dots_f32`
         unsafe { (self.scan.dots_i8)(query.as_ptr(), rows.as_ptr(), query.len(), out.len(), out.as_mut_ptr()) }
     }
 
-    /// In how many bits each row differs from the query.
+    /// The number of bits in which each row differs from the query.
     pub fn differing_bits(&self, query: &[u64], rows: &[u64], out: &mut [u16]) {
-        assert_eq!(query.len() * out.len(), rows.len());
+        assert_eq!(query.len().checked_mul(out.len()), Some(rows.len()));
+        // SAFETY: the kernels are available
         unsafe { (self.scan.differing_bits)(query, rows, out) }
     }
 
-    /// Half floats as floats.
+    /// Converts half floats to floats.
     pub fn widen_f16(&self, from: &[u16], to: &mut [f32]) {
         assert_eq!(from.len(), to.len());
+        // SAFETY: the kernels are available, and both slices have this length
         unsafe { (self.scan.widen_f16)(from.as_ptr(), to.as_mut_ptr(), from.len()) }
     }
 
-    /// Whole numbers as floats.
+    /// Converts 8-bit whole numbers to floats.
     pub fn widen_i8(&self, from: &[i8], to: &mut [f32]) {
         assert_eq!(from.len(), to.len());
+        // SAFETY: the kernels are available, and both slices have this length
         unsafe { (self.scan.widen_i8)(from.as_ptr(), to.as_mut_ptr(), from.len()) }
     }
 
-    /// Queries for [`products`](Self::products), one after the other in `queries`: at most [`TOGETHER`].
+    /// Packs queries for [`products`](Self::products): at most [`TOGETHER`], one after the other in `queries`.
     pub fn pack(&self, queries: &[f32], dimension: usize) -> PackedQueries {
         let values = pack::panels(queries, dimension, self.product.panel);
         let count = queries.len() / dimension;
         PackedQueries { values, zeros: vec![0.0; pack::padded(count)], dimension, count }
     }
 
-    /// The product of each row with each query: `out` has [`columns`](PackedQueries::columns) values for each row, those
-    /// beyond the queries are zero.
+    /// The product of each row with each query: `out` has [`columns`](PackedQueries::columns) values for each row,
+    /// those beyond the queries are zero.
     pub fn products(&self, queries: &PackedQueries, rows: &[f32], out: &mut [f32]) {
         let count = rows.len() / queries.dimension;
         assert_eq!(count * queries.dimension, rows.len());
-        assert_eq!(count * queries.columns(), out.len());
+        assert_eq!(count.checked_mul(queries.columns()), Some(out.len()));
         if count == 0 {
             return;
         }
@@ -125,7 +132,8 @@ impl Scanner {
             residual: None,
             activation: Activation::None,
         };
-        // SAFETY: this machine has the instruction set, and every pointer is valid for what the lengths above say
+        // SAFETY: the kernels are available; the slices have the lengths asserted above, and `pack` has made as many
+        // values and zeros as there are columns
         unsafe { (self.product.gemm)(&work) }
     }
 }

@@ -1,10 +1,11 @@
 //! Memory for matrices that are read from end to end.
 
-/// From here on a matrix is read from memory rather than from a cache.
+/// The size from which on a matrix is read from memory rather than from a cache.
 const LEAST_BYTES: usize = 4 << 20;
 
-/// Makes room for `more` values, where the system can in large pages: a core that reads pages of 4 KiB one after the other
-/// waits for each anew, and gets half of what memory gives (measured on Zen 4: 31 GB/s against 63 on two cores).
+/// Reserves memory for `more` values, in large pages where the system provides them. A core that reads one page of 4
+/// KiB after the other waits at each, and reaches half of the memory's rate (on Zen 4: 31 GB/s instead of 63 on two
+/// cores).
 pub(crate) fn reserve<T>(values: &mut Vec<T>, more: usize) {
     let before = values.capacity();
     values.reserve(more);
@@ -15,18 +16,18 @@ pub(crate) fn reserve<T>(values: &mut Vec<T>, more: usize) {
 
 #[cfg(target_os = "linux")]
 fn advise<T>(values: &mut Vec<T>) {
-    // more than any page has, so that what is advised lies within the allocation
+    // at least the size of a page, so that the advised range lies within the allocation
     const ALIGNMENT: usize = 1 << 16;
     let start = values.as_mut_ptr().addr().next_multiple_of(ALIGNMENT);
     let end_of = |count: usize| (values.as_ptr().addr() + count * size_of::<T>()) / ALIGNMENT * ALIGNMENT;
     let (filled, end) = (end_of(values.len()), end_of(values.capacity()));
     let address = values.as_mut_ptr().cast::<u8>().with_addr(start).cast::<libc::c_void>();
-    // SAFETY: the ranges lie within an allocation that is ours alone, and what the advice changes is not their content. A
-    // system that does not know it says so, which changes nothing.
+    // SAFETY: the ranges lie within the allocation of `values`, which is borrowed mutably, and the advice does not
+    // change their content. A system that does not know the advice returns an error, which changes nothing.
     unsafe {
         libc::madvise(address, end - start, libc::MADV_HUGEPAGE);
         if filled > start {
-            // what moved here when the allocation grew
+            // the values that were moved here when the allocation grew
             libc::madvise(address, filled - start, libc::MADV_COLLAPSE);
         }
     }

@@ -3,7 +3,7 @@ use super::super::memory::Place;
 use super::super::pack;
 use super::{Run, Task};
 
-/// Queries whose scores are at hand at a time, about: they stay in the first-level cache.
+/// Queries whose scores are computed at a time, about: they stay in the first-level cache.
 const QUERIES: usize = 16;
 
 /// Attention of each pixel to all, head by head.
@@ -11,39 +11,41 @@ pub(in super::super) struct Attention {
     pub heads: usize,
     /// Channels of a head.
     pub channels: usize,
-    /// Queries, keys and values of all heads, one behind the other. One row, without margin.
+    /// All heads' queries, then all heads' keys, then all heads' values. One row.
     pub input: Place,
+    /// One row, without margin.
     pub output: Place,
-    /// Rows of the kernel's tile, and columns of a panel.
+    /// Rows of the kernel's tile.
     pub tile: usize,
+    /// Columns of the kernel's panel.
     pub panel: usize,
-    /// What is added to the scores: nothing, or minus infinity where there is no key.
+    /// Added to the scores: 0 for each key, minus infinity for the padding.
     pub mask: Vec<f32>,
-    /// Zeros, one for each channel of a head.
+    /// Zeros, one for each channel of a head with padding.
     pub zeros: Vec<f32>,
 }
 
 impl Attention {
-    /// What is added to the scores of so many keys.
+    /// The mask of so many keys.
     pub fn mask(keys: usize) -> Vec<f32> {
         let mut mask = vec![0.0; keys];
         mask.resize(pack::padded(keys), f32::NEG_INFINITY);
         mask
     }
 
-    /// Queries at a time.
+    /// Queries at a time, whole tiles.
     fn block(&self) -> usize {
         (QUERIES / self.tile).max(1) * self.tile
     }
 
-    /// Values of the packed keys, of the packed values, of the scores, and of the means.
+    /// The sizes of four areas of the scratch memory: the packed keys, the packed values, the scores, and the means.
     fn areas(&self) -> [usize; 4] {
         let (tokens, channels) = (self.input.width, pack::padded(self.channels));
         [
-            self.channels * pack::padded(tokens),
-            tokens * channels,
-            self.block() * pack::stride(tokens),
-            self.block() * channels,
+            self.channels.saturating_mul(pack::padded(tokens)),
+            tokens.saturating_mul(channels),
+            self.block().saturating_mul(pack::stride(tokens)),
+            self.block().saturating_mul(channels),
         ]
     }
 }
@@ -55,7 +57,7 @@ impl Task for Attention {
     }
 
     fn scratch(&self) -> usize {
-        self.areas().iter().sum()
+        self.areas().into_iter().fold(0, usize::saturating_add)
     }
 
     unsafe fn run(&self, run: &Run, scratch: *mut f32, chunk: usize) {
@@ -64,6 +66,12 @@ impl Task for Attention {
         let (tokens, stride) = (self.input.width, self.input.stride);
         let [keys_len, values_len, scores_len, _] = self.areas();
         let (padded_tokens, padded_channels) = (pack::padded(tokens), pack::padded(channels));
+        // SAFETY: the input has a row of `tokens` pixels, `stride` apart, each with `3 * heads * channels` channels,
+        // which the chunks only read. Each area of the scratch memory is written before it is read and has the size
+        // that the kernels get: keys are `channels` rows and `padded_tokens` columns, values `tokens` rows and
+        // `padded_channels` columns; the mask and the zeros have as many values as there are columns. `rows` is at most
+        // a block, and scores and means have a block of rows. Of the output, this chunk writes the channels of its own
+        // head, and the last head the padding.
         unsafe {
             // queries, then keys, then values
             let part = |index: usize| run.pixel(&self.input, image, 0, 0).add((index * heads + head) * channels);
@@ -104,7 +112,7 @@ impl Task for Attention {
                     output: Pixels::contiguous(means, padded_channels),
                     ..product
                 });
-                // not written there at once: a head's padding would fall upon the next head
+                // the product is not written there: its padding would overwrite the next head
                 for row in 0..rows {
                     let to = run.pixel(&self.output, image, 0, first + row);
                     to.add(head * channels).copy_from_nonoverlapping(means.add(row * padded_channels), channels);

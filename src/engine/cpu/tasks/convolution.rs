@@ -7,12 +7,14 @@ const ROWS: usize = 4;
 
 /// The first layer: a dense convolution of planes.
 pub(in super::super) struct Convolve {
-    /// Where the planes with their margins begin, and what an image of them takes.
+    /// The index in the arena at which the planes with their margins begin.
     pub input: usize,
+    /// Values of the planes of an image.
     pub input_image: usize,
+    /// Values of a row of a plane.
     pub input_row: usize,
     pub stride: usize,
-    /// For each weight, how far its input lies from that of the first.
+    /// For each weight of an output channel, the distance of its input from that of the first.
     pub taps: Vec<usize>,
     pub weights: Vec<f32>,
     pub bias: Vec<f32>,
@@ -28,6 +30,9 @@ impl Task for Convolve {
     unsafe fn run(&self, run: &Run, _: *mut f32, chunk: usize) {
         let chunks = self.output.height.div_ceil(ROWS);
         let (image, first) = (chunk / chunks, chunk % chunks * ROWS);
+        // SAFETY: the planes have margins of half the kernel's side, so the taps of the last pixel of the last row lie
+        // within them. Weights and bias are packed for the output's channels. This chunk alone writes its rows, and the
+        // first of an image the margins, which no other chunk touches.
         unsafe {
             if first == 0 {
                 run.clear_margins(&self.output, image);

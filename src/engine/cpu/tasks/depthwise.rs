@@ -8,41 +8,54 @@ use super::{Run, Task};
 pub(in super::super) struct Depth {
     pub layer: Layer,
     pub output: Place,
-    /// Where the sums of each chunk are left for the mean, if one is wanted.
+    /// The index in the arena of each band's sums, which a gate reads.
     pub sums: Option<usize>,
 }
 
-/// The weights of a depthwise convolution and where its input lies.
+/// The weights of a depthwise convolution and the place of its input.
 pub(in super::super) struct Layer {
+    /// Its margins are at least half the kernel's side.
     pub input: Place,
+    /// 3 or 5.
     pub side: usize,
     pub stride: usize,
     pub weights: Vec<f32>,
     pub bias: Vec<f32>,
     pub activation: Activation,
-    /// Where the output is kept as bytes: what its channels are multiplied by.
+    /// Where the output is stored as bytes: the factor of each channel.
     pub byte_factors: Option<Vec<f32>>,
 }
 
-/// Where rows of an output go.
+/// Rows of an output, and their place.
 pub(super) struct Rows {
     pub image: usize,
+    /// The first row.
     pub first: usize,
+    /// The number of rows.
     pub height: usize,
+    /// Pixels of a row.
     pub width: usize,
-    /// The first channel and how many there are.
+    /// The first channel.
     pub channel: usize,
+    /// The number of channels.
     pub channels: usize,
-    /// The first pixel.
+    /// The first pixel, from channel 0 on.
     pub start: *mut f32,
-    /// Values of four bytes from a pixel to the next, and from a row to the next.
+    /// Values of four bytes from a pixel to the next.
     pub pixel: usize,
+    /// Values of four bytes from a row to the next.
     pub row: usize,
+    /// Written with each channel's sum over the rows, unless null.
     pub sums: *mut f32,
 }
 
 impl Layer {
     /// Computes rows of the output.
+    ///
+    /// # Safety
+    /// As [`Task::run`] for `run`. The rows are ones that the convolution gives of the input. `rows.start` is valid for
+    /// these rows with all channels of the input, and `rows.sums`, unless null, for `rows.channels` values; nothing
+    /// else reads or writes the channels in question meanwhile.
     pub(super) unsafe fn run(&self, run: &Run, rows: Rows) {
         let reach = self.side / 2;
         let kernel = match self.side {
@@ -50,8 +63,10 @@ impl Layer {
             5 => run.kernels.depthwise_5x5,
             side => unreachable!("lowering lets no kernel of {side}x{side} pass"),
         };
+        // SAFETY: the input's margins are at least `reach` wide, so the first pixel less `reach` is in the arena, and
+        // so is all that the kernel reads beside the rows. It leaves out the rows above and below the input. Weights,
+        // bias and factors have as many channels as the input. Pixels of bytes are `pixel` times four bytes apart.
         unsafe {
-            // the input's margins are at least `reach` wide
             let input = run.pixel(&self.input, rows.image, 0, 0).sub(reach * self.input.stride);
             let (output, unit) = match &self.byte_factors {
                 None => (Target::F32(rows.start.add(rows.channel)), 1),
@@ -88,13 +103,13 @@ impl Layer {
 const CHANNELS: usize = 64;
 
 impl Depth {
-    /// Rows of an image that are one chunk: all, where so many channels of all rows fit a cache.
+    /// Rows of an image that are one chunk: as many as fit a cache with the channels of a chunk.
     fn rows(output: &Place) -> usize {
-        let most = (128 << 10) / (4 * output.width * CHANNELS);
+        let most = (128 << 10) / (size_of::<f32>() * CHANNELS) / output.width;
         most.clamp(1, output.height)
     }
 
-    /// Bands of rows of an image, each of which leaves its sums.
+    /// Bands of rows of an image. Each has its own sums.
     pub fn bands(output: &Place) -> usize {
         output.height.div_ceil(Self::rows(output))
     }
@@ -114,6 +129,9 @@ impl Task for Depth {
         let bands = Self::bands(&self.output);
         let rows = Self::rows(&self.output);
         let (image, first) = (band / bands, band % bands * rows);
+        // SAFETY: the output has the rows from `first` on that are asked for and at least the channels of the block,
+        // which no other chunk writes; the first block of the first band writes the margins, which no other chunk
+        // touches. Each band has an area of sums of all channels.
         unsafe {
             if first == 0 && channel == 0 {
                 run.clear_margins(&self.output, image);

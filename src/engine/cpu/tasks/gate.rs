@@ -3,16 +3,18 @@ use super::super::memory::Place;
 use super::super::pack;
 use super::{Run, Task};
 
-/// Squeeze-and-excitation's factors, from the sums that a depthwise convolution left.
+/// The factors of a squeeze-and-excitation, from the sums that a depthwise convolution has stored.
 pub(in super::super) struct Gate {
-    /// Where the sums lie: `chunks` of them for each image.
+    /// The index in the arena of the sums: `chunks` of them for each image.
     pub sums: usize,
     pub chunks: usize,
     /// Pixels that were summed.
     pub pixels: usize,
-    /// Channels, without and with padding.
+    /// Channels without padding.
     pub inner: usize,
+    /// Channels with padding.
     pub channels: usize,
+    /// Channels between the layers, without padding.
     pub hidden: usize,
     pub reduce: Vec<f32>,
     pub reduce_bias: Vec<f32>,
@@ -27,11 +29,14 @@ impl Task for Gate {
     }
 
     fn scratch(&self) -> usize {
-        self.channels + pack::padded(self.hidden)
+        self.channels.saturating_add(pack::padded(self.hidden))
     }
 
     unsafe fn run(&self, run: &Run, scratch: *mut f32, image: usize) {
         let kernels = run.kernels;
+        // SAFETY: the arena has `chunks` sums of `channels` values for each image. The scratch memory has `channels`
+        // values for the mean and as many as the first layer has columns behind them. Both layers are packed for the
+        // sizes given; the output has `channels` values for each image, which only this chunk uses.
         unsafe {
             let sums = run.memory.add(self.sums + image * self.chunks * self.channels);
             let mean = scratch;
@@ -70,9 +75,10 @@ impl Task for Gate {
     }
 }
 
-/// Makes a map's values bytes, in place: multiplied by factors of their channels, and by a gate's, if there is a gate.
+/// Converts a map's values to bytes in place: each is multiplied by the factor of its channel and, if there is a gate,
+/// by the gate's factor, then rounded.
 ///
-/// Its pixels stay as far apart as they were.
+/// The distance of the pixels stays as it was.
 pub(in super::super) struct Quantize {
     pub pixels: Place,
     pub gate: Option<Place>,
@@ -86,6 +92,8 @@ impl Task for Quantize {
 
     unsafe fn run(&self, run: &Run, _: *mut f32, chunk: usize) {
         let (image, y) = (chunk / self.pixels.height, chunk % self.pixels.height);
+        // SAFETY: the map has a row of `width` pixels with `channels` values, which only this chunk uses; factors and
+        // gate have as many values as the map has channels
         unsafe {
             (run.kernels.quantize)(
                 run.pixel(&self.pixels, image, y, 0),
@@ -112,6 +120,7 @@ impl Task for Scale {
 
     unsafe fn run(&self, run: &Run, _: *mut f32, chunk: usize) {
         let (image, y) = (chunk / self.pixels.height, chunk % self.pixels.height);
+        // SAFETY: as for `Quantize`
         unsafe {
             (run.kernels.scale)(
                 run.pixel(&self.pixels, image, y, 0),

@@ -1,10 +1,11 @@
 use super::super::memory::Place;
 use super::{Run, Task};
 
-/// The mean over a map's pixels, but for the first `skip` of its first row.
+/// The mean over a map's pixels without the first `skip` pixels of the first row, which has more.
 pub(in super::super) struct Mean {
     pub input: Place,
     pub skip: usize,
+    /// One pixel.
     pub output: Place,
 }
 
@@ -19,6 +20,9 @@ impl Task for Mean {
 
     unsafe fn run(&self, run: &Run, scratch: *mut f32, image: usize) {
         let Place { width, stride, channels, .. } = self.input;
+        // SAFETY: the output is a pixel of as many channels as the input, apart from it, and only this chunk uses that
+        // of its image. The scratch memory has as many values. Each row of the input has `width` pixels, more than are
+        // skipped.
         unsafe {
             let to = run.pixel(&self.output, image, 0, 0);
             let (mean, row) =

@@ -1,6 +1,12 @@
-//! The plan's steps as the CPU runs them: weights packed, work cut in chunks that threads take one after the other.
+//! The tasks of a program: the steps of a plan with packed weights, cut in chunks that threads take one after the
+//! other.
 //!
-//! How work is cut never depends on the number of threads, so neither does any result.
+//! The cut never depends on the number of threads, so results do not either.
+//!
+//! Tasks are made by `program.rs` alone, of a checked plan. Every [`Place`] in them lies within the arena, for as many
+//! images as the program is for. Places that are alive at the same time do not overlap. Weights, biases and factors are
+//! packed by `pack.rs` for the channels of the places they belong to. `unsafe` code in this folder relies on that and
+//! on the contract of [`Task::run`].
 
 mod attention;
 mod convolution;
@@ -29,28 +35,32 @@ use super::memory::Place;
 
 /// A step of the program.
 pub(super) trait Task: Send + Sync {
-    /// Into how many pieces the work on so many images is cut.
+    /// The number of chunks of the work on so many images.
     fn chunks(&self, images: usize) -> usize;
 
-    /// Values of memory of its own that each thread must bring.
+    /// Values of scratch memory that each thread needs, or `usize::MAX` where they are too many to count.
     fn scratch(&self) -> usize {
         0
     }
 
-    /// Where a matrix product reads.
+    /// The place that a matrix product reads.
     fn input(&self) -> Option<&Place> {
         None
     }
 
-    /// Does one piece of the work.
+    /// Computes one chunk.
     ///
     /// # Safety
-    /// `run` must hold memory as the program laid it out, each chunk must be run once, and no task before the tasks it
-    /// depends on are done.
+    /// - `run.kernels` are among [`Kernels::available`].
+    /// - `run.memory` is valid for the arena of the task's program, which is for at least `run.images` images. Only
+    /// tasks of   this run use it meanwhile.
+    /// - `scratch` is valid for [`scratch`](Self::scratch) values, which only this thread uses meanwhile.
+    /// - `chunk` is less than [`chunks`](Self::chunks) of `run.images`. Each chunk is run once, and none before all
+    /// chunks   of the tasks before it are done.
     unsafe fn run(&self, run: &Run, scratch: *mut f32, chunk: usize);
 }
 
-/// What a program runs on.
+/// The memory and the images that a program runs on.
 #[derive(Clone, Copy)]
 pub(super) struct Run<'a> {
     pub kernels: &'a Kernels,
@@ -62,15 +72,23 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The place in memory of a pixel of a map.
+    /// The address of a pixel of a map.
+    ///
+    /// # Safety
+    /// [`memory`](Self::memory) is valid for the arena that `place` lies in, and the map has such a pixel.
     unsafe fn pixel(&self, place: &Place, image: usize, y: usize, x: usize) -> *mut f32 {
+        // SAFETY: the pixel lies within the arena
         unsafe { self.memory.add(place.pixel(image, y, x)) }
     }
 
     /// Sets the margins of a map to zero: the memory was another value's before.
+    ///
+    /// # Safety
+    /// As [`pixel`](Self::pixel); nothing else reads or writes the margins meanwhile.
     unsafe fn clear_margins(&self, place: &Place, image: usize) {
         let side = place.margin * place.stride;
         for y in 0..place.height {
+            // SAFETY: a row of a place begins and ends with `margin` pixels of `stride` values
             unsafe {
                 let row = self.memory.add(place.offset + image * place.image() + y * place.row());
                 row.write_bytes(0, side);

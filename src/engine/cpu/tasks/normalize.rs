@@ -8,7 +8,7 @@ const PIXELS: usize = 16;
 /// LayerNorm of each pixel.
 pub(in super::super) struct Normalize {
     pub input: Place,
-    /// Has no margin.
+    /// Of the input's shape, without margin.
     pub output: Place,
     /// Channels without padding.
     pub channels: usize,
@@ -26,6 +26,8 @@ impl Task for Normalize {
         let Place { height, width, channels, .. } = self.input;
         let blocks = width.div_ceil(PIXELS);
         let (image, y, x) = (chunk / blocks / height, chunk / blocks % height, chunk % blocks * PIXELS);
+        // SAFETY: input and output have the same pixels, apart in the arena, of which this chunk alone writes these in
+        // the output; scale and shift have as many values as the pixels have channels with padding
         unsafe {
             (run.kernels.normalize)(&kernels::Normalize {
                 rows: PIXELS.min(width - x),

@@ -15,9 +15,9 @@ pub(in super::super) struct Patches {
     pub side: usize,
     /// Packed, of as many columns as the output has channels.
     pub weights: Vec<f32>,
-    /// Zeros, one for each output channel: the layer has no bias.
+    /// Zeros, one for each output channel with padding: the layer has no bias.
     pub bias: Vec<f32>,
-    /// What is added to each token, its channels padded.
+    /// The values added to each token, their channels padded.
     pub added: Vec<f32>,
     /// One row of tokens.
     pub output: Place,
@@ -63,7 +63,7 @@ impl Task for Patches {
     }
 
     fn scratch(&self) -> usize {
-        self.block() * pack::stride(self.inner())
+        self.block().saturating_mul(pack::stride(self.inner()))
     }
 
     unsafe fn run(&self, run: &Run, scratch: *mut f32, chunk: usize) {
@@ -74,6 +74,10 @@ impl Task for Patches {
         let len = self.channels * self.planes[0] * self.planes[1];
         let source = &run.input[image * len..][..len];
         let channels = self.output.channels;
+        // SAFETY: the output has a row of one token and one for each patch, of which only this chunk writes those from
+        // `first + 1` on and, if it is the first, the class token; `added` has as many rows of as many channels. The
+        // scratch memory holds a block of patches, `stride` apart, and weights and bias are packed for `inner` rows and
+        // `channels` columns. The kernel does not write to the residual.
         unsafe {
             if first == 0 {
                 let class_token = run.pixel(&self.output, image, 0, 0);

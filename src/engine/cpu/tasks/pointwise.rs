@@ -11,23 +11,25 @@ const PIXELS: usize = 98;
 /// A matrix product at each pixel.
 pub(in super::super) struct Point {
     pub layer: Layer,
-    /// Has no margin.
+    /// As many pixels as the output, without margin.
     pub input: Place,
     /// Rows of the kernel's tile.
     pub tile: usize,
 }
 
-/// The weights of a matrix product and where its output goes.
+/// The weights of a matrix product and the place of its output.
 pub(in super::super) struct Layer {
+    /// Input channels.
     pub inner: usize,
     pub weights: Weights,
     pub bias: Vec<f32>,
     pub output: Place,
-    /// Where the output is kept as bytes: what its channels are multiplied by. Only products of bytes have such.
+    /// Where the output is stored as bytes: the factor of each channel. Only products of bytes have such.
     pub byte_factors: Option<Vec<f32>>,
+    /// Of the output's shape.
     pub residual: Option<Place>,
     pub activation: Activation,
-    /// Whether each value's GELU is taken, instead of an activation. The output then has no margin.
+    /// Whether each value is replaced by its GELU, instead of the activation. The output then has no margin.
     pub gelu: bool,
 }
 
@@ -37,13 +39,19 @@ pub(in super::super) enum Weights {
     /// The input is bytes too.
     I8 {
         values: Vec<i8>,
-        /// What 1 stands for in each output channel's sum of products.
+        /// The scale of each output channel.
         scales: Vec<f32>,
     },
 }
 
 impl Layer {
-    /// Multiplies `count` pixels, from `first` of the image on, with columns from `column` on.
+    /// Multiplies `count` pixels, from pixel `first` of the image on, with `columns` columns from `column` on.
+    ///
+    /// # Safety
+    /// As [`Task::run`] for `run`. `input` is an address and a distance: of `count` pixels of as many channels as the
+    /// layer has, in f32 or, for weights of 8 bits, in bytes. The output has these pixels and columns, `column` begins
+    /// a panel of the weights, `columns` is a multiple of a lane's channels, and nothing else reads or writes them
+    /// meanwhile.
     pub(super) unsafe fn run(
         &self,
         run: &Run,
@@ -52,6 +60,8 @@ impl Layer {
         (first, count): (usize, usize),
         (column, columns): (usize, usize),
     ) {
+        // SAFETY: weights, bias, scales and factors are packed for all columns of the output, and the residual has the
+        // output's shape, so columns from `column` on and pixels from `first` on lie within them
         unsafe {
             let bias = self.bias.as_ptr().add(column);
             let residual = self.residual.as_ref().map(|residual| pixels(run, residual, image, first, column));
@@ -99,11 +109,15 @@ impl Layer {
     }
 }
 
-/// The pixels of a map of `T` from one on.
+/// The pixels of a map of `T` from `first` on, each from `column` on.
+///
+/// # Safety
+/// As [`Run::pixel`]; the map has such a pixel with such a column.
 unsafe fn pixels<T>(run: &Run, place: &Place, image: usize, first: usize, column: usize) -> Pixels<T> {
     let (y, x) = (first / place.width, first % place.width);
     let unit = size_of::<f32>() / size_of::<T>();
     Pixels {
+        // SAFETY: the caller says that the map has the pixel and the column
         start: unsafe { run.pixel(place, image, y, x).cast::<T>().add(column) },
         stride: unit * place.stride,
         first: place.width - x,
@@ -113,7 +127,7 @@ unsafe fn pixels<T>(run: &Run, place: &Place, image: usize, first: usize, column
 }
 
 impl Point {
-    /// How many maps there are and how many pixels each has: without margins, a batch is one long map.
+    /// The number of maps and the pixels of each. Without margins, a batch is one long map.
     fn maps(&self, images: usize) -> (usize, usize) {
         let margins = self.layer.residual.iter().chain([&self.input, &self.layer.output]).any(|place| place.margin > 0);
         let pixels = self.layer.output.pixels();
@@ -142,9 +156,13 @@ impl Task for Point {
         let (maps, pixels) = self.maps(run.images);
         let block = self.block(pixels);
         let blocks = pixels.div_ceil(block);
-        // all pixels with the same columns, one after the other: their weights are at hand
+        // all pixels with the same columns, one after the other: the columns' weights stay in the cache
         let (column, at) = (chunk / (maps * blocks) * COLUMNS, chunk % (maps * blocks));
         let (image, first) = (at / blocks, at % blocks * block);
+        // SAFETY: input, output and residual have the same pixels, image after image; without margins the pixels of the
+        // next image follow those of the last, so `first` may be beyond one image. This chunk alone writes these pixels
+        // and columns, and the first of a map the margins, which no other chunk touches. A chunk's columns begin at a
+        // multiple of `COLUMNS`, and so with a panel.
         unsafe {
             if column == 0 && first == 0 {
                 run.clear_margins(output, image);

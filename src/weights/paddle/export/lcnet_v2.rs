@@ -1,11 +1,11 @@
-//! LCNetV2 as Paddle exports it.
+//! The graph of LCNetV2 as Paddle exports it.
 
 use serde_json::json;
 
 use super::{Graph, Node, attribute, numbers, typed};
 use crate::model::lcnet_v2::{DROPOUT, EPSILON, LcNetV2Config};
 
-/// Paddle's share of the old statistics; without meaning where they are fixed.
+/// The weight of the old statistics in Paddle. It has no effect on fixed statistics.
 const MOMENTUM: f32 = 0.9;
 
 impl Graph<'_> {
@@ -53,7 +53,7 @@ impl Graph<'_> {
         self.unary("1.relu", x)
     }
 
-    /// A convolution that keeps the size but for its stride, and the addition of its bias where it has one.
+    /// A convolution with padding that keeps the size up to the stride, and its bias where it has one.
     fn convolution(&mut self, x: Node, path: &str, stride: usize, groups: usize) -> Node {
         let weight = self.weight(path, "weight");
         let padding = (weight.shape[2] - 1) / 2;
@@ -79,7 +79,7 @@ impl Graph<'_> {
         ];
         let out = self.node(x.shape);
         let mut outputs = vec![typed(&out, "f32")];
-        // running and saved statistics, which nobody reads
+        // running and saved statistics, which are not used
         for _ in 0..4 {
             let statistics = self.node(channels.clone());
             outputs.push(typed(&statistics, "f32"));

@@ -1,4 +1,4 @@
-//! A model as Paddle's own inference files: `inference.json` (PIR), `inference.pdiparams`, `inference.yml`.
+//! Writes a model as Paddle's inference files: `inference.json` (PIR), `inference.pdiparams`, `inference.yml`.
 
 mod lcnet_v2;
 mod vit;
@@ -13,24 +13,31 @@ use crate::model::lcnet_v2::Form;
 use crate::model::vit::VitConfig;
 use crate::model::{ModelDescription, Network, Parameter};
 use crate::tensors::Tensors;
-use crate::weights::{Model, PUBLISHED, PUBLISHED_VIT};
+use crate::weights::model::Model;
+use crate::weights::published::{PUBLISHED, PUBLISHED_VIT};
 
-/// The three files by name.
-///
-/// # Errors
-/// [`Model`](crate::ErrorKind::Model) where a tensor of the network is missing.
-pub(in crate::weights) fn export(model: &Model) -> Result<Vec<(String, Vec<u8>)>> {
-    let tensors = model.description.network.deploy_form(model.form, &model.tensors)?;
-    let named = names(&model.description.network);
-    let graph = Graph::of(&model.description.network, &named);
-    Ok(vec![
-        ("inference.json".into(), graph.document().to_string().into_bytes()),
-        ("inference.pdiparams".into(), pdiparams(&named, &tensors)?),
-        ("inference.yml".into(), inference_yml(&model.description).into_bytes()),
-    ])
+impl Model {
+    /// The model as Paddle's own inference files, by name: `inference.json`, `inference.pdiparams` and `inference.yml`. Paddle
+    /// and PaddleX run them.
+    ///
+    /// Branches are fused, the classification head is left out.
+    ///
+    /// # Errors
+    /// [`Model`](crate::ErrorKind::Model) where a tensor of the network is missing.
+    pub fn to_paddle(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let ModelDescription { network, .. } = &self.description;
+        let tensors = network.deploy_form(self.form, &self.tensors)?;
+        let named = names(network);
+        let graph = Graph::of(network, &named);
+        Ok(vec![
+            ("inference.json".into(), graph.document().to_string().into_bytes()),
+            ("inference.pdiparams".into(), pdiparams(&named, &tensors)?),
+            ("inference.yml".into(), inference_yml(&self.description).into_bytes()),
+        ])
+    }
 }
 
-/// The parameters of the deploy form with their internal names, in the order of these, in which they are kept.
+/// The parameters of the deploy form with their internal names, sorted by these: the order of `inference.pdiparams`.
 fn names(network: &Network) -> Vec<(String, Parameter)> {
     let training = network.parameters(Form::Training, None);
     let names = internal_names(network, &training);
@@ -46,14 +53,14 @@ fn names(network: &Network) -> Vec<(String, Parameter)> {
     named
 }
 
-/// The values one after the other, each with its type and shape.
+/// The values of the parameters one after the other, each with its type and shape.
 fn pdiparams(named: &[(String, Parameter)], tensors: &Tensors) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for (_, parameter) in named {
         let tensor = tensors.expect(&parameter.name, &parameter.shape)?;
-        // version, no levels of detail, version of the tensor
+        // version, number of level-of-detail tables, version of the tensor: all 0
         out.extend([0; 4 + 8 + 4]);
-        // float32, then each side
+        // float32, then each dimension
         let mut description = vec![0x08, 5];
         for &side in &parameter.shape {
             description.push(0x10);
@@ -82,7 +89,7 @@ fn inference_yml(description: &ModelDescription) -> String {
         Resize::Stretch { width, height } => json!({ "size": [width, height] }),
         Resize::ShortSide(side) => json!({ "resize_short": side }),
     };
-    // that of a CLIP model is written down, and PaddleX takes bilinear all the same
+    // a CLIP model declares bicubic, but PaddleX interpolates bilinearly
     let mut resize_image = match is_vit {
         true => json!({ "interpolation": "bicubic" }),
         false => json!({ "backend": "cv2", "interpolation": "bilinear", "return_numpy": false }),
@@ -104,8 +111,8 @@ fn inference_yml(description: &ModelDescription) -> String {
     sections.iter().map(dump).collect()
 }
 
-/// The name of the published model of this kind: by it PaddleX knows how to feed the network, whatever its width, and it knows no
-/// others.
+/// The name of the published model with the same architecture. PaddleX accepts only these names, and chooses the pipeline by
+/// them.
 fn known_name(network: &Network) -> String {
     match network {
         Network::LcNetV2(_) => PUBLISHED.into(),
@@ -114,15 +121,15 @@ fn known_name(network: &Network) -> String {
     }
 }
 
-/// A value of the graph.
+/// A value in the graph.
 #[derive(Clone, Debug)]
 struct Node {
     id: usize,
-    /// The first is -1: any number of images.
+    /// The first dimension is -1: any number of images.
     shape: Vec<i64>,
 }
 
-/// Operations in PIR's form, in the order in which they run.
+/// Operations in PIR's form, in order.
 struct Graph<'a> {
     operations: Vec<Value>,
     named: &'a [(String, Parameter)],
@@ -228,7 +235,7 @@ impl<'a> Graph<'a> {
         self.push("1.flatten", attributes, &[x.id], shape, false)
     }
 
-    /// A tensor of one number.
+    /// A tensor filled with one number.
     fn number(&mut self, shape: &[i64], value: f64, element: &str) -> Node {
         let attributes = vec![
             attribute("shape", "1.a_intarray", json!(shape)),
@@ -242,7 +249,7 @@ impl<'a> Graph<'a> {
         node
     }
 
-    /// Whole numbers.
+    /// A constant list of integers.
     fn constant(&mut self, values: &[i64]) -> Node {
         let attributes = vec![
             numbers("value", "0.a_i64", values),
@@ -264,7 +271,7 @@ fn tensor_type(shape: &[i64], element: &str) -> Value {
     json!({ "#": "0.t_dtensor", "D": [kind, shape, "NCHW", [], 0] })
 }
 
-/// PIR's own name of a type.
+/// PIR's short name of an element type.
 fn short(element: &str) -> &str {
     match element {
         "float32" => "f32",
@@ -292,7 +299,7 @@ mod tests {
     use super::*;
     use crate::model::lcnet_v2::LcNetV2Config;
 
-    /// The networks that there are goldens of, with a file of each; those that are absent are told.
+    /// The networks with golden files, and a file of each. Prints the absent ones.
     fn goldens(file: &str) -> Vec<(Network, Vec<u8>)> {
         let networks = [
             ("PP-ShiTuV2_rec_infer_pir", Network::LcNetV2(LcNetV2Config::default())),
@@ -311,8 +318,8 @@ mod tests {
         found.collect()
     }
 
-    /// The graphs that Paddle itself exported: the same operations with the same attributes, shapes and inputs; layers' names and
-    /// the internal names' suffixes apart.
+    /// Paddle's exported graphs have the same operations, attributes, shapes and inputs. Names of layers and suffixes of
+    /// internal names may differ.
     #[test]
     fn the_graphs_are_paddles() {
         for (network, golden) in goldens("inference.json") {
@@ -325,7 +332,7 @@ mod tests {
     fn compare(ours: &Value, golden: &Value) {
         let operations = |document: &Value| -> Vec<Value> {
             let operations = document["program"]["regions"][0]["blocks"][0]["ops"].as_array().unwrap();
-            // parameters have other places: their names stand for them
+            // parameters have other ids: compare them by name
             let name = |operation: &Value| {
                 let name = operation["A"][3].as_str().unwrap();
                 Value::from(name.split("_deepcopy").next().unwrap())
@@ -374,7 +381,7 @@ mod tests {
     #[test]
     fn the_settings_are_paddlexs() {
         for (network, golden) in goldens("inference.yml") {
-            let description = crate::weights::default_description(network);
+            let description = crate::weights::published::default_description(network);
             assert_eq!(inference_yml(&description), String::from_utf8(golden).unwrap());
         }
     }

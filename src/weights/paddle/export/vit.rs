@@ -1,17 +1,17 @@
-//! CLIP's vision transformer with its linear layer as Paddle exports it.
+//! The graph of CLIP's vision transformer and its linear layer as Paddle exports it.
 
 use serde_json::{Value, json};
 
 use super::{Graph, Node, attribute, numbers, tensor_type, typed};
 use crate::model::vit::{EPSILON, VitConfig};
 
-/// All of an axis.
+/// The end of a slice that reaches the end of its axis.
 const TO_THE_END: i64 = i32::MAX as i64;
 
 impl Graph<'_> {
     pub(super) fn vit(&mut self, config: &VitConfig, images: Node) -> Node {
         let width = config.width as i64;
-        // the number of images is known only when it runs
+        // the number of images is known only at run time
         let sides = self.node(vec![4]);
         self.operation("1.shape64", vec![], &[images.id], vec![typed(&sides, "i64")], true);
         let count = self.whole_slice(&sides);
@@ -48,7 +48,7 @@ impl Graph<'_> {
         self.linear(x, "neck.fc")
     }
 
-    /// The first of a list of sizes, as a tensor without axes.
+    /// The first of a list of sizes, as a scalar.
     fn whole_slice(&mut self, sides: &Node) -> Node {
         let (start, end) = (self.constant(&[0]), self.constant(&[1]));
         let node = self.node(vec![]);
@@ -57,7 +57,7 @@ impl Graph<'_> {
         node
     }
 
-    /// The class token, once for each image.
+    /// The class token, repeated for each image.
     fn class_tokens(&mut self, count: &Node, width: i64) -> Node {
         let same = [(); 2].map(|()| self.number(&[], -1.0, "int64"));
         let sides = [count.id, same[0].id, same[1].id];
@@ -69,7 +69,7 @@ impl Graph<'_> {
         self.push("1.expand", vec![], &[token.id, shape.id], vec![-1, 1, width], false)
     }
 
-    /// Tokens one after the other.
+    /// Concatenates tokens.
     fn concat(&mut self, parts: &[Node]) -> Node {
         let axis = self.number(&[1], 1.0, "int32");
         let ids: Vec<usize> = parts.iter().map(|part| part.id).collect();
@@ -79,7 +79,7 @@ impl Graph<'_> {
         self.push("1.concat", vec![], &[list, axis.id], shape, false)
     }
 
-    /// A list of tensors, which some operations take.
+    /// A list of tensors, as an operand of other operations.
     fn combine(&mut self, ids: &[usize], shapes: &[&[i64]], element: &str, constant: bool) -> usize {
         let node = self.node(vec![]);
         let types: Vec<Value> = shapes.iter().map(|shape| tensor_type(shape, element)).collect();
@@ -167,7 +167,7 @@ impl Graph<'_> {
         self.push("1.reshape", vec![], &[x.id, sides.id], shape.to_vec(), false)
     }
 
-    /// A part of an axis, which is then gone where `gone` says so.
+    /// A part of an axis. `gone` names an axis to remove.
     fn slice(&mut self, x: &Node, axis: i64, [start, end]: [i64; 2], gone: Option<i64>) -> Node {
         let mut shape = x.shape.clone();
         match gone {

@@ -1,4 +1,4 @@
-//! PPLCNetV2_base_ShiTu with its BNNeck as Paddle exports it.
+//! The walk along PPLCNetV2_base_ShiTu and its BNNeck as Paddle exports them.
 
 use super::{Conv, Walk, check, check_float, check_layout, is_convolution, wrong_input};
 use crate::model::lcnet_v2::{BlockConfig, DROPOUT, EPSILON, Form, LcNetV2Config};
@@ -6,7 +6,7 @@ use crate::weights::identify;
 use crate::weights::paddle::op::{Attribute, Operand, Program};
 use crate::{Error, Result};
 
-/// The sizes for which most convolutions, if not all, have the shape they have in the graph.
+/// The sizes with the most convolutions whose shapes agree with the graph's.
 pub(super) fn config(program: &Program) -> Option<LcNetV2Config> {
     let filters: Vec<&[usize]> = program
         .ops
@@ -38,7 +38,7 @@ impl Walk<'_> {
         let x = self.conv_bias("backbone.last_conv", Conv::POINTWISE, x)?;
         let x = self.dropout("backbone.dropout", x)?;
         let x = self.flatten("backbone.flatten", x, 1, 3)?;
-        // BNNeck flattens what is flat already; a graph may do without.
+        // BNNeck flattens its input again, which some graphs leave out
         let neck = "neck.feat_bn";
         let x = match self.ops.as_slice().first() {
             Some(op) if op.kind == "flatten" => self.flatten("neck.flatten", x, 1, 1)?,

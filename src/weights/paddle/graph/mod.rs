@@ -1,7 +1,7 @@
-//! Which parameter of a graph is which: the graph is walked beside the network it should be.
+//! Identifies the parameters of a graph, by walking it along the network that it should compute.
 //!
-//! Shapes alone do not tell a right graph from a wrong one: a stride, a missing activation or another dropout leave
-//! every shape as it is. So each op is compared with the network's, and where it departs, an error says where and how.
+//! Shapes alone do not prove that a graph is right: another stride, a missing activation or another dropout does not change
+//! them. So each op is compared with the network's, and an error names the first difference.
 
 mod lcnet_v2;
 mod vit;
@@ -11,7 +11,7 @@ use crate::model::lcnet_v2::Form;
 use crate::model::{Network, Parameter};
 use crate::{Error, Result};
 
-/// A graph as a network.
+/// The network that a graph computes.
 #[derive(Debug)]
 pub(super) struct Mapping {
     pub network: Network,
@@ -24,8 +24,8 @@ pub(super) struct Mapping {
 /// Finds the network that a graph computes.
 ///
 /// # Errors
-/// `Model` where it is a network of none of the kinds we know, naming the first op or parameter that departs from the one
-/// that it resembles; `Limit` where its sizes are beyond any that we know.
+/// `Model` where the graph computes none of the known networks, naming the first op or parameter that differs from the most
+/// similar one; `Limit` where its sizes are larger than any known ones.
 pub(super) fn map(program: &Program) -> Result<Mapping> {
     let input = || match program.input[..] {
         [_, 3, height, width] => {
@@ -51,19 +51,20 @@ fn is_convolution(op: &Op) -> bool {
     matches!(&op.kind[..], "conv2d" | "depthwise_conv2d")
 }
 
+/// A walk along the ops of a graph.
 struct Walk<'p> {
     program: &'p Program,
-    /// What is still to come.
+    /// The remaining ops.
     ops: std::slice::Iter<'p, Op>,
-    /// The network's parameters, and for each, once it is met, its index in the graph.
+    /// The network's parameters, each with its index in the graph once it was met.
     expected: Vec<(Parameter, Option<usize>)>,
-    /// Where in `expected` to look first: a graph meets nearly all parameters in the network's order.
+    /// Start of the search in `expected`: most graphs use the parameters in the network's order.
     at: usize,
     /// For each parameter of the graph, whether it was met.
     met: Vec<bool>,
 }
 
-/// How a convolution runs.
+/// The attributes of a convolution.
 struct Conv {
     stride: usize,
     padding: usize,
@@ -71,7 +72,7 @@ struct Conv {
 }
 
 impl Conv {
-    /// 1x1, on every pixel.
+    /// A 1x1 convolution.
     const POINTWISE: Conv = Conv { stride: 1, padding: 0, groups: 1 };
 }
 
@@ -94,7 +95,7 @@ impl<'p> Walk<'p> {
         self.expected.into_iter().map(index).collect()
     }
 
-    /// Checks that the graph ends here, returns `x`, and has no parameter that was not met.
+    /// Checks that the graph ends here, returns `x`, and uses all its parameters.
     fn end(&mut self, path: &str, x: &Operand) -> Result<()> {
         if let Some(op) = self.ops.next() {
             return Err(Error::model(format!(
@@ -124,7 +125,7 @@ impl<'p> Walk<'p> {
             {
                 *index
             }
-            // Older exports add the bias along the channels without a reshape.
+            // older exports add the bias along the channels without a reshape
             ([value, Operand::Parameter(index)], Some(1)) if *value == x => *index,
             _ => return Err(Error::model(format!("op `{}` at `{path}` does not add a bias per channel", op.kind))),
         };
@@ -144,7 +145,7 @@ impl<'p> Walk<'p> {
         self.take(path, "weight", filter)?;
         let pair = |value: usize| Attribute::Ints(vec![value as i64; 2]);
         let text = |value: &str| Attribute::Text(value.into());
-        // Paddle writes padding as two numbers or as four.
+        // Paddle writes padding as two numbers or as four
         let padding = match op.attributes.ints("paddings") {
             Some(sides) if sides.len() == 4 => Attribute::Ints(vec![conv.padding as i64; 4]),
             _ => pair(conv.padding),
@@ -179,7 +180,7 @@ impl<'p> Walk<'p> {
         Ok(Operand::Value(op.output))
     }
 
-    /// An op of two values in either order.
+    /// An op of two values, in any order.
     fn binary(&mut self, kind: &str, path: &str, a: Operand, b: Operand) -> Result<Operand> {
         let op = self.op(kind, path)?;
         match &op.inputs[..] {
@@ -211,7 +212,7 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// Hands a parameter of the graph to the network's `path.part`.
+    /// Assigns a parameter of the graph to the network's parameter `path.part`.
     fn take(&mut self, path: &str, part: &str, index: usize) -> Result<()> {
         let name = below(path, part);
         let mut places = (self.at..self.expected.len()).chain(0..self.at);
@@ -234,7 +235,7 @@ impl<'p> Walk<'p> {
     }
 }
 
-/// The path of a part.
+/// The path of a part of a layer.
 fn below(path: &str, part: &str) -> String {
     [path, part].join(".")
 }
@@ -266,7 +267,7 @@ fn check_float(op: &Op, path: &str, name: &str, expected: f64) -> Result<()> {
     }
 }
 
-/// Channels come before rows and columns. Ops that leave the attribute out mean the same.
+/// Checks that channels come before rows and columns, which is also the meaning of an absent attribute.
 fn check_layout(op: &Op, path: &str) -> Result<()> {
     match op.attributes.text("data_format") {
         None | Some("NCHW" | "AnyLayout") => Ok(()),

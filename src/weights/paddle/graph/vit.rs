@@ -1,4 +1,4 @@
-//! CLIP's vision transformer with its linear layer as Paddle exports it.
+//! The walk along CLIP's vision transformer and its linear layer as Paddle exports them.
 
 use super::{Conv, Walk, below, check, check_float, wrong_input};
 use crate::model::vit::{EPSILON, VitConfig};
@@ -6,8 +6,7 @@ use crate::weights::limits;
 use crate::weights::paddle::op::{Attribute, Op, Operand, Program};
 use crate::{Error, Result};
 
-/// The sizes that a graph of a vision transformer has, as far as the first op of each kind tells them: the walk compares
-/// all others.
+/// The sizes of a graph's vision transformer, from the first op of each kind. The walk compares all others.
 pub(super) fn config(program: &Program, input: Option<[usize; 2]>) -> Result<VitConfig> {
     let config = sizes(program, input).ok_or_else(|| {
         Error::model(
@@ -43,7 +42,7 @@ fn sizes(program: &Program, input: Option<[usize; 2]>) -> Option<VitConfig> {
     })
 }
 
-/// All of an axis.
+/// The end of a slice that reaches the end of its axis.
 const TO_THE_END: i64 = i32::MAX as i64;
 
 impl Walk<'_> {
@@ -102,7 +101,7 @@ impl Walk<'_> {
         self.linear(&below(path, "proj"), x)
     }
 
-    /// The class token before the patches of each image.
+    /// Puts the class token before the patches of each image.
     fn class_token(&mut self, path: &str, part: &str, patches: Operand) -> Result<Operand> {
         let op = self.op("concat", path)?;
         match &op.inputs[..] {
@@ -138,7 +137,7 @@ impl Walk<'_> {
         Ok(Operand::Value(op.output))
     }
 
-    /// An op of what comes before it and a parameter.
+    /// Checks that an op combines `input` with a parameter.
     fn with_parameter(&mut self, op: &Op, path: &str, part: &str, input: &Operand) -> Result<()> {
         match &op.inputs[..] {
             [value, Operand::Parameter(index)] if value == input => self.take(path, part, *index),
@@ -189,7 +188,7 @@ impl Walk<'_> {
         Ok(Operand::Value(op.output))
     }
 
-    /// One index of an axis, which is then gone, or, without `end`, all from `start` on.
+    /// A slice of an axis: up to `end`, with the axis removed, or without `end` all from `start` on.
     fn slice(&mut self, path: &str, input: Operand, axis: i64, start: i64, end: Option<i64>) -> Result<Operand> {
         let op = self.op("slice", path)?;
         self.follows(op, path, &input)?;
@@ -223,7 +222,7 @@ fn not_transposed(op: &Op, path: &str) -> Result<Operand> {
     Ok(Operand::Value(op.output))
 }
 
-/// A whole number, however it is written.
+/// Compares an integer attribute, however it is stored.
 fn check_whole(op: &Op, path: &str, name: &str, expected: i64) -> Result<()> {
     match op.attributes.whole(name) {
         Some(value) if value == expected => Ok(()),
@@ -243,7 +242,7 @@ mod tests {
     use crate::weights::paddle::op::Program;
     use crate::weights::paddle::{pir, program};
 
-    /// A golden file; `None`, with a word about it, where it is not to be had.
+    /// A golden file; `None`, with a message, where it is absent.
     fn golden(name: &str) -> Option<Vec<u8>> {
         let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden/models").join(name);
         match std::fs::read(&path) {
@@ -255,7 +254,7 @@ mod tests {
         }
     }
 
-    /// Whether each parameter of the network is given the one of the graph that Paddle's own list gives it.
+    /// Checks the parameters of a graph against Paddle's own list.
     fn check(name: &str, config: VitConfig, program: &Program) {
         let Mapping { network, input, parameters } = map(program).unwrap();
         assert_eq!((input, &network), (Some([224, 224]), &Network::Vit(config.clone())), "{name}");
@@ -278,7 +277,7 @@ mod tests {
             let graph = |file: &str| golden(&format!("PP-ShiTuV2_rec_CLIP_vit_{name}_infer_pir_graph_only/{file}"));
             let Some(bytes) = graph("inference.json") else { return };
             check(name, config.clone(), &pir::read(&bytes).unwrap());
-            // there is none of the large one
+            // the large model has no such file
             if let Some(bytes) = graph("inference.pdmodel") {
                 check(name, config, &program::read(&bytes).unwrap());
             }
@@ -303,7 +302,7 @@ mod tests {
         nth(graph, kind, index)["I"].as_array_mut().unwrap().swap(a, b);
     }
 
-    /// Takes an op out and lets those behind it compute with its operand.
+    /// Removes an op; the ops after it use its operand instead.
     fn bypass(graph: &mut Value, kind: &str, index: usize) {
         let op = nth(graph, kind, index).clone();
         let (from, to) = (op["O"][0]["%"].clone(), op["I"][0]["%"].clone());
@@ -318,7 +317,7 @@ mod tests {
         }
     }
 
-    /// What attributes hold of whole numbers.
+    /// A list of integers as an attribute stores it.
     fn ints(values: &[i64]) -> Value {
         values.iter().map(|value| json!({ "#": "0.a_i64", "D": value })).collect()
     }
@@ -366,7 +365,7 @@ mod tests {
             let mut changed = graph.clone();
             change(&mut changed);
             match map(&pir::read(changed.to_string().as_bytes()).unwrap()) {
-                // the last one shows that not every change is one
+                // the last case is a change that must be accepted
                 Ok(_) if expected.is_empty() => {}
                 Ok(_) => complaints.push(format!("case {number}: is read without an error")),
                 Err(error) if error.to_string().contains(expected) && error.is_model() => {}

@@ -87,6 +87,7 @@ impl Operands {
             residual,
             activation: Activation::None,
         };
+        // SAFETY: the instruction set is available, the pointers those of slices of these sizes
         unsafe { (product.gemm)(&work) };
     }
 }
@@ -141,7 +142,7 @@ proptest! {
                     let tolerance = 1e-6 * expected.abs() + 0.1;
                     prop_assert!((f64::from(floats[at]) - expected).abs() < tolerance, "{}: {} for {expected}", product.name, floats[at]);
                     let byte = (f64::from(floats[at]) * f64::from(factors[column])).clamp(0.0, 127.0);
-                    // half a step, and what f32 may differ by just there
+                    // half a step, and the error of f32 near it
                     prop_assert!((f64::from(bytes[at]) - byte).abs() < 0.501, "{}: {} for {byte}", product.name, bytes[at]);
                 }
             }
@@ -158,14 +159,16 @@ proptest! {
         let channels = CHANNELS * blocks;
         let stride = channels + CHANNELS;
         let value = |at: usize| ((seed.wrapping_add(at as u32).wrapping_mul(0x9E37_79B9) >> 8) as f32 / 65536.0) - 20.0;
-        let factors: Vec<f32> = (0..channels).map(|channel| factor * (1 + channel % 5) as f32).collect();
-        let gate: Vec<f32> = (0..channels).map(|channel| 1.0 / (1.0 + channel as f32)).collect();
+        let by: Vec<f32> = (0..channels).map(|channel| factor * (1 + channel % 5) as f32).collect();
+        let gates: Vec<f32> = (0..channels).map(|channel| 1.0 / (1.0 + channel as f32)).collect();
         for kernels in Kernels::available() {
             let mut values: Vec<f32> = (0..pixels * stride).map(value).collect();
-            unsafe { (kernels.quantize)(values.as_mut_ptr(), pixels, stride, channels, factors.as_ptr(), gated.then_some(gate.as_ptr())) };
+            let (factors, gate) = (by.as_ptr(), gated.then_some(gates.as_ptr()));
+            // SAFETY: the kernels are available, the pointers those of slices of these sizes
+            unsafe { (kernels.quantize)(values.as_mut_ptr(), pixels, stride, channels, factors, gate) };
             for pixel in 0..pixels {
                 for channel in 0..channels {
-                    let by = if gated { factors[channel] * gate[channel] } else { factors[channel] };
+                    let by = if gated { by[channel] * gates[channel] } else { by[channel] };
                     let expected = (value(pixel * stride + channel) * by).clamp(0.0, 127.0).round_ties_even();
                     let byte = values[pixel * stride + channel / 4].to_le_bytes()[channel % 4];
                     prop_assert_eq!(f32::from(byte), expected, "{} at {}, {}", kernels.name, pixel, channel);

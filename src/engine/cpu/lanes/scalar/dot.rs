@@ -16,11 +16,11 @@ impl Dot for ScalarDot {
     }
     #[inline(always)]
     unsafe fn quad(from: *const u8) -> [u8; 4] {
-        unsafe { from.cast::<[u8; 4]>().read() }
+        from.cast::<[u8; 4]>().read()
     }
     #[inline(always)]
     unsafe fn weights(from: *const i8) -> [i8; 4] {
-        unsafe { from.cast::<[i8; 4]>().read() }
+        from.cast::<[i8; 4]>().read()
     }
     #[inline(always)]
     unsafe fn add(self, quad: [u8; 4], weights: [i8; 4]) -> Self {

@@ -4,11 +4,11 @@ use crate::engine::cpu::lanes::Stored;
 impl Stored for Scalar {
     #[inline(always)]
     unsafe fn load_f16(from: *const u16) -> Self {
-        unsafe { Scalar(half::f16::from_bits(from.read()).to_f32_const()) }
+        Scalar(half::f16::from_bits(from.read()).to_f32_const())
     }
     #[inline(always)]
     unsafe fn load_i8(from: *const i8) -> Self {
-        unsafe { Scalar(f32::from(from.read())) }
+        Scalar(f32::from(from.read()))
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {

@@ -25,11 +25,11 @@ mod relaxed {
                 }
                 #[inline(always)]
                 unsafe fn quad(from: *const u8) -> v128 {
-                    unsafe { v128_load32_splat(from.cast()) }
+                    v128_load32_splat(from.cast())
                 }
                 #[inline(always)]
                 unsafe fn weights(from: *const i8) -> v128 {
-                    unsafe { v128_load(from.cast()) }
+                    v128_load(from.cast())
                 }
                 #[inline(always)]
                 unsafe fn add(self, $quad: v128, $weights: v128) -> Self {
@@ -57,11 +57,11 @@ mod relaxed {
         )
     );
 
-    /// Whether [`HalvesDot`] is the faster one: told by what the machine makes of activations above 127, of which each kind
-    /// has its own notion.
+    /// Whether [`HalvesDot`] is the faster one on this machine. Relaxed SIMD leaves the result for activations above
+    /// 127 to the machine, and x86 without VNNI has a result of its own.
     pub(in super::super::super::super) fn halves_are_faster() -> bool {
         let (weights, quad) = std::hint::black_box((i8x16_splat(127), u8x16_splat(255)));
-        // x86 without VNNI: unsigned, sums of two cut to 16 bits
+        // x86 without VNNI: unsigned, sums of two limited to 16 bits
         i32x4_extract_lane::<0>(i32x4_relaxed_dot_i8x16_i7x16_add(weights, quad, i32x4_splat(0))) == 2 * 32_767
     }
 }
@@ -87,11 +87,11 @@ mod plain {
         }
         #[inline(always)]
         unsafe fn quad(from: *const u8) -> v128 {
-            unsafe { i16x8_extend_low_u8x16(v128_load32_splat(from.cast())) }
+            i16x8_extend_low_u8x16(v128_load32_splat(from.cast()))
         }
         #[inline(always)]
         unsafe fn weights(from: *const i8) -> (v128, v128) {
-            unsafe { (i16x8_load_extend_i8x8(from), i16x8_load_extend_i8x8(from.add(8))) }
+            (i16x8_load_extend_i8x8(from), i16x8_load_extend_i8x8(from.add(8)))
         }
         #[inline(always)]
         unsafe fn add(self, quad: v128, weights: (v128, v128)) -> Self {

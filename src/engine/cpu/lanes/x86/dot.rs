@@ -19,24 +19,24 @@ macro_rules! dot {
 
             #[inline(always)]
             unsafe fn zero() -> Self {
-                unsafe { $name($zero()) }
+                $name($zero())
             }
             #[inline(always)]
             unsafe fn quad(from: *const u8) -> $register {
-                unsafe { $splat(from.cast::<i32>().read_unaligned()) }
+                $splat(from.cast::<i32>().read_unaligned())
             }
             #[inline(always)]
             unsafe fn weights(from: *const i8) -> $register {
-                unsafe { $load(from.cast()) }
+                $load(from.cast())
             }
             #[inline(always)]
             unsafe fn add(self, $quad: $register, $weights: $register) -> Self {
                 let $sums = self.0;
-                unsafe { $name($add) }
+                $name($add)
             }
             #[inline(always)]
             unsafe fn to_lanes(self) -> $lanes {
-                unsafe { $lanes($convert(self.0)) }
+                $lanes($convert(self.0))
             }
         }
     };

@@ -1,0 +1,83 @@
+//! Images that the command line names, through a network: shared by `predict`, `gallery`, `evaluate`, `check` and `serve`.
+
+mod archive;
+mod engine;
+mod inputs;
+mod item;
+mod pipeline;
+
+use std::ops::ControlFlow;
+use std::sync::mpsc::sync_channel;
+
+use image_feature::{Error, Model, Result, Roi};
+
+pub use engine::Engine;
+pub use inputs::{FILE_BYTES, Inputs, read_file};
+pub use item::{Content, Origin};
+pub use pipeline::Preparation;
+use pipeline::Prepared;
+
+/// How images are prepared for a model.
+pub fn preparation(model: &Model, roi: Option<Roi>, threads: usize, batch_size: usize) -> Preparation {
+    let [height, width] = model.description.input_size();
+    Preparation {
+        preprocess: model.description.preprocess.clone(),
+        input_len: 3 * height * width,
+        roi,
+        // enough to keep every thread busy, in whole batches
+        group: batch_size * (2 * threads).div_ceil(batch_size),
+        threads,
+    }
+}
+
+/// Takes the feature of each image, or why it has none; breaks where no more are wanted.
+type TakeFeature<'t> = &'t mut dyn FnMut(Origin, Result<Vec<f32>>) -> Result<ControlFlow<()>>;
+
+/// Prepares inputs on other threads and runs them through the network on this one, in order.
+pub fn embed_all(
+    inputs: Inputs,
+    preparation: &Preparation,
+    engine: &Engine,
+    batch_size: usize,
+    take: TakeFeature,
+) -> Result<()> {
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(1);
+        scope.spawn(move || preparation.run(inputs, sender));
+        for group in receiver {
+            if embed_group(group, engine, batch_size, take)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn embed_group(group: Vec<Prepared>, engine: &Engine, batch_size: usize, take: TakeFeature) -> Result<ControlFlow<()>> {
+    let mut good = Vec::new();
+    let mut results: Vec<(Origin, Option<Error>)> = Vec::new();
+    for Prepared { origin, input } in group {
+        match input {
+            Ok(input) => {
+                good.push(input);
+                results.push((origin, None));
+            }
+            Err(error) => results.push((origin, Some(error))),
+        }
+    }
+    let mut features = Vec::new();
+    for batch in good.chunks(batch_size) {
+        features.extend(engine.features(batch)?);
+    }
+    let mut features = features.into_iter();
+    for (origin, error) in results {
+        let result = match error {
+            Some(error) => Err(error),
+            None => features.next().unwrap_or_else(|| Err(Error::internal("the network gave too few features"))),
+        };
+        if take(origin, result)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}

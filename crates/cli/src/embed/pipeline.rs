@@ -1,0 +1,203 @@
+//! From inputs to what the network takes: read, decoded and preprocessed in parallel, ahead of the model, in order.
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc::SyncSender;
+
+use super::inputs::{Inputs, read_file};
+use super::item::{Content, Item, Origin};
+use image_feature::{DecodeBudget, DecodeLimits, Error, Preprocess, Result, Roi, decode, probe};
+
+/// Archive entries held at once: a group of items ends early when they sum up to this.
+const GROUP_BYTES: usize = 64 << 20;
+/// Files from this size up are read one at a time.
+const LARGE_FILE: u64 = 64 << 20;
+
+/// An image as the network takes it, or why there is none.
+pub struct Prepared {
+    pub origin: Origin,
+    pub input: Result<Vec<f32>>,
+}
+
+/// How images are prepared.
+pub struct Preparation {
+    pub preprocess: Preprocess,
+    /// Values the network takes of one image.
+    pub input_len: usize,
+    pub roi: Option<Roi>,
+    /// How many images are handed over together.
+    pub group: usize,
+    /// How many of them are prepared at the same time.
+    pub threads: usize,
+}
+
+impl Preparation {
+    /// Prepares all inputs and sends them in order, a group at a time; stops early when nobody receives any more.
+    pub fn run(&self, inputs: Inputs, sender: SyncSender<Vec<Prepared>>) {
+        let limits = DecodeLimits::default();
+        let memory = DecodeBudget::new(limits.max_bytes);
+        let (mut group, mut bytes) = (Vec::new(), 0);
+        let send = |group: Vec<Item>| {
+            if sender.send(self.prepare_group(group, &limits, &memory)).is_ok() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        inputs.for_each(|item| {
+            bytes += if let Content::Bytes(bytes) = &item.content { bytes.len() } else { 0 };
+            group.push(item);
+            if group.len() < self.group && bytes < GROUP_BYTES {
+                return ControlFlow::Continue(());
+            }
+            bytes = 0;
+            send(std::mem::take(&mut group))
+        });
+        if !group.is_empty() {
+            let _ = send(group);
+        }
+    }
+
+    // Threads of its own rather than rayon's: they may wait for memory. In a pool, one that decodes with the pool's help
+    // could be handed another image meanwhile, which would wait for what is held further down the same stack.
+    fn prepare_group(&self, group: Vec<Item>, limits: &DecodeLimits, memory: &DecodeBudget) -> Vec<Prepared> {
+        let threads = self.threads.min(group.len());
+        let items = Mutex::new(group.into_iter().enumerate());
+        let next = || items.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
+        let work = || -> Vec<(usize, Prepared)> {
+            std::iter::from_fn(next).map(|(place, item)| (place, self.prepare(item, limits, memory))).collect()
+        };
+        let mut prepared: Vec<(usize, Prepared)> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().flat_map(|worker| worker.join().expect("`prepare` catches panics")).collect()
+        });
+        prepared.sort_unstable_by_key(|(place, _)| *place);
+        prepared.into_iter().map(|(_, prepared)| prepared).collect()
+    }
+
+    fn prepare(&self, Item { origin, content }: Item, limits: &DecodeLimits, memory: &DecodeBudget) -> Prepared {
+        let work = || match content {
+            Content::Failed(error) => Err(error),
+            Content::Bytes(bytes) => self.input_of(&bytes, limits, memory),
+            Content::File(path) => self.input_of_file(&path, limits, memory),
+        };
+        // One file that trips over a bug must not take the others along.
+        let input = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            let what = crate::take_panic_message();
+            Err(Error::internal(format!("decoding failed on a bug in image-feature, please report the file: {what}")))
+        });
+        Prepared { origin, input }
+    }
+
+    fn input_of_file(&self, path: &Path, limits: &DecodeLimits, memory: &DecodeBudget) -> Result<Vec<f32>> {
+        if std::fs::metadata(path)?.len() >= LARGE_FILE {
+            let _everything = memory.reserve(u64::MAX);
+            return self.input_of_pixels(&read_file(path)?, limits);
+        }
+        self.input_of(&read_file(path)?, limits, memory)
+    }
+
+    fn input_of(&self, bytes: &[u8], limits: &DecodeLimits, memory: &DecodeBudget) -> Result<Vec<f32>> {
+        let _share = memory.reserve_for(&probe(bytes)?);
+        self.input_of_pixels(bytes, limits)
+    }
+
+    fn input_of_pixels(&self, bytes: &[u8], limits: &DecodeLimits) -> Result<Vec<f32>> {
+        let mut image = decode(bytes, limits)?;
+        if let Some(roi) = self.roi {
+            image = image.crop(roi)?;
+        }
+        let input = self.preprocess.apply(&image)?;
+        if input.len() != self.input_len {
+            return Err(Error::unsupported(format!(
+                "the model's preprocessing makes {} values of an image of {}x{} pixels, its network takes {}",
+                input.len(),
+                image.width(),
+                image.height(),
+                self.input_len
+            )));
+        }
+        Ok(input)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::sync_channel;
+
+    fn ppm(width: usize, height: usize, value: u8) -> Vec<u8> {
+        let mut file = format!("P6 {width} {height} 255\n").into_bytes();
+        file.extend(std::iter::repeat_n(value, width * height * 3));
+        file
+    }
+
+    fn preparation(group: usize) -> Preparation {
+        Preparation { preprocess: Preprocess::default(), input_len: 3 * 224 * 224, roi: None, group, threads: 3 }
+    }
+
+    #[test]
+    fn order_is_kept_and_the_bad_are_left_in_their_place() {
+        let folder = temp_dir::TempDir::new().unwrap();
+        for index in 0..23u8 {
+            let bytes = if index % 7 == 3 { b"no image".to_vec() } else { ppm(2 + usize::from(index), 3, index * 10) };
+            std::fs::write(folder.path().join(format!("{index:02}.ppm")), bytes).unwrap();
+        }
+        for group in [1, 4, 100] {
+            let (sender, receiver) = sync_channel(1);
+            let inputs = Inputs::find(&[folder.path().to_path_buf()]).unwrap();
+            let prepared: Vec<Prepared> = std::thread::scope(|scope| {
+                scope.spawn(|| preparation(group).run(inputs, sender));
+                receiver.iter().inspect(|sent| assert!(sent.len() <= group)).flatten().collect()
+            });
+            assert_eq!(prepared.len(), 23);
+            for (index, Prepared { origin, input }) in prepared.into_iter().enumerate() {
+                assert_eq!(origin.relative.to_str().unwrap(), format!("{index:02}.ppm"));
+                match input {
+                    Ok(input) => {
+                        let red = ((index * 10) as f64 / 255.0 - 0.485) / 0.229;
+                        assert!((f64::from(input[0]) - red).abs() < 1e-5, "{index}: {} is not {red}", input[0]);
+                    }
+                    Err(error) => assert!(index % 7 == 3 && error.is_decode(), "{index}: {error}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn preparing_ends_when_nobody_listens() {
+        let folder = temp_dir::TempDir::new().unwrap();
+        for index in 0..50 {
+            std::fs::write(folder.path().join(format!("{index}.ppm")), ppm(2, 2, 9)).unwrap();
+        }
+        let inputs = Inputs::find(&[folder.path().to_path_buf()]).unwrap();
+        let (sender, receiver) = sync_channel(1);
+        std::thread::scope(|scope| {
+            let worker = scope.spawn(|| preparation(2).run(inputs, sender));
+            assert_eq!(receiver.recv().unwrap().len(), 2);
+            drop(receiver);
+            worker.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_region_is_cut_out_first() {
+        let folder = temp_dir::TempDir::new().unwrap();
+        let mut half = ppm(4, 2, 0);
+        let pixels = half.len() - 4 * 2 * 3;
+        half[pixels + 6..pixels + 12].fill(255); // right half of the first row
+        let file = folder.path().join("half.ppm");
+        std::fs::write(&file, half).unwrap();
+        let prepare = |roi| {
+            let preparation = Preparation { roi: Some(roi), ..preparation(1) };
+            let (limits, memory) = (DecodeLimits::default(), DecodeBudget::new(1 << 20));
+            preparation.input_of_file(&file, &limits, &memory)
+        };
+        let white = prepare(Roi { x: 2, y: 0, width: 2, height: 1 }).unwrap();
+        assert!(white.iter().all(|&value| value > 2.0), "{}", white[0]);
+        let error = prepare(Roi { x: 2, y: 0, width: 3, height: 1 }).unwrap_err();
+        assert!(error.to_string().contains('4'), "names the image's size: {error}");
+    }
+}

@@ -1,0 +1,261 @@
+//! `image-feature evaluate`: how well a model retrieves on a data set.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::contact_sheet::{Picture, contact_sheet};
+use super::dataset::DatasetArgs;
+use super::embed::{FILE_BYTES, Inputs, Origin};
+use super::gallery::{Embedder, ModelArgs};
+use super::output_file::{OutputFile, delete_unfinished_on_interrupt};
+use super::terminal::{Stdout, note};
+use super::{Outcome, open_model};
+use image_feature::dataset::{Dataset, Row, Subset};
+use image_feature::error::Context;
+use image_feature::file_tree::FileTree;
+use image_feature::gallery::{Entry, Gallery, Metric, ModelId, Storage};
+use image_feature::metrics::{Labelled, Options, Report, evaluate};
+use image_feature::{Error, Model, Result};
+
+/// Tell how well a model retrieves: recall@k and mAP as PaddleClas computes them
+///
+/// DATASET is a folder or archive with gallery.txt and query.txt, as `image-feature check` knows it. Features are kept in this
+/// user's cache by the model and the images' content: a second run computes none.
+#[derive(clap::Args)]
+pub struct EvaluateArgs {
+    #[command(flatten)]
+    dataset: DatasetArgs,
+    /// Write evaluate_result.json as PaddleX does, report.json, and worst.html with the worst queries as pictures
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// The k of recall@k, separated by commas
+    #[arg(long, value_name = "K,…", value_delimiter = ',', default_values_t = [1, 5])]
+    recall: Vec<usize>,
+    /// Leave a query out of the gallery where it is in both; PaddleClas does not
+    #[arg(long)]
+    no_self_match: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+    /// Compute all features anew, and keep none
+    #[arg(long)]
+    no_cache: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+pub fn run(args: EvaluateArgs) -> Result<Outcome> {
+    delete_unfinished_on_interrupt();
+    let tree: Arc<dyn FileTree> = Arc::from(args.dataset.open()?);
+    let dataset = Dataset::read(tree.as_ref());
+    let rows = |list: Subset| -> Result<Vec<(&Row, usize, i64)>> {
+        let rows = dataset.rows().iter().filter(|row| row.list == list);
+        let rows: Result<Vec<_>> = rows
+            .map(|row| match (row.entry, row.label) {
+                (Some(entry), Some(label)) => Ok((row, entry, label)),
+                _ => Err(Error::decode(format!(
+                    "{}: line {}: `{}` is not an image and its label; `image-feature check` says more",
+                    list.list(),
+                    row.line,
+                    row.path
+                ))),
+            })
+            .collect();
+        let rows = rows?;
+        if rows.is_empty() {
+            return Err(Error::decode(format!("{} is missing or empty in {}", list.list(), args.dataset.name())));
+        }
+        Ok(rows)
+    };
+    let (gallery, query) = (rows(Subset::Gallery)?, rows(Subset::Query)?);
+    let features = features(&tree, gallery.iter().chain(&query).map(|(_, entry, _)| *entry), &args)?;
+    let dimension = features.values().next().map_or(0, Vec::len);
+    let parts = |rows: &[(&Row, usize, i64)]| -> (Vec<f32>, Vec<i64>) {
+        let values = rows.iter().flat_map(|(_, entry, _)| features[entry].iter().copied()).collect();
+        (values, rows.iter().map(|(_, _, label)| *label).collect())
+    };
+    let ((gallery_features, gallery_labels), (query_features, query_labels)) = (parts(&gallery), parts(&query));
+    let places: HashMap<usize, usize> =
+        gallery.iter().enumerate().map(|(place, (_, entry, _))| (*entry, place)).collect();
+    let itself = query.iter().map(|(_, entry, _)| places.get(entry).copied());
+    let options = Options {
+        recall_at: args.recall.clone(),
+        itself: if args.no_self_match { itself.collect() } else { Vec::new() },
+        ..Options::default()
+    };
+    let report = evaluate(
+        &Labelled { features: &query_features, labels: &query_labels },
+        &Labelled { features: &gallery_features, labels: &gallery_labels },
+        dimension,
+        &options,
+    )?;
+    let name = |rows: &[(&Row, usize, i64)], at: usize| rows[at].0.path.clone();
+    let json = to_json(&report, &|at| name(&query, at), &|at| name(&gallery, at));
+    Stdout::default().line(&if args.json { json.to_string() } else { summary(&report) })?;
+    if let Some(folder) = &args.output {
+        std::fs::create_dir_all(folder).context(|| folder.display().to_string())?;
+        OutputFile::write(&folder.join("evaluate_result.json"), report.evaluate_result().as_bytes())?;
+        OutputFile::write(&folder.join("report.json"), format!("{json:#}\n").as_bytes())?;
+        let picture = |(row, entry, label): (&Row, usize, i64), say: String, right| {
+            let image = tree.read(entry, FILE_BYTES).ok();
+            Picture::new(format!("{say} {label} {}", row.path), image.as_deref(), right)
+        };
+        let rows: Vec<_> = report
+            .worst
+            .iter()
+            .map(|worst| {
+                let asked = query[worst.query];
+                let hits = worst
+                    .nearest
+                    .iter()
+                    .map(|&(at, score)| picture(gallery[at], format!("{score:.3}"), Some(gallery[at].2 == asked.2)));
+                (picture(asked, format!("AP {:.3}", worst.average_precision), None), hits.collect())
+            })
+            .collect();
+        OutputFile::write(&folder.join("worst.html"), contact_sheet("Worst queries", &rows).as_bytes())?;
+        if !args.model.quiet {
+            note(&format!("written to {}", folder.display()));
+        }
+    }
+    Ok(Outcome::Good)
+}
+
+fn summary(report: &Report) -> String {
+    let line = |name: &str, value: f32, overall: f32| format!("{name:<10} {value:.5}   {overall:.5}");
+    let mut lines = vec![format!(
+        "{} queries, {} images in the gallery, {} queries without a match there\n           PaddleClas  all queries with a match",
+        report.queries, report.images, report.without_match
+    )];
+    for ((k, value), (_, overall)) in report.scores.recall.iter().zip(&report.overall.recall) {
+        lines.push(line(&format!("recall@{k}"), *value, *overall));
+    }
+    lines.push(line("mAP", report.scores.map, report.overall.map));
+    for confusion in report.confusions.iter().take(5) {
+        lines.push(format!("{} taken for {}: {} queries", confusion.label, confusion.taken_for, confusion.count));
+    }
+    lines.join("\n")
+}
+
+fn to_json(report: &Report, query: &dyn Fn(usize) -> String, image: &dyn Fn(usize) -> String) -> serde_json::Value {
+    let scores = |scores: &image_feature::metrics::Scores| {
+        let recall: serde_json::Map<_, _> =
+            scores.recall.iter().map(|(k, value)| (format!("recall{k}"), json!(value))).collect();
+        json!({ "recall": recall, "mAP": scores.map })
+    };
+    let classes = report.classes.iter().map(|class| {
+        json!({ "label": class.label, "queries": class.queries, "images": class.images, "recall1": class.recall_at_1, "mAP": class.map })
+    });
+    let worst = report.worst.iter().map(|worst| {
+        let nearest = worst.nearest.iter().map(|&(at, score)| json!({ "image": image(at), "score": score }));
+        json!({
+            "query": query(worst.query), "average_precision": worst.average_precision, "first": worst.first,
+            "nearest": nearest.collect::<Vec<_>>(),
+        })
+    });
+    let confusions = report.confusions.iter().map(
+        |confusion| json!({ "label": confusion.label, "taken_for": confusion.taken_for, "count": confusion.count }),
+    );
+    json!({
+        "scores": scores(&report.scores), "overall": scores(&report.overall), "queries": report.queries,
+        "images": report.images, "without_match": report.without_match, "classes": classes.collect::<Vec<_>>(),
+        "worst": worst.collect::<Vec<_>>(), "confusions": confusions.collect::<Vec<_>>(),
+    })
+}
+
+/// The feature of each entry, from the cache or computed.
+fn features(
+    tree: &Arc<dyn FileTree>,
+    entries: impl Iterator<Item = usize>,
+    args: &EvaluateArgs,
+) -> Result<HashMap<usize, Vec<f32>>> {
+    let mut entries: Vec<usize> = entries.collect();
+    entries.sort_unstable();
+    entries.dedup();
+    let model = open_model(args.model.model.as_deref())?;
+    let mut cache = if args.no_cache { None } else { Cache::open(&model) };
+    let (mut features, mut hashes, mut missing) = (HashMap::new(), HashMap::new(), Vec::new());
+    for &entry in &entries {
+        if let Some(cache) = &cache {
+            let hash = blake3::hash(&tree.read(entry, FILE_BYTES)?).to_hex().to_string();
+            if let Some(feature) = cache.features.as_ref().and_then(|features| features.vector(&hash)) {
+                features.insert(entry, feature.into_owned());
+            }
+            hashes.insert(entry, hash);
+        }
+        if !features.contains_key(&entry) {
+            missing.push(entry);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(features);
+    }
+    let by_path: HashMap<&str, usize> =
+        missing.iter().map(|&entry| (tree.entries()[entry].path.as_str(), entry)).collect();
+    let origins = missing.iter().map(|&entry| {
+        let path = &tree.entries()[entry].path;
+        (Origin { input_path: path.clone(), relative: path.into() }, entry)
+    });
+    let embedder = Embedder::of(model, &args.model)?;
+    let outcome = embedder.run(Inputs::of_entries(tree, origins), &mut |origin, feature| {
+        let entry = by_path[origin.input_path.as_str()];
+        if let Some(cache) = &mut cache {
+            cache.keep(&hashes[&entry], &feature)?;
+        }
+        features.insert(entry, feature);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if let Some(Err(error)) = cache.map(|cache| cache.save()) {
+        note(&format!("note: the features are not kept for the next time: {error}"));
+    }
+    match outcome {
+        Outcome::Good => Ok(features),
+        // every query and every image counts: what is left would have other numbers
+        Outcome::Failed(kind) => Err(Error::new(kind, "images of the data set cannot be read, see above")),
+    }
+}
+
+/// Features of earlier runs, by the hash of the image's bytes; a gallery in a file for each model.
+struct Cache {
+    path: PathBuf,
+    features: Option<Gallery>,
+}
+
+impl Cache {
+    /// `None` where there is no place for one.
+    fn open(model: &Model) -> Option<Self> {
+        let home = std::env::var_os("XDG_CACHE_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let home = home.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
+        // another program may compute other features of the same model
+        let name = format!("{}-{}.safetensors", env!("CARGO_PKG_VERSION"), ModelId::of(model).hash);
+        let path = home.join("image-feature/features").join(name);
+        let features = if path.exists() {
+            Gallery::open(&path).map_err(|error| note(&format!("note: the features kept are not used: {error}"))).ok()
+        } else {
+            None
+        };
+        Some(Cache { path, features })
+    }
+
+    fn keep(&mut self, hash: &str, feature: &[f32]) -> Result<()> {
+        if self.features.is_none() {
+            self.features = Some(Gallery::new(feature.len(), Metric::InnerProduct, Storage::F32)?);
+        }
+        match &mut self.features {
+            // the same image twice under different names
+            Some(features) if features.get(hash).is_none() => features.add(Entry::new(hash), feature),
+            _ => Ok(()),
+        }
+    }
+
+    fn save(&self) -> Result<()> {
+        let Some(features) = &self.features else { return Ok(()) };
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder).context(|| folder.display().to_string())?;
+        }
+        features.save(&self.path)
+    }
+}

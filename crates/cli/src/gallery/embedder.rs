@@ -1,0 +1,89 @@
+//! A model on its device, and images through it.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use crate::embed::{Engine, Inputs, Origin, Preparation, embed_all, preparation};
+use crate::terminal::{Progress, complain, note};
+use crate::{Outcome, default_threads, open_model, thread_count};
+use image_feature::gallery::ModelId;
+use image_feature::{DeviceRequest, ErrorKind, Model, Result};
+
+/// What turns images into vectors.
+#[derive(clap::Args)]
+pub struct ModelArgs {
+    /// Model archive, folder, .pdparams or .safetensors, or a name: an official one that PaddleX has downloaded, or `default`,
+    /// the small model that comes with the program and is taken where none is given
+    #[arg(long, short, value_name = "PATH|NAME")]
+    pub model: Option<PathBuf>,
+    /// What computes: auto, cpu, webgpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceRequest,
+    /// Images that go through the network together
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub batch_size: u16,
+    /// Threads for decoding and for the network on the CPU [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = thread_count())]
+    pub threads: Option<u16>,
+    /// Tell nothing but results and errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// A model that is ready for images.
+pub struct Embedder {
+    /// Which model it is.
+    pub model: ModelId,
+    engine: Engine,
+    preparation: Preparation,
+    batch_size: usize,
+    quiet: bool,
+}
+
+impl Embedder {
+    /// Puts the model that the arguments name on its device.
+    pub fn open(args: &ModelArgs) -> Result<Self> {
+        Self::of(open_model(args.model.as_deref())?, args)
+    }
+
+    /// Puts a model on its device.
+    pub fn of(model: Model, args: &ModelArgs) -> Result<Self> {
+        let threads = args.threads.map_or_else(default_threads, usize::from);
+        let engine = Engine::open(&model, args.device, threads)?;
+        if !args.quiet {
+            note(&engine.summary);
+        }
+        let batch_size = usize::from(args.batch_size);
+        let preparation = preparation(&model, None, threads, batch_size);
+        Ok(Embedder { model: ModelId::of(&model), engine, preparation, batch_size, quiet: args.quiet })
+    }
+
+    /// Length of a feature.
+    pub fn dimension(&self) -> usize {
+        self.engine.dimension
+    }
+
+    /// Features as they come: calls `take` for each until it breaks, and tells which images failed.
+    pub fn run(
+        &self,
+        inputs: Inputs,
+        take: &mut dyn FnMut(Origin, Vec<f32>) -> Result<ControlFlow<()>>,
+    ) -> Result<Outcome> {
+        let mut progress = Progress::new(inputs.count(), self.quiet);
+        let mut worst = None;
+        embed_all(inputs, &self.preparation, &self.engine, self.batch_size, &mut |origin, result| {
+            progress.advance();
+            let name = origin.input_path.clone();
+            result.and_then(|feature| progress.suspend(|| take(origin, feature))).or_else(|error| {
+                if worst != Some(ErrorKind::Internal) {
+                    worst =
+                        Some(if error.kind() == ErrorKind::Internal { ErrorKind::Internal } else { ErrorKind::Decode });
+                }
+                progress.suspend(|| complain(&error.context(name)));
+                Ok(ControlFlow::Continue(()))
+            })
+        })?;
+        progress.finish();
+        Ok(worst.map_or(Outcome::Good, Outcome::Failed))
+    }
+}

@@ -1,0 +1,157 @@
+//! Galleries from and to the files of others.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{check_output, save};
+use crate::Outcome;
+use crate::output_file::OutputFile;
+use crate::terminal::note;
+use image_feature::error::Context;
+use image_feature::gallery::{Entry, Gallery, Metric, Storage, json_lines, npy, paddlex};
+use image_feature::{Error, Result};
+
+/// Write a gallery for others
+#[derive(clap::Args)]
+pub struct ExportArgs {
+    /// The gallery's file
+    gallery: PathBuf,
+    /// A .jsonl file; a .npy file, with the entries in a .jsonl beside it; else a folder for PaddleX's index
+    #[arg(long, short, value_name = "PATH")]
+    output: PathBuf,
+}
+
+/// Make a gallery of others' vectors
+///
+/// INPUT is a folder with PaddleX's index (vector.index, id_map.yaml); a .jsonl file, also one of `predict --json`; or a .npy file,
+/// with entries in a .jsonl or labels in a .txt (one a line) of the same name beside it.
+#[derive(clap::Args)]
+pub struct ImportArgs {
+    input: PathBuf,
+    /// The gallery's file
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    /// How vectors are compared [default: what the index says, else cosine]
+    #[arg(long)]
+    metric: Option<Metric>,
+    /// What a search reads: f32, f16, i8 or bit
+    #[arg(long, default_value_t = Storage::F32)]
+    storage: Storage,
+    /// Replace the file if it is there already
+    #[arg(long)]
+    force: bool,
+}
+
+fn suffix(path: &Path) -> String {
+    path.extension().map_or(String::new(), |extension| extension.to_string_lossy().to_ascii_lowercase())
+}
+
+pub fn export(args: &ExportArgs) -> Result<Outcome> {
+    let gallery = Gallery::open(&args.gallery)?;
+    match suffix(&args.output).as_str() {
+        "jsonl" => {
+            let mut file = OutputFile::create(&args.output)?;
+            for line in json_lines::lines(&gallery) {
+                writeln!(file, "{line}").context(|| args.output.display().to_string())?;
+            }
+            file.commit()?;
+        }
+        "npy" => {
+            let values = gallery.iter().flat_map(|(_, vector)| vector.into_owned()).collect();
+            let matrix = npy::Matrix { columns: gallery.dimension(), values };
+            let entries: Vec<String> = gallery.iter().map(|(entry, _)| json!(entry).to_string() + "\n").collect();
+            OutputFile::write(&args.output.with_extension("jsonl"), entries.concat().as_bytes())?;
+            OutputFile::write(&args.output, &npy::write(&matrix))?;
+        }
+        _ => {
+            let (vectors, labels) = paddlex::write(&gallery)?;
+            std::fs::create_dir_all(&args.output).context(|| args.output.display().to_string())?;
+            OutputFile::write(&args.output.join(paddlex::LABELS), labels.as_bytes())?;
+            OutputFile::write(&args.output.join(paddlex::VECTORS), &vectors)?;
+        }
+    }
+    Ok(Outcome::Good)
+}
+
+pub fn import(args: &ImportArgs) -> Result<Outcome> {
+    check_output(&args.output, args.force)?;
+    let read = |path: &Path| std::fs::read(path).context(|| path.display().to_string());
+    let metric = args.metric.unwrap_or_default();
+    let gallery = if args.input.is_dir() {
+        let (vectors, labels) = (read(&args.input.join(paddlex::VECTORS))?, read(&args.input.join(paddlex::LABELS))?);
+        let index = paddlex::read(&vectors, &labels, Storage::F32).context(|| args.input.display().to_string())?;
+        let mut gallery = Gallery::new(index.dimension(), args.metric.unwrap_or(index.metric()), args.storage)?;
+        for (entry, vector) in index.iter() {
+            gallery.add(entry.clone(), &vector)?;
+        }
+        Some(gallery)
+    } else if suffix(&args.input) == "npy" {
+        let matrix = npy::read(&read(&args.input)?).context(|| args.input.display().to_string())?;
+        let rows = matrix.values.len().checked_div(matrix.columns).unwrap_or(0);
+        let mut gallery = Gallery::new(matrix.columns, metric, args.storage)?;
+        gallery.extend(entries_beside(&args.input, rows)?, &matrix.values)?;
+        Some(gallery)
+    } else {
+        import_lines(args, metric)?
+    };
+    let gallery = gallery.ok_or_else(|| Error::gallery(format!("{}: no vectors", args.input.display())))?;
+    save(&gallery, &args.output)?;
+    note(&format!("{} vectors in {}", gallery.len(), args.output.display()));
+    Ok(Outcome::Good)
+}
+
+/// The vectors of a file of JSON lines; `None` where there are none.
+fn import_lines(args: &ImportArgs, metric: Metric) -> Result<Option<Gallery>> {
+    let file = File::open(&args.input).context(|| args.input.display().to_string())?;
+    let mut reader = BufReader::new(file);
+    let mut gallery: Option<Gallery> = None;
+    let mut line = Vec::new();
+    for number in 1.. {
+        let mut add = || -> Result<bool> {
+            line.clear();
+            // a file without line ends must not fill the memory
+            if reader.by_ref().take(json_lines::LINE_BYTES as u64 + 1).read_until(b'\n', &mut line)? == 0 {
+                return Ok(false);
+            }
+            let text = std::str::from_utf8(&line).map_err(|_| Error::gallery("not UTF-8"))?;
+            let Some((entry, vector)) = (if text.trim().is_empty() { None } else { json_lines::read_line(text)? })
+            else {
+                return Ok(true);
+            };
+            if gallery.is_none() {
+                gallery = Some(Gallery::new(vector.len(), metric, args.storage)?);
+            }
+            gallery.as_mut().map_or(Ok(()), |gallery| gallery.add(entry, &vector))?;
+            Ok(true)
+        };
+        if !add().context(|| format!("{}: line {number}", args.input.display()))? {
+            break;
+        }
+    }
+    Ok(gallery)
+}
+
+/// The entries of a matrix's rows: from the file beside it, or by their numbers.
+fn entries_beside(matrix: &Path, rows: usize) -> Result<Vec<Entry>> {
+    let [entries, labels] = ["jsonl", "txt"].map(|suffix| matrix.with_extension(suffix));
+    let (path, found): (&Path, Vec<Entry>) = if entries.is_file() {
+        let text = std::fs::read_to_string(&entries).context(|| entries.display().to_string())?;
+        let read = text.lines().map(|line| {
+            serde_json::from_str(line).map_err(|error| Error::gallery(format!("{}: {error}", entries.display())))
+        });
+        (&entries, read.collect::<Result<_>>()?)
+    } else if labels.is_file() {
+        let text = std::fs::read_to_string(&labels).context(|| labels.display().to_string())?;
+        let entry = |(row, label): (usize, &str)| Entry::new(row.to_string()).label(label);
+        (&labels, text.lines().enumerate().map(entry).collect())
+    } else {
+        (matrix, (0..rows).map(|row| Entry::new(row.to_string())).collect())
+    };
+    if found.len() != rows {
+        return Err(Error::gallery(format!("{}: {} lines for {rows} vectors", path.display(), found.len())));
+    }
+    Ok(found)
+}

@@ -1,0 +1,490 @@
+//! `image-feature gallery`: vectors of images, kept, searched and exchanged.
+
+mod embedder;
+mod exchange;
+#[cfg(feature = "postgres")]
+mod postgres;
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+pub use self::embedder::{Embedder, ModelArgs};
+use self::exchange::{ExportArgs, ImportArgs};
+#[cfg(feature = "postgres")]
+use self::postgres::{Database, PullArgs, PushArgs, Remote};
+use super::Outcome;
+use super::contact_sheet::{Picture, contact_sheet};
+use super::embed::{Inputs, Origin, read_file};
+use super::output_file::{OutputFile, delete_unfinished_on_interrupt};
+use super::terminal::{Stdout, complain, note};
+use image_feature::error::Context;
+use image_feature::gallery::{Entry, Filter, Gallery, Metric, ModelId, Search, Storage, Turn};
+use image_feature::{Error, ErrorKind, Result};
+
+/// Bytes of a list of images.
+const LIST_BYTES: u64 = 256 << 20;
+
+/// Keep images' vectors, and search them
+#[derive(clap::Subcommand)]
+pub enum GalleryCommand {
+    Build(BuildArgs),
+    Add(AddArgs),
+    Remove(RemoveArgs),
+    Search(SearchArgs),
+    Info(InfoArgs),
+    Export(ExportArgs),
+    Import(ImportArgs),
+    #[cfg(feature = "postgres")]
+    Push(PushArgs),
+    #[cfg(feature = "postgres")]
+    Pull(PullArgs),
+}
+
+/// Make a gallery of images
+///
+/// INPUT is a folder, whose folders become labels; an archive of one; images; or a list, a .txt file with a line `PATH LABEL` for
+/// each image, paths being relative to the list.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  image-feature gallery build photos/ --model PP-ShiTuV2_rec --output photos.safetensors
+  image-feature gallery build gallery.txt --model model.safetensors --output shop.safetensors --storage i8")]
+pub struct BuildArgs {
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// The gallery's file
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    /// How vectors are compared: cosine, ip, l2 or hamming
+    #[arg(long, default_value_t = Metric::Cosine)]
+    metric: Metric,
+    /// What a search reads: f32, f16, i8 or bit
+    #[arg(long, default_value_t = Storage::F32)]
+    storage: Storage,
+    /// Replace the file if it is there already
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// Add images to a gallery
+#[derive(clap::Args)]
+pub struct AddArgs {
+    /// The gallery's file
+    gallery: PathBuf,
+    /// As for `gallery build`
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// Take another model than the one that made the gallery, where both are known to give the same vectors
+    #[arg(long)]
+    any_model: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// Take images out of a gallery, all of them or none
+#[derive(clap::Args)]
+pub struct RemoveArgs {
+    /// The gallery's file
+    gallery: PathBuf,
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+}
+
+/// Find the images of a gallery that are nearest to others
+#[derive(clap::Args)]
+pub struct SearchArgs {
+    /// The gallery's file; with --postgres its table, or SCHEMA.TABLE
+    gallery: PathBuf,
+    /// Images, folders or archives to search with
+    #[arg(required = true, value_name = "QUERY")]
+    queries: Vec<PathBuf>,
+    /// Hits of each query, at most
+    #[arg(short, value_name = "N", default_value_t = 5)]
+    k: usize,
+    /// The least score of a hit; the largest where the metric is l2 or hamming
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true, value_parser = parse_score)]
+    threshold: Option<f32>,
+    /// Only images with this label; may be given more than once
+    #[arg(long, value_name = "LABEL")]
+    label: Vec<String>,
+    /// Only images whose metadata has this value: KEY=VALUE, VALUE being JSON or a text
+    #[arg(long = "where", value_name = "KEY=VALUE", value_parser = parse_field)]
+    fields: Vec<(String, Value)>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Write a page with the queries and their hits as pictures
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Take another model than the one that made the gallery, where both are known to give the same vectors
+    #[arg(long)]
+    any_model: bool,
+    #[cfg(feature = "postgres")]
+    /// Search a table of this database: postgresql://USER@HOST/DATABASE; the password may be in PGPASSWORD instead
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    #[cfg(feature = "postgres")]
+    /// Have the database look at every row, not at its index
+    #[arg(long, requires = "postgres")]
+    exact: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// Tell what a gallery holds
+#[derive(clap::Args)]
+pub struct InfoArgs {
+    /// The gallery's file
+    gallery: PathBuf,
+    /// Print it as a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_field(text: &str) -> Result<(String, Value)> {
+    let (key, value) =
+        text.split_once('=').ok_or_else(|| Error::usage(format!("`{text}` is not KEY=VALUE, such as shelf=7")))?;
+    Ok((key.into(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+}
+
+fn parse_score(text: &str) -> Result<f32> {
+    let score = text.parse().ok().filter(|score: &f32| !score.is_nan());
+    score.ok_or_else(|| Error::usage(format!("`{text}` is not a number, such as 0.7")))
+}
+
+pub fn run(command: GalleryCommand) -> Result<Outcome> {
+    delete_unfinished_on_interrupt();
+    match command {
+        GalleryCommand::Build(args) => build(&args),
+        GalleryCommand::Add(args) => add(&args),
+        GalleryCommand::Remove(args) => remove(&args),
+        GalleryCommand::Search(args) => search(&args),
+        GalleryCommand::Info(args) => info(&args),
+        GalleryCommand::Export(args) => exchange::export(&args),
+        GalleryCommand::Import(args) => exchange::import(&args),
+        #[cfg(feature = "postgres")]
+        GalleryCommand::Push(args) => postgres::push(&args),
+        #[cfg(feature = "postgres")]
+        GalleryCommand::Pull(args) => postgres::pull(&args),
+    }
+}
+
+fn is_list(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt"))
+}
+
+/// Calls `take` for each image that the arguments name, and tells which failed.
+fn each_image(
+    arguments: &[PathBuf],
+    embedder: &Embedder,
+    take: &mut dyn FnMut(Entry, Vec<f32>) -> Result<()>,
+) -> Result<Outcome> {
+    let mut outcome = Outcome::Good;
+    let (lists, others): (Vec<&PathBuf>, Vec<&PathBuf>) = arguments.iter().partition(|path| is_list(path));
+    let mut parts: Vec<(Inputs, HashMap<String, String>)> = Vec::new();
+    for list in lists {
+        parts.push(read_list(list)?);
+    }
+    if !others.is_empty() {
+        let others: Vec<PathBuf> = others.into_iter().cloned().collect();
+        parts.push((Inputs::find(&others)?, HashMap::new()));
+    }
+    for (inputs, labels) in parts {
+        let ended = embedder.run(inputs, &mut |origin, feature| {
+            take(entry_of(&origin, labels.get(&origin.input_path)), feature)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if ended != Outcome::Good {
+            outcome = ended;
+        }
+    }
+    Ok(outcome)
+}
+
+/// What is known of an image: its path as its id, a label of a list or else its folder's name, and where it lies.
+fn entry_of(origin: &Origin, label: Option<&String>) -> Entry {
+    let folder = origin.relative.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let id = origin.relative.to_string_lossy().replace('\\', "/");
+    let entry = Entry { label: label.cloned().or(folder), ..Entry::new(id) };
+    match std::path::absolute(&origin.input_path) {
+        Ok(path) if path.is_file() => entry.metadata("path", path.to_string_lossy()),
+        _ => entry,
+    }
+}
+
+/// Refuses a model that did not make the gallery.
+fn check_model(gallery: &Gallery, embedder: &Embedder, any_model: bool) -> Result<()> {
+    let (ours, theirs) = (embedder.dimension(), gallery.dimension());
+    match gallery.model() {
+        Some(made_by) if !any_model && !made_by.is_same(&embedder.model) => Err(Error::usage(format!(
+            "the gallery was made by another model, {made_by}, not by {}: their vectors cannot be compared; name that model, or \
+             say --any-model if you know that both give the same",
+            embedder.model
+        ))),
+        _ if ours != theirs => Err(Error::usage(format!(
+            "the model makes vectors of {ours} values, the gallery's have {theirs}; name the model that made it"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a file that cannot be written, or that is there and must not be replaced: before the work is done in vain.
+fn check_output(path: &Path, force: bool) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let output = path.display();
+    if path.is_dir() || path.file_name().is_none() {
+        Err(Error::usage(format!("{output}: is a folder; give the file to write")))
+    } else if !folder.is_dir() {
+        Err(Error::new(ErrorKind::Io, format!("{output}: there is no such folder; make it first")))
+    } else if path.exists() && !force {
+        Err(Error::usage(format!("{output}: is there already; --force replaces it")))
+    } else {
+        Ok(())
+    }
+}
+
+/// Saves a gallery when nobody else is about to change that file.
+fn save(gallery: &Gallery, path: &Path) -> Result<()> {
+    let _turn = Turn::take(path)?;
+    gallery.save(path)
+}
+
+/// The images of a list and their labels by path.
+fn read_list(list: &Path) -> Result<(Inputs, HashMap<String, String>)> {
+    let read = || -> Result<(Inputs, HashMap<String, String>)> {
+        if std::fs::metadata(list)?.len() > LIST_BYTES {
+            return Err(Error::limit(format!("more than {LIST_BYTES} bytes, which no list of images has")));
+        }
+        let text = std::fs::read_to_string(list)?;
+        let root = list.parent().unwrap_or(Path::new(""));
+        let (mut files, mut labels) = (Vec::new(), HashMap::new());
+        for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() {
+                continue;
+            }
+            let (path, label) = line.rsplit_once([' ', '\t']).ok_or_else(|| {
+                Error::usage(format!("line {}: `PATH LABEL` is expected, not `{}`", number + 1, line.escape_debug()))
+            })?;
+            let path = path.trim_end();
+            let file = root.join(path);
+            let origin = Origin { input_path: file.to_string_lossy().into_owned(), relative: path.into() };
+            labels.insert(origin.input_path.clone(), label.to_string());
+            files.push((origin, file));
+        }
+        Ok((Inputs::of_files(files), labels))
+    };
+    read().context(|| list.display().to_string())
+}
+
+fn build(args: &BuildArgs) -> Result<Outcome> {
+    // what cannot be is said before a model is read
+    Gallery::new(1, args.metric, args.storage)?;
+    check_output(&args.output, args.force)?;
+    let embedder = Embedder::open(&args.model)?;
+    let mut gallery = Gallery::new(embedder.dimension(), args.metric, args.storage)?;
+    gallery.set_model(Some(embedder.model.clone()));
+    let outcome = each_image(&args.inputs, &embedder, &mut |entry, feature| gallery.add(entry, &feature))?;
+    if gallery.is_empty() {
+        return Err(Error::decode("there is no image of which a vector could be made; no gallery is written"));
+    }
+    save(&gallery, &args.output)?;
+    if !args.model.quiet {
+        note(&format!("{} images in {}", gallery.len(), args.output.display()));
+    }
+    Ok(outcome)
+}
+
+fn add(args: &AddArgs) -> Result<Outcome> {
+    let known = Gallery::open(&args.gallery)?;
+    let embedder = Embedder::open(&args.model)?;
+    check_model(&known, &embedder, args.any_model).context(|| args.gallery.display().to_string())?;
+    let mut new = Vec::new();
+    let mut outcome = each_image(&args.inputs, &embedder, &mut |entry, feature| {
+        if known.get(&entry.id).is_some() {
+            return Err(Error::usage("the gallery has this id already; remove it first"));
+        }
+        new.push((entry, feature));
+        Ok(())
+    })?;
+    drop(known);
+    if new.is_empty() {
+        return Ok(outcome);
+    }
+    // the gallery is read again: meanwhile, others may have added to it
+    let (added, count) = Gallery::change(&args.gallery, |gallery| {
+        check_model(gallery, &embedder, args.any_model)?;
+        let before = gallery.len();
+        for (entry, feature) in new {
+            if let Err(error) = gallery.add(entry, &feature) {
+                complain(&error);
+                outcome = Outcome::Failed(ErrorKind::Decode);
+            }
+        }
+        Ok((gallery.len() - before, gallery.len()))
+    })?;
+    if !args.model.quiet {
+        note(&format!("{added} images added, {count} in all"));
+    }
+    Ok(outcome)
+}
+
+fn remove(args: &RemoveArgs) -> Result<Outcome> {
+    Gallery::change(&args.gallery, |gallery| {
+        let removed = args.ids.iter().try_for_each(|id| gallery.remove(id).map(|_| ()));
+        removed.context(|| args.gallery.display().to_string())
+    })?;
+    Ok(Outcome::Good)
+}
+
+/// What is searched.
+enum Searched {
+    File(Box<Gallery>),
+    #[cfg(feature = "postgres")]
+    Table(Box<Remote>),
+}
+
+impl Searched {
+    fn open(args: &SearchArgs) -> Result<Self> {
+        #[cfg(feature = "postgres")]
+        if let Some(url) = &args.postgres {
+            let (database, table) = (Database::connect(url)?, args.gallery.to_string_lossy());
+            let remote = Remote::open(database, &table, args.k, &args.label, &args.fields, args.exact)?;
+            return Ok(Searched::Table(Box::new(remote)));
+        }
+        Ok(Searched::File(Box::new(Gallery::open(&args.gallery)?)))
+    }
+}
+
+fn search(args: &SearchArgs) -> Result<Outcome> {
+    let SearchArgs { k, threshold, .. } = *args;
+    let searched = Searched::open(args)?;
+    if let Some(page) = &args.html {
+        check_output(page, true)?;
+    }
+    let filter = args.label.iter().fold(Filter::new(), |filter, label| filter.label(label));
+    let filter = args.fields.iter().fold(filter, |filter, (key, value)| filter.field(key, value.clone()));
+    let accept = |entry: &Entry| filter.matches(entry);
+    let search = Search { k, threshold, filter: if filter.is_empty() { None } else { Some(&accept) } };
+    let embedder = Embedder::open(&args.model)?;
+    let gallery = match &searched {
+        Searched::File(gallery) => gallery,
+        #[cfg(feature = "postgres")]
+        Searched::Table(table) => &table.gallery,
+    };
+    check_model(gallery, &embedder, args.any_model).context(|| args.gallery.display().to_string())?;
+    let mut shown = Shown::new(args.json, args.html.is_some());
+    let outcome = embedder.run(Inputs::find(&args.queries)?, &mut |origin, feature| match &searched {
+        Searched::File(gallery) => {
+            let hits = gallery.search(&feature, search)?;
+            shown.add(&origin, &hits.iter().map(|hit| (hit.entry, hit.score)).collect::<Vec<_>>())
+        }
+        #[cfg(feature = "postgres")]
+        Searched::Table(table) => {
+            let hits = table.search(&feature, search)?;
+            shown.add(&origin, &hits.iter().map(|(entry, score)| (entry, *score)).collect::<Vec<_>>())
+        }
+    })?;
+    shown.finish(args.html.as_deref())?;
+    Ok(outcome)
+}
+
+/// The hits of one query after the other: as a table for people, as fields for programs, as JSON, and as pictures.
+struct Shown {
+    json: bool,
+    table: bool,
+    stdout: Stdout,
+    /// Where a page with them is wanted.
+    rows: Option<Vec<(Picture, Vec<Picture>)>>,
+}
+
+impl Shown {
+    fn new(json: bool, pictures: bool) -> Self {
+        let table = std::io::stdout().is_terminal();
+        Shown { json, table, stdout: Stdout::default(), rows: pictures.then(Vec::new) }
+    }
+
+    /// Shows a query's hits; breaks where nobody looks any more.
+    fn add(&mut self, origin: &Origin, hits: &[(&Entry, f32)]) -> Result<ControlFlow<()>> {
+        if self.json {
+            let found: Vec<Value> = hits
+                .iter()
+                .map(|(entry, score)| json!({ "id": entry.id, "label": entry.label, "score": score, "metadata": entry.metadata }))
+                .collect();
+            self.stdout.line(&json!({ "query": origin.input_path, "hits": found }).to_string())?;
+        } else if self.table {
+            self.stdout.line(&printable(&origin.input_path))?;
+            let width = hits.iter().map(|(entry, _)| label(entry).chars().count()).max().unwrap_or(0);
+            for (entry, score) in hits {
+                let label = printable(label(entry));
+                self.stdout.line(&format!("  {score:9.5}  {label:width$}  {}", printable(&entry.id)))?;
+            }
+        } else {
+            for (entry, score) in hits {
+                let fields = [&origin.input_path, label(entry), &entry.id].map(printable);
+                self.stdout.line(&format!("{}\t{score}\t{}\t{}", fields[0], fields[1], fields[2]))?;
+            }
+        }
+        if let Some(rows) = &mut self.rows {
+            let picture = |caption: String, path: Option<&str>| {
+                let image = path.and_then(|path| read_file(Path::new(path)).ok());
+                Picture::new(caption, image.as_deref(), None)
+            };
+            let hits = hits.iter().map(|(entry, score)| {
+                let path = entry.metadata.get("path").and_then(Value::as_str);
+                picture(format!("{score:.4} {} {}", label(entry), entry.id), path)
+            });
+            rows.push((picture(origin.input_path.clone(), Some(&origin.input_path)), hits.collect()));
+        }
+        let done = self.stdout.is_closed() && self.rows.is_none();
+        Ok(if done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    /// Writes the page, where one is wanted.
+    fn finish(self, page: Option<&Path>) -> Result<()> {
+        let (Some(path), Some(rows)) = (page, &self.rows) else { return Ok(()) };
+        OutputFile::write(path, contact_sheet("Queries and what is nearest to them", rows).as_bytes())
+    }
+}
+
+fn label(entry: &Entry) -> &str {
+    entry.label.as_deref().unwrap_or("")
+}
+
+/// A text that moves no cursor.
+fn printable(text: impl AsRef<str>) -> String {
+    text.as_ref().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn info(args: &InfoArgs) -> Result<Outcome> {
+    let gallery = Gallery::open(&args.gallery)?;
+    let mut labels: HashMap<&str, usize> = HashMap::new();
+    for (entry, _) in gallery.iter() {
+        *labels.entry(label(entry)).or_default() += 1;
+    }
+    let unlabelled = labels.remove("").unwrap_or(0);
+    let (count, dimension) = (gallery.len(), gallery.dimension());
+    let (metric, storage) = (gallery.metric().to_string(), gallery.storage().to_string());
+    let line = if args.json {
+        json!({
+            "count": count, "dimension": dimension, "metric": metric, "storage": storage, "labels": labels.len(),
+            "unlabelled": unlabelled,
+            "model": gallery.model().map(|ModelId { name, hash }| json!({ "name": name, "hash": hash })),
+        })
+        .to_string()
+    } else {
+        let model = gallery.model().map_or("unknown".into(), |model| printable(model.to_string()));
+        format!(
+            "vectors    {count} of {dimension} values\nmetric     {metric}\nstorage    {storage}\nlabels     {}, {unlabelled} vectors without one\nmodel      {model}",
+            labels.len()
+        )
+    };
+    Stdout::default().line(&line)?;
+    Ok(Outcome::Good)
+}

@@ -1,0 +1,177 @@
+//! The program `image-feature`: its commands, and how it speaks.
+//!
+//! Results go to stdout, everything else to stderr. The exit code is 0 where all went well, 1 where the input is at
+//! fault (files that are missing, damaged or not what they should be), 2 for wrong usage, 3 where the fault is ours
+//! or the device's, 130 after Ctrl-C.
+
+#[cfg(feature = "train")]
+mod config;
+mod contact_sheet;
+mod dataset;
+mod embed;
+mod evaluate;
+mod format;
+mod gallery;
+mod model;
+mod official;
+mod output_file;
+#[cfg(feature = "train")]
+mod paddlex;
+mod predict;
+mod serve;
+mod terminal;
+mod threads;
+#[cfg(feature = "train")]
+mod train;
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use image_feature::weights::DEFAULT_MODEL;
+use image_feature::{Error, ErrorKind, Model, Result};
+use terminal::complain;
+use threads::{default_threads, thread_count};
+
+const INPUT_AT_FAULT: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+const OUR_FAULT: u8 = 3;
+const INTERRUPTED: u8 = 130;
+
+/// Image feature vectors and private visual search.
+#[derive(Parser)]
+#[command(name = "image-feature", version, max_term_width = 110, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Predict(predict::PredictArgs),
+    Check(dataset::check::CheckArgs),
+    Convert(dataset::convert::ConvertArgs),
+    Split(dataset::split::SplitArgs),
+    Evaluate(evaluate::EvaluateArgs),
+    #[command(subcommand)]
+    Gallery(gallery::GalleryCommand),
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+    Serve(serve::ServeArgs),
+    #[cfg(feature = "train")]
+    Train(Box<train::TrainArgs>),
+}
+
+/// How a command ended that could do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Good,
+    /// Some inputs failed, which has been reported; the worst of them is of this kind.
+    Failed(ErrorKind),
+}
+
+/// Runs the program on the process's arguments.
+fn main() -> ExitCode {
+    keep_panic_messages();
+    #[cfg(feature = "train")]
+    {
+        let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+        if paddlex::is_meant(&arguments) {
+            return end(|| match paddlex::run(&arguments, &command) {
+                Ok(outcome) => Ok(outcome),
+                Err(paddlex::Stop::Error(error)) => Err(error),
+                Err(paddlex::Stop::Usage(error)) => error.exit(),
+            });
+        }
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print(); // nowhere to complain if that fails
+            return if error.use_stderr() { WRONG_USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    end(|| command(cli))
+}
+
+/// Does what a command asks for.
+fn command(cli: Cli) -> Result<Outcome> {
+    match cli.command {
+        Command::Predict(args) => predict::run(args),
+        Command::Check(args) => dataset::check::run(args),
+        Command::Convert(args) => dataset::convert::run(args),
+        Command::Split(args) => dataset::split::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Gallery(command) => gallery::run(command),
+        Command::Model(command) => model::run(command),
+        Command::Serve(args) => serve::run(args),
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(*args),
+    }
+}
+
+/// Runs to the end, and says what went wrong.
+fn end(run: impl FnOnce() -> Result<Outcome>) -> ExitCode {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(Outcome::Good)) => ExitCode::SUCCESS,
+        Ok(Ok(Outcome::Failed(kind))) => exit_code(kind).into(),
+        Ok(Err(error)) => {
+            complain(&error);
+            exit_code(error.kind()).into()
+        }
+        Err(_) => {
+            let what = take_panic_message();
+            complain(&format!(
+                "this is a bug in image-feature, please report it: {what} (RUST_BACKTRACE=1 shows where)"
+            ));
+            OUR_FAULT.into()
+        }
+    }
+}
+
+fn exit_code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Decode
+        | ErrorKind::Unsupported
+        | ErrorKind::Limit
+        | ErrorKind::Model
+        | ErrorKind::Gallery
+        | ErrorKind::Io => INPUT_AT_FAULT,
+        ErrorKind::Usage => WRONG_USAGE,
+        ErrorKind::Cancelled => INTERRUPTED,
+        // `Device`, `Internal`, and whatever kinds come later
+        _ => OUR_FAULT,
+    }
+}
+
+thread_local! {
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// A panic's message is kept for whoever catches it, instead of being printed over several lines.
+fn keep_panic_messages() {
+    if std::env::var_os("RUST_BACKTRACE").is_some() {
+        return;
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or(String::new(), |place| format!(" at {place}"));
+        let message = panic.payload_as_str().unwrap_or("panic");
+        PANIC.with_borrow_mut(|kept| *kept = Some(format!("{message}{place}")));
+    }));
+}
+
+/// The message of the panic that was caught last on this thread.
+fn take_panic_message() -> String {
+    PANIC.with_borrow_mut(Option::take).unwrap_or_else(|| "a thread panicked".into())
+}
+
+/// Reads a model; the path or name is as `--model` takes it, by default the one in the box.
+fn open_model(model: Option<&std::path::Path>) -> Result<Model, Error> {
+    match model {
+        None => Model::bundled(),
+        Some(name) if name.as_os_str() == DEFAULT_MODEL => Model::bundled(),
+        Some(model) => Model::open(&official::locate(model)?),
+    }
+}

@@ -1,0 +1,58 @@
+//! The calibration that a file of type i8 needs, measured on images.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use crate::embed::{Content, Inputs, read_file};
+use crate::terminal::{Progress, note};
+use image_feature::engine::{Plan, cpu::Calibrator};
+use image_feature::model::Calibration;
+use image_feature::weights::Model;
+use image_feature::{DecodeLimits, Error, Result, decode};
+
+/// Measures a model's activations on images: files, folders, patterns or archives. Images that cannot be read are
+/// reported and left out.
+///
+/// # Errors
+/// Where no image could be read.
+pub fn calibrate(model: &Model, images: &[PathBuf]) -> Result<Calibration> {
+    let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
+    let mut calibrator = Calibrator::new(&plan)?;
+    let inputs = Inputs::find(images)?;
+    let mut progress = Progress::new(inputs.count(), false);
+    let (mut failed, mut damaged) = (0u64, None);
+    inputs.for_each(|item| {
+        let bytes = match item.content {
+            Content::File(path) => read_file(&path),
+            Content::Bytes(bytes) => Ok(bytes),
+            Content::Failed(error) => Err(error),
+        };
+        let input = bytes
+            .and_then(|bytes| decode(&bytes, &DecodeLimits::default()))
+            .and_then(|image| model.description.network_input(&image));
+        progress.advance();
+        match input.map(|input| calibrator.observe(&input)) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                damaged = Some(error);
+                return ControlFlow::Break(());
+            }
+            Err(error) => {
+                failed += 1;
+                progress.suspend(|| note(&format!("left out: {}: {error}", item.origin.input_path)));
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    let took = progress.finish();
+    if let Some(error) = damaged {
+        return Err(error);
+    }
+    if calibrator.images() == 0 {
+        return Err(Error::usage(format!(
+            "--calibrate: none of the {failed} inputs is an image that can be read; give photos like those the model will see"
+        )));
+    }
+    note(&format!("calibrated on {} images in {:.1} s", calibrator.images(), took.as_secs_f64()));
+    calibrator.finish()
+}

@@ -1,0 +1,80 @@
+//! PaddleX's official models: their names, where their archives are, and where PaddleX keeps them.
+
+use std::path::{Path, PathBuf};
+
+use image_feature::{Error, ErrorKind, Result};
+
+/// Where the archives named `<model>_infer.tar` are.
+pub const ARCHIVES: &str = "https://paddle-model-ecology.bj.bcebos.com/paddlex/official_inference_model/paddle3.0b1_v2";
+
+/// A model that PaddleX publishes for its image feature module.
+pub struct OfficialModel {
+    pub name: &'static str,
+    pub dimension: usize,
+    pub network: &'static str,
+}
+
+/// All of them.
+pub const OFFICIAL_MODELS: [OfficialModel; 3] = [
+    OfficialModel { name: "PP-ShiTuV2_rec", dimension: 512, network: "PPLCNetV2_base_ShiTu" },
+    OfficialModel { name: "PP-ShiTuV2_rec_CLIP_vit_base", dimension: 512, network: "CLIP_vit_base_patch16_224" },
+    OfficialModel { name: "PP-ShiTuV2_rec_CLIP_vit_large", dimension: 512, network: "CLIP_vit_large_patch14_224" },
+];
+
+impl OfficialModel {
+    /// The model of this name.
+    pub fn find(name: &str) -> Option<&'static OfficialModel> {
+        OFFICIAL_MODELS.iter().find(|model| model.name == name)
+    }
+
+    /// Address of its archive.
+    pub fn url(&self) -> String {
+        format!("{ARCHIVES}/{}_infer.tar", self.name)
+    }
+
+    /// The folder in which PaddleX keeps it once it has downloaded it, whether or not it is there.
+    pub fn cache_folder(&self) -> Option<PathBuf> {
+        Some(cache()?.join(self.name))
+    }
+
+    /// That folder, if it is there.
+    pub fn cached(&self) -> Option<PathBuf> {
+        self.cache_folder().filter(|folder| folder.is_dir())
+    }
+}
+
+/// `~/.paddlex/official_models`, or where `PADDLE_PDX_CACHE_HOME` puts it.
+fn cache() -> Option<PathBuf> {
+    let home = match std::env::var_os("PADDLE_PDX_CACHE_HOME").filter(|home| !home.is_empty()) {
+        Some(home) => PathBuf::from(home),
+        None => std::env::home_dir()?.join(".paddlex"),
+    };
+    Some(home.join("official_models"))
+}
+
+/// The file or folder that `--model` means: a path that exists, else an official name in PaddleX's cache.
+///
+/// # Errors
+/// [`ErrorKind::Io`] where it is not there, saying where models are.
+pub fn locate(model: &Path) -> Result<PathBuf> {
+    if model.exists() {
+        return Ok(model.to_path_buf());
+    }
+    let missing = |message: String| Err(Error::new(ErrorKind::Io, message).context(model.display().to_string()));
+    let Some(official) = model.to_str().and_then(OfficialModel::find) else {
+        return missing(format!(
+            "no such file or folder, and no model's name (`image-feature model list` shows those); \
+             give a model archive, folder, .pdparams or .safetensors, such as the one at {}",
+            OFFICIAL_MODELS[0].url()
+        ));
+    };
+    let Some(folder) = official.cached() else {
+        let looked = official.cache_folder().map_or("no home folder".into(), |folder| folder.display().to_string());
+        return missing(format!(
+            "not in PaddleX's cache ({looked}); download {} and pass `--model {}_infer.tar`",
+            official.url(),
+            official.name
+        ));
+    };
+    Ok(folder)
+}

@@ -1,0 +1,26 @@
+//! Output files that do not stay behind half written.
+
+use std::io::Write;
+
+pub use image_feature::output_file::OutputFile;
+
+/// On Ctrl-C (and SIGTERM) deletes what is unfinished and ends the program with code 130.
+pub fn delete_unfinished_on_interrupt() {
+    delete_unfinished_unless(|| false);
+}
+
+/// The same, unless `stops` says that the program will end by itself.
+pub fn delete_unfinished_unless(stops: impl Fn() -> bool + Send + 'static) {
+    let installed = ctrlc::set_handler(move || {
+        if stops() {
+            return;
+        }
+        image_feature::output_file::delete_unfinished(|| {
+            let _ = writeln!(std::io::stderr(), "interrupted");
+            std::process::exit(super::INTERRUPTED.into())
+        })
+    });
+    if let Err(error) = installed {
+        let _ = writeln!(std::io::stderr(), "note: Ctrl-C may leave half a file behind: {error}");
+    }
+}

@@ -1,0 +1,409 @@
+//! PaddleX's retrieval service: its paths, requests, answers and errors. `docs/gallery.md` has them.
+
+mod indexes;
+mod network;
+mod request;
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
+use uuid::Uuid;
+
+use self::indexes::Indexes;
+use self::network::Network;
+use self::request::{AddRequest, BuildRequest, InferRequest, Pair, RemoveRequest, image_bytes};
+use crate::terminal::note;
+use crate::{default_threads, open_model, thread_count};
+use image_feature::DecodeBudget;
+use image_feature::gallery::{Entry, Gallery, Metric, ModelId, Search, Storage};
+use image_feature::model::ModelDescription;
+use image_feature::{DecodeLimits, DeviceRequest, Error, ErrorKind, decode, probe};
+
+/// What PaddleX's pipeline has where a request says nothing.
+const REC_THRESHOLD: f32 = 0.5;
+const TOP_K: usize = 5;
+/// Images that go through the network together.
+const BATCH: usize = 8;
+/// Pixels of an image. A request is not worth a command's limits: anybody may send one.
+const MAX_PIXELS: u64 = 1 << 26;
+/// Bytes that all decoding takes at once.
+const DECODE_BYTES: u64 = 1 << 30;
+/// How long what a refused client still sends is read.
+const DISCARD_TIME: Duration = Duration::from_secs(10);
+
+#[derive(clap::Args)]
+pub struct ApiArgs {
+    /// Model archive, folder, .pdparams or .safetensors, or a name: an official one that PaddleX has downloaded, or `default`,
+    /// the small model that comes with the program and is taken where none is given
+    #[arg(long, short, value_name = "PATH|NAME", requires = "api")]
+    model: Option<PathBuf>,
+    /// What computes: auto, cpu, webgpu, cuda or cuda:N
+    #[arg(long, default_value = "auto", requires = "api")]
+    device: DeviceRequest,
+    /// Threads for decoding and for the network on the CPU [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = thread_count(), requires = "api")]
+    threads: Option<u16>,
+    /// Where indexes are kept: gallery files, by their keys
+    #[arg(long, value_name = "DIR", default_value = ".index", requires = "api")]
+    indexes: PathBuf,
+    /// Requests that are worked on or wait for it; others are refused at once, with 503
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..), requires = "api")]
+    max_requests: u16,
+    /// Size of a request, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..), requires = "api")]
+    max_body: u16,
+    /// How long a request may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..), requires = "api")]
+    time_limit: u32,
+}
+
+/// The service.
+pub struct Api {
+    network: Network,
+    description: ModelDescription,
+    indexes: Indexes,
+    limits: DecodeLimits,
+    memory: DecodeBudget,
+    max_requests: u32,
+    max_body: usize,
+    time_limit: Duration,
+    /// Whether only this computer is served.
+    local: bool,
+    /// One for each request that is worked on or waits for it.
+    admitted: Arc<Semaphore>,
+    /// One for each that is worked on.
+    running: Arc<Semaphore>,
+}
+
+/// Why a request is not answered: the status, and what to tell.
+pub struct Refusal {
+    status: StatusCode,
+    message: String,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Refusal { status, message: message.into() }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let status = match error.kind() {
+            ErrorKind::Decode | ErrorKind::Unsupported | ErrorKind::Usage => StatusCode::BAD_REQUEST,
+            ErrorKind::Limit => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => {
+                // our own affairs, which may hold paths: for who runs the service
+                note(&format!("error: {error}"));
+                return Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error");
+            }
+        };
+        Refusal::new(status, error.to_string())
+    }
+}
+
+/// What a path does: the body in, the result out.
+type Work = fn(&Api, &[u8], Instant) -> Result<Value, Refusal>;
+
+/// The paths of the service.
+pub fn router(api: &Arc<Api>) -> Router {
+    let path = |work: Work| any(move |State(api): State<Arc<Api>>, request: Request| answer(api, work, request));
+    Router::new()
+        .route("/health", get(async || envelope(StatusCode::OK, json!({ "errorCode": 0, "errorMsg": "Healthy" }))))
+        .route("/shitu-index-build", path(build))
+        .route("/shitu-index-add", path(add))
+        .route("/shitu-index-remove", path(remove))
+        .route("/shitu-infer", path(infer))
+        .with_state(Arc::clone(api))
+}
+
+fn envelope(status: StatusCode, mut content: Value) -> Response {
+    content["logId"] = Uuid::new_v4().to_string().into();
+    (status, [(header::CONTENT_TYPE, "application/json")], content.to_string()).into_response()
+}
+
+async fn answer(api: Arc<Api>, work: Work, request: Request) -> Response {
+    let (status, content) = match api.result(work, request).await {
+        Ok(result) => (StatusCode::OK, json!({ "errorCode": 0, "errorMsg": "Success", "result": result })),
+        Err(Refusal { status, message }) => (status, json!({ "errorCode": status.as_u16(), "errorMsg": message })),
+    };
+    let mut response = envelope(status, content);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+    }
+    response
+}
+
+impl Api {
+    /// Puts the model on its device.
+    ///
+    /// # Errors
+    /// Those of the model, the device and the folder of the indexes.
+    pub fn open(args: &ApiArgs, local: bool) -> image_feature::Result<Self> {
+        let model = open_model(args.model.as_deref())?;
+        let threads = args.threads.map_or_else(default_threads, usize::from);
+        let (id, description) = (ModelId::of(&model), model.description.clone());
+        let network = Network::start(model, args.device, threads)?;
+        Ok(Api {
+            indexes: Indexes::open(&args.indexes, id, description.dimension())?,
+            network,
+            description,
+            limits: DecodeLimits { max_pixels: MAX_PIXELS, max_bytes: DECODE_BYTES },
+            memory: DecodeBudget::new(DECODE_BYTES),
+            max_requests: args.max_requests.into(),
+            max_body: usize::from(args.max_body) << 20,
+            time_limit: Duration::from_secs(args.time_limit.into()),
+            local,
+            admitted: Arc::new(Semaphore::new(args.max_requests.into())),
+            running: Arc::new(Semaphore::new(threads.max(2))),
+        })
+    }
+
+    /// What is served, in one line.
+    pub fn summary(&self) -> String {
+        format!("retrieval by {}, indexes in {},", self.network.summary, self.indexes.folder().display())
+    }
+
+    /// Waits until every request that was let in has its answer.
+    pub async fn finish(&self) {
+        let _ = self.admitted.acquire_many(self.max_requests).await;
+    }
+
+    async fn result(self: Arc<Self>, work: Work, request: Request) -> Result<Value, Refusal> {
+        let deadline = Instant::now() + self.time_limit;
+        let (head, mut body) = request.into_parts();
+        let refused = match self.admit(&head.method, &head.headers) {
+            Err(refused) => refused,
+            Ok(()) => match Arc::clone(&self.admitted).try_acquire_owned() {
+                Err(_) => {
+                    let many = self.max_requests;
+                    let message = format!("{many} requests are being worked on, which is the limit; try again later");
+                    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)
+                }
+                Ok(admitted) => match timeout_at(deadline.into(), self.read(&mut body)).await {
+                    Ok(Ok(bytes)) => return self.run(work, bytes, deadline, admitted).await,
+                    Ok(Err(refused)) => refused,
+                    Err(_) => Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request did not come in time"),
+                },
+            },
+        };
+        // A connection that is closed while its client still sends is cut: it would not get to see why. But who waits to be
+        // asked for the body need not send it at all.
+        if !head.headers.contains_key(header::EXPECT) {
+            let _ = tokio::time::timeout(DISCARD_TIME, self.discard(body)).await;
+        }
+        Err(refused)
+    }
+
+    /// Refuses what needs no body to be refused.
+    fn admit(&self, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
+        let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+        if method != Method::POST {
+            return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"));
+        }
+        // A page of somebody else's may have its reader's browser send requests here, but not with this type, nor by this
+        // computer's name.
+        if self.local && !is_local(text(header::HOST)) {
+            let message = "this service is for this computer alone: ask localhost, or start it with --host";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, message));
+        }
+        let kind = text(header::CONTENT_TYPE).split(';').next().unwrap_or("").trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            let message = "the body is to be JSON, with the header Content-Type: application/json";
+            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+        }
+        let announced = text(header::CONTENT_LENGTH).parse().unwrap_or(0);
+        if announced > self.max_body { Err(self.too_large()) } else { Ok(()) }
+    }
+
+    fn too_large(&self) -> Refusal {
+        let message = format!("the request is larger than {} MiB; send fewer images at a time", self.max_body >> 20);
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    async fn read(&self, body: &mut Body) -> Result<Vec<u8>, Refusal> {
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(announced.min(self.max_body));
+        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
+            let frame = frame.map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+            let data = frame.into_data().unwrap_or_default();
+            if data.len() > self.max_body - bytes.len() {
+                return Err(self.too_large());
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(bytes)
+    }
+
+    /// Reads what nobody wants, up to a few times what would be taken.
+    async fn discard(&self, mut body: Body) {
+        let mut left = 4 * self.max_body;
+        while let Some(Ok(frame)) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            let len = frame.data_ref().map_or(0, |data| data.len());
+            match left.checked_sub(len) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    }
+
+    /// Works on a request when its turn has come. What is begun is ended, whether or not the client still waits.
+    async fn run(
+        self: Arc<Self>,
+        work: Work,
+        body: Vec<u8>,
+        deadline: Instant,
+        admitted: tokio::sync::OwnedSemaphorePermit,
+    ) -> Result<Value, Refusal> {
+        let Ok(Ok(running)) = timeout_at(deadline.into(), Arc::clone(&self.running).acquire_owned()).await else {
+            return Err(self.too_late());
+        };
+        let task = tokio::task::spawn_blocking(move || {
+            let result = work(&self, &body, deadline);
+            drop((running, admitted));
+            result
+        });
+        task.await.unwrap_or_else(|_| Err(Error::internal("a request failed on a bug in image-feature").into()))
+    }
+
+    fn too_late(&self) -> Refusal {
+        let seconds = self.time_limit.as_secs();
+        let message = format!("the request would take longer than {seconds} s; send fewer images, or try again later");
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
+    /// What the network takes of an image, and the image's width and height.
+    fn input_of(&self, image: &str) -> Result<(Vec<f32>, [usize; 2]), Error> {
+        let bytes = image_bytes(image)?;
+        let _share = self.memory.reserve_for(&probe(&bytes)?);
+        let image = decode(&bytes, &self.limits)?;
+        Ok((self.description.network_input(&image)?, [image.width(), image.height()]))
+    }
+
+    /// The features of all images, or of none.
+    fn features(&self, pairs: &[Pair], deadline: Instant) -> Result<Vec<Vec<f32>>, Refusal> {
+        let mut features = Vec::new();
+        for (number, batch) in pairs.chunks(BATCH).enumerate() {
+            if Instant::now() > deadline {
+                return Err(self.too_late());
+            }
+            let place = |error: Error, at: usize| {
+                Refusal::from(error.context(format!("imageLabelPairs[{}].image", number * BATCH + at)))
+            };
+            let inputs = batch
+                .iter()
+                .enumerate()
+                .map(|(at, pair)| self.input_of(&pair.image).map(|(input, _)| input).map_err(|error| place(error, at)));
+            let found = self.network.features(inputs.collect::<Result<_, _>>()?)?;
+            for (at, feature) in found.into_iter().enumerate() {
+                features.push(feature.map_err(|error| place(error, at))?);
+            }
+        }
+        Ok(features)
+    }
+}
+
+/// Whether a request was addressed to this computer by one of its own names.
+fn is_local(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(""),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn build(api: &Api, body: &[u8], deadline: Instant) -> Result<Value, Refusal> {
+    let request: BuildRequest = request::parse(body)?;
+    let features = api.features(&request.image_label_pairs, deadline)?;
+    // of features, which have length 1, PaddleX's IP is the cosine; FAISS calls the index Flat
+    let mut gallery = Gallery::new(api.description.dimension(), Metric::InnerProduct, Storage::F32)?;
+    extend(&mut gallery, &request.image_label_pairs, &features)?;
+    let count = gallery.len();
+    let key = api.indexes.create(gallery)?;
+    Ok(json!({ "indexKey": key, "imageCount": count }))
+}
+
+fn add(api: &Api, body: &[u8], deadline: Instant) -> Result<Value, Refusal> {
+    let request: AddRequest = request::parse(body)?;
+    api.indexes.get(&request.index_key)?; // before the work is done in vain
+    let features = api.features(&request.image_label_pairs, deadline)?;
+    let count = api.indexes.change(&request.index_key, |gallery| {
+        extend(gallery, &request.image_label_pairs, &features)?;
+        Ok(gallery.len())
+    })?;
+    Ok(json!({ "imageCount": count }))
+}
+
+/// Adds images under the numbers after the largest that is there.
+fn extend(gallery: &mut Gallery, pairs: &[Pair], features: &[Vec<f32>]) -> image_feature::Result<()> {
+    let first = gallery.iter().filter_map(|(entry, _)| entry.id.parse::<u64>().ok()).max().map_or(0, |last| last + 1);
+    let entries = (first..).zip(pairs).map(|(id, pair)| Entry::new(id.to_string()).label(&*pair.label)).collect();
+    gallery.extend(entries, &features.concat())
+}
+
+fn remove(api: &Api, body: &[u8], _: Instant) -> Result<Value, Refusal> {
+    let request: RemoveRequest = request::parse(body)?;
+    let count = api.indexes.change(&request.index_key, |gallery| {
+        request.ids.iter().try_for_each(|id| gallery.remove(&id.to_string()).map(|_| ()))?;
+        Ok(gallery.len())
+    })?;
+    Ok(json!({ "imageCount": count }))
+}
+
+fn infer(api: &Api, body: &[u8], _: Instant) -> Result<Value, Refusal> {
+    let request: InferRequest = request::parse(body)?;
+    let Some(key) = &request.index_key else {
+        let message = "`indexKey` is missing: the service has no index of its own; /shitu-index-build makes one";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, message));
+    };
+    let gallery = api.indexes.get(key)?;
+    let k = match request.topk {
+        None => TOP_K,
+        Some(k) if k > 0 => usize::try_from(k).unwrap_or(usize::MAX).min(gallery.len()),
+        Some(k) => {
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, format!("`topk` is {k}; a number above 0 is needed")));
+        }
+    };
+    let threshold = if gallery.metric() == Metric::Hamming {
+        request.hamming_radius
+    } else {
+        Some(request.rec_threshold.unwrap_or(REC_THRESHOLD))
+    };
+    let in_image = |error: Error| Refusal::from(error.context("image"));
+    let (input, [width, height]) = api.input_of(&request.image).map_err(in_image)?;
+    let feature = api.network.features(vec![input])?.pop().unwrap_or_else(|| Err(Error::internal("no feature")));
+    let feature = feature.map_err(in_image)?;
+    let found: Vec<Value> = gallery
+        .recognize(&feature, Search { k, threshold, filter: None })?
+        .iter()
+        .map(|hit| json!({ "label": hit.entry.label.as_ref().unwrap_or(&hit.entry.id), "score": hit.score }))
+        .collect();
+    Ok(json!({ "detectedObjects": [{ "bbox": [0, 0, width, height], "recResults": found, "score": 0.0 }] }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_computers_own_names_are_local() {
+        for host in ["localhost", "localhost:8080", "LOCALHOST", "127.0.0.1:1", "127.0.0.2", "[::1]:8080", "[::1]"] {
+            assert!(is_local(host), "{host}");
+        }
+        for host in ["", "example.org", "localhost.example.org:80", "192.168.0.7", "[::2]:80", "127.0.0.1.example.org"]
+        {
+            assert!(!is_local(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The program, run as its users run it: every command, and every way it can go wrong.
+
+#[path = "../../../../tests/common/mod.rs"]
+mod common;
+#[path = "../../../../tests/dataset/generated.rs"]
+mod generated;
+
+#[path = "../../../../tests/compat/cases.rs"]
+mod cases;
+
+mod audit;
+mod dataset;
+mod default_model;
+mod evaluate;
+mod gallery;
+mod model;
+#[cfg(feature = "train")]
+mod paddlex;
+mod photos;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod predict;
+mod predict_errors;
+mod program;
+mod serve;
+mod serve_api;
+#[cfg(feature = "train")]
+mod train;
+mod usage;

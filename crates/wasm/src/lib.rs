@@ -1,0 +1,53 @@
+//! The browser's face of `image-feature`: JavaScript values in, JavaScript values out, no logic.
+//!
+//! Each feature exports one set of classes; `scripts/wasm.sh` says which artefact has which.
+//!
+//! - `network`: [`ModelFile`] and [`Network`], from files and images to features on the CPU; `warmUp`; fine-tuning.
+//! - `threads`: `network` on several threads of shared memory.
+//! - `gpu`: [`GpuNetwork`], the network on WebGPU. It takes what `network` prepared.
+//! - `dataset`: data sets.
+//! - `gallery`: galleries and metrics.
+#![cfg(target_arch = "wasm32")]
+
+#[cfg(any(feature = "dataset", feature = "gallery"))]
+mod blobs;
+mod console;
+#[cfg(feature = "dataset")]
+mod dataset;
+#[cfg(feature = "network")]
+mod fine_tune;
+#[cfg(feature = "gallery")]
+mod gallery;
+#[cfg(feature = "gpu")]
+mod gpu_network;
+#[cfg(feature = "network")]
+mod model_file;
+#[cfg(feature = "network")]
+mod network;
+#[cfg(feature = "threads")]
+mod threads;
+mod values;
+
+use wasm_bindgen::prelude::*;
+
+#[cfg(any(feature = "dataset", feature = "gallery"))]
+pub use blobs::{BlobFolder, BlobSource, guessing_name_decoder, name_decoder};
+#[cfg(feature = "gpu")]
+pub use gpu_network::GpuNetwork;
+#[cfg(feature = "network")]
+pub use model_file::ModelFile;
+#[cfg(feature = "network")]
+pub use network::Network;
+
+/// Runs a small network and touches `memory` bytes, so that the browser has compiled the kernels when the model comes.
+#[cfg(feature = "network")]
+#[wasm_bindgen(js_name = warmUp)]
+pub fn warm_up(memory: f64) -> Result<(), JsValue> {
+    image_feature::warm_up(memory as usize).map_err(values::to_js)
+}
+
+#[wasm_bindgen(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+    console::install();
+}

@@ -1,0 +1,92 @@
+//! A model read from dropped files, and the images prepared for it.
+
+use js_sys::{Array, Uint8Array};
+use serde::Deserialize;
+use wasm_bindgen::prelude::*;
+
+use crate::values::{to_js, to_object};
+use image_feature::error::Context;
+use image_feature::finetune;
+use image_feature::{DecodeLimits, Dtype, Error, Model, Result, RgbImage, Roi, decode};
+
+/// A model read from files, before it is put on a device.
+#[wasm_bindgen]
+pub struct ModelFile {
+    pub(crate) model: Model,
+}
+
+#[wasm_bindgen]
+impl ModelFile {
+    /// Reads a model from one archive, `.safetensors` or `.pdparams`, or from the loose files of an exported model.
+    #[wasm_bindgen(js_name = fromFiles)]
+    pub fn from_files(names: Vec<String>, contents: Array) -> Result<ModelFile, JsValue> {
+        let bytes = contents.iter().map(|content| {
+            content.dyn_into::<Uint8Array>().map_err(|_| Error::usage("each file's content must be a Uint8Array"))
+        });
+        let contents =
+            bytes.map(|bytes| bytes.map(|bytes| bytes.to_vec())).collect::<Result<Vec<_>>>().map_err(to_js)?;
+        if names.len() != contents.len() {
+            return Err(to_js(Error::usage(format!("{} names for {} files", names.len(), contents.len()))));
+        }
+        let model = Model::from_files(names.into_iter().zip(contents).collect()).map_err(to_js)?;
+        Ok(ModelFile { model })
+    }
+
+    /// What the files hold: name, format, sizes, tensors, notes.
+    pub fn info(&self) -> Result<JsValue, JsValue> {
+        to_object(&self.model.info())
+    }
+
+    /// The model as safetensors; `dtype` is `f32`, `f16` or, of a calibrated model, `i8`.
+    #[wasm_bindgen(js_name = toSafetensors)]
+    pub fn to_safetensors(&self, dtype: &str) -> Result<Vec<u8>, JsValue> {
+        let dtype = dtype.parse::<Dtype>().map_err(to_js)?;
+        self.model.to_safetensors(dtype).map_err(to_js)
+    }
+
+    /// An encoded image, decoded, cut to `roi`, resized and normalised: 3 x height x width values for each of `views` views, of
+    /// which the first is the image itself.
+    #[wasm_bindgen(js_name = preprocessBytes)]
+    pub fn preprocess_bytes(&self, bytes: &[u8], roi: JsValue, views: usize) -> Result<Vec<f32>, JsValue> {
+        decode(bytes, &DecodeLimits::default()).and_then(|image| self.prepare(image, roi, views)).map_err(to_js)
+    }
+
+    /// RGBA pixels (of a canvas, a video frame), cut to `roi`, resized and normalised as above. Alpha is dropped.
+    #[wasm_bindgen(js_name = preprocessRgba)]
+    pub fn preprocess_rgba(
+        &self,
+        rgba: &[u8],
+        width: usize,
+        height: usize,
+        roi: JsValue,
+        views: usize,
+    ) -> Result<Vec<f32>, JsValue> {
+        RgbImage::from_rgba(width, height, rgba).and_then(|image| self.prepare(image, roi, views)).map_err(to_js)
+    }
+
+    fn prepare(&self, image: RgbImage, roi: JsValue, views: usize) -> Result<Vec<f32>> {
+        let image = match read_roi(roi)? {
+            Some(roi) => image.crop(roi)?,
+            None => image,
+        };
+        finetune::views(&self.model.description, &image, views)
+    }
+}
+
+/// `{ x, y, width, height }` in whole pixels, or nothing.
+fn read_roi(value: JsValue) -> Result<Option<Roi>> {
+    #[derive(Deserialize)]
+    struct Fields {
+        x: usize,
+        y: usize,
+        width: usize,
+        height: usize,
+    }
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    let Fields { x, y, width, height } = serde_wasm_bindgen::from_value(value)
+        .map_err(|error| Error::usage(error.to_string()))
+        .context(|| "roi must be { x, y, width, height } in whole pixels".into())?;
+    Ok(Some(Roi { x, y, width, height }))
+}

@@ -1,0 +1,53 @@
+//! Any of the networks on Burn.
+
+use burn::tensor::{Device, Tensor};
+
+use super::Network;
+use super::lcnet_v2::{Form, LcNetV2, Norms};
+use super::vit::Vit;
+use crate::Result;
+use crate::tensors::Tensors;
+
+/// A network of one of the architectures, on one of Burn's devices.
+pub(crate) enum AnyNetwork {
+    LcNetV2(Box<LcNetV2>),
+    Vit(Box<Vit>),
+}
+
+impl AnyNetwork {
+    /// Puts the weights of a network on a device. `form` and `norms` matter to LCNetV2 only.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the network's.
+    pub fn new(
+        network: &Network,
+        form: Form,
+        classes: Option<usize>,
+        norms: Norms,
+        tensors: &Tensors,
+        device: &Device,
+    ) -> Result<Self> {
+        Ok(match network {
+            Network::LcNetV2(config) => {
+                AnyNetwork::LcNetV2(Box::new(LcNetV2::new(config, form, classes, norms, tensors, device)?))
+            }
+            Network::Vit(config) => AnyNetwork::Vit(Box::new(Vit::new(config, classes, tensors, device)?)),
+        })
+    }
+
+    /// Features of a batch, not normalised: `[n, 3, height, width]` to `[n, dimension]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        match self {
+            AnyNetwork::LcNetV2(network) => network.forward(images),
+            AnyNetwork::Vit(network) => network.forward(images),
+        }
+    }
+
+    /// Pooled vectors of a batch, the input of the last layers: `[n, 3, height, width]` to `[n, pooled_len]`.
+    pub fn pooled(&self, images: Tensor<4>) -> Tensor<2> {
+        match self {
+            AnyNetwork::LcNetV2(network) => network.pooled(images),
+            AnyNetwork::Vit(network) => network.pooled(images),
+        }
+    }
+}
