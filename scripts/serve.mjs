@@ -137,7 +137,7 @@ async function main() {
   server.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
     if (error.code === "EADDRINUSE")
       fail(`another program listens on port ${port}; stop it, or choose with --port N (0 takes a free port)`);
-    if (error.code === "EACCES") fail(`ports below 1024 need an administrator; choose another with --port N`);
+    if (error.code === "EACCES") fail("ports below 1024 need an administrator; choose another with --port N");
     fail(`cannot listen on port ${port}: ${error.message}`);
   });
   server.listen(port, "127.0.0.1", () => {

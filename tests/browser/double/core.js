@@ -169,3 +169,6 @@ function featureOf(seed) {
   const length = Math.hypot(...feature);
   return feature.map((value) => value / length);
 }
+
+/** The name of the network in the core for WebGPU. */
+export { Network as GpuNetwork };
