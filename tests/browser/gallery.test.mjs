@@ -10,6 +10,7 @@ import {
   SHARED,
   TRAP_WASM,
   WWW,
+  eventually,
   golden,
   goldenFeature,
   launch,
