@@ -245,7 +245,7 @@ inBrowser(
 inBrowser(
   "an abort stops it while images are looked at and while it learns, and the extractor works on",
   async (api) => {
-    /** What the worker has told of its progress: of each epoch once. */
+    /** Number of progress messages of the worker: one for each epoch. */
     let told = 0;
     const Real = globalThis.Worker;
     globalThis.Worker = class extends Real {
