@@ -27,7 +27,7 @@ const COUNTS = (process.argv.length > 2 ? process.argv.slice(2).map(Number) : [1
 const QUERIES = [1, 64];
 const ROUNDS = Number(process.env.ROUNDS ?? 5);
 const TURN_MS = 400;
-/** What is compared with whom; the last finds all of the nearest for sure. */
+/** The contenders. The last one always finds all of the nearest vectors. */
 const GROUPS = [
   { metric: "cosine", dtypes: ["f32", "f16", "i8", "bit"], peers: ["hnswlib-wasm", "typed-array loop"] },
   { metric: "hamming", dtypes: ["bit"], peers: ["edgevec", "typed-array loop"] },

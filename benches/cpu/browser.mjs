@@ -21,7 +21,10 @@ const BATCHES = [1, MOST];
 const RUNS = { 1: 15, [MOST]: 3 };
 const WASM = join(WWW, "image-feature/wasm");
 
-/** What each contender's page is given; `script` is a file of benches/peers/browser, `dtype` that of the weights. */
+/**
+ * The input of each contender's page. `script` is a file of benches/peers/browser, `dtype` the data type of the
+ * weights.
+ */
 const CONTENDERS = [1, 2].flatMap((threads) => [
   ...[
     { simd: "simd128", dtype: "f32" },

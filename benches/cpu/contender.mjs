@@ -40,7 +40,7 @@ export class Contender {
     });
     // said again, with more, by the answer that then fails to come
     child.stdin.on("error", () => {});
-    /** What it calls itself. */
+    /** Its own name. */
     this.version = "";
     this.threads = 0;
     /** Milliseconds from nothing to the first feature. */

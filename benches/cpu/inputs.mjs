@@ -1,4 +1,4 @@
-/** What every contender is given, and what it must make of it before its speed counts. */
+/** The inputs of every contender, and the check of its results, which comes before its speed counts. */
 
 import { readFileSync } from "node:fs";
 

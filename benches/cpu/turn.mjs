@@ -76,7 +76,7 @@ export function medianOf(/** @type {Turn[]} */ turns) {
   return median((calm.length > 0 ? calm : least).map((turn) => median(turn.times)));
 }
 
-/** What stands beside a time of which no turn was undisturbed. */
+/** The note beside a time if all turns were disturbed. */
 export const caveat = (/** @type {Turn[][]} */ ...contenders) =>
   contenders.some((turns) => turns.every(isDisturbed)) ? ", disturbed by other programs" : "";
 

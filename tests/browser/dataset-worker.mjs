@@ -1,5 +1,5 @@
 /**
- * Hostile files through the WebAssembly itself, in a worker, to see what it makes of each and how much memory it takes.
+ * A worker that gives hostile files to the WebAssembly itself, and reports the verdict and the memory that it took.
  *
  * In: `{ archive: address }` or `{ images: addresses }`. Out: a verdict, or one for each image; and the bytes of
  * memory.

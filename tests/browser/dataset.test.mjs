@@ -24,7 +24,7 @@ import { serveStatic } from "./static-server.mjs";
 const SCREENSHOTS = join(ROOT, "target/screenshots");
 const DATA = join(SHARED, "data");
 const withoutData = existsSync(DATA) ? false : `no data at ${DATA}`;
-/** What one worker may take for hostile files: far less than some of them ask for. */
+/** The most memory that a worker may take for hostile files. Some of them claim far more. */
 const MOST_MEMORY = 256 * 2 ** 20;
 
 let browser;
@@ -103,7 +103,7 @@ const chooseArchive = (page, file) => page.setInputFiles("input[name=dataset-arc
 
 const inState = (page, state) => page.waitForSelector(`dataset-view[data-state=${state}]`);
 
-/** What the page saves next. */
+/** The next file that the page saves. */
 async function saved(page, click) {
   const [download] = await Promise.all([page.waitForEvent("download"), click()]);
   return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
@@ -399,7 +399,7 @@ onPage("calls wait for each other, stop when they are told to, and end with disp
 });
 
 test("an image that stops the WebAssembly is one that cannot be read; the others are looked at", {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const glue = readFileSync(new URL("./double/dataset.js", import.meta.url));
   const double = await serveDouble({
@@ -529,7 +529,7 @@ onPage("in the page: a folder is dropped, and one is picked", {}, async (page) =
     await devtools.send("Input.dispatchDragEvent", { type, x: 800, y: 400, data });
   await inState(page, "done");
   await shows.text(page.locator("dataset-report"), /Passed/, /\bshop\b/, /144/);
-  // what is dropped on this tab is none of the images'
+  // files that are dropped on this tab are not added to the images
   assert.equal(await page.locator(".row").count(), 0);
   await page.setInputFiles("input[name=dataset-folder]", folder);
   await inState(page, "working");

@@ -11,6 +11,7 @@ let browser;
 let site;
 let notIsolated;
 let withoutThread;
+let endLateModel;
 
 const EMPTY = {
   "/empty.html": (response) =>
@@ -23,11 +24,15 @@ before(async () => {
     "/slow-model": (response) => {
       response.writeHead(200, { "content-length": 1000 }).write("{");
     },
-    // on its way for long enough that all else is ready before it
+    // its end comes when the page asks for that
     "/late-model": (response) => {
       const text = '{"tell":"memory"}';
       response.writeHead(200, { "content-length": text.length }).write(text.slice(0, 1));
-      setTimeout(() => response.end(text.slice(1)), 1500);
+      endLateModel = () => response.end(text.slice(1));
+    },
+    "/end-late-model": (response) => {
+      endLateModel();
+      response.writeHead(204).end();
     },
     "/gone-model": (response) => response.writeHead(404).end(),
     "/model.tar": (response) => response.writeHead(200).end('{"milliseconds":1}'),
@@ -49,17 +54,19 @@ after(async () => {
   for (const server of [site, notIsolated, withoutThread]) await server?.close();
 });
 
-/** In the browser: the package, and what the tests need with it. */
+/** In the browser: the package, and helpers. */
 async function setUp(given) {
   const api = await import("/image-feature/index.js");
   const model = (orders = {}) => new File([JSON.stringify(orders)], "model.tar");
   return {
     ...api,
     given,
+    /** The double's channel. */
+    double: new BroadcastChannel("double"),
     model,
     image: (text, name = "image.png") => new File([text], name),
     load: (orders, options) => api.FeatureExtractor.load(model(orders), { device: "cpu", ...options }),
-    /** What came of a promise: its value, or its error as plain fields; "hangs" where it does not settle. */
+    /** The result of a promise: its value, or its error as plain fields, or "hangs" if it does not settle. */
     outcome: (promise) =>
       Promise.race([
         promise.then(
@@ -83,7 +90,7 @@ async function setUp(given) {
 }
 
 /**
- * Runs `body` on an empty page with what `setUp` made; fails if the page complains.
+ * Runs `body` on an empty page with the result of `setUp`. Fails if the page has complaints.
  *
  * @param {string} name
  * @param {(api: any) => unknown} body runs in the browser
@@ -309,11 +316,17 @@ inBrowser(
 
 inBrowser(
   "the WebAssembly gets warm while a model is on its way, and not where there is nothing to wait for",
-  async ({ FeatureExtractor, load }) => [
-    (await FeatureExtractor.load("/late-model", { device: "cpu" })).info.model,
-    (await FeatureExtractor.load("/late-model", { device: "cpu", worker: false })).info.model,
-    (await load({ tell: "memory" })).info.model,
-  ],
+  async ({ FeatureExtractor, load, double }) => {
+    const late = async (until, options) => {
+      double.onmessage = ({ data }) => data === until && fetch("/end-late-model");
+      return (await FeatureExtractor.load("/late-model", { device: "cpu", ...options })).info.model;
+    };
+    return [
+      await late("warmed", {}),
+      await late("started", { worker: false }),
+      (await load({ tell: "memory" })).info.model,
+    ];
+  },
   (models) => assert.deepEqual(models, ["warmed 51", "warmed 0", "warmed 0"]),
 );
 
@@ -432,17 +445,28 @@ inBrowser(
 
 inBrowser(
   "an abort rejects at once, wherever it comes",
-  async ({ FeatureExtractor, load, image, outcome, collect }) => {
+  async ({ FeatureExtractor, load, image, outcome, collect, double }) => {
     const aborted = AbortSignal.abort("no time");
-    const extractor = await load({ milliseconds: 4000 });
+    const extractor = await load({ wait: true });
     const soon = () => AbortSignal.timeout(50);
+    /** Aborts when the network runs, which then waits to be told to go on. */
+    const whenRunning = () => {
+      const stop = new AbortController();
+      double.onmessage = ({ data }) => data === "running" && stop.abort();
+      return stop.signal;
+    };
+    const thenGoOn = async (promise) => {
+      const result = await promise;
+      double.postMessage("go on");
+      return result;
+    };
     const outcomes = {
       before: await outcome(load({}, { signal: aborted })),
       download: await outcome(FeatureExtractor.load("/slow-model", { device: "cpu", signal: soon() })),
       embedBefore: await outcome(extractor.embed(image("x"), { signal: aborted })),
-      // rejected while the network still runs, or the value would have come
-      embed: await outcome(extractor.embed(image("x"), { signal: soon() })),
-      many: await outcome(collect(extractor.embedMany([image("x"), image("y")], { signal: soon() }))),
+      // rejected while the network still runs: it goes on only afterwards
+      embed: await thenGoOn(outcome(extractor.embed(image("x"), { signal: whenRunning() }))),
+      many: await thenGoOn(outcome(collect(extractor.embedMany([image("x"), image("y")], { signal: whenRunning() })))),
       source: await outcome(
         collect(
           extractor.embedMany(
@@ -454,7 +478,10 @@ inBrowser(
         ),
       ),
     };
-    return { outcomes, afterwards: await extractor.embed(image("x")).then(({ feature }) => feature.length) };
+    const letRun = setInterval(() => double.postMessage("go on"), 20);
+    const { feature } = await extractor.embed(image("x"));
+    clearInterval(letRun);
+    return { outcomes, afterwards: feature.length };
   },
   ({ outcomes, afterwards }) => {
     for (const [name, { kind, ours }] of Object.entries(outcomes))
@@ -466,12 +493,13 @@ inBrowser(
 
 inBrowser(
   "disposing rejects what waits and what comes later, and can be repeated",
-  async ({ load, image, outcome, collect }) => {
-    // longer than any delay of this page's: what waits can only end by being disposed of
-    const extractor = await load({ milliseconds: 30_000 });
+  async ({ load, image, outcome, collect, double }) => {
+    // the network waits for ever: the calls can only end by being disposed of
+    const extractor = await load({ wait: true });
+    const running = new Promise((resolve) => (double.onmessage = resolve));
     const waiting = outcome(extractor.embed(image("x")));
     const many = outcome(collect(extractor.embedMany([image("x")])));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await running;
     extractor.dispose();
     extractor.dispose();
     extractor[Symbol.dispose]?.();
@@ -807,7 +835,7 @@ inBrowser(
 
 inBrowser(
   "without threads many images are spread over workers; a slow one holds up only itself, and the order stays",
-  async ({ load, image }) => {
+  async ({ load, image, double }) => {
     const Real = globalThis.Worker;
     const ended = [];
     let started = 0;
@@ -827,8 +855,18 @@ inBrowser(
     ).length;
     const startedForFew = started;
     let read = 0;
+    let slowRuns = false;
+    // so many can only be taken if other workers compute meanwhile
+    const endSlow = () => slowRuns && read >= 40 && double.postMessage("go on");
+    double.onmessage = ({ data }) => {
+      slowRuns ||= data === "running";
+      endSlow();
+    };
     const source = (function* () {
-      while (read < 80) yield image(read === 0 ? "slow" : `image ${read}`, `${read++}`);
+      while (read < 80) {
+        endSlow();
+        yield image(read === 0 ? "slow" : `image ${read}`, `${read++}`);
+      }
     })();
     const names = [];
     let readAtFirst;

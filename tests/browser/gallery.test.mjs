@@ -10,6 +10,7 @@ import {
   SHARED,
   TRAP_WASM,
   WWW,
+  eventually,
   golden,
   goldenFeature,
   launch,
@@ -48,7 +49,7 @@ after(async () => {
   await site?.close();
 });
 
-/** In the browser: the package, and what the tests need with it. */
+/** In the browser: the package, and helpers. */
 async function setUp() {
   const api = await import("/image-feature/index.js");
   const { Gallery } = api;
@@ -58,7 +59,7 @@ async function setUp() {
     ...api,
     bytesOf,
     fetched: async (path) => new File([await (await fetch(path)).blob()], path.split("/").pop()),
-    /** What came of a promise: its value, or its error as plain fields. */
+    /** The result of a promise: its value, or its error as plain fields. */
     outcome: (promise) =>
       promise.then(
         (value) => ({ value }),
@@ -677,10 +678,16 @@ inBrowser("calls stop when they are told to, and end with dispose", {}, async (p
     };
     const before = await tell(gallery.search([1, 0, 0], { signal: AbortSignal.abort() }));
     const stop = new AbortController();
+    // when the search is on its way to the worker, and no answer can have come
+    const { postMessage } = Worker.prototype;
+    Worker.prototype.postMessage = function (message, ...more) {
+      postMessage.call(this, message, ...more);
+      if (message.method === "searchVectors") queueMicrotask(() => stop.abort());
+    };
     const many = tell(gallery.searchMany(kit.random(3 * 50_000), { signal: stop.signal }));
     const waiting = tell(gallery.search([1, 0, 0]));
-    setTimeout(() => stop.abort(), 1);
     const during = [await many, await waiting];
+    Worker.prototype.postMessage = postMessage;
     const running = tell(gallery.search([1, 0, 0]));
     gallery.dispose();
     return {
@@ -696,7 +703,7 @@ inBrowser("calls stop when they are told to, and end with dispose", {}, async (p
   });
 });
 
-/** Without the browser's file system its database does. */
+/** The two stores of a browser: its file system, and its database. */
 const STORES = {
   "the file system": async () => {},
   "the database": (page) =>
@@ -859,7 +866,7 @@ inBrowser("tabs wait for each other, and a tab that is closed while it saves los
   await page.evaluate(async () => {
     const gallery = await kit.shop();
     await gallery.save("shop");
-    // another tab that is at work on the name
+    // another tab that holds the name
     const held = new Promise((resolve) => (globalThis.letGo = resolve));
     navigator.locks.request("image-feature gallery shop", () => held);
     globalThis.order = [];
@@ -868,20 +875,25 @@ inBrowser("tabs wait for each other, and a tab that is closed while it saves los
   const other = await page.context().newPage();
   await other.goto(page.url());
   await other.evaluate(setUp);
+  const impatient = await other.evaluate(() =>
+    kit.outcome(kit.Gallery.open("shop", { signal: AbortSignal.timeout(300) })),
+  );
+  assert.equal(impatient.kind, "cancelled");
   const opening = other.evaluate(async () => {
-    const stop = new AbortController();
-    setTimeout(() => stop.abort(), 300);
-    const impatient = await kit.outcome(kit.Gallery.open("shop", { signal: stop.signal }));
     const gallery = await kit.Gallery.open("shop");
     gallery.dispose();
-    return { impatient: impatient.kind, size: gallery.size };
+    return gallery.size;
   });
-  await page.waitForTimeout(700);
+  // one waits to save, one to open
+  await eventually(
+    () => page.evaluate(async () => (await navigator.locks.query()).pending.length),
+    (waiting) => assert.equal(waiting, 2),
+  );
   await page.evaluate(() => {
     order.push("let go");
     letGo();
   });
-  assert.deepEqual(await opening, { impatient: "cancelled", size: 4 });
+  assert.equal(await opening, 4);
   assert.deepEqual(await page.evaluate(() => saving.then(() => order)), ["let go", "saved"]);
   // closed in the middle of a save, at several moments of it
   for (const wait of [0, 20, 60, 150]) {
@@ -916,7 +928,7 @@ inBrowser("tabs wait for each other, and a tab that is closed while it saves los
   await other.close();
 });
 
-test("a WebAssembly that stops, and one that is missing, say so", { timeout: 60_000 }, async () => {
+test("a WebAssembly that stops, and one that is missing, say so", { timeout: 180_000 }, async () => {
   const double = await serveDouble({
     "/image-feature/wasm/gallery/image_feature.js": (response) =>
       response.writeHead(200, { "content-type": "text/javascript" }).end(`

@@ -1,4 +1,4 @@
-/** What the browser tests share: servers, a browser, golden data. */
+/** Helpers of the browser tests: servers, a browser, golden data. */
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -22,7 +22,7 @@ export const withoutGolden = existsSync(GOLDEN) ? false : `no golden data at ${G
 /** The WebAssembly artefacts. */
 export const CORES = ["cpu", "cpu-relaxed", "cpu-threads", "cpu-threads-relaxed", "gpu", "dataset", "gallery"];
 
-/** The tests of the real package need its WebAssembly; without it they fail rather than pass by not running. */
+/** Throws if the WebAssembly is missing: tests that need it must fail then, and not be skipped. */
 export function requireWasm(cores = CORES) {
   for (const core of cores) {
     const file = join(WWW, `image-feature/wasm/${core}/image_feature_bg.wasm`);
@@ -47,7 +47,8 @@ export function launch(flags = []) {
 }
 
 /**
- * A page that fails its test if it asks for anything that is not the page's, breaks its policy, or reports an error.
+ * Opens a page. Its `close` gives what went wrong: requests to other sites, violations of the page's policy, reported
+ * errors.
  *
  * @param {import("playwright-core").Browser} browser
  * @param {string} url
@@ -55,6 +56,7 @@ export function launch(flags = []) {
  */
 export async function openPage(browser, url, options) {
   const context = await browser.newContext(options);
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const complaints = [];
   const requests = [];
@@ -66,7 +68,7 @@ export async function openPage(browser, url, options) {
     page,
     requests,
     complaints,
-    /** Closes the page; what it did wrong, but for complaints that fit `expected`. */
+    /** Closes the page, and gives all complaints that do not match `expected`. */
     async close(expected = /^$/) {
       await context.close();
       const foreign = requests.filter(
@@ -80,12 +82,12 @@ export async function openPage(browser, url, options) {
   };
 }
 
-/** How long a page may take to show what it should, on a machine that is busy with other things. */
-const PATIENCE_MS = 60_000;
+/** How long tests wait for a page on a busy machine. */
+const PATIENCE_MS = 120_000;
 
 /**
- * Reads a page until `check` accepts what it shows: pages draw when the browser lets them, not when a test looks. After
- * `PATIENCE_MS` the check's own error, with the expected and the last actual value, is the test's.
+ * Reads a page until `check` accepts the value, because a page is drawn some time after an event. After `PATIENCE_MS`
+ * it throws the error of the last check.
  *
  * @template T
  * @param {() => T | Promise<T>} read
@@ -144,7 +146,7 @@ export const PROGRAM = process.env.IMAGE_FEATURE_BIN ?? join(ROOT, "target/relea
 /** The reason for skipping a test that needs the program, or `false`. */
 export const withoutProgram = existsSync(PROGRAM) ? false : `no program at ${PROGRAM}`;
 
-/** `image-feature serve`, where it was built, else a server like it. */
+/** Starts `image-feature serve`, if the program was built, else a server with the same headers. */
 export async function serveSite(folder = WWW) {
   if (withoutProgram) return serveStatic({ mounts: [["/", folder]] });
   const server = spawn(PROGRAM, ["serve", folder, "--port", "0"], { stdio: ["ignore", "ignore", "pipe"] });

@@ -1,4 +1,4 @@
-/** The page, used as people use it: with the server, the WebAssembly and the models they have. */
+/** The page as a user sees it, with its server, WebAssembly and models. */
 
 import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -71,7 +71,7 @@ const rows = (page, state) => page.locator(`.row[data-state=${state}]`);
 
 const waitForRows = (page, state, count) => shows.count(rows(page, state), count);
 
-/** Has the page click a button in the moment it shows it: a click from here could come after the work is done. */
+/** Makes the page click a button as soon as it is shown. A click from the test could come too late. */
 const clickOnceShown = (page, name) =>
   page.evaluate((name) => {
     const observer = new MutationObserver(() => {

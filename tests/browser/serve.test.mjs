@@ -44,7 +44,8 @@ after(() => {
  *
  * @param {string} path
  * @param {{ port?: number, method?: string, headers?: Record<string, string> }} [options]
- * @returns {Promise<{ status?: number, reason?: string, headers: import("node:http").IncomingHttpHeaders, body: string }>}
+ * @returns {Promise<{ status?: number, reason?: string, headers: import("node:http").IncomingHttpHeaders, body: string
+ *   }>}
  */
 function ask(path, options = {}) {
   return new Promise((resolve, reject) => {

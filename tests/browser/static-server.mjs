@@ -1,5 +1,6 @@
 /**
- * A static server with the headers of `image-feature serve`, and places of its own: fixtures, doubles, broken answers.
+ * A static server with the headers of `image-feature serve`, and special answers for some paths: fixtures, doubles,
+ * errors.
  */
 
 import { createReadStream } from "node:fs";

@@ -1,4 +1,4 @@
-import { asError } from "./as-error.js";
+import { ImageFeatureError } from "../image-feature/index.js";
 import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
 import { droppedFiles, isInOpenTab, isModelFile, takeDrops } from "./file-drop.js";
@@ -51,7 +51,8 @@ class ImageIntake extends Component {
     try {
       files = await droppedFiles(transfer);
     } catch (error) {
-      return fill(this.#problems, problem("What was dropped could not be read", asError(error)));
+      const unread = new ImageFeatureError("io", String(error), { cause: error });
+      return fill(this.#problems, problem("What was dropped could not be read", unread));
     }
     const model = files.filter(isModelFile);
     const images = files.filter((file) => !isModelFile(file));

@@ -29,7 +29,7 @@ import { ImageFeatureError, cancelled, isTrap, toError } from "./errors.js";
  */
 
 /**
- * What a handler is given beside its argument.
+ * The second parameter of a handler.
  *
  * @template [Progress=never]
  * @typedef {{ signal: AbortSignal, onProgress: (progress: Progress) => void }} Call
@@ -42,21 +42,21 @@ import { ImageFeatureError, cancelled, isTrap, toError } from "./errors.js";
  */
 
 /**
- * What a handler takes.
+ * The type of a handler's argument.
  *
  * @template {Handler} Method
  * @typedef {Parameters<Method>[0]} ArgumentOf
  */
 
 /**
- * What a handler gives back.
+ * The type of a handler's value.
  *
  * @template {Handler} Method
  * @typedef {Awaited<ReturnType<Method>> extends { value: infer Value } ? Value : undefined} ValueOf
  */
 
 /**
- * What a handler says while it works.
+ * The type of a handler's progress.
  *
  * @template {Handler} Method
  * @typedef {Parameters<Method>[1] extends Call<infer Progress> ? Progress : never} ProgressOf

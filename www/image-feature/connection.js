@@ -9,8 +9,10 @@ import { openHere, openWorker } from "./worker-bridge.js";
  * @typedef {import("./protocol.js").Embedding} Embedding
  * @typedef {import("./protocol.js").ExtractorInfo} ExtractorInfo
  * @typedef {import("./progress.js").ProgressEvent} ProgressEvent
- * @typedef {import("./model-source.js").ModelRequest & Omit<import("./protocol.js").OpenRequest, "compiled" |
- *   "distress"> & Omit<import("./protocol.js").LoadRequest, "files">} ConnectionRequest
+ * @typedef {import("./model-source.js").ModelRequest} ModelRequest
+ * @typedef {Omit<import("./protocol.js").OpenRequest, "compiled" | "distress">} Opening
+ * @typedef {Omit<import("./protocol.js").LoadRequest, "files">} Loading
+ * @typedef {ModelRequest & Opening & Loading} ConnectionRequest
  * @typedef {{ source: import("./image-source.js").ImageSource, name?: string, roi?: import("./image-source.js").Roi }}
  *   Job
  * @typedef {import("./protocol.js").AnswerError} AnswerError

@@ -1,3 +1,5 @@
+/** @typedef {"decode" | "unsupported" | "limit" | "model" | "gallery" | "io"} InputErrorKind */
+
 /**
  * The kind of an error. The names are those of the Rust crate's `ErrorKind`.
  *
@@ -12,8 +14,7 @@
  * - `cancelled`: the caller's `signal` was aborted
  * - `internal`: a bug in this package
  *
- * @typedef {"decode" | "unsupported" | "limit" | "model" | "gallery" | "io" | "device" | "usage" | "cancelled" |
- *   "internal"} ErrorKind
+ * @typedef {InputErrorKind | "device" | "usage" | "cancelled" | "internal"} ErrorKind
  */
 
 /** @type {ReadonlySet<string>} */

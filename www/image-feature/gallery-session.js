@@ -98,7 +98,7 @@ export function createGalleryHandlers() {
       return count();
     },
 
-    /** Properties that the change has not stay as they are. */
+    /** Changes an entry. Properties that are not in the change stay as they are. */
     async updateVector(
       /** @type {{ id: string, change: PlainChange, vector?: Float32Array }} */ { id, change, vector },
     ) {

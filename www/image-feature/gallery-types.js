@@ -25,7 +25,7 @@
  */
 
 /**
- * What a gallery keeps beside a vector: its id, which is unique, its label, and any other data that JSON can hold.
+ * The data of a vector: its id, which is unique in a gallery, its label, and any other data that JSON can hold.
  *
  * @typedef {{ id: string, label?: string, meta?: Record<string, unknown> }} GalleryEntry
  */

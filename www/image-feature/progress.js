@@ -1,4 +1,9 @@
 /**
+ * @typedef {"download" | "verify" | "compile" | "upload" | "warmup"} LoadStage
+ * @typedef {LoadStage | "embed" | "learn" | "evaluate" | "check" | "pack"} Stage
+ */
+
+/**
  * The progress of a call.
  *
  * - `stage`: the current work: `download` the model, `verify` its sha256, `compile` the WebAssembly, `upload` the
@@ -7,8 +12,6 @@
  * - `loaded`, `total`: progress of this stage, in bytes, images or files; `total` is absent if it is not known
  * - `fraction`: progress of the whole call, from 0 to 1; it never falls
  *
- * @typedef {"download" | "verify" | "compile" | "upload" | "warmup" | "embed" | "learn" | "evaluate" | "check" |
- *   "pack"} Stage
  * @typedef {{ stage: Stage, loaded: number, total?: number, fraction: number }} ProgressEvent
  */
 

@@ -4,7 +4,7 @@ import { Bridge, serve } from "./bridge.js";
 import { ImageFeatureError, toError } from "./errors.js";
 
 /**
- * What a worker answers.
+ * The methods of a worker.
  *
  * @typedef {import("./session.js").SessionMethods & import("./dataset-session.js").DatasetMethods
  *   & import("./gallery-session.js").GalleryMethods} WorkerMethods

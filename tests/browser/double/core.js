@@ -1,11 +1,26 @@
 /**
- * A double of the WebAssembly cores, for tests of everything around them: it traps, refuses and waits on request.
+ * A double of the WebAssembly cores, for tests of the code around them: it traps, refuses and waits on request.
  *
- * What it does is written in the files it is given: a model `{ "refuse": "model" }`, an image `trap`. Its feature of an
- * image is made of the image's bytes.
+ * The files it is given say what it does: a model `{ "refuse": "model" }`, an image `trap`. The feature of an image is
+ * made of the image's bytes.
  */
 
 const DIMENSION = 512;
+
+/** Tells the page where this double is, and hears from it: tests wait for one another, and not for a time to pass. */
+const channel = new BroadcastChannel("double");
+
+/** Settles when the page says these words. */
+function said(words) {
+  return new Promise((resolve) => {
+    const listen = ({ data }) => {
+      if (data !== words) return;
+      channel.removeEventListener("message", listen);
+      resolve();
+    };
+    channel.addEventListener("message", listen);
+  });
+}
 
 let exports;
 let shared;
@@ -16,10 +31,11 @@ export default async function init({ module_or_path, memory }) {
   shared =
     memory ??
     (globalThis.crossOriginIsolated ? new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }) : undefined);
+  channel.postMessage("started");
   return { memory: shared };
 }
 
-/** Counts the threads that have come, in the memory that they share, and traps when it is told to. */
+/** Counts the threads in the shared memory, then waits, and traps when it is told to. */
 export function serveAsThread() {
   const words = new Int32Array(shared.buffer);
   Atomics.add(words, 0, 1);
@@ -29,7 +45,7 @@ export function serveAsThread() {
 
 export function startThreads(helpers) {
   const started = new Int32Array(shared.buffer);
-  for (const deadline = performance.now() + 10_000; Atomics.load(started, 0) < helpers; ) {
+  for (const deadline = performance.now() + 60_000; Atomics.load(started, 0) < helpers; ) {
     if (performance.now() > deadline) throw new Error(`${Atomics.load(started, 0)} of ${helpers} threads came`);
   }
   threads = 1 + helpers;
@@ -39,6 +55,7 @@ let warmed = 0;
 
 export function warmUp(memory) {
   warmed = memory;
+  channel.postMessage("warmed");
 }
 
 function refuse(kind, message) {
@@ -72,7 +89,10 @@ export class ModelFile {
   free() {}
 }
 
-/** In place of the pixels of an image that keeps its batch waiting, and of one over which another thread traps. */
+/**
+ * In place of the pixels of an image whose batch waits for the page's "go on", and of one over which another thread
+ * traps.
+ */
 const SLOW = -1;
 const THREAD_TRAP = -2;
 
@@ -90,7 +110,7 @@ export class Network {
     const onGpu = expected instanceof Float32Array;
     const orders = onGpu ? JSON.parse(new TextDecoder().decode(first)) : first.orders;
     if (onGpu) {
-      // as the real one, which computes in f32
+      // the real core computes in f32
       if (expected[5] !== featureOf(1)[5])
         refuse("device", "the self-test failed: its feature differs from that of f32");
       if (orders.gpu === "refuse") refuse("device", "the self-test failed: its feature differs");
@@ -119,10 +139,16 @@ export class Network {
       const words = new Int32Array(shared.buffer);
       Atomics.store(words, 1, 1);
       Atomics.notify(words, 1);
-      // for a thread that will not come, as the real core would
+      // waits for a thread that has stopped, as the real core does
       Atomics.wait(words, 2, 0);
     }
-    await new Promise((resolve) => setTimeout(resolve, input.includes(SLOW) ? 8000 : (this.orders.milliseconds ?? 0)));
+    if (this.orders.wait || input.includes(SLOW)) {
+      const goOn = said("go on");
+      channel.postMessage("running");
+      await goOn;
+    } else {
+      await new Promise((resolve) => setTimeout(resolve, this.orders.milliseconds ?? 0));
+    }
     const output = new Float32Array(count * DIMENSION);
     for (let image = 0; image < count; image++) output.set(featureOf(input[image]), image * DIMENSION);
     return output;
@@ -143,3 +169,6 @@ function featureOf(seed) {
   const length = Math.hypot(...feature);
   return feature.map((value) => value / length);
 }
+
+/** The name of the network in the core for WebGPU. */
+export { Network as GpuNetwork };
