@@ -429,9 +429,7 @@ impl Shown {
     fn print(&mut self, origin: &Origin, hits: &[(&Entry, f32)]) -> Result<()> {
         match self.form {
             Form::Json => {
-                let hit = |(entry, score): &(&Entry, f32)| {
-                    json!({ "id": entry.id, "label": entry.label, "score": score, "metadata": entry.metadata })
-                };
+                let hit = |(entry, score): &(&Entry, f32)| json!({ "id": entry.id, "label": entry.label, "score": score, "metadata": entry.metadata });
                 let found: Vec<Value> = hits.iter().map(hit).collect();
                 self.stdout.line(&json!({ "query": origin.input_path, "hits": found }).to_string())
             }
