@@ -12,6 +12,8 @@ source scripts/wasm.sh
 source scripts/package.sh
 # shellcheck source=scripts/test.sh
 source scripts/test.sh
+# shellcheck source=scripts/sanitize.sh
+source scripts/sanitize.sh
 # shellcheck source=scripts/bench.sh
 source scripts/bench.sh
 # shellcheck source=scripts/model.sh
@@ -25,6 +27,7 @@ usage: ./build.sh COMMAND
   serve --quick         the same with one artefact alone, for work on the page: no galleries, no data sets, one thread
   test [STEP...]        runs all tests, or only these steps: ${TEST_STEPS[*]}
   check                 the quick part of the tests: formatting, lints, types
+  sanitize              runs the tests of plans, kernels and the scan under AddressSanitizer
   wasm [KIND...]        builds the WebAssembly, all artefacts or these: ${ALL_WASM_KINDS[*]}
   bench cpu [PART...]   times the CPU engine against its peers; parts: ${CPU_BENCH_PARTS[*]}
   bench browser         times the package against ONNX Runtime Web in headless Chromium, on the CPU and WebGPU
@@ -101,6 +104,7 @@ main() {
     serve) serve "$@" ;;
     test) run_tests "$@" ;;
     run-step) "step_$1" ;;
+    sanitize) sanitize ;;
     check) run_tests format lint types ;;
     wasm)
       [ $# -gt 0 ] || set -- "${ALL_WASM_KINDS[@]}"
