@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use image_feature::gallery::{Entry, Gallery, Metric, Queries, Storage};
 use image_feature::metrics::{Labelled, Options, Report, Scores, evaluate};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -190,4 +191,42 @@ fn what_cannot_be_evaluated_is_refused() {
         let error = result.unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }
+}
+
+#[test]
+fn a_gallery_answers_its_own_and_other_queries() {
+    let mut gallery = Gallery::new(2, Metric::Cosine, Storage::F32).unwrap();
+    let entries = ["tea", "tea", "cup"].into_iter().enumerate();
+    let mut entries: Vec<Entry> = entries.map(|(id, label)| Entry::new(id.to_string()).label(label)).collect();
+    entries.push(Entry::new("unlabelled"));
+    gallery.extend(entries, &[1.0, 0.0, 0.9, 0.1, 0.0, 1.0, 0.1, 0.9]).unwrap();
+    let options = Options { recall_at: vec![1], ..Options::default() };
+
+    let own = gallery.evaluate(Queries::Own, &options).unwrap();
+    assert_eq!((own.report.queries, own.report.images, own.report.without_match), (3, 4, 1));
+    assert_eq!(own.report.overall.recall, [(1, 1.0)]);
+    assert_eq!((own.query_label(2), own.query_entry(2).unwrap().id.as_str()), (Some("cup"), "2"));
+
+    let labels = ["cup", "tea", "pot"].map(String::from);
+    let vectors = [0.9, 0.1, 1.0, 0.0, 1.0, 1.0];
+    let given = |ids: &[String]| {
+        let queries = Queries::Given { vectors: &vectors, labels: &labels, ids };
+        let evaluation = gallery.evaluate(queries, &options).unwrap();
+        let confusion = &evaluation.report.confusions[0];
+        assert_eq!(
+            (evaluation.label(confusion.label), evaluation.label(confusion.taken_for)),
+            (Some("cup"), Some("tea"))
+        );
+        assert_eq!((evaluation.query_label(2), evaluation.query_entry(2)), (Some("pot"), None));
+        let nearest = |query: usize| {
+            let worst = evaluation.report.worst.iter().find(|worst| worst.query == query);
+            worst.map(|worst| evaluation.entry(worst.nearest[0].0).id.clone())
+        };
+        (nearest(0), nearest(1))
+    };
+    assert_eq!(given(&[]), (Some("1".into()), None));
+    assert_eq!(given(&["1", "0", "elsewhere"].map(String::from)), (Some("0".into()), None));
+
+    let none = Queries::Given { vectors: &[], labels: &[], ids: &[] };
+    assert!(gallery.evaluate(none, &options).unwrap_err().is_usage());
 }
