@@ -68,7 +68,7 @@ step_rust() {
   else
     say "no PostgreSQL could be installed: the tests of galleries in one are skipped"
   fi
-  "${with_postgres[@]}" cargo test --release "${NATIVE[@]}"
+  "${with_postgres[@]}" cargo test --release --no-fail-fast "${NATIVE[@]}"
 }
 
 step_wasm() {

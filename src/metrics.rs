@@ -15,8 +15,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::cpu::scan::{PackedQueries, Scanner};
-use crate::gallery::in_pieces;
+use crate::engine::cpu::scan::{PackedQueries, Scanner, in_pieces};
+
 use crate::{Error, Result};
 
 /// Queries and rows of the gallery that are multiplied together.

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use super::Gallery;
 use super::codes::{Codes, Values};
 use super::metric::Metric;
-use super::pieces::in_pieces;
 use super::search::Wanted;
+use crate::engine::cpu::scan::in_pieces;
 
 /// Rows that a thread takes at once.
 const PIECE: usize = 16_384;

@@ -43,7 +43,6 @@ mod file;
 mod filter;
 mod metric;
 mod model_id;
-mod pieces;
 mod search;
 #[cfg(not(target_arch = "wasm32"))]
 mod turn;
@@ -60,7 +59,6 @@ pub use self::exchange::{faiss, json_lines, npy, paddlex};
 pub use self::filter::Filter;
 pub use self::metric::{Metric, Storage};
 pub use self::model_id::ModelId;
-pub(crate) use self::pieces::in_pieces;
 use self::search::Workspace;
 pub use self::search::{Duplicate, EntryFilter, Hit, Search};
 #[cfg(not(target_arch = "wasm32"))]

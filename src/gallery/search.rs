@@ -6,8 +6,8 @@ use std::sync::PoisonError;
 use super::best::Best;
 use super::codes::Values;
 use super::metric::{self, Metric, Storage};
-use super::pieces::in_pieces;
 use super::{Entry, Gallery};
+use crate::engine::cpu::scan::in_pieces;
 use crate::engine::cpu::scan::{PackedQueries, TOGETHER};
 use crate::{Error, Result};
 

@@ -4,10 +4,12 @@
 
 mod kernels;
 pub(crate) mod pages;
+mod pieces;
 #[cfg(test)]
 mod tests;
 
 use self::kernels::ScanKernels;
+pub(crate) use self::pieces::in_pieces;
 use super::kernels::{Activation, Gemm, Kernels, Pixels};
 use super::pack;
 
