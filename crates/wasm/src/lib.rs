@@ -24,6 +24,8 @@ mod gpu_network;
 mod model_file;
 #[cfg(feature = "network")]
 mod network;
+#[cfg(any(feature = "network", feature = "gpu"))]
+mod network_methods;
 #[cfg(feature = "threads")]
 mod threads;
 mod values;

@@ -5,6 +5,7 @@ use js_sys::Float32Array;
 use wasm_bindgen::prelude::*;
 
 use crate::ModelFile;
+use crate::network_methods::network_methods;
 use crate::values::{image_count, network_info, to_js};
 
 /// A network on the CPU, from preprocessed images to features.
@@ -33,27 +34,6 @@ impl Network {
         let extractor = Extractor::open_async(&model.model, options).await.map_err(to_js)?;
         Ok(Network { extractor })
     }
-
-    /// `{ device, adapter, simd, threads, dtype }`
-    pub fn info(&self) -> Result<JsValue, JsValue> {
-        network_info(self.extractor.info())
-    }
-
-    /// Features of `count` preprocessed images, one after the other, each of length 1.
-    pub async fn run(&self, input: Vec<f32>, count: f64) -> Result<Float32Array, JsValue> {
-        let features = self.extractor.run_async(input, image_count(count)?).await.map_err(to_js)?;
-        Ok(Float32Array::from(features.as_slice()))
-    }
-
-    /// The input of the last layers for `count` preprocessed images, one after the other. Fine-tuning learns from it.
-    pub async fn pooled(&self, input: Vec<f32>, count: f64) -> Result<Float32Array, JsValue> {
-        let pooled = self.extractor.pooled_async(input, image_count(count)?).await.map_err(to_js)?;
-        Ok(Float32Array::from(pooled.as_slice()))
-    }
-
-    /// The feature of the self-test's input image.
-    pub async fn probe(&self) -> Result<Float32Array, JsValue> {
-        let feature = self.extractor.probe_async().await.map_err(to_js)?;
-        Ok(Float32Array::from(feature.as_slice()))
-    }
 }
+
+network_methods!(Network);
