@@ -41,7 +41,6 @@
 //! those of the traits in `lanes/`, where the contract is written at the trait, and the compilations of kernels that
 //! macros make, which only pass arguments on. Every other block says why it is sound.
 #![allow(unsafe_code)]
-#![warn(clippy::undocumented_unsafe_blocks)]
 
 mod calibrator;
 mod kernels;
