@@ -2,7 +2,7 @@
  * Serves the page on this computer: `node scripts/serve.mjs [FOLDER] [--port N]`.
  *
  * It needs no compiled program, so the page is up as soon as its WebAssembly is. `image-feature serve` sends the same
- * headers (src/cli/serve/page.rs).
+ * headers (crates/cli/src/serve/page.rs).
  */
 
 import { statSync } from "node:fs";
