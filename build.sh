@@ -26,7 +26,7 @@ usage: ./build.sh COMMAND
   serve [ARGUMENT...]   builds the page's WebAssembly and serves the page (http://localhost:8080; --port N for another)
   serve --quick         the same with one artefact, for work on the page: no galleries, no data sets, one thread
   test [STEP...]        runs all tests, or only these steps: ${TEST_STEPS[*]}
-  check                 the quick part of the tests: formatting, lints, types
+  check                 formatting, lints and types alone: quick once everything is compiled
   sanitize              runs the tests of plans, kernels and the scan under AddressSanitizer
   wasm [KIND...]        builds the WebAssembly, all artefacts or these: ${ALL_WASM_KINDS[*]}
   bench cpu [PART...]   times the CPU engine against its peers; parts: ${CPU_BENCH_PARTS[*]}

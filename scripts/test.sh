@@ -94,8 +94,10 @@ step_wasm-tests() {
     --no-default-features --features image-feature/cpu,image-feature/dataset,image-feature-wasm/network,image-feature-wasm/dataset
 }
 
+# The types of the package's modules refer to those of the WebAssembly.
 step_types() {
   need_node_modules
+  build_all_wasm
   npm run --silent check:types
 }
 
