@@ -24,18 +24,19 @@ show_help() {
 usage: ./build.sh COMMAND
 
   serve [ARGUMENT...]   builds the page's WebAssembly and serves the page (http://localhost:8080; --port N for another)
-  serve --quick         the same with one artefact alone, for work on the page: no galleries, no data sets, one thread
+  serve --quick         the same with one artefact, for work on the page: no galleries, no data sets, one thread
   test [STEP...]        runs all tests, or only these steps: ${TEST_STEPS[*]}
-  check                 the quick part of the tests: formatting, lints, types
+  check                 formatting, lints and types alone: quick once everything is compiled
   sanitize              runs the tests of plans, kernels and the scan under AddressSanitizer
   wasm [KIND...]        builds the WebAssembly, all artefacts or these: ${ALL_WASM_KINDS[*]}
   bench cpu [PART...]   times the CPU engine against its peers; parts: ${CPU_BENCH_PARTS[*]}
   bench browser         times the package against ONNX Runtime Web in headless Chromium, on the CPU and WebGPU
   bench dataset         times the check of a data set against one in Python, with Pillow, and in a browser
-  bench gallery [COUNT...] times galleries of so many vectors against FAISS, reading memory, and in a browser its peers there
+  bench gallery [COUNT...]
+                        times galleries of COUNT vectors against FAISS and, in a browser, against its peers there
   bench retrieval DATASET [--classes LIST] [MODEL...]
-                        tells how well models find images of the same class, beside colour histograms and the like
-  model DATASET [RUN]   trains the model in the box on DATASET and puts it in its place; with RUN, a run of \`train\`, that one
+                        measures how well models find images of the same class, beside colour histograms and other simple features
+  model DATASET [RUN]   trains the bundled model on DATASET and replaces it; with RUN, takes the model of that run of \`train\`
   npm                   makes the npm package in $PACKAGE_DIR
   tools                 installs what building and testing need, and nothing else
   clean                 removes what was built here; $CACHE keeps the tools
@@ -50,7 +51,7 @@ build_program() {
   cargo build --release "${NATIVE[@]}" || fail "the program did not compile: look at cargo's message above"
 }
 
-# serve [--quick] [ARGUMENT...]: serves the page once all of it works. What makes it faster is built behind it.
+# serve [--quick] [ARGUMENT...]: serves the page as soon as all of it works, and then builds the artefacts that make it faster.
 serve() {
   local kind argument count=0 steps server arguments=() first=(cpu gallery dataset)
   local later=(cpu-threads-relaxed cpu-relaxed cpu-threads gpu)
@@ -65,7 +66,7 @@ serve() {
   need_node_modules
   node scripts/serve.mjs --check "${arguments[@]}" || exit
   next_step
-  say "the compiler's part for WebAssembly, and the binder (the first time about 1 min)"
+  say "Rust's target for WebAssembly, and the tool that binds it (the first time about 1 min)"
   need_wasm_toolchain
   need_bind
   for kind in "${first[@]}"; do
@@ -74,18 +75,18 @@ serve() {
   done
   if [ ${#later[@]} = 0 ]; then
     for kind in "${ALL_WASM_KINDS[@]}"; do [[ " ${first[*]} " == *" $kind "* ]] || remove_wasm "$kind"; done
-    say "the page works with the artefact ${first[0]} alone: no galleries, no data sets, one thread"
+    say "the page works with one artefact, ${first[0]}: no galleries, no data sets, one thread"
     exec node scripts/serve.mjs "${arguments[@]}"
   fi
 
   node scripts/serve.mjs "${arguments[@]}" &
   server=$!
-  # shellcheck disable=SC2064 # this server
+  # shellcheck disable=SC2064 # the number of this server, now
   trap "kill $server 2>/dev/null || true" EXIT
-  say "the page works now; what makes it faster follows: threads, then WebGPU. Reload it for what is there"
+  say "the page works now; threads and WebGPU, which make it faster, follow: reload the page to use them"
   for kind in "${later[@]}"; do
     next_step
-    # a process of its own: what fails in it does not end the server
+    # in a process of its own, so that a failure does not end the server
     bash build.sh wasm "$kind" || {
       remove_wasm "$kind"
       say "left out: the $kind WebAssembly; the page works without it"
@@ -96,7 +97,7 @@ serve() {
   wait "$server"
 }
 
-# All in one function: bash reads a script as it runs it, and would go astray where the file is changed meanwhile.
+# All in one function: bash reads a script while it runs it. Otherwise a change to this file would break a command that runs.
 main() {
   local command="${1:-help}" kind
   [ $# = 0 ] || shift

@@ -1,6 +1,6 @@
 /**
  * Time to the first feature and to each further one in headless Chromium, ours beside ONNX Runtime Web, on the CPU (one
- * thread) and on WebGPU. Each measurement has a fresh browser, so that no compiled code is at hand; ours and the peer
+ * thread) and on WebGPU. Each measurement has a fresh browser, so that no compiled code is cached; ours and the peer
  * take turns in one run. The figures are medians in milliseconds; a ratio below 1 means that ours is faster.
  *
  * Without a GPU, WebGPU computes in software (SwiftShader): that compares the two, and says nothing about a GPU.
@@ -21,7 +21,7 @@ const FOLDER = join(ROOT, "target/bench");
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const REPEATS = { cpu: 15, webgpu: 2 };
 
-/** In the browser: our package, from nothing to features. */
+/** In the browser: our package, from the import to features. */
 async function ours({ device, repeats }) {
   const { FeatureExtractor } = await import("/image-feature/index.js");
   const folder = "/golden/models/PP-ShiTuV2_rec_infer_pir";
@@ -45,7 +45,7 @@ async function ours({ device, repeats }) {
   return { load, first, each };
 }
 
-/** In the browser: the same network in ONNX Runtime Web. It is given a ready tensor: decoding is not its business. */
+/** In the browser: the same network in ONNX Runtime Web. It gets a ready tensor: it does not decode. */
 async function peer({ device, repeats }) {
   const start = performance.now();
   const ort = await import(device === "webgpu" ? "/ort/ort.webgpu.min.mjs" : "/ort/ort.wasm.min.mjs");

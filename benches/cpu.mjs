@@ -1,6 +1,6 @@
 /**
  * The engine on the CPU beside its peers: eager burn-flex, ONNX Runtime and Paddle with oneDNN natively, ONNX Runtime
- * Web and TensorFlow.js in headless Chromium; and how near each step of the plan comes to what the core can do. All
+ * Web and TensorFlow.js in headless Chromium; and the share of the core's peak that each step of the plan reaches. All
  * contenders of a table take turns in one run. A ratio below 1 means that ours is faster or smaller; only speeds, in
  * GMAC/s, are better where larger.
  *

@@ -77,7 +77,7 @@ export async function inBrowser({ folder, photos, rounds }) {
   }
 }
 
-/** Packs all files of a folder, deflated; gives the bytes that come out of it. */
+/** Packs all files of a folder, deflated. Returns their bytes after unpacking. */
 async function writeZip(photos, zip) {
   const paths = readdirSync(photos, { recursive: true }).filter((path) => statSync(join(photos, path)).isFile());
   const out = createWriteStream(zip);

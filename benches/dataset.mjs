@@ -29,7 +29,7 @@ const program = buildProgram();
 const python = makeVenv(FOLDER, "pillow");
 const cores = availableParallelism();
 
-/** Who takes part: each run gives the seconds for all images. */
+/** The contenders. Each run gives the seconds for all images. */
 const contenders = [...new Set([1, cores])].flatMap((threads) => [
   { name: `check, ${on(threads)}`, threads, run: () => runOurs(threads) },
   ...Object.entries(WORKS).map(([work, words]) => ({
@@ -72,7 +72,7 @@ function on(threads) {
 /** @param {number} threads */
 function runOurs(threads) {
   const { status, stdout, took } = timed(program, ["check", PHOTOS, "--json", "--quiet", "--threads", `${threads}`]);
-  // 1: the photos have faults, which is not the question here
+  // 1: the photos have faults, which do not matter here
   if (status !== 0 && status !== 1) throw new Error(`image-feature check ended with ${status}`);
   const report = JSON.parse(stdout);
   if (report.images.decoded !== report.images.listed) throw new Error("not all photos were decoded");

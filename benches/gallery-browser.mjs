@@ -19,7 +19,7 @@ import { installNodePeers } from "./peers/install.mjs";
 const FOLDER = join(ROOT, "target/bench");
 const DIMENSION = 512;
 const K = 10;
-/** Contenders in f32 and their pages' copies take a gigabyte for so many; ten times that no browser gives. */
+/** The contenders in f32 take a gigabyte for this number. No browser provides ten. */
 const MOST = 200_000;
 const COUNTS = (process.argv.length > 2 ? process.argv.slice(2).map(Number) : [100_000]).filter(
   (count) => count <= MOST,
@@ -52,7 +52,7 @@ const site = await serveStatic({
     ["/edgevec/", join(peers, "edgevec")],
     ["/hnswlib/", join(peers, "hnswlib-wasm/dist")],
   ],
-  // one peer makes functions of text
+  // one peer makes functions from text
   answers: {
     "/empty.html": (response) =>
       response
@@ -129,7 +129,7 @@ async function open(name, size) {
     async ({ name, size }) => {
       const { contenders, vectors } = await import("/bench/gallery.js");
       globalThis.search = await contenders[name](size);
-      // behind the gallery's own
+      // their numbers follow those of the gallery's vectors
       globalThis.queries = (number) => vectors(size.count, number, size);
     },
     { name, size: { ...size, dimension: DIMENSION, k: K } },
@@ -157,7 +157,7 @@ async function open(name, size) {
   };
 }
 
-/** Which share of what is expected was found. */
+/** The share of the expected hits that was found. */
 function recallOf(found, expected) {
   let hits = 0;
   expected.forEach((places, query) => (hits += places.filter((place) => found[query].includes(place)).length));

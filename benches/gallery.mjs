@@ -1,5 +1,5 @@
 /**
- * Galleries beside FAISS's flat index, and beside what the memory gives: 100 000 and a million vectors of 512 values,
+ * Galleries beside FAISS's flat index, and beside the speed of the memory: 100 000 and a million vectors of 512 values,
  * one query and 64 at once. All contenders of a table take turns in one run, with as many threads as the machine has
  * cores. A ratio below 1 means that ours is faster; that to reading the same bytes is 1 where a search is as fast as
  * memory.

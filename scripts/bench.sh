@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The benchmarks: ours beside named peers, measured in one run. Peers are installed below target/bench.
+# The benchmarks: this project beside named peers, measured in one run. Peers are installed below target/bench.
 
 CPU_BENCH_PARTS=(native roofline browser)
 
@@ -56,14 +56,14 @@ bench_gallery() {
   CHROMIUM="$(find_browser)" node benches/gallery-browser.mjs "$@"
 }
 
-# Models beside features that need no training; the network that has learnt nothing is one of them.
+# Models beside features that need no training, among them the network with random weights.
 bench_retrieval() {
   [ $# -gt 0 ] || fail "which data set? ./build.sh bench retrieval DATASET [--classes 0,5,20-30] [[NAME=]MODEL...]"
   need_rust
   cargo bench --quiet --bench retrieval --no-default-features --features train,default-model -- "$@"
 }
 
-# need_wasm_in_browser KIND...: these artefacts, and a browser to run them.
+# need_wasm_in_browser KIND...: builds these artefacts, and installs a browser to run them.
 need_wasm_in_browser() {
   local kind
   need_browser

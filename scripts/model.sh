@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# The model in the box: how it is made. What it is worth is in the card beside it.
+# Makes the bundled model. Its quality is in the card beside it.
 
 BUNDLED_MODEL=www/image-feature/models/default.safetensors
 BUNDLED_MODEL_CARD=www/image-feature/models/README.md
 BUNDLED_MODEL_NAME=image-feature-grocery
 BUNDLED_MODEL_MOST_BYTES=4000000
-# The recipe: the one place where it stands. Each stage begins with the weights of the one before: small images first, which
+# The recipe, which stands here alone. Each stage begins with the weights of the one before: small images first, which
 # take a third of the time; large batches last, for which a GPU is good (MODEL_DEVICE=webgpu or cuda).
 BUNDLED_MODEL_RECIPE=(--width 0.5 --augmentation crops --arc-margin 0 --arc-scale 16 --save-interval 1000 --eval-interval 10 --seed 0)
 BUNDLED_MODEL_STAGES=(
@@ -15,9 +15,9 @@ BUNDLED_MODEL_STAGES=(
   "--size 112 --batch-size 256 --epochs 110 --learning-rate 0.15 --warmup 4 --weight-decay 5e-4"
 )
 
-# build_model DATASET [RUN]: trains on DATASET's train.txt, or takes the weights of RUN, which was trained before. Then: the
-# activations are measured on the images of train.txt, the weights written in 8 bits, and put where the program and the
-# package have them from.
+# build_model DATASET [RUN]: trains on DATASET's train.txt, or takes the weights of RUN, an earlier run. Then it measures the
+# activations on the images of train.txt, writes the weights in 8 bits, and puts the file where the library and the package
+# take it from.
 build_model() {
   [ $# = 1 ] || [ $# = 2 ] || fail "which data set? ./build.sh model DATASET [RUN]"
   local dataset="$1" run="${2:-}" program="$TARGET_DIR/release/image-feature" size path stage before=() options
@@ -35,7 +35,7 @@ build_model() {
       before=(--pretrained "$run/latest/latest.pdparams")
     done
   fi
-  # not the best: that is chosen by the lists that the card measures with
+  # not the best epoch: that is chosen on the lists that the card is measured on
   [ ! -d "$run/latest" ] || run="$run/latest"
   while read -r path; do images+=("$dataset/$path"); done < <(sed -E 's/[[:space:]]+[0-9]+[[:space:]]*$//' "$dataset/train.txt")
   say "measuring activations on ${#images[@]} images of $dataset/train.txt"

@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# The npm package: www/image-feature with its wasm and types, as it is published.
+# The npm package as it is published: www/image-feature with its WebAssembly and types.
 
 PACKAGE_DIR=dist/npm
 
-# bundle_package DIR: the package's JavaScript, each file with all it imports but the WebAssembly: a page that loads two
-# dozen small files waits for most of them before it can begin.
+# bundle_package DIR: bundles the package's JavaScript: each file has all that it imports, except the WebAssembly. A page that
+# loads two dozen small files waits for most of them before it can begin.
 bundle_package() {
   node_modules/.bin/esbuild www/image-feature/{index,worker,thread}.js --bundle --format=esm --target=es2022 \
     '--external:./wasm/*' --outdir="$1" --log-level=warning || fail "the package could not be bundled: look at esbuild's message above"
 }
 
-# Makes the package's folder; `npm pack` and `npm publish` work there.
+# Makes the folder of the package, for `npm pack` and `npm publish`.
 build_package() {
   need_node_modules
   local kind
@@ -19,9 +19,8 @@ build_package() {
   rm -rf "$PACKAGE_DIR"
   mkdir -p "$PACKAGE_DIR/wasm"
   bundle_package "$PACKAGE_DIR"
-  cp www/image-feature/package.json LICENSE "$PACKAGE_DIR/"
+  cp www/image-feature/{package.json,README.md} LICENSE "$PACKAGE_DIR/"
   cp -r www/image-feature/models "$PACKAGE_DIR/"
-  cp www/image-feature/README.md "$PACKAGE_DIR/" 2>/dev/null || cp README.md "$PACKAGE_DIR/"
   for kind in "${ALL_WASM_KINDS[@]}"; do cp -r "www/image-feature/wasm/$kind" "$PACKAGE_DIR/wasm/"; done
   npm run --silent build:types >&2 || fail "the types could not be made: look at tsc's messages above"
   cp -r www/image-feature/types "$PACKAGE_DIR/"

@@ -5,8 +5,8 @@ SANITIZE_TARGET=x86_64-unknown-linux-gnu
 
 # sanitize: runs the tests of plans, kernels and the scan under AddressSanitizer.
 #
-# The stable compiler has the sanitizer, but enables it only where RUSTC_BOOTSTRAP is set. The kernels are those of any other
-# build; the standard library is not instrumented.
+# The stable compiler has the sanitizer, but enables it only if RUSTC_BOOTSTRAP is set. The kernels are the same as in other
+# builds. The standard library is not instrumented.
 sanitize() {
   local test=(cargo test --target "$SANITIZE_TARGET" --no-default-features --features "cpu,gallery")
   [ "$(uname -sm)" = "Linux x86_64" ] || fail "the sanitizer is set up for Linux on x86-64 alone"

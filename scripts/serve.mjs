@@ -2,7 +2,7 @@
  * Serves the page on this computer: `node scripts/serve.mjs [FOLDER] [--port N]`.
  *
  * It needs no compiled program, so the page is up as soon as its WebAssembly is. `image-feature serve` sends the same
- * headers (src/cli/serve/page.rs).
+ * headers (crates/cli/src/serve/page.rs).
  */
 
 import { statSync } from "node:fs";
@@ -19,7 +19,7 @@ const HELP = `usage: ./build.sh serve [--quick] [FOLDER] [--port N]
   --port N  port; 0 takes any that is free [default: 8080]
   --check   only tells whether FOLDER is there and the port is free`;
 
-/** The headers of every answer: the page loads nothing from elsewhere, nobody frames it, and it may share memory. */
+/** The headers of every answer: the page loads only its own files, cannot be framed, and may share memory. */
 export const HEADERS = {
   "content-security-policy":
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; " +
@@ -30,7 +30,7 @@ export const HEADERS = {
   "cross-origin-resource-policy": "same-origin",
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
-  // a browser asks each time, by ETag: rebuilt WebAssembly must not meet an old script
+  // a browser asks each time, by ETag, so that it does not use rebuilt WebAssembly with an old script
   "cache-control": "no-cache",
 };
 
@@ -45,7 +45,7 @@ export function createPageServer(folder) {
   const server = createServer(async (request, response) => {
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
     const address = server.address();
-    // another name for this address means that a foreign page had its own name resolve to it (DNS rebinding)
+    // another host name means that a foreign site let its own name resolve to this address (DNS rebinding)
     if (typeof address !== "object" || !isOwnHost(request.headers.host, address?.port)) {
       return refuse(response, 421, "this server answers to localhost only");
     }
@@ -57,7 +57,7 @@ export function createPageServer(folder) {
     if (!(await isInside(root, path))) return refuse(response, 404, "no such file");
     send(request, path, { root, dotfiles: "ignore", cacheControl: false })
       .on("error", ({ status = 500, message }) => {
-        // the page shows these words where it finds an artefact missing
+        // the page shows these words if an artefact is missing
         if (status === 404 && path.includes("/wasm/"))
           response.statusMessage = "Not Built (./build.sh serve builds it)";
         refuse(response, status, status === 404 ? "no such file" : message);
@@ -88,7 +88,7 @@ async function isInside(root, path) {
     const [folder, file] = await Promise.all([realpath(root), realpath(join(root, decodeURIComponent(path)))]);
     return file === folder || file.startsWith(folder.endsWith(sep) ? folder : folder + sep);
   } catch {
-    return true; // the file is not there or its name is no name: `send` says so
+    return true; // the file does not exist, or its name is invalid: `send` reports it
   }
 }
 

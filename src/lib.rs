@@ -1,6 +1,6 @@
 //! Image feature vectors: PaddleX's image feature module (PP-ShiTuV2_rec) in Rust, for native programs and browsers.
 //!
-//! A feature vector describes what a picture shows, in a few hundred numbers of length 1. The dot product of two
+//! A feature vector describes what a picture shows, in a few hundred numbers. Its length is 1, so the dot product of two
 //! vectors is their cosine: 1 for the same picture, near 0 for unrelated ones. Search, duplicates and classification by
 //! example all build on it.
 //!

@@ -1,6 +1,6 @@
 //! The memory that reading archives takes, counted by the allocator.
 //!
-//! `cargo test --test archive_memory -- --nocapture` prints the figures.
+//! `cargo test --features dataset --test archive_memory -- --nocapture` prints the figures.
 #![cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 
 use std::alloc::{GlobalAlloc, Layout, System};

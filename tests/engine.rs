@@ -85,7 +85,7 @@ fn networks_of_any_size_agree_with_the_plain_kernels() {
     }
 }
 
-/// The plan computes what the network on Burn does, which is built from the same tensors.
+/// The plan computes the same as the network on Burn, built from the same tensors.
 #[test]
 #[cfg(feature = "flex")]
 fn networks_of_any_size_agree_with_burn() {
@@ -110,7 +110,7 @@ fn networks_of_any_size_agree_with_burn() {
     }
 }
 
-/// An executor is used again and by several threads: nothing is left over from the run before.
+/// An executor can be used again and by several threads: a run does not depend on earlier ones.
 #[test]
 fn runs_do_not_disturb_each_other() {
     let config = LcNetV2Config { scale: 0.25, input: [40, 40], embedding: 32 };

@@ -124,7 +124,7 @@ fn features_of_other_photos_stay_close_to_f32() {
     );
 }
 
-/// What was measured, less some room for other photos.
+/// The measured cosines, with some margin for other photos.
 const CENTRED: f64 = 0.9;
 
 /// Instruction sets round floats differently between the exact products, which now and then tips a byte.
@@ -179,7 +179,7 @@ fn a_file_gives_the_same_whole_numbers() {
         }
     }
     assert_eq!(layers, calibration.iter().count());
-    // f32 is to be had from the same file
+    // the same file can be computed in f32
     let floats = Plan::of_model(&read, Some(Dtype::F32)).unwrap();
     assert!(floats.steps().iter().all(|step| step.quantized_input().is_none()));
 }
@@ -231,14 +231,14 @@ fn what_cannot_be_done_says_so() {
     assert_eq!(calibrator.observe(&images[0][1..]).unwrap_err().kind(), ErrorKind::Usage);
     assert_eq!(calibrator.finish().unwrap_err().kind(), ErrorKind::Usage);
     let mut calibrator = Calibrator::new(&plan).unwrap();
-    // one pixel: of many, infinities of both signs would meet, and what is not a number does not pass a ReLU
+    // one pixel only: sums of infinities of both signs are NaN, which a ReLU turns into 0
     let mut infinite = images[0].clone();
     infinite[16 * 32 + 16] = f32::INFINITY;
     let error = calibrator.observe(&infinite).unwrap_err();
     assert!(error.is_model() && error.to_string().contains("backbone."), "{error}");
 }
 
-/// An extractor computes in what the file is made for, unless it is told otherwise, and says it.
+/// An extractor computes in the type that the file is made for, unless the caller chooses one, and reports it.
 #[test]
 fn extractors_follow_the_file_or_the_caller() {
     let plain = small_model(16);
@@ -260,7 +260,7 @@ fn extractors_follow_the_file_or_the_caller() {
     assert!(error.to_string().contains("--calibrate"), "{error}");
 }
 
-/// A GPU computes in f32 whatever the file is made for, and is compared with a CPU that does so too.
+/// A GPU always computes in f32, and is compared with a CPU that computes in f32, too.
 #[test]
 #[cfg(feature = "webgpu")]
 fn webgpu_takes_a_calibrated_model() {

@@ -65,7 +65,7 @@ fn f16_weights_keep_the_feature() {
     assert_ne!(full, half);
 }
 
-/// `auto` always ends somewhere, and says why it passed others over.
+/// `auto` always finds a device, and tells why it did not take others.
 #[test]
 fn auto_gives_a_device_and_reasons() {
     let extractor = Extractor::open(&small_model(64), DeviceRequest::Auto).unwrap();

@@ -109,7 +109,7 @@ fn shapes(class: usize, number: usize) -> RgbImage {
 /// Fine-tuning on classes that are unlike those of the bundled model's training improves mAP on unseen images.
 #[test]
 #[cfg(feature = "default-model")]
-fn the_model_in_the_box_learns_other_classes() {
+fn the_bundled_model_learns_other_classes() {
     let model = Model::bundled().unwrap();
     let extractor = Extractor::open(&model, DeviceRequest::Cpu).unwrap();
     let labelled = |from: usize, to: usize, views: usize| -> Vec<(usize, Vec<f32>)> {

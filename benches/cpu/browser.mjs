@@ -1,6 +1,6 @@
 /**
  * Our package and its peers in headless Chromium, on the CPU: each page in a fresh browser, so that no compiled code is
- * at hand.
+ * cached.
  */
 
 import { execFileSync } from "node:child_process";
@@ -17,7 +17,7 @@ import { caveat, medianOf, takeTurn, trust } from "./turn.mjs";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const BATCHES = [1, MOST];
-/** Runs in a turn, by batch. */
+/** Number of runs in a turn, for each batch size. */
 const RUNS = { 1: 15, [MOST]: 3 };
 const WASM = join(WWW, "image-feature/wasm");
 
@@ -75,7 +75,7 @@ export async function measureBrowser(folder, program, inputs, models) {
   return report(results);
 }
 
-/** One contender in a fresh browser: from nothing to a first feature, then a turn at each batch. */
+/** One contender in a fresh browser: from the start to a first feature, then a turn for each batch size. */
 async function visit(result, places) {
   const { name, script, threads, simd, dtype, model } = result;
   const who = `${name}, ${threads} thread${threads > 1 ? "s" : ""}`;
@@ -87,7 +87,7 @@ async function visit(result, places) {
     await page.evaluate(prepare, { script, most: MOST });
     const { version, load, first } = await page.evaluate(begin, { threads, simd, dtype, model });
     result.version = version;
-    // these happen once in a browser, whose own threads compete meanwhile: no turns
+    // without turns: these happen once in each browser, while its own threads compete
     result.loads.push(load);
     result.firsts.push(first);
     for (const batch of BATCHES) {
@@ -105,8 +105,8 @@ async function visit(result, places) {
 }
 
 /**
- * A site for one contender, which notes what is asked for. The package takes the best artefact for the browser; to time
- * the plain one, this site has it in the relaxed one's place.
+ * A site for one contender, which records the requests. The package takes the best artefact for the browser. To time the
+ * artefact without relaxed SIMD, this site serves it under the names of both.
  */
 async function openSite({ ours, simd, files }, { folder, peers, inputs, models }) {
   const plain = ["cpu", "cpu-threads"].flatMap((kind) =>
@@ -169,7 +169,7 @@ async function prepare({ script, most }) {
   };
 }
 
-/** In the browser: from nothing to a loaded model, and to the first feature, in milliseconds. */
+/** In the browser: milliseconds from the import of the library to a loaded model, and to the first feature. */
 async function begin(options) {
   const { bench } = globalThis;
   const start = performance.now();

@@ -38,12 +38,12 @@ export class Contender {
       child.once("close", resolve);
       child.once("error", (error) => resolve((this.#complaint += error.message)));
     });
-    // said again, with more, by the answer that then fails to come
+    // `#answer` reports the failure, with more detail
     child.stdin.on("error", () => {});
-    /** Its own name. */
+    /** The name that it gives itself. */
     this.version = "";
     this.threads = 0;
-    /** Milliseconds from nothing to the first feature. */
+    /** Milliseconds from the start to the first feature. */
     this.first = NaN;
   }
 
@@ -80,7 +80,7 @@ export class Contender {
   async #answer(request) {
     const { value, done } = await this.#lines.next();
     if (!done) return JSON.parse(value);
-    // what it said last may come after its output's end
+    // its last message may arrive after the end of its output
     await this.#ended;
     throw new Error(
       `${this.name} ended without an answer to "${request}": ${this.#complaint.trim().split("\n").at(-1)}`,

@@ -1,10 +1,10 @@
-/** The inputs of every contender, and the check of its results, which comes before its speed counts. */
+/** The inputs of every contender, and the check of its results, which is done before its speed is measured. */
 
 import { readFileSync } from "node:fs";
 
 import { golden, goldenFeature, largestDifference } from "../../tests/browser/harness.mjs";
 
-/** The largest batch. The images differ, so that one computed in another's place is noticed; there are seven. */
+/** The largest batch. The seven images differ, so that an exchange of two is noticed. */
 const IMAGES = [
   "chelsea.png",
   "astronaut.png",
@@ -55,13 +55,13 @@ export function tensors(rgb = pixels()) {
 }
 
 const EXPECTED = new Map(IMAGES.map((image) => [image, goldenFeature(image)]));
-/** Largest difference of an element of the unit feature from PaddleX's, for those who compute in f32. */
+/** Largest difference of an element of the unit feature from PaddleX's, for contenders that compute in f32. */
 const TOLERANCE = 2e-5;
-/** Least cosine to PaddleX's feature, for those whose weights are rounded. */
+/** Smallest cosine to PaddleX's feature, for contenders with rounded weights. */
 const LEAST_COSINE = 0.995;
 
 /**
- * Throws where a contender's features are not PaddleX's: a fast wrong answer is no answer.
+ * Throws if a contender's features differ from PaddleX's: the speed of a wrong answer means nothing.
  *
  * @param {string} contender
  * @param {ArrayLike<number>} features of the first images, one after the other, of any length
@@ -80,7 +80,7 @@ export function check(contender, features, count, dtype) {
     const expected = EXPECTED.get(IMAGES[index]);
     const difference = largestDifference(unit, expected);
     const cosine = unit.reduce((sum, value, at) => sum + value * expected[at], 0);
-    // written so that NaN fails
+    // in this form, NaN fails
     if (!(dtype === "f32" ? difference <= TOLERANCE : cosine >= LEAST_COSINE)) {
       throw new Error(
         `${contender} is wrong on image ${index} (${IMAGES[index]}): it differs from PaddleX by ${difference}, cosine ${cosine}`,

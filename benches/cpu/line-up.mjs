@@ -1,4 +1,4 @@
-/** Who takes part natively: what is installed and built for it, and how it is started. */
+/** The native contenders: how each is installed, built and started. */
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -46,7 +46,7 @@ export async function lineUp(folder, program, inputs, models) {
     { name: "engine, i8", ours: true, dtype: "i8", start: ours("engine", join(models, "i8.safetensors")) },
   ];
   const peers = [
-    // eager Burn: ours too by its code, but what the engine is to be compared with
+    // eager Burn: our code runs it, but it is one of the engine's peers
     { name: "flex", start: ours("flex", MODEL, (threads) => ({ RAYON_NUM_THREADS: `${threads}` })) },
     {
       name: "onnxruntime",

@@ -87,7 +87,7 @@ async function enter(competitor, batch, threads) {
   return contender;
 }
 
-/** Each of ours beside each peer. */
+/** Each of our contenders beside each peer. */
 function pair(
   competitors,
   contenders,

@@ -1,4 +1,4 @@
-/** How near each step of the plan comes to what the core can do. */
+/** The share of the core's peak that each step of the plan reaches. */
 
 import { execFileSync } from "node:child_process";
 

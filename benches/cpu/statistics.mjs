@@ -5,7 +5,7 @@ export const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(va
 export const round = (value, digits = 4) => Number(value.toPrecision(digits));
 
 /**
- * A line of the result: ours beside a peer's, smaller being better.
+ * A line of the result: our value beside a peer's. Smaller is better.
  *
  * @param {string} of what was measured, under which conditions
  * @param {string} metric with its unit

@@ -1,7 +1,7 @@
 /**
- * Turns: the short stretches in which one contender has the machine. What another program did meanwhile would be put to
- * the contender's account; the system says how long a process stood ready without getting a core, so such turns are
- * known, repeated, and where repeating does not help, counted.
+ * Turns: short periods in which one contender runs alone. If another program takes a core, the contender looks slower. The
+ * system tells how long a process waited for a core: turns with much waiting are repeated, and counted if that does not
+ * help.
  */
 
 import { readFileSync, readdirSync } from "node:fs";
@@ -9,10 +9,10 @@ import { setTimeout } from "node:timers/promises";
 
 import { median } from "./statistics.mjs";
 
-/** Threads that worked may spin on for some time (OpenMP's for 200 ms): the next one's turn begins after that. */
+/** Idle threads may spin for some time (those of OpenMP for 200 ms): the next turn begins after that. */
 const SETTLE_MS = 250;
 const ATTEMPTS = Number(process.env.ATTEMPTS ?? 4);
-/** A turn is disturbed where its processes waited for a core for a larger share of it. */
+/** The largest share of an undisturbed turn that its processes waited for a core. */
 const MOST_WAITING = 0.03;
 
 /**
@@ -45,7 +45,7 @@ export async function takeTurn(root, run, count) {
 }
 
 /**
- * Contenders that take turns, of about so many milliseconds, round after round.
+ * Lets contenders take turns of about `milliseconds`, round after round.
  *
  * @param {import("./contender.mjs").Contender[]} contenders
  * @param {{ rounds: number, milliseconds: number }} options
@@ -69,7 +69,7 @@ export async function takeTurns(contenders, { rounds, milliseconds }) {
 /** @param {Turn} turn */
 const isDisturbed = (turn) => turn.waiting > MOST_WAITING;
 
-/** The median of the undisturbed turns' medians; that of the least disturbed turn, where all were disturbed. */
+/** The median of the medians of all undisturbed turns; if all were disturbed, the median of the least disturbed one. */
 export function medianOf(/** @type {Turn[]} */ turns) {
   const calm = turns.filter((turn) => !isDisturbed(turn));
   const least = turns.toSorted((a, b) => a.waiting - b.waiting).slice(0, 1);
@@ -80,7 +80,7 @@ export function medianOf(/** @type {Turn[]} */ turns) {
 export const caveat = (/** @type {Turn[][]} */ ...contenders) =>
   contenders.some((turns) => turns.every(isDisturbed)) ? ", disturbed by other programs" : "";
 
-/** How much the turns can be trusted, in words. */
+/** A sentence about how many turns were disturbed. */
 export function trust(/** @type {Turn[]} */ turns) {
   const disturbed = turns.filter(isDisturbed).length;
   if (disturbed === 0) return `none of the ${turns.length} turns was disturbed by other programs`;
@@ -88,8 +88,7 @@ export function trust(/** @type {Turn[]} */ turns) {
 }
 
 /**
- * Milliseconds that the threads of a process and its children have stood ready without a core; 0 where the system does
- * not say.
+ * Milliseconds that the threads of a process and its children have waited for a core; 0 if the system does not tell.
  */
 function waited(root) {
   let nanoseconds = 0;
@@ -101,11 +100,11 @@ function waited(root) {
   return nanoseconds / 1e6;
 }
 
-/** A process and all that descend from it. */
+/** A process and all its descendants. */
 function family(root) {
   const children = new Map();
   for (const process of list("/proc").filter((name) => /^\d+$/.test(name))) {
-    // the name, in brackets, may hold anything
+    // the name, in brackets, may contain any character
     const parent = Number(read(`/proc/${process}/stat`).split(") ").at(-1)?.split(" ")[1]);
     children.set(parent, [...(children.get(parent) ?? []), Number(process)]);
   }

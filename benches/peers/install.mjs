@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * Installs what package-lock.json lists, once.
+ * Installs the packages of package-lock.json, once.
  *
  * @param {string} folder for what is made
  * @returns {string} the `node_modules`

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * An environment with what `requirements-NAME.txt` lists, made anew where that has changed.
+ * An environment with the packages of `requirements-NAME.txt`. It is made again if that file has changed.
  *
  * @param {string} folder for what is made
  * @param {string} name

@@ -1,7 +1,7 @@
 //! `./build.sh bench retrieval`: recall and mAP of models, beside features that need no training.
 //!
 //! ```sh
-//! cargo bench --bench retrieval -- DATASET [--classes 0,5,20-30] [[NAME=]MODEL…]
+//! cargo bench --bench retrieval --features default-model,train -- DATASET [--classes 0,5,20-30] [[NAME=]MODEL…]
 //! ```
 //!
 //! DATASET has gallery.txt and query.txt. All rows of the table are computed from the same decoded images, with

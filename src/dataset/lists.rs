@@ -212,7 +212,7 @@ impl<'a> RowText<'a> {
         Some(Parts { path: first, label: second, fault: None })
     }
 
-    /// Reports blanks other than one space between path and label; `gap` is what is between them.
+    /// Reports blanks other than one space between path and label; `gap` is the text between them.
     fn judge_blanks(&self, path: &str, gap: &str, findings: &mut Findings) {
         let path_end = self.start + path.len();
         if gap.contains('\t') {
@@ -235,7 +235,7 @@ impl<'a> RowText<'a> {
     }
 }
 
-/// Whether `path label` is what is written.
+/// Whether the text is exactly `path label`.
 fn is_written(text: &str, path: &str, label: i64) -> bool {
     let rest = text.strip_prefix(path).and_then(|rest| rest.strip_prefix(' '));
     rest.is_some_and(|rest| rest == label.to_string())

@@ -9,7 +9,7 @@ use super::facts::PixelFacts;
 const PARTS: usize = 4;
 /// The largest difference for which all pairs are found.
 pub const MOST_BITS: u32 = 2 * PARTS as u32 - 1;
-/// Each image is compared with at most so many others with the same hash: these are blank, or copies of each other.
+/// Each image is compared with at most this many others with the same hash: these are blank, or copies of each other.
 const MOST_OF_THE_SAME: usize = 32;
 /// The largest difference of mean colours between copies, in any part of the picture.
 const MOST_COLOR: u8 = 24;

@@ -34,7 +34,7 @@ pub struct SplitOptions {
     pub by: SplitBy,
     /// Whether a class may have queries but no image in the gallery. Default: no.
     pub allow_absent: bool,
-    /// Images stay together where their perceptual hashes differ in at most so many bits. Exact copies always do.
+    /// Images stay together where their perceptual hashes differ in at most this many bits. Exact copies always do.
     /// Default: 5.
     pub near_bits: u32,
 }

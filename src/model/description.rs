@@ -47,7 +47,7 @@ impl Network {
         }
     }
 
-    /// Every parameter in state-dict order. `classes` adds a classification head for so many classes.
+    /// Every parameter in state-dict order. `classes` adds a classification head for this many classes.
     pub fn parameters(&self, form: Form, classes: Option<usize>) -> Vec<Parameter> {
         match self {
             Network::LcNetV2(config) => config.parameters(form, classes),

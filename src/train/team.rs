@@ -220,7 +220,7 @@ mod tests {
         Batch { images: images.collect(), labels: (0..16).map(|place| (place / 4 + step) % 4).collect() }
     }
 
-    /// Values by name, but for the statistics of normalisation.
+    /// Values by name, except the statistics of normalisation.
     fn learnt(tensors: &Tensors) -> Vec<(&str, &[f32])> {
         let learnt = tensors.iter().filter(|(name, _)| !name.ends_with("_mean") && !name.ends_with("_variance"));
         learnt.map(|(name, tensor)| (name, &tensor.values[..])).collect()

@@ -31,7 +31,7 @@ const IMAGES = withoutGolden ? [] : readdirSync(join(GOLDEN, "features/inputs"))
 let browser;
 /** The package as it is served by default. */
 let site;
-/** The same with other headers, or with some files in the place of others. */
+/** The same with other headers, or with some files replaced by others. */
 const sites = {};
 
 before(async () => {
@@ -57,7 +57,7 @@ before(async () => {
   sites.withoutThread = await serve({
     answers: { "/image-feature/thread.js": (response) => response.writeHead(404).end() },
   });
-  // what a browser without relaxed SIMD is given
+  // the artefact for browsers without relaxed SIMD
   const instead = (kind) => [`/image-feature/wasm/${kind}-relaxed/`, join(WWW, "image-feature/wasm", kind)];
   sites.plainSimd = await serve({ mounts: ["cpu", "cpu-threads"].map(instead) });
 });
@@ -138,7 +138,7 @@ test("the model that comes with the package gives what the program gives with it
       encoding: "utf8",
     });
     const native = JSON.parse(printed).feature;
-    // sums of whole numbers are the same everywhere; what is not quantised may differ in the last bits
+    // sums of whole numbers are the same everywhere; layers that are not quantised may differ in the last bits
     assert.ok(
       largestDifference(features[name], native) < 2e-3,
       `${name}: ${largestDifference(features[name], native)}`,

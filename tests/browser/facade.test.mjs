@@ -449,7 +449,7 @@ inBrowser(
     const aborted = AbortSignal.abort("no time");
     const extractor = await load({ wait: true });
     const soon = () => AbortSignal.timeout(50);
-    /** Aborts when the network runs, which then waits to be told to go on. */
+    /** Aborts while the network runs. The network then waits for the page's "go on". */
     const whenRunning = () => {
       const stop = new AbortController();
       double.onmessage = ({ data }) => data === "running" && stop.abort();
@@ -464,7 +464,7 @@ inBrowser(
       before: await outcome(load({}, { signal: aborted })),
       download: await outcome(FeatureExtractor.load("/slow-model", { device: "cpu", signal: soon() })),
       embedBefore: await outcome(extractor.embed(image("x"), { signal: aborted })),
-      // rejected while the network still runs: it goes on only afterwards
+      // rejected while the network still runs: it continues only afterwards
       embed: await thenGoOn(outcome(extractor.embed(image("x"), { signal: whenRunning() }))),
       many: await thenGoOn(outcome(collect(extractor.embedMany([image("x"), image("y")], { signal: whenRunning() })))),
       source: await outcome(
@@ -494,7 +494,7 @@ inBrowser(
 inBrowser(
   "disposing rejects what waits and what comes later, and can be repeated",
   async ({ load, image, outcome, collect, double }) => {
-    // the network waits for ever: the calls can only end by being disposed of
+    // the network waits for ever: only `dispose` can end the calls
     const extractor = await load({ wait: true });
     const running = new Promise((resolve) => (double.onmessage = resolve));
     const waiting = outcome(extractor.embed(image("x")));
@@ -619,7 +619,7 @@ for (const [gpu, reason] of Object.entries(GPU_FAULTS)) {
     `a GPU that fails (${gpu}) is left for the CPU, or reported where it was asked for`,
     async ({ load, image, outcome, given: gpu }) => {
       const asked = await outcome(load({ gpu }, { device: "webgpu", worker: false }));
-      // a hardware adapter, for all that can be seen of it
+      // looks like a hardware adapter
       navigator.gpu.requestAdapter = async () => ({ info: { vendor: "acme", architecture: "fast" } });
       const extractor = await load({ gpu }, { device: "auto", worker: false });
       const { feature } = await extractor.embed(image("x"));
@@ -856,7 +856,7 @@ inBrowser(
     const startedForFew = started;
     let read = 0;
     let slowRuns = false;
-    // so many can only be taken if other workers compute meanwhile
+    // this many can only be taken if other workers compute at the same time
     const endSlow = () => slowRuns && read >= 40 && double.postMessage("go on");
     double.onmessage = ({ data }) => {
       slowRuns ||= data === "running";

@@ -41,7 +41,7 @@ after(async () => {
 /** In the browser: the package, and drawn images of three classes. */
 async function setUp() {
   const api = await import("/image-feature/index.js");
-  /** Shapes are the class; their colour, size and place, and what is behind them, are the image's own. */
+  /** The shape depends on the class; its colour, size and place, and the background, depend on the image. */
   const draw = async (/** @type {string} */ label, /** @type {number} */ number) => {
     const canvas = new OffscreenCanvas(200, 160);
     const context = canvas.getContext("2d");
@@ -72,7 +72,7 @@ async function setUp() {
     }
     return all;
   };
-  /** How early images find those of their class among those that were learnt from: the mean average precision. */
+  /** The mean average precision of images among those that were learnt from, by class. */
   const precision = async (extractor, images, learnt) => {
     const embedded = (all) =>
       Promise.all(all.map(async ({ source, label }) => ({ label, feature: (await extractor.embed(source)).feature })));
@@ -183,7 +183,7 @@ for (const device of ["cpu", "webgpu"]) {
       assert.ok(evaluation.after >= evaluation.before);
       assert.ok(largestDifference(original, untouched) < 1e-6, "the extractor that was there stays as it is");
       assert.ok(largestDifference(original, feature) > 1e-3);
-      // progress: each stage, a fraction that never falls, the losses that are told in the end
+      // progress: each stage, a fraction that never falls, the same losses as in the result
       assert.deepEqual([...new Set(events.map(({ stage }) => stage))].slice(0, 3), ["embed", "learn", "evaluate"]);
       events.forEach(({ fraction }, at) => assert.ok(at === 0 || fraction >= events[at - 1].fraction - 1e-9));
       assert.ok(Math.abs(events.at(-1).fraction - 1) < 1e-9);
@@ -213,7 +213,7 @@ for (const device of ["cpu", "webgpu"]) {
 }
 
 inBrowser(
-  "the model in the box learns in i8, from an async iterable, and gives the same with the same seed",
+  "the bundled model learns in i8, from an async iterable, and gives the same with the same seed",
   async (api) => {
     const extractor = await api.FeatureExtractor.load("default", { device: "cpu" });
     const tune = async (seed) => {

@@ -44,7 +44,7 @@ before(async () => {
       rows[at < 4 ? "gallery.txt" : "query.txt"].push(`images/${file} ${label}`);
     }
   }
-  // a copy under another name, a file that is no image, and one that says it is
+  // a copy under another name, a file that is not an image, and one that is not despite its name
   cpSync(join(FOLDER, "Kiwi", readdirSync(join(FOLDER, "Kiwi"))[0]), join(FOLDER, "Lime/again.jpg"));
   writeFileSync(join(FOLDER, "notes.txt"), "hello");
   writeFileSync(join(FOLDER, "Lime/broken.jpg"), "hello");

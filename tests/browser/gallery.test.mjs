@@ -526,7 +526,7 @@ inBrowser("JSON lines and .npy come back as they went", {}, async (page) => {
 });
 
 inBrowser("the metrics are PaddleClas's", { skip: withoutGolden }, async (page) => {
-  // Python writes NaN, which JSON has not
+  // Python writes NaN, which JSON does not have
   const { cases } = JSON.parse(readFileSync(golden("metrics/metrics.json"), "utf8").replaceAll("NaN", "null"));
   const names = Object.keys(cases);
   assert.ok(names.length >= 12, `${names.length} cases`);
@@ -678,7 +678,7 @@ inBrowser("calls stop when they are told to, and end with dispose", {}, async (p
     };
     const before = await tell(gallery.search([1, 0, 0], { signal: AbortSignal.abort() }));
     const stop = new AbortController();
-    // when the search is on its way to the worker, and no answer can have come
+    // while the search is on its way to the worker, before any answer can come
     const { postMessage } = Worker.prototype;
     Worker.prototype.postMessage = function (message, ...more) {
       postMessage.call(this, message, ...more);
@@ -817,7 +817,7 @@ for (const [store, prepare] of Object.entries(STORES)) {
       ["tea-1"],
     );
     assert.deepEqual(told.kept, [["shop", 4]]);
-    // browsers look at the room that a database has from time to time only
+    // browsers check the free space for a database only from time to time
     if (store === "the database") return;
     await quota();
     assert.deepEqual(
@@ -895,7 +895,7 @@ inBrowser("tabs wait for each other, and a tab that is closed while it saves los
   });
   assert.equal(await opening, 4);
   assert.deepEqual(await page.evaluate(() => saving.then(() => order)), ["let go", "saved"]);
-  // closed in the middle of a save, at several moments of it
+  // the tab is closed during a save, at several moments
   for (const wait of [0, 20, 60, 150]) {
     const doomed = await page.context().newPage();
     await doomed.goto(page.url());

@@ -47,7 +47,7 @@ export function launch(flags = []) {
 }
 
 /**
- * Opens a page. Its `close` gives what went wrong: requests to other sites, violations of the page's policy, reported
+ * Opens a page. Its `close` returns all complaints: requests to other sites, violations of the page's policy, reported
  * errors.
  *
  * @param {import("playwright-core").Browser} browser

@@ -96,7 +96,7 @@ async function watch(MARK) {
   const ends = [];
   const Real = globalThis.Worker;
   globalThis.Worker = class extends Real {
-    /** Settles where its script could not be loaded. */
+    /** Settles if its script could not be loaded. */
     #dead = new Promise((resolve) => this.addEventListener("error", resolve));
     constructor(address, options) {
       super(globalThis.workerAddress ?? address, options);
@@ -116,7 +116,7 @@ async function watch(MARK) {
     "a gallery": (given) => Gallery.fromFile(new File(["{}"], "shop.jsonl"), given),
   };
   return {
-    /** The kind of the error that a load fails with, and what was rejected with no handler meanwhile. */
+    /** The kind of the error that a load fails with, and the rejections without a handler during the load. */
     async failure(what, { workerAddress, abort, ...given }) {
       globalThis.workerAddress = workerAddress;
       const stop = new AbortController();

@@ -316,7 +316,7 @@ fn a_map_that_is_multiplied_and_added_is_whole() {
 
 #[test]
 fn memory_that_cannot_be_addressed_is_refused() {
-    // a row of so many pixels can be counted; with its channels padded to whole lanes it cannot
+    // a row of this many pixels can be counted; with its channels padded to whole lanes it cannot
     let width = isize::MAX as usize / 16;
     let mut plan = Plan::builder("wide", map(1, width, 1));
     let x = plan.push("first", convolution(1, 1, 1, 1), plan.input(), map(1, width, 1));

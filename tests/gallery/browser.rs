@@ -1,6 +1,7 @@
 //! Gallery files for the tests in browsers, and their expected contents; `tests/browser/gallery.test.mjs` reads them.
 //!
-//! `MAKE_GALLERY_FILES=1 cargo test --test gallery browser` writes them again and then fails, so that it cannot pass by accident.
+//! `MAKE_GALLERY_FILES=1 cargo test --features gallery --test gallery browser` writes them again and then fails, so that
+//! it cannot pass by accident.
 
 use std::path::PathBuf;
 

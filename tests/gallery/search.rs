@@ -39,7 +39,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn vector(dimension: usize, seed: u64) -> Vec<f32> {
     let mut number = numbers(seed);
     let mut vector: Vec<f32> = (0..dimension).map(|_| (number() * 3.0).round()).collect();
-    vector[0] += 4.0; // never nothing but zeros
+    vector[0] += 4.0; // never all zeros
     vector
 }
 

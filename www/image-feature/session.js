@@ -70,7 +70,7 @@ export function createSession() {
       cores = await openCores(request, signal, new RelayedProgress(onProgress));
       return {};
     },
-    /** Touches memory for a model of so many bytes, while the page waits for its download. */
+    /** Touches memory for a model of this many bytes, while the page waits for its download. */
     async warmUp(/** @type {number} */ bytes) {
       cores?.cpu.core.warmUp(MEMORY_PER_MODEL_BYTE * Math.min(bytes, MAX_WARM_BYTES));
       return {};

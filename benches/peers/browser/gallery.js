@@ -1,17 +1,17 @@
 /**
- * Galleries of the same vectors: ours and others', each as a page uses it. Each gives a function that finds the nearest
- * to each query: their places, or where bits are compared, of which many differ in as many, in how many they differ.
+ * Galleries of the same vectors, ours and those of peers, each as a page uses it. Each gives a function that finds the
+ * nearest vectors of each query. Its results are their places; for bits, which often tie, the numbers of differing bits.
  *
  * @typedef {{ count: number, dimension: number, k: number, metric: string, dtype: string }} Size
  * @typedef {(queries: Float32Array) => Promise<number[][]> | number[][]} Search
  */
 
-/** Vectors that lie about the same centre, on average; how far about it. As natively: see benches/ours/gallery.rs. */
+/** Average number of vectors of a cluster, and their distance from its centre, as in benches/ours/gallery.rs. */
 const ABOUT = 20;
 const SPREAD = 1.1;
 
 /**
- * Vectors of length 1 that lie in clusters, as the features of photos of things do: the same in each page.
+ * Vectors of length 1 in clusters, like the features of photos of things. They are the same in each page.
  *
  * @param {number} first number of the first
  * @param {number} many
@@ -72,7 +72,7 @@ export const contenders = {
     return (queries) => each(queries, dimension, (query) => index.searchKnn(query, k, undefined).neighbors);
   },
 
-  /** Its flat index is of bits alone. */
+  /** Its flat index has bits only. */
   async edgevec({ count, dimension, k }) {
     const { default: init, EdgeVec, EdgeVecConfig, JsIndexType } = await import("/edgevec/edgevec.js");
     await init();

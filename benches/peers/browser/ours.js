@@ -4,7 +4,7 @@ export async function load({ threads, simd, dtype, model }) {
   const { FeatureExtractor } = await import("/image-feature/index.js");
   const extractor = await FeatureExtractor.load(model, { device: "cpu", threads, dtype });
   const { info } = extractor;
-  // f16 is a way to keep weights, which are computed with as f32
+  // f16 weights are computed in f32
   if (info.threads !== threads || info.simd !== simd || (info.dtype === "i8") !== (dtype === "i8")) {
     throw new Error(`asked for ${threads} threads, ${simd}, ${dtype}; got ${JSON.stringify(info)}`);
   }

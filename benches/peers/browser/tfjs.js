@@ -6,7 +6,7 @@ export async function load({ threads, model }) {
   await script("/tfjs-core/tf-core.min.js");
   await script("/tfjs-wasm/tf-backend-wasm.min.js");
   const { tf } = globalThis;
-  // it takes half of the cores it sees at most, as if each were one of two on a core
+  // it uses at most half of the reported cores, because it takes them for two threads of one core
   Object.defineProperty(navigator, "hardwareConcurrency", { value: 2 * threads });
   tf.wasm.setThreadsCount(threads);
   tf.wasm.setWasmPaths("/tfjs-wasm/");

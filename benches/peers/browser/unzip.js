@@ -1,4 +1,4 @@
-/** A worker that unzips a file with one of two programs, and says how many seconds that took. */
+/** A worker that unzips a file with one of two libraries, and reports the seconds. */
 
 addEventListener("message", async ({ data: { who, file } }) => {
   try {

@@ -1,4 +1,4 @@
-//! `image-feature-bind COMPILED.wasm FOLDER` writes what a browser loads of a compiled artefact into a folder:
+//! `image-feature-bind COMPILED.wasm FOLDER` writes the files that a browser loads of a compiled artefact into a folder:
 //! `image_feature.js`, `image_feature_bg.wasm` and their TypeScript declarations.
 //!
 //! It does what `wasm-bindgen --target web` does. The whole of wasm-bindgen-cli takes several times as long to compile,

@@ -12,13 +12,14 @@ use super::{AuditOptions, Uses};
 const NEIGHBOURS: usize = 5;
 /// The votes needed to doubt a label.
 const AGREEING: usize = 4;
-/// The fewest other images of a class that let one expect some among the neighbours.
+/// The fewest other images of a class of which some are expected among the neighbours.
 const LEAST_CLASSMATES: usize = 3;
 /// The most images that each image is compared with, evenly chosen: 20 000 take about a second for a hundred images.
 const MOST_COMPARED: usize = 20_000;
-/// An outlier's cosine to its nearest neighbour is so many deviations below the median.
+/// An outlier's cosine to its nearest neighbour is this many deviations below the median.
 const OUTLIER_DEVIATIONS: f32 = 5.0;
-/// From this mean cosine of two images on, the model cannot tell them apart: it is hardly trained, or for other images.
+/// With at least this mean cosine of two images, the model cannot distinguish them: it is hardly trained, or made for
+/// other images.
 const BLIND_COSINE: f32 = 0.9;
 /// The number of images that are compared with another one while that is in the cache.
 const BLOCK: usize = 16;

@@ -30,7 +30,7 @@ pub struct Evidence<'a> {
 pub struct AuditOptions {
     /// The number of images of a training batch. Default: 128, as for PaddleX's models.
     pub batch_size: usize,
-    /// Two images are nearly the same where their perceptual hashes differ in at most so many of 64 bits. Default: 5,
+    /// Two images are nearly the same where their perceptual hashes differ in at most this many of 64 bits. Default: 5,
     /// maximum: 7.
     pub near_bits: u32,
     /// Two images are the same to the model where their features have at least this cosine. Default: 0.97.

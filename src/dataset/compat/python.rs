@@ -165,7 +165,7 @@ pub fn string_repr(text: &str) -> String {
 /// `str.isprintable`: neither a control, format, surrogate, private-use or unassigned character nor a separator
 /// other than the space.
 fn is_printable(c: char) -> bool {
-    // std has the same table for `Debug`. It also escapes a combining mark at the beginning, hence the letter.
+    // std has the same table for `Debug`. It also escapes a combining mark at the beginning, so a letter comes first.
     let mut utf8 = [0; 5];
     utf8[0] = b'a';
     let length = 1 + c.encode_utf8(&mut utf8[1..]).len();

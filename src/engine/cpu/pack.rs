@@ -13,7 +13,7 @@ pub(super) fn padded(channels: usize) -> usize {
     channels.next_multiple_of(CHANNELS)
 }
 
-/// Values from a pixel to the next for so many channels.
+/// Values from a pixel to the next for this many channels.
 ///
 /// With a stride that is a large power of two, the same channel of neighbouring pixels falls into one set of the
 /// first-level cache, where the rows of a tile then evict each other: a matrix product took 35 % longer.

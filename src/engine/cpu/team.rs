@@ -59,7 +59,7 @@ struct Job {
 unsafe impl Send for Job {}
 
 impl Team {
-    /// A team of so many threads, the caller included, or of fewer where the system does not provide them.
+    /// A team of this many threads, the caller included, or of fewer if the system does not provide them.
     pub fn new(threads: usize) -> Self {
         #[cfg(not(target_family = "wasm"))]
         {

@@ -238,8 +238,7 @@ impl Plan {
         (self, Some(head))
     }
 
-    /// Frees the f32 weights of a step that a device has packed elsewhere. The plan is of no use afterwards but for its
-    /// shapes.
+    /// Frees the f32 weights of a step after a device has packed them. Afterwards only the shapes of the plan are usable.
     pub(super) fn release_weights(&mut self, step: usize) {
         match &mut self.steps[step].operation {
             Operation::Pointwise { weights: Weights::F32(weights), .. } | Operation::Patches { weights, .. } => {

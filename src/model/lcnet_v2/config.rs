@@ -139,7 +139,7 @@ impl LcNetV2Config {
 
     /// Every parameter in state-dict order, which is also the order of their use in the forward pass.
     ///
-    /// `classes` adds a classification head for so many classes. The training form includes the fused convolutions,
+    /// `classes` adds a classification head for this many classes. The training form includes the fused convolutions,
     /// which PaddleClas stores beside the branches and does not use.
     pub fn parameters(&self, form: Form, classes: Option<usize>) -> Vec<Parameter> {
         let mut list = List::default();

@@ -104,7 +104,7 @@ impl VitConfig {
 
     /// Every parameter in state-dict order.
     ///
-    /// `classes` adds a classification head for so many classes.
+    /// `classes` adds a classification head for this many classes.
     pub fn parameters(&self, classes: Option<usize>) -> Vec<Parameter> {
         let mut list = List::default();
         let width = self.width;

@@ -22,7 +22,7 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// Reads what the options name; without a file, weights are random.
+    /// Reads the files that the options name. Without one, weights are random.
     pub fn of(recipe: &Recipe, options: &RunOptions) -> Result<Self> {
         if let Some(path) = &options.resume {
             return Start::resumed(path, recipe);

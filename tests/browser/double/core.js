@@ -1,16 +1,16 @@
 /**
  * A double of the WebAssembly cores, for tests of the code around them: it traps, refuses and waits on request.
  *
- * The files it is given say what it does: a model `{ "refuse": "model" }`, an image `trap`. The feature of an image is
- * made of the image's bytes.
+ * Its input files say what to do: a model `{ "refuse": "model" }`, an image `trap`. The feature of an image is made from
+ * the bytes of the image.
  */
 
 const DIMENSION = 512;
 
-/** Tells the page where this double is, and hears from it: tests wait for one another, and not for a time to pass. */
+/** A channel to the page, to tell it each step and to wait for its messages: so tests do not depend on time. */
 const channel = new BroadcastChannel("double");
 
-/** Settles when the page says these words. */
+/** Settles when the page sends these words. */
 function said(words) {
   return new Promise((resolve) => {
     const listen = ({ data }) => {
@@ -35,7 +35,7 @@ export default async function init({ module_or_path, memory }) {
   return { memory: shared };
 }
 
-/** Counts the threads in the shared memory, then waits, and traps when it is told to. */
+/** Counts the threads in the shared memory, then waits, and traps on request. */
 export function serveAsThread() {
   const words = new Int32Array(shared.buffer);
   Atomics.add(words, 0, 1);
@@ -90,8 +90,8 @@ export class ModelFile {
 }
 
 /**
- * In place of the pixels of an image whose batch waits for the page's "go on", and of one over which another thread
- * traps.
+ * Stand for the pixels of two images. The batch of the first waits for the page's "go on". The second makes another
+ * thread trap.
  */
 const SLOW = -1;
 const THREAD_TRAP = -2;

@@ -1,4 +1,4 @@
-//! The model in the box, which is taken where no other is named.
+//! The bundled model, the default.
 
 use std::path::Path;
 

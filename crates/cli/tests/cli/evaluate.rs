@@ -86,7 +86,7 @@ fn the_report_is_that_of_the_metrics() {
     assert_eq!(page.matches("<section>").count(), plain.worst.len());
     assert!(page.contains("class=\"right\"") && page.contains("class=\"wrong\"") && !page.contains("class=\"none\""));
 
-    // a query that is in the gallery finds itself, but not when told not to
+    // a query that is in the gallery finds itself, except with `--no-self-match`
     assert!(report["classes"].as_array().unwrap().iter().any(|class| class["label"] == 0));
     let itself = vec![Some(0), Some(6), None, None, None, None];
     let without = expected(&Options { recall_at: vec![2], itself, ..Options::default() });

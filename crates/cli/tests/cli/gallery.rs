@@ -140,7 +140,7 @@ fn lists_name_images_and_labels() {
     bench
         .run("build", &["list.txt", "--output", "g.safetensors", "--storage", "bit", "--metric", "hamming"])
         .fails(1, &["photos/tea/0.ppm green: No such file"]);
-    // the label is what follows the last blank, as in PaddleX's lists
+    // the label follows the last blank, as in PaddleX's lists
     let gallery = bench.gallery();
     assert_eq!((ids(&gallery), gallery.metric()), (vec!["photos/4.ppm"], Metric::Hamming));
     assert_eq!(gallery.get("photos/4.ppm").unwrap().label.as_deref(), Some("other"));
@@ -337,7 +337,7 @@ fn nonsense_is_wrong_usage() {
     assert!(!bench.path("x").exists());
 }
 
-/// Several at once: what each adds is there in the end.
+/// Several programs add at the same time, and the gallery has all their vectors in the end.
 #[test]
 fn those_who_add_at_once_lose_nothing() {
     let bench = Bench::with_photos();
@@ -358,7 +358,7 @@ fn those_who_add_at_once_lose_nothing() {
     assert!(photos.iter().all(|name| gallery.get(name).is_some()), "{:?}", ids(&gallery));
 }
 
-/// Killed at any time, the gallery is as before or as after, and the next may change it.
+/// After a kill at any time, the gallery is the old or the new one, and the next program can change it.
 #[cfg(unix)]
 #[test]
 fn a_kill_leaves_a_whole_gallery() {

@@ -1,4 +1,4 @@
-//! The program, run as its users run it: every command, and every way it can go wrong.
+//! The program as its users run it: every command, and its errors.
 
 #[path = "../../../../tests/common/mod.rs"]
 mod common;

@@ -1,6 +1,6 @@
-"""Writes python_cases.json, the table that src/cli/format is tested against, with real Python and numpy.
+"""Writes python_cases.json, the expected values in the tests of crates/cli/src/format, with real Python and numpy.
 
-    python3 -m venv venv && venv/bin/pip install numpy && venv/bin/python tests/cli/make_python_cases.py
+    python3 -m venv venv && venv/bin/pip install numpy && venv/bin/python crates/cli/tests/cli/make_python_cases.py
 """
 import json
 import pathlib

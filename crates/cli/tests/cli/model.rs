@@ -44,7 +44,7 @@ fn info_tells_what_a_model_holds() {
     }
 }
 
-/// A vision transformer goes through every command that an LCNet goes through, but for 8 bits.
+/// A vision transformer works with every command that an LCNet works with, except in 8 bits.
 #[test]
 fn transformers_are_models_too() {
     let folder = temp_dir::TempDir::new().unwrap();
@@ -112,7 +112,7 @@ fn convert_writes_a_file_that_says_the_same() {
     }
 }
 
-/// A quarter of the size, calibrated on photos; what has been calibrated can be written again without.
+/// A model that is calibrated on photos has a quarter of the size, and can be written again without photos.
 #[test]
 fn convert_calibrates_for_i8() {
     let (Some(models), Some(photos)) = (shared("golden/models"), shared("golden/features/inputs")) else { return };

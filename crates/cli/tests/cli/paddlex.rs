@@ -62,7 +62,7 @@ fn predict_mode_prints_and_saves_what_paddlex_does() {
     let log: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(theirs.join("log.json")).unwrap()).unwrap();
     let golden = log["print()"][0].as_str().unwrap().replace("WORK/golden/features/inputs/chelsea.png", text(&image));
-    // but for the feature's digits
+    // except for the feature's digits
     let frame = |text: &str| {
         (text.split("array(").next().unwrap().to_string(), text.rsplit("],").next().unwrap().trim_end().to_string())
     };
@@ -144,7 +144,7 @@ fn settings_as_shipped_say_what_to_do_in_each_mode() {
         refused(&["Global.mode=evaluate", cpu], 1, "output/best_model/best_model.pdparams");
         let input = "Predict.input=shop/images/0_0.png";
         refused(&["Global.mode=predict", cpu, input], 1, "output/best_model/inference");
-        // PaddleX's official model of that name, where there is no other
+        // PaddleX's official model of that name, if there is no other
         refused(
             &["Global.mode=predict", cpu, input, "Predict.model_dir=None"],
             1,

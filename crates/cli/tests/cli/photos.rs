@@ -1,4 +1,4 @@
-//! Small models and small photos, for what need not be PaddleX's.
+//! Small models and small photos, for tests that do not need PaddleX's.
 
 use std::path::{Path, PathBuf};
 

@@ -35,7 +35,7 @@ fn sql(url: &str, sql: &str) -> Vec<String> {
 }
 
 impl Bench {
-    /// `None`, saying so, without a server.
+    /// `None`, with a message, without a server.
     fn new(name: &str) -> Option<Self> {
         let Ok(server) = std::env::var("IMAGE_FEATURE_POSTGRES") else {
             eprintln!("skipped: no IMAGE_FEATURE_POSTGRES; `./build.sh test rust` starts one");
@@ -67,7 +67,7 @@ impl Bench {
         finish(&mut self.command(command, arguments))
     }
 
-    /// Pushes a gallery as a file of this name; gives what was said.
+    /// Pushes a gallery as a file of this name. Returns the output.
     fn push(&self, gallery: &Gallery, name: &str, more: &[&str]) -> String {
         gallery.save(&self.path(&format!("{name}.safetensors"))).unwrap();
         let pushed = self.run("push", &[&[format!("{name}.safetensors").as_str()], more].concat());
@@ -102,7 +102,7 @@ impl Bench {
     }
 }
 
-/// Numbers from -1 to 1 that look drawn.
+/// Numbers from -1 to 1 that look random.
 fn vector(seed: usize, dimension: usize) -> Vec<f32> {
     let mut state = seed as u64 * 0x9e37_79b9 + 1;
     let mut draw = || {
@@ -191,7 +191,7 @@ fn a_push_sends_what_is_new() {
     let told = bench.push(&local, "shop", &["--delete"]);
     assert!(told.contains("0 rows sent, 50 unchanged, 1 deleted"), "{told}");
     assert_eq!(content(&bench.pull("shop")), content(&local));
-    // several at once are as one after the other
+    // several pushes at once have the result of one after the other
     let mut pushes: Vec<_> = (0..3)
         .map(|_| bench.command("push", &["shop.safetensors", "--table", "twins", "--quiet"]).spawn().unwrap())
         .collect();
@@ -199,7 +199,7 @@ fn a_push_sends_what_is_new() {
     assert_eq!(content(&bench.pull("twins")), content(&local));
 }
 
-/// Killed half-way, a push goes on where it was.
+/// A push that was killed half-way is continued by the next.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_push_goes_on() {
@@ -278,7 +278,7 @@ fn a_search_in_the_database_gives_what_one_in_the_file_gives() {
         .fails(2, &["cosine: the gallery was made by another model"]);
 }
 
-/// Past what a scan would be chosen for, the index is used, and finds the nearest.
+/// With more rows than PostgreSQL would scan, the index is used, and finds the nearest.
 #[test]
 fn the_index_is_used() {
     let Some(bench) = Bench::new("index") else { return };
@@ -336,10 +336,10 @@ fn what_cannot_be_is_said() {
     nul.add(Entry::new("a\0b"), &vector(1, 12)).unwrap();
     nul.save(&bench.path("nul.safetensors")).unwrap();
     bench.run("push", &["nul.safetensors"]).fails(1, &["a\\0b", "NUL"]);
-    // others may write what is no vector of ours
+    // other programs may write a vector that we would refuse
     sql(&bench.url, "UPDATE shop SET feature = array_fill(0, ARRAY[12])::vector WHERE place = 2");
     bench.run("pull", &["shop", "--output", "x"]).fails(1, &["shop: ", "no direction"]);
-    // who asks for TLS of a server without it does not get on without
+    // with `sslmode=require`, a server without TLS is refused
     let mut push = program();
     let url = bench.url.clone() + "&sslmode=require";
     push.args(["gallery", "push", "shop.safetensors", "--postgres", &url]).current_dir(bench.folder.path());
@@ -348,7 +348,7 @@ fn what_cannot_be_is_said() {
     assert!(push.stderr.contains("TLS"), "{push:?}");
 }
 
-/// Without a server: what is said of URLs.
+/// The errors for URLs, without a server.
 #[test]
 fn a_database_that_is_not_there_is_explained() {
     let folder = temp_dir::TempDir::new().unwrap();

@@ -113,7 +113,7 @@ fn results_look_as_paddlex_prints_and_saves_them() {
 
     let log: Value = serde_json::from_str(&std::fs::read_to_string(golden.join("log.json")).unwrap()).unwrap();
     let theirs = log["print()"][0].as_str().unwrap().replace("WORK/golden/features/inputs/chelsea.png", text(&image));
-    // equal but for the last digits of the two numbers
+    // equal except for the last digits of the two numbers
     let numbers = |line: &str| -> Vec<f32> {
         let inside = line.split("array([").nth(1).unwrap().split(']').next().unwrap();
         inside.split(", ..., ").map(|number| number.trim().parse().unwrap()).collect()
@@ -128,7 +128,7 @@ fn results_look_as_paddlex_prints_and_saves_them() {
     let (ours_json, theirs_json): (Value, Value) =
         (serde_json::from_str(&ours).unwrap(), serde_json::from_str(&theirs).unwrap());
     assert!(max_abs_diff(&feature(&ours_json), &feature(&theirs_json)) <= TOLERANCE);
-    // all else is the same to the byte
+    // everything else is equal, byte by byte
     let frame = |text: &str, path: &str| text.replace(path, "").replace(|c: char| c.is_ascii_digit(), "");
     assert_eq!(frame(&ours, text(&image)), frame(&theirs, "WORK/golden/features/inputs/chelsea.png"));
 }

@@ -24,7 +24,7 @@ fn each_kind_of_missing_input_has_its_sentence() {
         ("*.txt", "*.txt: the pattern matches 1 files, none of them an image"),
     ];
     for (input, sentence) in cases {
-        // no model is needed to say so
+        // this error does not need a model
         run(["predict", text(&folder.path().join(input))]).fails(1, &[sentence]);
     }
 }

@@ -12,7 +12,7 @@ pub struct Run {
     pub stderr: String,
 }
 
-/// The program, knowing nothing of this user's files.
+/// The program, without the models that PaddleX has put into the user's cache.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_image-feature"));
     command.env("PADDLE_PDX_CACHE_HOME", "/nonexistent").env_remove("RUST_BACKTRACE");
@@ -52,14 +52,14 @@ impl From<Output> for Run {
 }
 
 impl Run {
-    /// Asserts that it ended well, and gives what it printed.
+    /// Asserts success, and returns the output.
     #[track_caller]
     pub fn good(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.stdout
     }
 
-    /// Asserts that it ended with this code and exactly one line of complaint, which contains all of `parts`.
+    /// Asserts that it ended with this code and exactly one line of error, which contains all of `parts`.
     #[track_caller]
     pub fn fails(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");

@@ -1,4 +1,4 @@
-//! `serve`: what it answers, and what it refuses.
+//! `serve`: its answers and refusals.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

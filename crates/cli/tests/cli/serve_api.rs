@@ -113,7 +113,7 @@ fn an_index_is_built_added_to_searched_and_removed_from() {
         request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         ask(&server, "/shitu-infer", request)
     };
-    // fields of PaddleX's that have no meaning here are no fault
+    // fields of PaddleX that have no meaning here are accepted
     let result = infer(json!({ "detThreshold": 0.3, "visualize": false, "hammingRadius": null }));
     let object = &result["detectedObjects"][0];
     assert_eq!((&object["bbox"], &object["score"]), (&json!([0, 0, 24, 16]), &json!(0.0)));
@@ -245,7 +245,7 @@ fn what_cannot_be_done_is_said() {
     // a page of another site, with a host name that resolves to this computer
     assert_eq!(with("POST", "Host: example.org\r\nContent-Type: application/json\r\nContent-Length: 0\r\n"), 403);
 
-    // nothing of all that has left a trace
+    // none of these requests has changed anything
     let gallery = Gallery::open(&bench.index(&key)).unwrap();
     assert_eq!(gallery.len(), 2);
     assert_eq!(std::fs::read_dir(bench.folder.path().join(".index")).unwrap().count(), 1);
@@ -275,7 +275,7 @@ fn requests_are_limited_in_size_time_and_number() {
     write!(stream, "{head}Expect: 100-continue\r\nContent-Length: 5000000\r\n\r\n").unwrap();
     assert_eq!(envelope(read_answer(&mut stream)).0, 413);
 
-    // one that does not come to its end takes the only place, until its time is up
+    // a request that does not end takes the only place, until its time limit
     let mut slow = TcpStream::connect(server.address).unwrap();
     let head = self::head("/shitu-infer", 100).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
     slow.write_all(head.as_bytes()).unwrap();
@@ -314,7 +314,7 @@ fn what_was_begun_is_answered_when_it_is_stopped() {
     assert_eq!(Gallery::open(&bench.index(key)).unwrap().len(), 20);
 }
 
-/// More clients than it takes: each gets a whole answer or a whole refusal, and it takes no more memory the second time.
+/// With too many clients, each gets a complete answer or refusal, and a second time takes no more memory.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_flood_is_answered_or_refused() {

@@ -90,7 +90,7 @@ fn a_small_model_is_trained_resumed_evaluated_and_exported() {
     assert_eq!(own["scores"], theirs["scores"]);
 }
 
-/// Reads what a child says until a line has this in it, and gives what was read.
+/// Reads the output of a child up to a line that contains this. Returns all that was read.
 fn read_until(lines: &mut impl BufRead, part: &str) -> String {
     let mut text = String::new();
     loop {
@@ -189,7 +189,7 @@ fn checkpoints_that_cannot_fit_are_told_early() {
         &["the checkpoints of this run take up to ", " MB are free there", "--save-interval", "--ignore-disk"],
     );
     assert!(!out.exists());
-    // as it says, and more, for what others write meanwhile
+    // twice the advice, because other programs may write to the disk, too
     let interval: u64 =
         refused.stderr.split("save only every ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     let fits = train(&["--save-interval", &(2 * interval).to_string()]);

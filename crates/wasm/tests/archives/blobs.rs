@@ -7,7 +7,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::blob;
 use super::build::{Zipped, gzip, tar, tarred, zip};
 
-/// Larger than what is read at a time, and than what is read ahead.
+/// Bytes without a pattern. Tests use more than is read at a time or ahead.
 fn noise(length: usize) -> Vec<u8> {
     (0..length as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect()
 }

@@ -53,7 +53,7 @@ unsafe fn columns<V: Lanes, const ROWS: usize, const VECTORS: usize, const STRID
     let mut column = 0;
     while column < work.columns {
         // SAFETY: `columns` is a multiple of `CHANNELS` and so of the lanes: a panel of one register always fits, one
-        // of `VECTORS` where so many columns are left
+        // of `VECTORS` where this many columns are left
         unsafe {
             if work.columns - column >= VECTORS * V::COUNT {
                 panel::<V, ROWS, VECTORS, STRIDE>(work, column);

@@ -365,7 +365,7 @@ proptest! {
             for row in output.chunks_exact_mut(padded) {
                 row[columns..].fill(f32::NEG_INFINITY);
             }
-            // SAFETY: the kernels are available, the pointer that of so many values
+            // SAFETY: the kernels are available, the pointer is valid for this many values
             unsafe { (kernels.softmax)(output.as_mut_ptr(), rows, padded, padded) };
             for (output, input) in output.chunks_exact(padded).zip(input.chunks_exact(padded)) {
                 let input: Vec<f64> = input[..columns].iter().map(|&value| f64::from(value)).collect();
@@ -416,7 +416,7 @@ fn functions_are_as_exact_as_they_say() {
         let mut values: Vec<f32> = points().chain([0.0, 40.0, -40.0, 1e9, -1e9, f32::MIN_POSITIVE]).collect();
         values.resize(pack::padded(values.len()), 0.0);
         let mut gelus = values.clone();
-        // SAFETY: the kernels are available, the pointer that of so many values
+        // SAFETY: the kernels are available, the pointer is valid for this many values
         unsafe { (kernels.gelu)(gelus.as_mut_ptr(), 1, gelus.len(), gelus.len()) };
         for (&value, &result) in values.iter().zip(&gelus) {
             let x = f64::from(value);
@@ -428,7 +428,7 @@ fn functions_are_as_exact_as_they_say() {
         for x in points().map(|point| 8.7 * (point - 10.1).clamp(-10.0, 0.0)) {
             let mut row = [f32::NEG_INFINITY; CHANNELS];
             (row[0], row[1]) = (0.0, x);
-            // SAFETY: the kernels are available, the pointer that of a row of so many values
+            // SAFETY: the kernels are available, the pointer is valid for a row of this many values
             unsafe { (kernels.softmax)(row.as_mut_ptr(), 1, CHANNELS, CHANNELS) };
             let (power, expected) = (f64::from(row[1]) / f64::from(row[0]), f64::from(x).exp());
             assert!((power / expected - 1.0).abs() < 4e-7, "{}: exp({x}) is {power}", kernels.name);

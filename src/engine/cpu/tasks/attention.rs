@@ -26,7 +26,7 @@ pub(in super::super) struct Attention {
 }
 
 impl Attention {
-    /// The mask of so many keys.
+    /// The mask of this many keys.
     pub fn mask(keys: usize) -> Vec<f32> {
         let mut mask = vec![0.0; keys];
         mask.resize(pack::padded(keys), f32::NEG_INFINITY);

@@ -35,7 +35,7 @@ use super::memory::Place;
 
 /// A step of the program.
 pub(super) trait Task: Send + Sync {
-    /// The number of chunks of the work on so many images.
+    /// The number of chunks of the work on this many images.
     fn chunks(&self, images: usize) -> usize;
 
     /// Values of scratch memory that each thread needs, or `usize::MAX` where they are too many to count.
@@ -53,7 +53,7 @@ pub(super) trait Task: Send + Sync {
     /// # Safety
     /// - `run.kernels` are among [`Kernels::available`].
     /// - `run.memory` is valid for the arena of the task's program, which is for at least `run.images` images. Only
-    /// tasks of   this run use it meanwhile.
+    /// tasks of this run use it meanwhile.
     /// - `scratch` is valid for [`scratch`](Self::scratch) values, which only this thread uses meanwhile.
     /// - `chunk` is less than [`chunks`](Self::chunks) of `run.images`. Each chunk is run once, and none before all
     /// chunks   of the tasks before it are done.

@@ -50,7 +50,7 @@ pub(in super::super) unsafe fn gemm_i8<D: Dot, const ROWS: usize, const VECTORS:
     let mut column = 0;
     while column < gemm.columns {
         // SAFETY: `columns` is a multiple of `CHANNELS` and so of the lanes: a panel of one register always fits, one
-        // of `VECTORS` where so many columns are left. Packed panels follow each other, `inner` weights of their
+        // of `VECTORS` where this many columns are left. Packed panels follow each other, `inner` weights of their
         // columns each.
         unsafe {
             let weights = gemm.weights.add(column * gemm.inner);

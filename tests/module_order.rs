@@ -1,6 +1,6 @@
-//! The map of the code: a module at the top of `src/` uses only those before it in [`ORDER`].
+//! The order of the modules: each at the top of `src/` uses only those before it in [`ORDER`].
 //!
-//! CONTRIBUTING.md shows the same order to people.
+//! The map of the code in CONTRIBUTING.md has the same order.
 #![cfg(not(target_arch = "wasm32"))]
 
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ fn identifier(text: &str) -> &str {
     &text[..text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len())]
 }
 
-/// The first identifiers of a group `{a::b, C, d::{e, f}}`, whose text begins after its brace.
+/// The first identifiers of a group `{a::b, C, d::{e, f}}`. `text` begins after the opening brace.
 fn of_group(text: &str) -> Vec<&str> {
     let mut depth = 0;
     let mut start = 0;
