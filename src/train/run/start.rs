@@ -88,8 +88,8 @@ impl Kept {
             .find(|parameter| model.tensors.get(&parameter.name).is_some_and(|tensor| tensor.shape != parameter.shape))
         {
             return Err(Error::model(format!(
-                "{}: `{}` does not fit {}; repeat the --model, --width and --embedding of the run that you resume: its config.yaml \
-                 has them",
+                "{}: `{}` is of another network than {}; ask for the one that the run was begun with, by --model, --width and \
+                 --embedding: its config.yaml says which",
                 in_file("pdparams"),
                 other.name,
                 recipe.model.name
