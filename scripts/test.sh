@@ -37,6 +37,10 @@ step_lint() {
   need_wasm_toolchain
   cargo clippy --release --all-targets "${NATIVE[@]}" -- --deny warnings
   cargo clippy --package image-feature-bind -- --deny warnings
+  # the documentation, alone and with all that is light
+  for feature in "" default-model,dataset,gallery; do
+    RUSTDOCFLAGS="--deny warnings" cargo doc --release --quiet --no-deps --package image-feature --features "$feature"
+  done
   # each feature alone: it only adds, so it needs no other
   list="$(packages_and_features)"
   while read -r package feature; do
