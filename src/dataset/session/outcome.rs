@@ -38,14 +38,18 @@ pub struct FixOutcome {
     pub set_aside: usize,
     /// The number of images with another path.
     pub renamed: usize,
-    /// The sizes of the new lists.
-    #[serde(flatten)]
-    pub lists: ListSizes,
+    /// Rows of the new `train.txt`.
+    pub train: usize,
+    /// Rows of the new `gallery.txt`.
+    pub gallery: usize,
+    /// Rows of the new `query.txt`.
+    pub query: usize,
 }
 
 impl FixOutcome {
     pub(super) fn of(fixed: &Fixed) -> Self {
-        let lists = ListSizes::of(&fixed.dataset);
-        FixOutcome { kept: fixed.kept, set_aside: fixed.set_aside, renamed: fixed.renamed, lists }
+        let ListSizes { train, gallery, query } = ListSizes::of(&fixed.dataset);
+        let Fixed { kept, set_aside, renamed, .. } = *fixed;
+        FixOutcome { kept, set_aside, renamed, train, gallery, query }
     }
 }
