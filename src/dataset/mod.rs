@@ -8,6 +8,8 @@
 //! one file, by threads ([`survey`]) or by a page's workers. Then [`audit`] judges the lists and all facts, and returns
 //! [`Findings`].
 //!
+//! [`Session`] has one opened data set with its facts and all changes, as the page needs it.
+//!
 //! ```
 //! use image_feature::dataset::{AuditOptions, Code, Dataset, Evidence, ImageFacts, audit};
 //! use image_feature::file_tree::Memory;
@@ -39,6 +41,7 @@ mod lists;
 mod near;
 mod output;
 mod report;
+mod session;
 mod split;
 mod subset;
 #[cfg(not(target_arch = "wasm32"))]
@@ -56,6 +59,7 @@ pub use lists::Row;
 pub use output::FolderTarget;
 pub use output::{NewDataset, Target, ZipTarget};
 pub use report::{Thumbnails, report, report_html, shown_images};
+pub use session::{FixOutcome, ImageFile, ListSizes, Session};
 pub use split::{SplitBy, SplitOptions, split};
 pub use subset::Subset;
 #[cfg(not(target_arch = "wasm32"))]

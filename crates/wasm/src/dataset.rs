@@ -3,50 +3,25 @@
 //! Answers are JSON texts, or bytes. Several workers may open the same files: the first does the work, the others only
 //! [`look`](DatasetFiles::look) at images for it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use js_sys::Array;
-use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 use web_sys::{Blob, ImageData};
 
 use crate::values::{to_js, to_text};
 use crate::{BlobFolder, BlobSource, guessing_name_decoder, name_decoder};
-use image_feature::dataset::compat::{
-    CONVERTED, DIVIDED, Exception, Flavor, PASSED, Percent, Place, ShiTuRec, Stop, result_json,
-};
-use image_feature::dataset::{
-    AuditOptions, Dataset, Evidence, ImageFacts, MOST_FILE_BYTES, NewDataset, SourceForm, SplitBy, SplitOptions,
-    Subset, Target, Thumbnails, ZipTarget, audit, convert, fix, report, shown_images, shrunk, split,
-};
-use image_feature::file_tree::{
-    Archive, ArchiveFormat, ArchiveOptions, Content, EntryKind, FileTree, Overlay, Problem, ProblemCode,
-};
-use image_feature::{DecodeLimits, Error, Result, decode};
+use image_feature::dataset::compat::{Flavor, Percent};
+use image_feature::dataset::{AuditOptions, Session, SourceForm, SplitBy, SplitOptions};
+use image_feature::file_tree::{Archive, ArchiveFormat, ArchiveOptions};
+use image_feature::{Error, Result};
 
 /// Opened files, and the facts about the data set in them.
 #[wasm_bindgen]
 pub struct DatasetFiles {
-    name: String,
-    /// The files with all changes. Changes are written to a zip only.
-    tree: Overlay,
+    session: Session,
     /// Whether the archive can only be unpacked from its beginning.
     is_stream: bool,
-    lists: Option<Lists>,
-    /// Facts of images from before the lists changed, by file. The images themselves do not change.
-    facts: BTreeMap<usize, ImageFacts>,
-    zip: Option<(ZipTarget<Vec<u8>>, usize)>,
-}
-
-/// The data set of the lists, and the known facts of its images.
-struct Lists {
-    dataset: Dataset,
-    facts: Vec<Option<ImageFacts>>,
-    /// Problems of the archive that other workers found.
-    problems: Vec<Problem>,
-    /// Places of the images in the last report.
-    shown: Vec<usize>,
 }
 
 #[wasm_bindgen]
@@ -68,7 +43,7 @@ impl DatasetFiles {
         let options = ArchiveOptions { decode_names: Some(&*decoder) };
         let archive = Archive::with_options(name.clone(), BlobSource::new(blob), &options).map_err(to_js)?;
         let is_stream = archive.format() == ArchiveFormat::TarGz;
-        Ok(DatasetFiles::new(name, Arc::new(archive), is_stream))
+        Ok(DatasetFiles { session: Session::new(name, Arc::new(archive)), is_stream })
     }
 
     /// Opens the files of a folder. `paths` are their paths below it.
@@ -78,7 +53,7 @@ impl DatasetFiles {
         let blobs =
             blobs.collect::<Result<Vec<_>, _>>().map_err(|_| to_js(Error::usage("each file must be a Blob")))?;
         let folder = BlobFolder::new(name.clone(), paths.into_iter().zip(blobs).collect()).map_err(to_js)?;
-        Ok(DatasetFiles::new(name, Arc::new(folder), false))
+        Ok(DatasetFiles { session: Session::new(name, Arc::new(folder)), is_stream: false })
     }
 
     /// Whether each worker would unpack the whole archive, so that several are no faster than one.
@@ -90,109 +65,59 @@ impl DatasetFiles {
     /// Number of images in the lists.
     #[wasm_bindgen(js_name = imageCount)]
     pub fn image_count(&mut self) -> usize {
-        let DatasetFiles { tree, lists, facts: kept, .. } = self;
-        Lists::of(lists, tree, kept).facts.len()
+        self.session.image_count()
     }
 
     /// The place and the file of each image without known facts, in the best order of reading. [`look`](Self::look) takes the
     /// file.
     pub fn unknown(&mut self) -> Vec<u32> {
-        let DatasetFiles { tree, lists, facts: kept, .. } = self;
-        let Lists { dataset, facts, .. } = Lists::of(lists, tree, kept);
-        let mut files = Vec::new();
-        for (place, &index) in dataset.images().iter().enumerate() {
-            match tree.content(index) {
-                Some(&Content::Of(file)) if facts[place].is_none() => files.push((file, place)),
-                // a changed file, which other workers do not have
-                Some(Content::Bytes(_)) => facts[place] = Some(ImageFacts::read(tree, index, &DecodeLimits::default())),
-                _ => {}
-            }
-        }
-        in_reading_order(tree, files).into_iter().flat_map(|(file, place)| [place as u32, file as u32]).collect()
+        let images = self.session.unknown_images();
+        images.into_iter().flat_map(|image| [image.place as u32, image.file as u32]).collect()
     }
 
     /// The facts of an image.
     pub fn look(&self, file: u32) -> Result<String, JsValue> {
-        to_text(&ImageFacts::read(self.tree.below(), file as usize, &DecodeLimits::default()))
+        to_text(&self.session.measure(file as usize))
     }
 
     /// Sets the facts of the image at a place.
     pub fn take(&mut self, place: u32, facts: &str) -> Result<(), JsValue> {
-        let facts = serde_json::from_str(facts).map_err(|error| to_js(Error::internal(error.to_string())))?;
-        let DatasetFiles { tree, lists, facts: kept, .. } = self;
-        if let Some(known) = Lists::of(lists, tree, kept).facts.get_mut(place as usize) {
-            *known = Some(facts);
-        }
+        self.session.set_facts(place as usize, from_text(facts)?);
         Ok(())
     }
 
     /// Sets that the image at a place cannot be read, and why.
     #[wasm_bindgen(js_name = takeBroken)]
     pub fn take_broken(&mut self, place: u32, message: String) {
-        let DatasetFiles { tree, lists, facts: kept, .. } = self;
-        if let Some(known) = Lists::of(lists, tree, kept).facts.get_mut(place as usize) {
-            *known = Some(ImageFacts::unreadable(Error::internal(message)));
-        }
+        self.session.set_unreadable(place as usize, message);
     }
 
     /// Problems of the archive that this worker has found.
     pub fn problems(&self) -> Result<String, JsValue> {
-        let rows = self.tree.problems().into_iter();
-        let rows =
-            rows.map(|Problem { position, entry, code, detail }| json!([position, entry, code.as_str(), detail]));
-        to_text(&rows.collect::<Vec<_>>())
+        to_text(&self.session.problems())
     }
 
     /// Adds problems that another worker has found.
     #[wasm_bindgen(js_name = takeProblems)]
     pub fn take_problems(&mut self, problems: &str) -> Result<(), JsValue> {
-        let rows: Vec<Value> =
-            serde_json::from_str(problems).map_err(|error| to_js(Error::internal(error.to_string())))?;
-        let read = rows.iter().filter_map(|row| {
-            let text = |at: usize| row[at].as_str().map(str::to_string);
-            Some(Problem {
-                position: row[0].as_u64(),
-                entry: text(1),
-                code: ProblemCode::from_code(row[2].as_str()?)?,
-                detail: text(3)?,
-            })
-        });
-        let DatasetFiles { tree, lists, facts: kept, .. } = self;
-        if tree.is_whole() {
-            Lists::of(lists, tree, kept).problems.extend(read);
-        }
+        let problems: Vec<serde_json::Value> = from_text(problems)?;
+        self.session.add_problems(&problems);
         Ok(())
     }
 
     /// The report of an audit of the known facts, with at most `most` findings of each code.
     pub fn report(&mut self, most: usize, batch_size: usize) -> Result<String, JsValue> {
-        let DatasetFiles { name, tree, lists, facts: kept, .. } = self;
-        let Lists { dataset, facts, problems, shown } = Lists::of(lists, tree, kept);
-        let mut problems = [problems.as_slice(), &tree.problems()].concat();
-        problems.sort();
-        problems.dedup();
-        let evidence = Evidence { facts, problems: &problems, ..Evidence::default() };
-        let audit = audit(dataset, &evidence, &AuditOptions { batch_size, ..AuditOptions::default() });
-        *shown = shown_images(dataset, &audit);
-        to_text(&report(name, dataset, &audit, facts, &Thumbnails::new(), most))
+        to_text(&self.session.report(most, &AuditOptions { batch_size, ..AuditOptions::default() }))
     }
 
     /// The file and the path of each image in the last report.
     pub fn shown(&mut self) -> Result<String, JsValue> {
-        let DatasetFiles { tree, lists, facts: kept, .. } = self;
-        let Lists { dataset, shown, .. } = Lists::of(lists, tree, kept);
-        let files = shown.iter().filter_map(|&place| match tree.content(dataset.images()[place]) {
-            Some(&Content::Of(file)) => Some((file, place)),
-            _ => None,
-        });
-        let files = in_reading_order(tree, files.collect());
-        to_text(&files.into_iter().map(|(file, place)| (file, &dataset.paths()[place])).collect::<Vec<_>>())
+        to_text(&self.session.shown())
     }
 
     /// A small picture of an image; `undefined` where it cannot be read.
     pub fn thumbnail(&self, file: u32) -> Option<ImageData> {
-        let bytes = self.tree.below().read(file as usize, MOST_FILE_BYTES).ok()?;
-        let (pixels, width, height) = shrunk(&decode(&bytes, &DecodeLimits::default()).ok()?);
+        let (pixels, width, height) = self.session.thumbnail(file as usize).ok()?;
         let rgba: Vec<u8> = pixels.as_chunks::<3>().0.iter().flat_map(|&[r, g, b]| [r, g, b, 255]).collect();
         // A copy outside WebAssembly's memory: `ImageData` refuses shared memory.
         let rgba = js_sys::Uint8ClampedArray::from(&rgba[..]);
@@ -201,36 +126,25 @@ impl DatasetFiles {
 
     /// The paths of all files, with all changes.
     pub fn paths(&self) -> Vec<String> {
-        let files = self.tree.entries().iter().filter(|entry| entry.kind == EntryKind::File);
-        files.map(|entry| entry.path.clone()).collect()
+        self.session.paths()
     }
 
     /// The bytes of a file, with all changes.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, JsValue> {
-        let index = self.tree.find(path).ok_or_else(|| to_js(Error::usage(format!("there is no `{path}`"))))?;
-        self.tree.read(index, MOST_FILE_BYTES).map_err(to_js)
+        self.session.read(path).map_err(to_js)
     }
 
     /// Replaces the data set by a cleaned copy.
     pub fn fix(&mut self) -> Result<String, JsValue> {
-        let DatasetFiles { tree, lists, facts: kept, .. } = self;
-        let Lists { dataset, facts, .. } = Lists::of(lists, tree, kept);
-        let fixed = fix(dataset, facts);
-        let (kept, aside, renamed) = (fixed.kept, fixed.set_aside, fixed.renamed);
-        self.become_new(&fixed.dataset, json!({ "kept": kept, "setAside": aside, "renamed": renamed }))
+        to_text(&self.session.fix())
     }
 
     /// Converts a data set of another form: `labelme`, `folders` or `csv`. Images that it does not divide are divided by these
     /// percentages.
     pub fn convert(&mut self, form: &str, percent: Vec<f64>, seed: f64) -> Result<String, JsValue> {
-        let new = form.parse().and_then(|form: SourceForm| {
-            convert(
-                &self.tree,
-                form,
-                &SplitOptions { percent: three(&percent)?, seed: seed as u64, ..SplitOptions::default() },
-            )
-        });
-        self.become_new(&new.map_err(to_js)?, json!({}))
+        let form: SourceForm = form.parse().map_err(to_js)?;
+        let options = SplitOptions { percent: three(&percent)?, seed: seed as u64, ..SplitOptions::default() };
+        to_text(&self.session.convert(form, &options).map_err(to_js)?)
     }
 
     /// Divides the images again; by classes where `by_class` is true.
@@ -241,169 +155,53 @@ impl DatasetFiles {
         by_class: bool,
         allow_absent: bool,
     ) -> Result<String, JsValue> {
-        let DatasetFiles { tree, lists, facts: kept, .. } = self;
-        let Lists { dataset, facts, .. } = Lists::of(lists, tree, kept);
-        let new = three(&percent).and_then(|percent| {
-            let by = if by_class { SplitBy::Class } else { SplitBy::Image };
-            let options = SplitOptions { percent, seed: seed as u64, by, allow_absent, ..SplitOptions::default() };
-            let facts = if facts.iter().any(Option::is_some) { facts.as_slice() } else { &[] };
-            split(dataset, facts, &options)
-        });
-        self.become_new(&new.map_err(to_js)?, json!({}))
+        let by = if by_class { SplitBy::Class } else { SplitBy::Image };
+        let percent = three(&percent)?;
+        let options = SplitOptions { percent, seed: seed as u64, by, allow_absent, ..SplitOptions::default() };
+        to_text(&self.session.split(&options).map_err(to_js)?)
     }
 
     /// PaddleX's verdict: its result file, and the samples that it draws.
     #[wasm_bindgen(js_name = compatCheck)]
     pub fn compat_check(&self, beta: bool) -> Result<String, JsValue> {
-        let mut samples = Vec::new();
-        let verdict = self.paddlex(beta).and_then(|dataset| {
-            dataset.check(&mut |sample, _| {
-                samples.push(sample.name.clone());
-                Ok(())
-            })
-        });
-        let verdict = raised(verdict).map_err(to_js)?.and_then(|verdict| verdict);
-        let log = verdict.as_ref().map_or_else(log_of, |_| PASSED.into());
-        to_text(&json!({ "passed": verdict.is_ok(), "json": result_json(&verdict), "log": log, "samples": samples }))
+        to_text(&self.session.compat_check(flavor(beta)).map_err(to_js)?)
     }
 
     /// Converts from LabelMe as PaddleX does.
     #[wasm_bindgen(js_name = compatConvert)]
     pub fn compat_convert(&mut self, beta: bool, form: Option<String>) -> Result<String, JsValue> {
-        self.paddlex_change(beta, CONVERTED, |dataset| dataset.convert(form.as_deref()))
+        to_text(&self.session.compat_convert(flavor(beta), form.as_deref()).map_err(to_js)?)
     }
 
     /// Divides the lists as PaddleX does. A percentage that is not given is `undefined`.
     #[wasm_bindgen(js_name = compatSplit)]
     pub fn compat_split(&mut self, beta: bool, percent: Array, seed: f64) -> Result<String, JsValue> {
-        let mut percents = [None; 3];
-        for (percent, value) in percents.iter_mut().zip(percent.iter()) {
-            *percent = value.as_f64().map(|value| match value as i64 {
-                whole if whole as f64 == value => Percent::Whole(whole),
-                _ => Percent::Fraction(value),
-            });
-        }
-        self.paddlex_change(beta, DIVIDED, |dataset| dataset.split(percents, seed as u64))
+        let percents = [0, 1, 2].map(|at| percent.get(at).as_f64().map(Percent::from));
+        to_text(&self.session.compat_split(flavor(beta), percents, seed as u64).map_err(to_js)?)
     }
 
     /// Begins a zip of all files, and gives their number.
     #[wasm_bindgen(js_name = beginZip)]
     pub fn begin_zip(&mut self) -> usize {
-        self.zip = Some((ZipTarget::new(Vec::new()), 0));
-        self.tree.entries().len()
+        self.session.begin_zip()
     }
 
     /// The bytes of the zip's next file; `undefined` when it is complete.
     #[wasm_bindgen(js_name = nextOfZip)]
     pub fn next_of_zip(&mut self) -> Result<Option<Vec<u8>>, JsValue> {
-        let Some((mut zip, next)) = self.zip.take() else { return Ok(None) };
-        let Some(entry) = self.tree.entries().get(next) else { return zip.finish().map(Some).map_err(to_js) };
-        match entry.kind {
-            EntryKind::Folder => zip.folder(&entry.path),
-            EntryKind::File => self.tree.read(next, MOST_FILE_BYTES).and_then(|bytes| zip.write(&entry.path, &bytes)),
-        }
-        .map_err(to_js)?;
-        let bytes = std::mem::take(zip.writer());
-        self.zip = Some((zip, next + 1));
-        Ok(Some(bytes))
+        self.session.next_of_zip().map_err(to_js)
     }
 }
 
-impl DatasetFiles {
-    fn new(name: String, tree: Arc<dyn FileTree>, is_stream: bool) -> Self {
-        DatasetFiles { name, tree: Overlay::whole(tree), is_stream, lists: None, facts: BTreeMap::new(), zip: None }
-    }
-
-    fn become_new(&mut self, new: &NewDataset, mut answer: Value) -> Result<String, JsValue> {
-        self.change(|tree| *tree = new.over(tree));
-        for list in Subset::ALL {
-            let text = new.files.iter().find(|(name, _)| name == list.list());
-            let rows = text.map_or(0, |(_, text)| text.iter().filter(|&&byte| byte == b'\n').count());
-            answer[list.as_str()] = rows.into();
-        }
-        to_text(&answer)
-    }
-
-    /// Changes the files. The lists are read again when they are needed.
-    fn change(&mut self, change: impl FnOnce(&mut Overlay)) {
-        if let Some(Lists { dataset, facts, .. }) = self.lists.take() {
-            let known = dataset.images().iter().zip(facts);
-            self.facts.extend(known.filter_map(|(&index, facts)| match self.tree.content(index) {
-                Some(&Content::Of(file)) => Some((file, facts?)),
-                _ => None,
-            }));
-        }
-        change(&mut self.tree);
-    }
-
-    fn paddlex(&self, beta: bool) -> Result<ShiTuRec<'_>, Stop> {
-        let flavor = if beta { Flavor::Beta } else { Flavor::Paddlex3 };
-        ShiTuRec::find(&self.tree, Place::named(&self.name), flavor)
-    }
-
-    fn paddlex_change(
-        &mut self,
-        beta: bool,
-        done: &str,
-        step: impl FnOnce(&mut ShiTuRec<'_>) -> Result<(), Stop>,
-    ) -> Result<String, JsValue> {
-        let changes = self.paddlex(beta).and_then(|mut dataset| step(&mut dataset).map(|()| dataset.changes()));
-        let answer = match raised(changes).map_err(to_js)? {
-            Ok(changes) => {
-                self.change(|tree| changes.into_iter().for_each(|change| change.apply(tree)));
-                json!({ "passed": true, "json": null, "log": done })
-            }
-            Err(exception) => {
-                json!({ "passed": false, "log": log_of(&exception), "json": result_json(&Err(exception)) })
-            }
-        };
-        to_text(&answer)
-    }
+/// The value of a JSON text that another worker wrote.
+fn from_text<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, JsValue> {
+    serde_json::from_str(text).map_err(|error| to_js(Error::internal(error.to_string())))
 }
 
-impl Lists {
-    fn of<'a>(lists: &'a mut Option<Lists>, tree: &Overlay, kept: &BTreeMap<usize, ImageFacts>) -> &'a mut Lists {
-        lists.get_or_insert_with(|| {
-            let dataset = Dataset::read(tree);
-            let facts = dataset.images().iter().map(|&index| match tree.content(index) {
-                Some(Content::Of(file)) => kept.get(file).cloned(),
-                _ => None,
-            });
-            Lists { facts: facts.collect(), dataset, problems: Vec::new(), shown: Vec::new() }
-        })
-    }
+fn flavor(beta: bool) -> Flavor {
+    if beta { Flavor::Beta } else { Flavor::Paddlex3 }
 }
 
-/// Pairs of a file and a place, in the best order of reading the files.
-fn in_reading_order(tree: &Overlay, mut pairs: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
-    pairs.sort_unstable();
-    let mut order: Vec<usize> = pairs.iter().map(|&(file, _)| file).collect();
-    order.dedup();
-    tree.below().sort_for_reading(&mut order);
-    let of = |file: usize| {
-        pairs[pairs.partition_point(|pair| pair.0 < file)..].iter().take_while(move |pair| pair.0 == file)
-    };
-    order.into_iter().flat_map(of).copied().collect()
-}
-
-/// Separates exceptions of PaddleX, which are a verdict, from errors.
-fn raised<T>(outcome: Result<T, Stop>) -> Result<Result<T, Exception>> {
-    match outcome {
-        Ok(value) => Ok(Ok(value)),
-        Err(Stop::Raised(exception)) => Ok(Err(exception)),
-        Err(Stop::Error(error)) => Err(error),
-    }
-}
-
-/// An exception as Python prints it.
-fn log_of(exception: &Exception) -> String {
-    if exception.message.is_empty() {
-        exception.class.into()
-    } else {
-        format!("{}: {}", exception.class, exception.message)
-    }
-}
-
-fn three(percent: &[f64]) -> Result<[f64; 3]> {
-    percent.try_into().map_err(|_| Error::usage("give three percentages: train, gallery, query"))
+fn three(percent: &[f64]) -> Result<[f64; 3], JsValue> {
+    percent.try_into().map_err(|_| to_js(Error::usage("give three percentages: train, gallery, query")))
 }

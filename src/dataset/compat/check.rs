@@ -91,11 +91,7 @@ impl ShiTuRec<'_> {
         &self,
         draw: &mut dyn FnMut(&Sample, Option<&RgbImage>) -> Result<()>,
     ) -> Result<Result<Summary, Exception>, Stop> {
-        match self.checked(draw) {
-            Ok(summary) => Ok(Ok(summary)),
-            Err(Stop::Raised(exception)) => Ok(Err(exception)),
-            Err(stop) => Err(stop),
-        }
+        Ok(Stop::raised(self.checked(draw))?)
     }
 
     fn checked(&self, draw: &mut dyn FnMut(&Sample, Option<&RgbImage>) -> Result<()>) -> Result<Summary, Stop> {

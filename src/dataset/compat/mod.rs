@@ -31,6 +31,7 @@ mod mersenne;
 mod picture;
 mod python;
 mod split;
+mod verdict;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod draw;
@@ -44,6 +45,9 @@ pub use mersenne::PythonRandom;
 pub use picture::SampleFormat;
 pub use python::string_repr;
 pub use split::Percent;
+pub use verdict::Verdict;
+
+use std::fmt;
 
 use crate::Error;
 
@@ -77,6 +81,14 @@ impl Exception {
     }
 }
 
+/// The exception as Python prints it: `ValueError: text`, or the class alone where there is no text.
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.class)?;
+        if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", self.message) }
+    }
+}
+
 /// The reason why a step ended early.
 #[derive(Debug)]
 pub enum Stop {
@@ -84,6 +96,31 @@ pub enum Stop {
     Raised(Exception),
     /// The data set cannot be read, so that there is no result.
     Error(Error),
+}
+
+impl Stop {
+    /// Separates PaddleX's exceptions, which are a result, from errors.
+    ///
+    /// # Errors
+    /// The error of [`Stop::Error`].
+    ///
+    /// ```
+    /// use image_feature::dataset::compat::{Flavor, Place, ShiTuRec, Stop};
+    /// use image_feature::file_tree::Memory;
+    ///
+    /// let tree = Memory::new("shop", [("train.txt", vec![])]); // no `images`
+    /// let found = ShiTuRec::find(&tree, Place::named("shop"), Flavor::Paddlex3);
+    /// let exception = Stop::raised(found)?.err().unwrap();
+    /// assert_eq!(exception.to_string(), "AssertionError");
+    /// # Ok::<(), image_feature::Error>(())
+    /// ```
+    pub fn raised<T>(outcome: Result<T, Stop>) -> crate::Result<Result<T, Exception>> {
+        match outcome {
+            Ok(value) => Ok(Ok(value)),
+            Err(Stop::Raised(exception)) => Ok(Err(exception)),
+            Err(Stop::Error(error)) => Err(error),
+        }
+    }
 }
 
 impl From<Exception> for Stop {

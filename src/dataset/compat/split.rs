@@ -12,6 +12,7 @@ use crate::file_tree::EntryKind;
 ///
 /// assert_eq!("70".parse::<Percent>()?, Percent::Whole(70));
 /// assert_eq!("33.4".parse::<Percent>()?.value(), 33.4);
+/// assert_eq!([70.0, 33.4].map(Percent::from), [Percent::Whole(70), Percent::Fraction(33.4)]);
 /// # Ok::<(), image_feature::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +44,16 @@ impl Percent {
             None => "NoneType",
             Some(Percent::Whole(_)) => "int",
             Some(Percent::Fraction(_)) => "float",
+        }
+    }
+}
+
+/// A number without a fraction is [`Percent::Whole`].
+impl From<f64> for Percent {
+    fn from(value: f64) -> Self {
+        match value as i64 {
+            whole if whole as f64 == value => Percent::Whole(whole),
+            _ => Percent::Fraction(value),
         }
     }
 }
