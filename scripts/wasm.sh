@@ -25,11 +25,11 @@ THREADS_LINK=(--shared-memory --import-memory --max-memory=2147483648
 # wasm-opt is not used. After link-time optimisation, -Oz makes the gzipped gpu artefact 1 % smaller, and -O3 makes the cpu
 # one 1 % larger and not faster, in minutes of work.
 build_wasm() {
-  local kind="$1" features=network target_features=+simd128 in_toolchain=in_wasm_toolchain wrapper="" last=()
+  local kind="$1" features=network target_features=+simd128 in_toolchain=in_wasm_toolchain wrapper="" flags="" last=()
   local compiled out stamp hash
   [[ " ${ALL_WASM_KINDS[*]} " == *" $kind "* ]] || fail "no wasm artefact '$kind': there are ${ALL_WASM_KINDS[*]}"
-  # inline only small functions: 10 % less to download, and as fast
-  [ "$kind" = gpu ] || last+=(-Cllvm-args=-inline-threshold=40)
+  # inline only small functions: 10 % less to download, and as fast. The gpu artefact inlines even less by itself
+  [ "$kind" = gpu ] || flags=" -Cllvm-args=-inline-threshold=40"
   case "$kind" in
     gpu | dataset | gallery) features="$kind" ;;
     cpu-threads*)
@@ -42,8 +42,8 @@ build_wasm() {
   [[ "$kind" != *-relaxed ]] || wrapper="$PWD/scripts/rustc-relaxed-simd"
   if [ "$features" = threads ]; then need_threads_toolchain; else need_wasm_toolchain; fi
   say "compiling the $kind WebAssembly (the first time about $(wasm_time "$kind"))"
-  # `cargo rustc` gives the flags after `--` to the last crate only: they have their effect in its link-time optimisation
-  RUSTFLAGS="-Ctarget-feature=$target_features" RUSTC_WORKSPACE_WRAPPER="$wrapper" "$in_toolchain" \
+  # `cargo rustc` gives the flags after `--` to the last crate only, which is the one that is linked
+  RUSTFLAGS="-Ctarget-feature=$target_features$flags" RUSTC_WORKSPACE_WRAPPER="$wrapper" "$in_toolchain" \
     cargo rustc --package image-feature-wasm --crate-type cdylib --profile wasm --target "$WASM_TARGET" \
     --features "$features" -- "${last[@]}" \
     || fail "the $kind WebAssembly did not compile: look at cargo's message above"

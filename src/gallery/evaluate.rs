@@ -94,7 +94,9 @@ impl Gallery {
         let mut labels = Labels::default();
         let number = |entry: &&'g Entry| entry.label.as_deref().map_or(NO_LABEL, |label| labels.number(label));
         let image_labels: Vec<i64> = entries.iter().map(number).collect();
-        let (own, vectors, query_labels, itself): (Vec<usize>, Cow<[f32]>, Vec<i64>, Vec<Option<usize>>);
+        let (own, query_labels): (Vec<usize>, Vec<i64>);
+        let vectors: Cow<[f32]>;
+        let itself: Vec<Option<usize>>;
         match queries {
             Queries::Own => {
                 own = (0..entries.len()).filter(|&place| image_labels[place] != NO_LABEL).collect();

@@ -101,7 +101,7 @@ impl Folder {
 
     /// Writes a file atomically.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let mut file = OutputFile::create(&self.path.join(name))?;
+        let mut file = OutputFile::create(self.path.join(name))?;
         file.write_all(bytes).context(|| name.into())?;
         file.commit()
     }

@@ -18,7 +18,7 @@ pub(super) fn unpack<'a>(bytes: &'a [u8]) -> Result<Option<Vec<File<'a>>>> {
     let mut members = Members::open(Arc::new(bytes), format, LIMITS).map_err(of_model)?;
     let mut wanted = Vec::new();
     let (mut wanted_bytes, mut count, mut example) = (0u64, 0usize, String::new());
-    while let Some(member) = members.next().map_err(of_model)? {
+    while let Some(member) = members.next_member().map_err(of_model)? {
         if member.kind != MemberKind::File {
             continue;
         }

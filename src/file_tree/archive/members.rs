@@ -23,7 +23,7 @@ use crate::{Error, Result};
 /// # std::io::Write::write_all(&mut zip, b"hello").unwrap();
 /// # let zip = zip.finish().unwrap().into_inner();
 /// let mut members = Members::open(Arc::new(zip), ArchiveFormat::Zip, ArchiveLimits::DATA)?;
-/// while let Some(member) = members.next()? {
+/// while let Some(member) = members.next_member()? {
 ///     assert_eq!(member.lossy_name(), "a.txt");
 ///     assert_eq!(members.read(&member, 100)?, b"hello");
 /// }
@@ -64,7 +64,7 @@ impl<'a> Members<'a> {
     /// # Errors
     /// [`ErrorKind::Decode`](crate::ErrorKind::Decode) and others where the rest of the archive cannot be read,
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the source cannot be read.
-    pub fn next(&mut self) -> Result<Option<Member>> {
+    pub fn next_member(&mut self) -> Result<Option<Member>> {
         match &mut self.archive {
             Opened::Zip(members) => Ok(members.next()),
             Opened::Tar(tar) => tar.next(&mut self.problems).map_err(|fault| fault.into_error(None)),

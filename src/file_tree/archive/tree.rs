@@ -137,7 +137,7 @@ impl Archive {
         let mut members = members?;
         let mut listing = Listing::default();
         loop {
-            match members.next() {
+            match members.next_member() {
                 Ok(Some(member)) => {
                     let text = listing.wants_text(format, &member);
                     let text = if text { members.read(&member, TEXT_BYTES).ok() } else { None };

@@ -33,7 +33,7 @@ impl ArchiveKind {
         }
         let mut members = self.open(path).ok()?;
         let mut count = 0;
-        while let Some(member) = members.next().ok()? {
+        while let Some(member) = members.next_member().ok()? {
             count += u64::from(member.kind == MemberKind::File && is_image_name(&member.lossy_name()));
         }
         Some(count)
@@ -82,7 +82,7 @@ fn read_images(
     give: &mut dyn FnMut(Item) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
     let decode = name_decoder(None)?;
-    while let Some(member) = members.next()? {
+    while let Some(member) = members.next_member()? {
         let mut name = member.lossy_name();
         if member.kind != MemberKind::File || !is_image_name(&name) {
             continue;

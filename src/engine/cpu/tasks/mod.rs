@@ -53,10 +53,10 @@ pub(super) trait Task: Send + Sync {
     /// # Safety
     /// - `run.kernels` are among [`Kernels::available`].
     /// - `run.memory` is valid for the arena of the task's program, which is for at least `run.images` images. Only
-    /// tasks of this run use it meanwhile.
+    ///   tasks of this run use it meanwhile.
     /// - `scratch` is valid for [`scratch`](Self::scratch) values, which only this thread uses meanwhile.
     /// - `chunk` is less than [`chunks`](Self::chunks) of `run.images`. Each chunk is run once, and none before all
-    /// chunks   of the tasks before it are done.
+    ///   chunks of the tasks before it are done.
     unsafe fn run(&self, run: &Run, scratch: *mut f32, chunk: usize);
 }
 
