@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(std::fs::read(&target).unwrap(), b"old");
 
         let mut first = OutputFile::create(&target).unwrap();
-        let mut second = OutputFile::create(&folder.path().join("other")).unwrap();
+        let mut second = OutputFile::create(folder.path().join("other")).unwrap();
         first.write_all(b"new").unwrap();
         second.write_all(b"too").unwrap();
         first.commit().unwrap();

@@ -14,7 +14,7 @@ use image_feature::{ErrorKind, Model, Preprocess};
 #[test]
 fn features_equal_paddlex_on_every_instruction_set() {
     let Some(expected) = golden("features/PP-ShiTuV2_rec_features.safetensors") else { return };
-    let model = Model::open(&shared("golden/models/PP-ShiTuV2_rec_infer_pir").unwrap()).unwrap();
+    let model = Model::open(shared("golden/models/PP-ShiTuV2_rec_infer_pir").unwrap()).unwrap();
     let plan = Plan::compile(&model.description, model.form, &model.tensors).unwrap();
     let (names, inputs): (Vec<_>, Vec<_>) = golden_inputs(&model.description).into_iter().unzip();
     let inputs = inputs.concat();

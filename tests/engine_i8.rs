@@ -76,7 +76,7 @@ fn agreement(a: &[Vec<f32>], b: &[Vec<f32>]) -> (f64, f64) {
 #[test]
 fn features_of_other_photos_stay_close_to_f32() {
     let Some(data) = shared("data/grocery/images") else { return };
-    let model = Model::open(&shared("golden/models/PP-ShiTuV2_rec_infer_pir").unwrap()).unwrap();
+    let model = Model::open(shared("golden/models/PP-ShiTuV2_rec_infer_pir").unwrap()).unwrap();
     let plan = Plan::compile(&model.description, model.form, &model.tensors).unwrap();
     let inputs = |folder: &str, step| -> Vec<Vec<f32>> {
         photos(&data.join(folder), step).iter().map(|photo| input(&model, photo)).collect()

@@ -25,7 +25,7 @@ fn features_equal_paddlex_from_every_format() {
     }
     assert_eq!(images.len(), 7);
 
-    let open = |path: &str| Model::open(&shared("golden/models").unwrap().join(path)).unwrap();
+    let open = |path: &str| Model::open(shared("golden/models").unwrap().join(path)).unwrap();
     let pir = open("PP-ShiTuV2_rec_infer_pir");
     let safetensors = Model::from_bytes("ours", &pir.to_safetensors(Dtype::F32).unwrap()).unwrap();
     let mut failures = Vec::new();

@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&counter).unwrap(), "400");
         #[cfg(unix)]
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "the lock is left");
-        let error = Turn::take(&folder.path().join("absent/gallery")).err().unwrap();
+        let error = Turn::take(folder.path().join("absent/gallery")).err().unwrap();
         assert!(error.to_string().contains("absent"), "{error}");
     }
 }

@@ -116,7 +116,7 @@ fn content_says_what_a_path_is() {
     let folder = temp_dir::TempDir::new().unwrap();
     std::fs::create_dir(folder.path().join("data.zip")).unwrap();
     std::fs::write(folder.path().join("data.zip/a.txt"), "a").unwrap();
-    assert_eq!(file_tree::open(&folder.path().join("data.zip")).unwrap().entries().len(), 1);
+    assert_eq!(file_tree::open(folder.path().join("data.zip")).unwrap().entries().len(), 1);
     for (name, _, bytes) in archives() {
         let path = folder.path().join("no-suffix");
         std::fs::write(&path, bytes).unwrap();
@@ -141,5 +141,5 @@ fn content_says_what_a_path_is() {
         let error = file_tree::open(&path).err().unwrap().to_string();
         assert!(error.contains(message) && error.contains(name), "{name}: {error}");
     }
-    assert_eq!(file_tree::open(&folder.path().join("gone.zip")).err().unwrap().kind(), image_feature::ErrorKind::Io);
+    assert_eq!(file_tree::open(folder.path().join("gone.zip")).err().unwrap().kind(), image_feature::ErrorKind::Io);
 }

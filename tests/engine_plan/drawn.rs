@@ -87,10 +87,12 @@ fn draw_operation(
             (product(shape.channels, channels, activation, factors, None), Shape { channels, ..shape })
         }
         7 | 8 => (gate(shape.channels, random.random_range(1..9)), vector),
-        9 if shape.channels % 3 == 0 && shape.height == 1 => {
+        9 if shape.channels.is_multiple_of(3) && shape.height == 1 => {
             let channels = shape.channels / 3;
-            let heads =
-                (1..=channels).filter(|heads| channels % heads == 0).nth(random.random_range(0..2)).unwrap_or(1);
+            let heads = (1..=channels)
+                .filter(|heads| channels.is_multiple_of(*heads))
+                .nth(random.random_range(0..2))
+                .unwrap_or(1);
             (Operation::Attention { heads }, Shape { channels, ..shape })
         }
         9 | 10 => {

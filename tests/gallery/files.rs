@@ -125,9 +125,9 @@ fn saving_replaces_a_file_as_a_whole() {
     gallery(Metric::Cosine, Storage::F32, 8, 20).save(&path).unwrap();
     assert_eq!(Gallery::open(&path).unwrap().len(), 20);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file is left");
-    let error = first.save(&folder.path().join("absent/g.safetensors")).unwrap_err();
+    let error = first.save(folder.path().join("absent/g.safetensors")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
-    let error = Gallery::open(&folder.path().join("absent")).unwrap_err();
+    let error = Gallery::open(folder.path().join("absent")).unwrap_err();
     assert!(error.to_string().contains("absent"), "{error}");
 }
 
@@ -181,7 +181,7 @@ fn a_change_that_fails_changes_nothing() {
     let removed = Gallery::change(&path, |gallery| gallery.remove("é 1")).unwrap();
     assert_eq!(removed.id, "é 1");
     assert_eq!(Gallery::open(&path).unwrap().len(), 9);
-    let absent = Gallery::change(&folder.path().join("absent"), |_| Ok(()));
+    let absent = Gallery::change(folder.path().join("absent"), |_| Ok(()));
     assert_eq!(absent.unwrap_err().kind(), ErrorKind::Io);
     #[cfg(unix)]
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a lock is left");

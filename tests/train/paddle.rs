@@ -141,7 +141,7 @@ fn paddle_loads_checkpoints() {
     train(&dataset(), &recipe(2), &RunOptions::new(folder.path()), &mut |_| {}).unwrap();
     let stem = folder.path().join("latest/latest");
     let theirs = run(&python, CHECKPOINT, &[&stem]);
-    let ours = image_feature::ModelLoader::new().with_head().open(&stem.with_extension("pdparams")).unwrap();
+    let ours = image_feature::ModelLoader::new().with_head().open(stem.with_extension("pdparams")).unwrap();
     assert_eq!(theirs["tensors"], ours.tensors.len());
     let sum: f64 = ours.tensors.iter().flat_map(|(_, tensor)| &tensor.values).map(|value| f64::from(value.abs())).sum();
     let difference = (theirs["sum"].as_f64().unwrap() / sum - 1.0).abs();

@@ -196,9 +196,9 @@ fn a_transformer_is_trained_too() {
     assert!(summary.best.is_some());
     assert_eq!(last.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["CELoss", "loss"]);
     assert!(read(&out.join("config.yaml")).contains("name: ArcMargin"));
-    let latest = Model::open(&out.join("latest/latest.safetensors")).unwrap();
+    let latest = Model::open(out.join("latest/latest.safetensors")).unwrap();
     assert_eq!(latest.description, model);
-    let exported = Model::open(&out.join("latest/inference")).unwrap();
+    let exported = Model::open(out.join("latest/inference")).unwrap();
     for (name, tensor) in exported.tensors.iter() {
         assert_eq!(latest.tensors.get(name), Some(tensor), "{name}");
     }

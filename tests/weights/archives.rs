@@ -256,9 +256,9 @@ fn folders_are_searched_where_paddlex_puts_models() {
         export.write(&format!("inference/{name}"), &bytes);
     }
     assert_eq!(tensors(Model::open(&export.0)), Ok(small::deploy()));
-    assert_eq!(tensors(Model::open(&export.0.join("inference/inference.pdiparams"))), Ok(small::deploy()));
+    assert_eq!(tensors(Model::open(export.0.join("inference/inference.pdiparams"))), Ok(small::deploy()));
     export.write("model.tar", &tar(&exported.files()));
-    assert_eq!(tensors(Model::open(&export.0.join("model.tar"))), Ok(small::deploy()));
+    assert_eq!(tensors(Model::open(export.0.join("model.tar"))), Ok(small::deploy()));
 
     let run = Folder::new("run");
     run.write("train.log", b"");

@@ -59,10 +59,10 @@ pub fn run(args: EvaluateArgs) -> Result<Outcome> {
     Stdout::default().line(&if args.json { json.to_string() } else { summary(&report) })?;
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder).context(|| folder.display().to_string())?;
-        OutputFile::write(&folder.join("evaluate_result.json"), report.evaluate_result().as_bytes())?;
-        OutputFile::write(&folder.join("report.json"), format!("{json:#}\n").as_bytes())?;
+        OutputFile::write(folder.join("evaluate_result.json"), report.evaluate_result().as_bytes())?;
+        OutputFile::write(folder.join("report.json"), format!("{json:#}\n").as_bytes())?;
         let page = worst_queries(tree.as_ref(), &report, &gallery, &query);
-        OutputFile::write(&folder.join("worst.html"), page.as_bytes())?;
+        OutputFile::write(folder.join("worst.html"), page.as_bytes())?;
         if !args.model.quiet {
             note(&format!("written to {}", folder.display()));
         }

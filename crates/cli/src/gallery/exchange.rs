@@ -59,7 +59,7 @@ pub fn export(args: &ExportArgs) -> Result<Outcome> {
         }
         "npy" => {
             let entries: Vec<String> = gallery.iter().map(|(entry, _)| json!(entry).to_string() + "\n").collect();
-            OutputFile::write(&args.output.with_extension("jsonl"), entries.concat().as_bytes())?;
+            OutputFile::write(args.output.with_extension("jsonl"), entries.concat().as_bytes())?;
             let mut file = OutputFile::create(&args.output)?;
             npy::write_gallery(&gallery, &mut file).context(|| args.output.display().to_string())?;
             file.commit()?;
@@ -67,8 +67,8 @@ pub fn export(args: &ExportArgs) -> Result<Outcome> {
         _ => {
             let (vectors, labels) = paddlex::write(&gallery)?;
             std::fs::create_dir_all(&args.output).context(|| args.output.display().to_string())?;
-            OutputFile::write(&args.output.join(paddlex::LABELS), labels.as_bytes())?;
-            OutputFile::write(&args.output.join(paddlex::VECTORS), &vectors)?;
+            OutputFile::write(args.output.join(paddlex::LABELS), labels.as_bytes())?;
+            OutputFile::write(args.output.join(paddlex::VECTORS), &vectors)?;
         }
     }
     Ok(Outcome::Good)

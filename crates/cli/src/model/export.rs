@@ -25,7 +25,7 @@ pub fn run(args: ExportArgs) -> Result<()> {
     let files = open_model(Some(&args.model))?.to_paddle().context(|| args.model.display().to_string())?;
     std::fs::create_dir_all(&args.output).context(|| args.output.display().to_string())?;
     for (name, bytes) in &files {
-        OutputFile::write(&args.output.join(name), bytes)?;
+        OutputFile::write(args.output.join(name), bytes)?;
     }
     Stdout::default().line(&format!("written to {}", args.output.display()))
 }

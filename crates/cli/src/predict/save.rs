@@ -41,9 +41,9 @@ impl Saver {
         let files = match format {
             SaveFormat::Json => Files::Json { taken: HashSet::new() },
             SaveFormat::Npy => {
-                let file = OutputFile::create(&folder.join("features.npy"))?;
+                let file = OutputFile::create(folder.join("features.npy"))?;
                 let matrix = npy::Writer::of_any_length(file, dimension)?;
-                let mut list = OutputFile::create(&folder.join("features.csv"))?;
+                let mut list = OutputFile::create(folder.join("features.csv"))?;
                 list.write_all(b"row,input_path\n")?;
                 Files::Npy { matrix, list, rows: 0 }
             }

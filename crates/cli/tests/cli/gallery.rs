@@ -42,7 +42,7 @@ impl Bench {
     }
 
     fn gallery(&self) -> Gallery {
-        Gallery::open(&self.path("g.safetensors")).unwrap()
+        Gallery::open(self.path("g.safetensors")).unwrap()
     }
 }
 
@@ -220,7 +220,7 @@ fn galleries_go_out_and_come_back() {
     let Some(golden) = shared("golden/index/IP_HNSW32") else { return };
     let imported = run(["gallery", "import", text(&golden), "--output", text(&bench.path("p.safetensors"))]);
     assert!(imported.stderr.contains("7 vectors in "), "{imported:?}");
-    assert_eq!(Gallery::open(&bench.path("p.safetensors")).unwrap().metric(), Metric::InnerProduct);
+    assert_eq!(Gallery::open(bench.path("p.safetensors")).unwrap().metric(), Metric::InnerProduct);
 }
 
 /// Errors name the file without vectors, and an existing gallery stays.
@@ -370,14 +370,14 @@ fn a_kill_leaves_a_whole_gallery() {
         let vector: Vec<f32> = (0..24).map(|at| ((id * 31 + at * 17) % 101) as f32 - 50.0).collect();
         large.add(Entry::new(format!("old {id}")), &vector).unwrap();
     }
-    large.save(&bench.path("g.safetensors")).unwrap();
+    large.save(bench.path("g.safetensors")).unwrap();
     write(&bench.path("new.ppm"), &photo(9));
     let started = Instant::now();
     bench.run("add", &["g.safetensors", "new.ppm"]).good();
     let whole_run = started.elapsed();
     let mut outcomes = [0, 0];
     for round in 0..16u32 {
-        large.save(&bench.path("g.safetensors")).unwrap();
+        large.save(bench.path("g.safetensors")).unwrap();
         let mut child = bench.command("add", &["g.safetensors", "new.ppm", "--quiet"]).spawn().unwrap();
         std::thread::sleep(whole_run * (round + 4) / 18);
         let _ = child.kill();
@@ -387,7 +387,7 @@ fn a_kill_leaves_a_whole_gallery() {
         outcomes[gallery.len() - 40_000] += 1;
     }
     eprintln!("{} killed before it was saved, {} after", outcomes[0], outcomes[1]);
-    large.save(&bench.path("g.safetensors")).unwrap();
+    large.save(bench.path("g.safetensors")).unwrap();
     bench.run("add", &["g.safetensors", "new.ppm"]).good();
     assert_eq!(bench.gallery().len(), 40_001);
 }

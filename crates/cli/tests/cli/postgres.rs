@@ -69,7 +69,7 @@ impl Bench {
 
     /// Pushes a gallery as a file of this name. Returns the output.
     fn push(&self, gallery: &Gallery, name: &str, more: &[&str]) -> String {
-        gallery.save(&self.path(&format!("{name}.safetensors"))).unwrap();
+        gallery.save(self.path(&format!("{name}.safetensors"))).unwrap();
         let pushed = self.run("push", &[&[format!("{name}.safetensors").as_str()], more].concat());
         assert_eq!(pushed.code, Some(0), "{pushed:?}");
         pushed.stderr
@@ -77,7 +77,7 @@ impl Bench {
 
     fn pull(&self, name: &str) -> Gallery {
         self.run("pull", &[name, "--output", "pulled.safetensors", "--force"]).good();
-        Gallery::open(&self.path("pulled.safetensors")).unwrap()
+        Gallery::open(self.path("pulled.safetensors")).unwrap()
     }
 
     /// Searches with photos, in a file or in the database.
@@ -205,7 +205,7 @@ fn a_push_sends_what_is_new() {
 fn an_interrupted_push_goes_on() {
     let Some(bench) = Bench::new("interrupted") else { return };
     let local = gallery(Metric::L2, 16, 30_000);
-    local.save(&bench.path("large.safetensors")).unwrap();
+    local.save(bench.path("large.safetensors")).unwrap();
     let mut push = bench.command("push", &["large.safetensors", "--quiet"]).spawn().unwrap();
     let started = Instant::now();
     let arrived = || -> usize {
@@ -314,8 +314,8 @@ fn what_cannot_be_is_said() {
         "CREATE TABLE theirs (id text); CREATE TABLE later (id text); \
         COMMENT ON TABLE later IS '{\"image_feature_gallery\": {\"version\": 9}}'",
     );
-    gallery(Metric::L2, 12, 5).save(&bench.path("other.safetensors")).unwrap();
-    gallery(Metric::Cosine, 13, 5).save(&bench.path("wide.safetensors")).unwrap();
+    gallery(Metric::L2, 12, 5).save(bench.path("other.safetensors")).unwrap();
+    gallery(Metric::Cosine, 13, 5).save(bench.path("wide.safetensors")).unwrap();
     for (command, arguments, code, parts) in [
         ("push", vec!["other.safetensors", "--table", "shop"], 2, ["table `shop`", "metric cosine, this one has l2"]),
         ("push", vec!["wide.safetensors", "--table", "shop"], 2, ["table `shop`", "dimension 12, this one has 13"]),
@@ -334,7 +334,7 @@ fn what_cannot_be_is_said() {
     assert!(!bench.path("x").exists());
     let mut nul = Gallery::new(12, Metric::Cosine, Storage::F32).unwrap();
     nul.add(Entry::new("a\0b"), &vector(1, 12)).unwrap();
-    nul.save(&bench.path("nul.safetensors")).unwrap();
+    nul.save(bench.path("nul.safetensors")).unwrap();
     bench.run("push", &["nul.safetensors"]).fails(1, &["a\\0b", "NUL"]);
     // other programs may write a vector that we would refuse
     sql(&bench.url, "UPDATE shop SET feature = array_fill(0, ARRAY[12])::vector WHERE place = 2");

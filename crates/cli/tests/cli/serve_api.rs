@@ -129,7 +129,7 @@ fn an_index_is_built_added_to_searched_and_removed_from() {
     assert!(!labels(&infer(json!({ "topk": 9 }))).contains(&"kind 4"));
     // ids go on after the largest that is there
     ask(&server, "/shitu-index-add", json!({ "imageLabelPairs": pairs(4..5), "indexKey": key }));
-    let gallery = Gallery::open(&bench.index(key)).unwrap();
+    let gallery = Gallery::open(bench.index(key)).unwrap();
     let ids: Vec<&str> = gallery.iter().map(|(entry, _)| entry.id.as_str()).collect();
     assert_eq!(ids, ["1", "2", "3", "5", "6", "7"]);
 }
@@ -246,7 +246,7 @@ fn what_cannot_be_done_is_said() {
     assert_eq!(with("POST", "Host: example.org\r\nContent-Type: application/json\r\nContent-Length: 0\r\n"), 403);
 
     // none of these requests has changed anything
-    let gallery = Gallery::open(&bench.index(&key)).unwrap();
+    let gallery = Gallery::open(bench.index(&key)).unwrap();
     assert_eq!(gallery.len(), 2);
     assert_eq!(std::fs::read_dir(bench.folder.path().join(".index")).unwrap().count(), 1);
     std::fs::write(bench.index("broken"), b"no gallery").unwrap();
@@ -311,7 +311,7 @@ fn what_was_begun_is_answered_when_it_is_stopped() {
     assert_eq!(status, 200, "{answer}");
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
     let key = answer["result"]["indexKey"].as_str().unwrap();
-    assert_eq!(Gallery::open(&bench.index(key)).unwrap().len(), 20);
+    assert_eq!(Gallery::open(bench.index(key)).unwrap().len(), 20);
 }
 
 /// With too many clients, each gets a complete answer or refusal, and a second time takes no more memory.

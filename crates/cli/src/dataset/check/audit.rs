@@ -49,7 +49,7 @@ pub fn run(args: CheckArgs) -> Result<Outcome> {
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder).context(|| folder.display().to_string())?;
         let json = report(&name, &dataset, &audit, &facts, &Thumbnails::new(), usize::MAX);
-        OutputFile::write(&folder.join("report.json"), format!("{json:#}\n").as_bytes())?;
+        OutputFile::write(folder.join("report.json"), format!("{json:#}\n").as_bytes())?;
     }
     if !pages.is_empty() {
         let thumbnails = thumbnails(tree.as_ref(), &dataset, &audit, threads);

@@ -185,5 +185,5 @@ fn save(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
         return Err(Error::usage(format!("{name}: no name for a file here")));
     }
     std::fs::create_dir_all(folder).context(|| format!("{}: the folder cannot be made", folder.display()))?;
-    OutputFile::write(&folder.join(name), bytes)
+    OutputFile::write(folder.join(name), bytes)
 }

@@ -52,14 +52,14 @@ impl Target {
             Target::InPlace(folder) => changes.iter().try_for_each(|change| match change {
                 Change::Rename { from, to } => std::fs::rename(folder.join(from), folder.join(to))
                     .context(|| folder.join(from).display().to_string()),
-                Change::Write { path, bytes } => OutputFile::write(&folder.join(path), bytes),
+                Change::Write { path, bytes } => OutputFile::write(folder.join(path), bytes),
             }),
             Target::Folder(folder) => {
                 create_folder(folder)?;
                 for entry in tree.entries().iter().filter(|entry| entry.kind == EntryKind::Folder) {
                     create_folder(&folder.join(&entry.path))?;
                 }
-                copy(tree, changes, &mut |path, bytes| OutputFile::write(&folder.join(path), bytes))
+                copy(tree, changes, &mut |path, bytes| OutputFile::write(folder.join(path), bytes))
             }
             Target::Zip(path) => {
                 let mut zip = ZipTarget::new(OutputFile::create(path)?);

@@ -99,12 +99,12 @@ impl Database {
 
     /// Runs statements without results.
     pub(super) fn run(&self, sql: &str) -> Result<()> {
-        Ok(self.runtime.block_on(self.client.batch_execute(sql)).explained()?)
+        self.runtime.block_on(self.client.batch_execute(sql)).explained()
     }
 
     /// The rows of a query.
     pub(super) fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
-        Ok(self.runtime.block_on(self.client.query(sql, values)).explained()?)
+        self.runtime.block_on(self.client.query(sql, values)).explained()
     }
 
     /// Calls `take` with all rows of a query, some at a time, from one snapshot of the database.
