@@ -8,6 +8,7 @@ import { gzipSync } from "node:zlib";
 
 import { cases, png, unzipStored, zipStored } from "./dataset-cases.mjs";
 import {
+  HANG_MS,
   ROOT,
   SHARED,
   WWW,
@@ -54,7 +55,7 @@ after(async () => {
  * @param {(page: import("playwright-core").Page, shoot: (name: string) => Promise<unknown>) => Promise<void>} body
  */
 function onPage(name, { skip = false, options = {} }, body) {
-  test(name, { timeout: 300_000, skip }, async () => {
+  test(name, { timeout: HANG_MS, skip }, async () => {
     const { page, close } = await openPage(browser, `${site.url}/?model=none#data-set`, {
       viewport: { width: 1280, height: 900 },
       ...options,
@@ -399,7 +400,7 @@ onPage("calls wait for each other, stop when they are told to, and end with disp
 });
 
 test("an image that stops the WebAssembly is one that cannot be read; the others are looked at", {
-  timeout: 180_000,
+  timeout: HANG_MS,
 }, async () => {
   const glue = readFileSync(new URL("./double/dataset.js", import.meta.url));
   const double = await serveDouble({

@@ -8,6 +8,7 @@ import { after, before, test } from "node:test";
 
 import {
   GOLDEN,
+  HANG_MS,
   MODEL_FILES,
   PROGRAM,
   SOFTWARE_WEBGPU,
@@ -103,7 +104,7 @@ async function setUp() {
  * @param {(result: any) => void} check
  */
 function inBrowser(name, body, check) {
-  test(name, { timeout: 180_000, skip: withoutGolden }, async () => {
+  test(name, { timeout: HANG_MS, skip: withoutGolden }, async () => {
     const { page, close } = await openPage(browser, `${site.url}/empty.html`);
     page.setDefaultTimeout(170_000);
     check(await page.evaluate(body, await page.evaluateHandle(setUp)));
@@ -120,7 +121,7 @@ function assertGolden(features, tolerance = TOLERANCE) {
 }
 
 test("the model that comes with the package gives what the program gives with it", {
-  timeout: 120_000,
+  timeout: HANG_MS,
   skip: withoutGolden || withoutProgram,
 }, async () => {
   const names = ["chelsea.png", "china.jpg"];
@@ -150,7 +151,7 @@ test("the model that comes with the package gives what the program gives with it
 
 for (const device of ["cpu", "webgpu"]) {
   test(`${device}: each image has the feature PaddleX gives it`, {
-    timeout: 180_000,
+    timeout: HANG_MS,
     skip: withoutGolden,
   }, async (context) => {
     const { page, close } = await openPage(browser, `${site.url}/empty.html`);
@@ -191,7 +192,7 @@ for (const device of ["cpu", "webgpu"]) {
  * @param {RegExp} [expected] complaints
  */
 function hasGoldenFeatures(name, on, options, many, check, expected) {
-  test(name, { timeout: 300_000, skip: withoutGolden }, async () => {
+  test(name, { timeout: HANG_MS, skip: withoutGolden }, async () => {
     const { page, close } = await openPage(browser, `${on().url}/empty.html`);
     const { info, features, workers } = await page.evaluate(
       async ({ api, options, many, images }) => {

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { SOFTWARE_WEBGPU, TRAP_WASM, launch, openPage, serveDouble } from "./harness.mjs";
+import { HANG_MS, SOFTWARE_WEBGPU, TRAP_WASM, launch, openPage, serveDouble } from "./harness.mjs";
 
 let browser;
 let site;
@@ -98,7 +98,7 @@ async function setUp(given) {
  * @param {{ expected?: RegExp, given?: unknown }} [options]
  */
 function inBrowser(name, body, check, { expected, given, on = () => site } = {}) {
-  test(name, { timeout: 180_000 }, async () => {
+  test(name, { timeout: HANG_MS }, async () => {
     const { page, close } = await openPage(browser, `${on().url}/empty.html`);
     check(await page.evaluate(body, await page.evaluateHandle(setUp, given)));
     assert.deepEqual(await close(expected), []);

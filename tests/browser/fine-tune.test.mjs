@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import {
+  HANG_MS,
   PROGRAM,
   SOFTWARE_WEBGPU,
   WWW,
@@ -108,7 +109,7 @@ async function setUp() {
  * @param {any} [argument]
  */
 function inBrowser(name, body, check, argument) {
-  test(name, { timeout: 240_000 }, async (context) => {
+  test(name, { timeout: HANG_MS }, async (context) => {
     const { page, close } = await openPage(browser, `${site.url}/empty.html`);
     page.setDefaultTimeout(230_000);
     const api = await page.evaluateHandle(setUp);

@@ -6,6 +6,7 @@ import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 
 import {
+  HANG_MS,
   MODEL_FILES,
   ROOT,
   SHARED,
@@ -78,7 +79,7 @@ const ALL = LABELS.length * EACH + 1;
  * @param {(page: import("playwright-core").Page, shoot: (name: string) => Promise<unknown>) => Promise<void>} body
  */
 function onPage(name, options, body) {
-  test(name, { timeout: 300_000, skip }, async () => {
+  test(name, { timeout: HANG_MS, skip }, async () => {
     const { page, close } = await openPage(browser, `${site.url}/?model=none#gallery`, {
       viewport: { width: 1280, height: 900 },
       ...options,

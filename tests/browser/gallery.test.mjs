@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import {
+  HANG_MS,
   ROOT,
   SHARED,
   TRAP_WASM,
@@ -95,7 +96,7 @@ async function setUp() {
  * @param {(page: import("playwright-core").Page) => Promise<void>} body
  */
 function inBrowser(name, { skip = false }, body) {
-  test(name, { timeout: 180_000, skip }, async () => {
+  test(name, { timeout: HANG_MS, skip }, async () => {
     const { page, close } = await openPage(browser, `${site.url}/empty.html`);
     page.setDefaultTimeout(120_000);
     await page.evaluate(setUp);
@@ -928,7 +929,7 @@ inBrowser("tabs wait for each other, and a tab that is closed while it saves los
   await other.close();
 });
 
-test("a WebAssembly that stops, and one that is missing, say so", { timeout: 180_000 }, async () => {
+test("a WebAssembly that stops, and one that is missing, say so", { timeout: HANG_MS }, async () => {
   const double = await serveDouble({
     "/image-feature/wasm/gallery/image_feature.js": (response) =>
       response.writeHead(200, { "content-type": "text/javascript" }).end(`

@@ -8,6 +8,7 @@ import { after, before, test } from "node:test";
 
 import {
   GOLDEN,
+  HANG_MS,
   MODEL_FILES,
   ROOT,
   SOFTWARE_WEBGPU,
@@ -55,7 +56,7 @@ after(async () => {
  * @param {import("playwright-core").BrowserContextOptions & { address?: string }} [options]
  */
 function onPage(name, body, { address = "/?model=none", ...options } = {}) {
-  test(name, { timeout: 180_000, skip: withoutGolden }, async () => {
+  test(name, { timeout: HANG_MS, skip: withoutGolden }, async () => {
     const { page, close } = await openPage(browser, `${site.url}${address}`, {
       viewport: { width: 1280, height: 900 },
       ...options,

@@ -10,7 +10,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { CORES, TRAP_WASM, WWW, launch, openPage, serveDouble } from "./harness.mjs";
+import { CORES, HANG_MS, TRAP_WASM, WWW, launch, openPage, serveDouble } from "./harness.mjs";
 
 const MARK = "a rejection of the test's own";
 
@@ -178,7 +178,7 @@ const LOADS = {
 for (const [what, ways] of Object.entries(LOADS)) {
   for (const way of ways) {
     const { kind, site = "whole", ...given } = WAYS[way];
-    test(`${what}: no rejection is without a handler where ${way}`, { timeout: 120_000 }, async () => {
+    test(`${what}: no rejection is without a handler where ${way}`, { timeout: HANG_MS }, async () => {
       const { page, close } = await openPage(browser, `${sites[site].url}/empty.html`);
       const api = await page.evaluateHandle(watch, MARK);
       const found = await api.evaluate((api, [what, given]) => api.failure(what, given), [what, given]);

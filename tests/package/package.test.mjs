@@ -9,6 +9,7 @@ import { after, before, test } from "node:test";
 
 import {
   CORES,
+  HANG_MS,
   MODEL_FILES,
   ROOT,
   SOFTWARE_WEBGPU,
@@ -214,7 +215,7 @@ test("its types are those of its API", () => {
   run(join(ROOT, "node_modules/.bin/tsc"), options);
 });
 
-test("as plain ES modules, without a bundler", { skip: withoutGolden, timeout: 180_000 }, async () => {
+test("as plain ES modules, without a bundler", { skip: withoutGolden, timeout: HANG_MS }, async () => {
   // no import map: a page's policy may forbid inline scripts
   write(
     "plain.js",
@@ -224,7 +225,7 @@ test("as plain ES modules, without a bundler", { skip: withoutGolden, timeout: 1
   await assertWorks(project, "/plain.html");
 });
 
-test("bundled by Vite, as it comes", { skip: withoutGolden, timeout: 180_000 }, async () => {
+test("bundled by Vite, as it comes", { skip: withoutGolden, timeout: HANG_MS }, async () => {
   run(join(project, "node_modules/.bin/vite"), ["build", "--logLevel", "warn"]);
   await assertWorks(join(project, "dist"), "/");
 });
