@@ -71,7 +71,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The content of the entry that [`next`](Self::next) returned last.
+    /// The content of the entry that [`next_member`](Self::next_member) returned last.
     ///
     /// # Errors
     /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) for more than `limit` bytes, others where the content is damaged
