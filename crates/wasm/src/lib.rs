@@ -28,6 +28,7 @@ mod network;
 mod network_methods;
 #[cfg(feature = "threads")]
 mod threads;
+#[cfg(any(feature = "network", feature = "gpu", feature = "dataset", feature = "gallery"))]
 mod values;
 
 use wasm_bindgen::prelude::*;

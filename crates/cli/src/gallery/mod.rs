@@ -362,6 +362,15 @@ impl Searched {
         }
         Ok(Searched::File(Box::new(Gallery::open(&args.gallery)?)))
     }
+
+    /// The gallery, or an empty one that is like the table.
+    fn gallery(&self) -> &Gallery {
+        match self {
+            Searched::File(gallery) => gallery,
+            #[cfg(feature = "postgres")]
+            Searched::Table(table) => &table.gallery,
+        }
+    }
 }
 
 fn search(args: &SearchArgs) -> Result<Outcome> {
@@ -375,12 +384,7 @@ fn search(args: &SearchArgs) -> Result<Outcome> {
     let accept = |entry: &Entry| filter.matches(entry);
     let search = Search { k, threshold, filter: if filter.is_empty() { None } else { Some(&accept) } };
     let embedder = Embedder::open(&args.model)?;
-    let gallery = match &searched {
-        Searched::File(gallery) => gallery,
-        #[cfg(feature = "postgres")]
-        Searched::Table(table) => &table.gallery,
-    };
-    check_model(gallery, &embedder, args.any_model).context(|| args.gallery.display().to_string())?;
+    check_model(searched.gallery(), &embedder, args.any_model).context(|| args.gallery.display().to_string())?;
     let form = match args.json {
         true => Form::Json,
         false if std::io::stdout().is_terminal() => Form::Table,
