@@ -43,6 +43,7 @@ fn decode_with(mut decoder: Decoder<'_>, limits: &DecodeLimits) -> Result<(RgbIm
     limits.check(ImageFormat::Jpeg, info.width, info.height, 3 + (components * 2).max(3))?;
     let (width, height) = (info.width as usize, info.height as usize);
     let is_cmyk = components == 4;
+    check_sampling(&decoder)?;
     decoder.set_output_format(if is_cmyk { PixelFormat::Cmyk } else { PixelFormat::Rgb });
     // libjpeg's and OpenCV's default; it makes a difference in progressive files without their last scans
     decoder.set_block_smoothing(true);
@@ -79,6 +80,9 @@ pub(super) fn samples(bytes: &[u8], channels: usize, limits: &DecodeLimits) -> R
         if let Err(error) = limits.check(ImageFormat::Jpeg, info.width, info.height, bytes_per_pixel) {
             return Ok(Err(error));
         }
+        if let Err(error) = check_sampling(&decoder) {
+            return Ok(Err(error));
+        }
         decoder.set_output_format(format);
         decoder.set_lenient(true);
         Ok(zeroed(info.width as usize * info.height as usize * channels).and_then(|mut out| {
@@ -108,6 +112,25 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Decoder<'a>, JpegE
         max_memory: Some(limits.max_bytes),
     };
     Decoder::new_with_limits(bytes, limits)
+}
+
+/// Refuses sampling factors of four components that the decoder does not expand to the image's size: it would read beyond the
+/// end of a row and panic.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`].
+fn check_sampling(decoder: &Decoder<'_>) -> Result<()> {
+    let factors =
+        |component: &libjpeg_turbo_rs::ComponentInfo| (component.horizontal_sampling, component.vertical_sampling);
+    let factors: Vec<(u8, u8)> = decoder.header().components.iter().map(factors).collect();
+    let [first, second, third, fourth] = factors[..] else { return Ok(()) };
+    let is_largest = factors.iter().all(|&(horizontal, vertical)| horizontal <= first.0 && vertical <= first.1);
+    if first == fourth && second == third && is_largest {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!(
+        "JPEG: four channels with the sampling factors {factors:?} are not read; save the image with one size for all channels"
+    )))
 }
 
 fn info(decoder: &Decoder<'_>) -> ImageInfo {

@@ -56,6 +56,28 @@ fn files_cut_at_any_byte_do_no_harm() {
     report(complaints, cases);
 }
 
+/// A channel that is smaller than the decoder takes it to be made it panic.
+#[test]
+fn cmyk_with_any_sampling_factors_does_no_harm() {
+    let bytes = std::fs::read(beside("files/cmyk.jpg")).unwrap();
+    let frame = bytes.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    let mut complaints = Vec::new();
+    let factors: Vec<u8> =
+        (1..=4).flat_map(|horizontal| (1..=4).map(move |vertical| horizontal << 4 | vertical)).collect();
+    for channels in 1..16u8 {
+        for &factor in &factors {
+            let mut changed = bytes.clone();
+            for channel in (0..4).filter(|channel| channels >> channel & 1 == 1) {
+                changed[frame + 11 + 3 * channel] = factor;
+            }
+            if !survives(&changed) {
+                complaints.push(format!("channels {channels:04b} with {factor:#04x}"));
+            }
+        }
+    }
+    report(complaints, 15 * factors.len());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
