@@ -54,14 +54,15 @@ step_lint() {
   done <<<"$list"
 }
 
-# packages_and_features: a line for each package without features, and one for each of its features. Left out are `cuda`,
-# because its build downloads LLVM, and `threads` and `gpu`, because the step `wasm` compiles them.
+# packages_and_features: a line for each package without features, and one for each of its features. Left out: `cuda`, whose
+# build downloads LLVM; `threads` and `gpu`, which the step `wasm` compiles; and the others with Burn, which is checked for
+# minutes with each choice of its features: the program's clippy above has them all together.
 packages_and_features() {
   cargo metadata --format-version 1 --no-deps | node -e '
     const { packages } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
     for (const { name, features } of packages) {
       for (const feature of ["", ...Object.keys(features)]) {
-        if (name !== "image-feature-bind" && !["cuda", "default", "gpu", "threads"].includes(feature)) console.log(name, feature);
+        if (name !== "image-feature-bind" && !["burn", "cuda", "default", "flex", "gpu", "threads", "train", "webgpu"].includes(feature)) console.log(name, feature);
       }
     }'
 }
