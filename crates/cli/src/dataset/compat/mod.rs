@@ -65,11 +65,7 @@ pub fn check(dataset: &Path, compat: Compat, output: Option<&Path>, json: bool) 
     let verdict = located.find(compat).and_then(|dataset| {
         dataset.check(&mut |sample, image| output.map_or(Ok(()), |output| save_sample(output, sample, image)))
     });
-    let verdict = match verdict {
-        Ok(verdict) => verdict,
-        Err(Stop::Raised(exception)) => Err(exception),
-        Err(Stop::Error(error)) => return Err(error),
-    };
+    let verdict = Stop::raised(verdict)?.flatten();
     if let Some(output) = output {
         if let Ok(summary) = &verdict {
             save(&output.join("check_dataset"), "histogram.png", &draw::histogram(&summary.counts)?)?;
@@ -126,14 +122,13 @@ fn change(
         step(&mut dataset)?;
         Ok(dataset.changes())
     });
-    match changed {
+    match Stop::raised(changed)? {
         Ok(changes) => {
             target.apply(&*located.tree, &changes)?;
             Stdout::default().line(&if json { lists_json(&changes) } else { message.into() })?;
             Ok(Outcome::Good)
         }
-        Err(Stop::Raised(exception)) => report_exception(&exception, json),
-        Err(Stop::Error(error)) => Err(error),
+        Err(exception) => report_exception(&exception, json),
     }
 }
 
