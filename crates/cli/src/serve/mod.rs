@@ -147,7 +147,10 @@ async fn serve(router: Router, address: SocketAddr, limits: Limits, served: &str
     let mut interrupts = Interrupts::listen()?; // before the address is printed: its reader may send a signal at once
     note(&format!("serving {served} at http://{address}/ (Ctrl-C stops)"));
     if !address.ip().is_loopback() {
-        note("other computers can open this too; their browsers give WebGPU and threads only to https:// or localhost");
+        note(
+            "other computers can open this too, by address or by a name that --allow-host gives; their browsers give WebGPU and \
+             threads only to https:// or localhost",
+        );
     }
     let graceful = GracefulShutdown::new();
     tokio::select! {

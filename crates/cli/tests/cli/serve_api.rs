@@ -275,18 +275,19 @@ fn requests_are_limited_in_size_time_and_number() {
     write!(stream, "{head}Expect: 100-continue\r\nContent-Length: 5000000\r\n\r\n").unwrap();
     assert_eq!(envelope(read_answer(&mut stream)).0, 413);
 
-    // a large request that does not end takes the only place, until its time limit
+    // a large request that does not end leaves no room for another large one, until its time limit
     let mut slow = TcpStream::connect(server.address).unwrap();
-    let head = self::head("/shitu-infer", 500_000).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    let head = self::head("/shitu-infer", 1_000_000).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
     slow.write_all(head.as_bytes()).unwrap();
     let mut goes_on = [0; 25];
     slow.read_exact(&mut goes_on).unwrap();
     let let_in = Instant::now();
-    slow.write_all(&[b' '; 400_000]).unwrap();
-    let at_once = infer.to_string();
-    while send(&server, "/shitu-infer", at_once.as_bytes()).0 != 503 {
-        assert!(let_in.elapsed() < Duration::from_secs(4), "it takes no place");
+    slow.write_all(&[b' '; 900_000]).unwrap();
+    let padded = infer.to_string() + &" ".repeat(400_000);
+    while send(&server, "/shitu-infer", padded.as_bytes()).0 != 503 {
+        assert!(let_in.elapsed() < Duration::from_secs(4), "it takes no room");
     }
+    ask(&server, "/shitu-infer", infer.clone());
     // the rest of the body is read, so that the client sees the answer
     std::thread::sleep(Duration::from_millis(5_200).saturating_sub(let_in.elapsed()));
     slow.write_all(&[b' '; 100_000]).unwrap();
@@ -372,6 +373,13 @@ fn a_flood_is_answered_or_refused() {
 /// Bodies that come a byte at a time keep nobody out, and are given up.
 #[test]
 fn slow_bodies_keep_nobody_out() {
+    // nothing before the first slow byte, or much
+    for start in [0, 70_000] {
+        keeps_nobody_out(start);
+    }
+}
+
+fn keeps_nobody_out(start: usize) {
     let bench = Bench::new();
     let server = bench.serve(&["--max-requests", "16"]);
     let key = build(&server, 0..3);
@@ -381,6 +389,7 @@ fn slow_bodies_keep_nobody_out() {
         .map(|_| {
             let mut stream = TcpStream::connect(server.address).unwrap();
             stream.write_all(head("/shitu-infer", 100_000).as_bytes()).unwrap();
+            stream.write_all(&vec![b' '; start]).unwrap();
             stream
         })
         .collect();

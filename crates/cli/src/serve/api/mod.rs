@@ -42,12 +42,16 @@ const MAX_PIXELS: u64 = 1 << 26;
 const DECODE_BYTES: u64 = 1 << 30;
 /// More requests than there can be at a time.
 const BEGUN: u32 = 1 << 20;
-/// Bytes of a body that are read before its request has a place. There may be as many such requests as connections.
-const WITHOUT_PLACE: usize = 64 << 10;
-/// Bytes a second that a body must have on average,
-const LEAST_RATE: usize = 1 << 10;
-/// after this time.
-const RATE_GRACE: Duration = Duration::from_secs(5);
+/// Bytes at the start of a body that need no room. There may be as many such bodies as connections.
+const WITHOUT_ROOM: usize = 64 << 10;
+/// The unit in which room is taken, in bytes.
+const BLOCK: usize = 1 << 10;
+/// Bytes by which the memory of a body grows.
+const GROWTH: usize = 1 << 20;
+/// Bytes a second that a body must have,
+const LEAST_RATE: f64 = 1024.0;
+/// over this time.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Time limit for reading the rest of a refused request.
 const DISCARD_TIME: Duration = Duration::from_secs(10);
 
@@ -91,10 +95,19 @@ pub struct Api {
     local: Option<Hosts>,
     /// A permit for each request that has come and has no answer yet.
     begun: Arc<Semaphore>,
+    /// A permit for each block of a body in memory.
+    room: Arc<Semaphore>,
     /// A permit for each request that runs or waits to run.
     admitted: Arc<Semaphore>,
     /// A permit for each request that runs.
     running: Arc<Semaphore>,
+}
+
+/// A body in memory, and what it takes of the service until it is dropped.
+struct Read {
+    bytes: Vec<u8>,
+    _room: Option<OwnedSemaphorePermit>,
+    _place: OwnedSemaphorePermit,
 }
 
 /// The reason why a request is refused: the status and a message.
@@ -177,6 +190,7 @@ impl Api {
             time_limit: Duration::from_secs(args.time_limit.into()),
             local,
             begun: Arc::new(Semaphore::new(BEGUN as usize)),
+            room: Arc::new(Semaphore::new(usize::from(args.max_requests) * (usize::from(args.max_body) << 20) / BLOCK)),
             admitted: Arc::new(Semaphore::new(args.max_requests.into())),
             running: Arc::new(Semaphore::new(threads.max(2))),
         })
@@ -199,7 +213,7 @@ impl Api {
         let refused = match self.admit(&head.method, &head.headers) {
             Err(refused) => refused,
             Ok(()) => match self.read(&mut body, deadline).await {
-                Ok((bytes, admitted)) => return Arc::clone(&self).run(work, bytes, deadline, admitted).await,
+                Ok(read) => return Arc::clone(&self).run(work, read, deadline).await,
                 Err(refused) => refused,
             },
         };
@@ -239,16 +253,15 @@ impl Api {
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
-    /// Reads a body, and takes a place for its request. The first bytes need none: a client that is slow to send them would
-    /// keep others out.
-    async fn read(&self, body: &mut Body, deadline: Instant) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
-        let begun = Instant::now();
+    /// Reads a body. Takes room for it as it comes, and a place for its request at the end: a client that is slow to send
+    /// would keep others out.
+    async fn read(&self, body: &mut Body, deadline: Instant) -> Result<Read, Refusal> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(0);
-        let (mut bytes, mut admitted) = (Vec::new(), None);
+        let mut patience = Instant::now() + PATIENCE;
+        let (mut bytes, mut room) = (Vec::new(), None);
         loop {
             let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
-            let at_this_rate = begun + RATE_GRACE + Duration::from_secs((bytes.len() / LEAST_RATE) as u64);
-            let frame = match timeout_at(deadline.min(at_this_rate).into(), frame).await {
+            let frame = match timeout_at(deadline.min(patience).into(), frame).await {
                 Ok(None) => break,
                 Ok(Some(frame)) => frame.map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?,
                 Err(_) => return Err(too_slow()),
@@ -257,17 +270,34 @@ impl Api {
             if data.len() > self.max_body - bytes.len() {
                 return Err(self.too_large());
             }
-            if admitted.is_none() && bytes.len() + data.len() > WITHOUT_PLACE {
-                admitted = Some(self.place()?);
-                bytes.reserve_exact(announced.min(self.max_body).saturating_sub(bytes.len()));
+            self.take_room(&mut room, bytes.len() + data.len())?;
+            if bytes.capacity() - bytes.len() < data.len() {
+                bytes.reserve_exact(data.len().max(announced.saturating_sub(bytes.len()).min(GROWTH)));
             }
             bytes.extend_from_slice(&data);
+            let earned = Duration::from_secs_f64(data.len() as f64 / LEAST_RATE);
+            patience = (patience + earned).min(Instant::now() + PATIENCE);
         }
-        let admitted = match admitted {
-            Some(admitted) => admitted,
-            None => self.place()?,
-        };
-        Ok((bytes, admitted))
+        Ok(Read { bytes, _room: room, _place: self.place()? })
+    }
+
+    /// Takes room for a body of `len` bytes.
+    fn take_room(&self, taken: &mut Option<OwnedSemaphorePermit>, len: usize) -> Result<(), Refusal> {
+        let blocks = len.saturating_sub(WITHOUT_ROOM).div_ceil(BLOCK);
+        let more = blocks.saturating_sub(taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        if more == 0 {
+            return Ok(());
+        }
+        let more = u32::try_from(more).map_err(|_| self.too_large())?;
+        let more = Arc::clone(&self.room).try_acquire_many_owned(more).map_err(|_| {
+            let message = "other requests take all the memory for images; send fewer at a time, or try again later";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        })?;
+        match taken {
+            Some(taken) => taken.merge(more),
+            None => *taken = Some(more),
+        }
+        Ok(())
     }
 
     /// Takes a place among the requests that are worked on.
@@ -292,19 +322,13 @@ impl Api {
     }
 
     /// Works on a request when a permit is free. Work that has begun is completed, even if the client is gone.
-    async fn run(
-        self: Arc<Self>,
-        work: Work,
-        body: Vec<u8>,
-        deadline: Instant,
-        admitted: OwnedSemaphorePermit,
-    ) -> Result<Value, Refusal> {
+    async fn run(self: Arc<Self>, work: Work, read: Read, deadline: Instant) -> Result<Value, Refusal> {
         let Ok(Ok(running)) = timeout_at(deadline.into(), Arc::clone(&self.running).acquire_owned()).await else {
             return Err(self.too_late());
         };
         let task = tokio::task::spawn_blocking(move || {
-            let result = work(&self, &body, deadline);
-            drop((running, admitted));
+            let result = work(&self, &read.bytes, deadline);
+            drop((running, read));
             result
         });
         task.await.unwrap_or_else(|_| Err(Error::internal("a request failed on a bug in image-feature").into()))
