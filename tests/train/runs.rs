@@ -168,7 +168,7 @@ fn devices_share_the_steps_of_a_run() {
     let weights = |out: &Path| std::fs::read(out.join("latest/latest.pdparams")).unwrap();
     assert!(weights(first.path()) == weights(second.path()));
     let refused = |devices| {
-        let options = RunOptions { devices, ..RunOptions::new(second.path()) };
+        let options = RunOptions { devices, overwrite: true, ..RunOptions::new(second.path()) };
         Run::prepare(&dataset(), &recipe, &options).err().unwrap().to_string()
     };
     assert!(refused(vec![]).contains("no device is named"));
@@ -204,7 +204,8 @@ fn a_transformer_is_trained_too() {
     }
 
     // labels are the head's columns here
-    let error = Run::prepare(&dataset(), &Recipe { classes: 50, ..recipe }, &RunOptions::new(out)).err().unwrap();
+    let options = RunOptions { overwrite: true, ..RunOptions::new(out) };
+    let error = Run::prepare(&dataset(), &Recipe { classes: 50, ..recipe }, &options).err().unwrap();
     assert!(error.to_string().contains("at least 51"), "{error}");
 }
 

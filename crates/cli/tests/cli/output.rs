@@ -1,5 +1,6 @@
 //! Outputs: two runs into one file, links, devices and pipes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -37,26 +38,42 @@ fn contained() -> Command {
     }
 }
 
+/// Two runs into one folder, to files of their own and to one file.
 #[test]
-fn two_runs_into_one_file_are_never_mixed() {
+fn two_runs_into_one_folder_are_never_mixed() {
+    const COUNT: usize = 3000;
     let folder = TempDir::new().unwrap();
-    let inputs = ["tea", "cup"].map(|name| entries(folder.path(), name, 300));
+    let inputs = ["tea", "cup"].map(|name| (name, entries(folder.path(), name, COUNT)));
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
-    let target = out.join("g.safetensors");
-    for _ in 0..18 {
-        let start = |input: &String| {
-            contained().args(import(input, &target)).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    // the names in a gallery, which are all of one run
+    let names = |gallery: &Path| {
+        let gallery = Gallery::open(gallery).unwrap();
+        let names: BTreeSet<String> =
+            gallery.iter().map(|(entry, _)| entry.id.split('/').next().unwrap().to_string()).collect();
+        assert!(gallery.len() == COUNT && names.len() == 1, "{} of {names:?}", gallery.len());
+        names.into_iter().next().unwrap()
+    };
+    let both = |targets: [&Path; 2]| {
+        let pairs: Vec<_> = inputs.iter().zip(targets).collect();
+        let start = |((_, input), target): &(&(&str, String), &Path)| {
+            contained().args(import(input, target)).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
         };
-        for child in inputs.each_ref().map(start) {
+        for child in pairs.iter().map(start).collect::<Vec<_>>() {
             let output = child.wait_with_output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
-        let gallery = Gallery::open(&target).unwrap();
-        let first = gallery.iter().next().unwrap().0.id.split('/').next().unwrap().to_string();
-        assert!(gallery.len() == 300 && gallery.iter().all(|(entry, _)| entry.id.starts_with(&first)));
-        assert_eq!(files_below(&out), ["g.safetensors"]);
+    };
+    let [tea, cup, one] = ["tea", "cup", "one"].map(|name| out.join(name));
+    for _ in 0..18 {
+        both([&tea, &cup]);
+        assert_eq!([names(&tea), names(&cup)], ["tea", "cup"]);
     }
+    for _ in 0..3 {
+        both([&one, &one]);
+        names(&one);
+    }
+    assert_eq!(files_below(&out), ["cup", "one", "tea"]);
 }
 
 /// An export of several files is of one gallery, also where two are written at a time.
