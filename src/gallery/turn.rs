@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Result;
 use crate::error::Context;
+use crate::output_file::OutputFile;
 
 /// The exclusive right to change a file, until it is dropped. The operating system ends it with the process, too.
 ///
@@ -21,10 +22,15 @@ use crate::error::Context;
 /// # std::fs::remove_file(&path)?;
 /// # Ok::<(), image_feature::Error>(())
 /// ```
-pub struct Turn {
-    #[cfg_attr(not(unix), allow(dead_code))] // held open, which holds the lock
+///
+/// A device or a pipe is not changed but written to, and has no lock.
+pub struct Turn(#[cfg_attr(not(unix), allow(dead_code))] Option<Held>);
+
+/// A lock that is held.
+#[cfg_attr(not(unix), allow(dead_code))]
+struct Held {
+    /// Held open, which holds the lock.
     file: File,
-    #[cfg_attr(not(unix), allow(dead_code))]
     path: PathBuf,
 }
 
@@ -34,7 +40,13 @@ impl Turn {
     /// # Errors
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the lock file beside `target` cannot be made, naming both.
     pub fn take(target: impl AsRef<Path>) -> Result<Turn> {
-        let target = target.as_ref();
+        let given = target.as_ref();
+        // two names of one file, a link and its own, have one lock
+        let target = match OutputFile::written_path(given) {
+            Ok(Some(path)) => path,
+            Ok(None) => return Ok(Turn(None)),
+            Err(_) => given.to_path_buf(), // the lock's error names the reason
+        };
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let path = target.with_file_name(format!(".{name}.lock"));
         loop {
@@ -42,7 +54,7 @@ impl Turn {
             let file = opened.and_then(|file| file.lock().map(|()| file));
             let file = file.context(|| format!("{}: cannot be locked by {}", target.display(), path.display()))?;
             if is_at(&file, &path) {
-                return Ok(Turn { file, path });
+                return Ok(Turn(Some(Held { file, path })));
             }
         }
     }
@@ -66,8 +78,10 @@ fn is_at(_: &File, _: &Path) -> bool {
 impl Drop for Turn {
     /// Removes the lock file while it is still locked. A waiting thread notices that and makes another.
     fn drop(&mut self) {
-        if is_at(&self.file, &self.path) {
-            let _ = std::fs::remove_file(&self.path);
+        if let Some(Held { file, path }) = &self.0
+            && is_at(file, path)
+        {
+            let _ = std::fs::remove_file(path);
         }
     }
 }
@@ -95,6 +109,16 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&counter).unwrap(), "400");
         #[cfg(unix)]
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "the lock is left");
+        #[cfg(unix)]
+        {
+            let link = folder.path().join("link");
+            std::os::unix::fs::symlink("gallery", &link).unwrap();
+            let turn = Turn::take(&link).unwrap();
+            assert!(folder.path().join(".gallery.lock").exists(), "a link and its file have one lock");
+            drop(turn);
+            drop(Turn::take("/dev/null").unwrap());
+            assert!(!Path::new("/dev/.null.lock").exists());
+        }
         let error = Turn::take(folder.path().join("absent/gallery")).err().unwrap();
         assert!(error.to_string().contains("absent"), "{error}");
     }

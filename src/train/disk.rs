@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::earlier::{epoch_of, parse};
 use super::recipe::Recipe;
 use crate::model::lcnet_v2::Form;
 use crate::{Error, ErrorKind, Result};
@@ -20,8 +21,9 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Looks at the disk with the run's folder, which need not exist yet.
-    pub fn of(recipe: &Recipe, epochs_done: usize, output: &Path) -> Self {
+    /// Looks at the disk with the run's folder, which need not exist yet. If the run in it is overwritten, all of its
+    /// checkpoints make room.
+    pub fn of(recipe: &Recipe, epochs_done: usize, output: &Path, overwrite: bool) -> Self {
         let parameters = recipe.model.network.parameters(Form::Training, Some(recipe.classes));
         let weights = 4 * parameters.iter().map(|parameter| parameter.len() as u64).sum::<u64>();
         // .pdparams, .safetensors, .pdiparams, and the velocities in .pdopt
@@ -29,7 +31,7 @@ impl Room {
         let numbered = (recipe.epochs / recipe.save_interval - epochs_done / recipe.save_interval) as u64;
         // best_model, latest, and a new checkpoint beside the old one that it replaces; best_model has its weights twice
         let all = checkpoint.saturating_mul(numbered.saturating_add(3)).saturating_add(weights);
-        let replaced = replaced_bytes(recipe, epochs_done, output);
+        let replaced = replaced_bytes(recipe, epochs_done, output, overwrite);
         Room { needed: all.saturating_sub(replaced), free: free(output), checkpoint, numbered }
     }
 
@@ -61,11 +63,13 @@ impl Room {
 }
 
 /// Bytes of an earlier run's checkpoints that this run replaces.
-fn replaced_bytes(recipe: &Recipe, epochs_done: usize, output: &Path) -> u64 {
+fn replaced_bytes(recipe: &Recipe, epochs_done: usize, output: &Path, overwrite: bool) -> u64 {
     let Ok(entries) = std::fs::read_dir(output) else { return 0 };
     let is_replaced = |name: &str| {
-        let epoch = name.strip_prefix("epoch_").and_then(|number| number.parse::<usize>().ok());
-        let again = epoch.is_some_and(|epoch| {
+        if overwrite {
+            return parse(name).is_some();
+        }
+        let again = epoch_of(name).is_some_and(|epoch| {
             (epochs_done + 1..=recipe.epochs).contains(&epoch) && epoch.is_multiple_of(recipe.save_interval)
         });
         again || name == "best_model" || name == "latest"
@@ -102,7 +106,7 @@ mod tests {
     fn a_full_disk_is_told_with_a_way_round() {
         let folder = temp_dir::TempDir::new().unwrap();
         let recipe = recipe(20, 1);
-        let room = Room { free: Some(1_000_000_000), ..Room::of(&recipe, 0, folder.path()) };
+        let room = Room { free: Some(1_000_000_000), ..Room::of(&recipe, 0, folder.path(), false) };
         // 4.8 million parameters and a head of half a million
         assert_eq!(room.checkpoint, 16 * (4_778_880 + 512_000));
         let error = room.check(&recipe, folder.path()).unwrap_err().to_string();
@@ -110,7 +114,7 @@ mod tests {
             assert!(error.contains(part), "{part}: {error}");
         }
         let rarely = Recipe { save_interval: 3, ..recipe.clone() };
-        let fits = Room { free: Some(1_000_000_000), ..Room::of(&rarely, 0, folder.path()) };
+        let fits = Room { free: Some(1_000_000_000), ..Room::of(&rarely, 0, folder.path(), false) };
         fits.check(&rarely, folder.path()).unwrap();
         let none = Room { free: Some(1_000_000), ..room };
         assert!(!none.check(&recipe, folder.path()).unwrap_err().to_string().contains("save only"));
@@ -121,7 +125,7 @@ mod tests {
     fn what_is_replaced_needs_no_room() {
         let folder = temp_dir::TempDir::new().unwrap();
         let recipe = recipe(6, 2);
-        let fresh = Room::of(&recipe, 0, &folder.path().join("not/yet/there"));
+        let fresh = Room::of(&recipe, 0, &folder.path().join("not/yet/there"), false);
         assert!(fresh.free.is_some_and(|free| free > 0), "{fresh:?}");
         assert_eq!(fresh.numbered, 3);
         for name in ["epoch_2", "epoch_3", "epoch_6", "epoch_8", "latest", "other"] {
@@ -129,9 +133,10 @@ mod tests {
             std::fs::create_dir_all(&inner).unwrap();
             std::fs::write(inner.join("a"), [0; 1000]).unwrap();
         }
-        assert_eq!(Room::of(&recipe, 0, folder.path()).needed, fresh.needed - 3000);
+        assert_eq!(Room::of(&recipe, 0, folder.path(), false).needed, fresh.needed - 3000);
+        assert_eq!(Room::of(&recipe, 0, folder.path(), true).needed, fresh.needed - 5000);
         // epoch_2 is older
-        let resumed = Room::of(&recipe, 2, folder.path());
+        let resumed = Room::of(&recipe, 2, folder.path(), false);
         assert_eq!((resumed.numbered, resumed.needed), (2, fresh.needed - fresh.checkpoint - 2000));
     }
 }

@@ -1,12 +1,13 @@
 //! The folder of a run: checkpoints, which are replaced atomically, and `train_results.json`, their list.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
 use super::Schedule;
+use super::earlier::{NEW, OLD, State, parse};
 use super::team::Team;
 use crate::error::Context;
 use crate::output_file::OutputFile;
@@ -25,6 +26,9 @@ pub(super) struct Folder {
     saved: Vec<(usize, f64)>,
     /// The best score.
     best: Option<f64>,
+    /// Keeps other runs out while it is open.
+    #[expect(dead_code, reason = "it is held, not read")]
+    lock: Option<File>,
 }
 
 /// The files of a checkpoint in memory: name and content.
@@ -32,9 +36,14 @@ pub(super) type Files = Vec<(String, Vec<u8>)>;
 
 impl Folder {
     /// Opens or creates the folder. Repairs a checkpoint that was interrupted during its replacement.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) while another run writes the folder,
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where it cannot be made or repaired.
     pub fn open(path: &Path, model: &str) -> Result<Self> {
         fs::create_dir_all(path).context(|| format!("{}: the folder cannot be made", path.display()))?;
-        let folder = Folder { path: path.to_path_buf(), model: model.into(), saved: Vec::new(), best: None };
+        let lock = lock(path)?;
+        let folder = Folder { path: path.to_path_buf(), model: model.into(), saved: Vec::new(), best: None, lock };
         folder.recover()?;
         Ok(folder)
     }
@@ -49,17 +58,14 @@ impl Folder {
         for entry in fs::read_dir(&self.path).context(in_folder)? {
             let entry = entry.context(in_folder)?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let Some(name) = name.strip_prefix('.') else { continue };
-            if let Some(prefix) = name.strip_suffix(OLD) {
-                let target = self.path.join(prefix);
-                match target.exists() {
-                    true => fs::remove_dir_all(entry.path()),
-                    false => fs::rename(entry.path(), target),
-                }
-                .context(in_folder)?;
-            } else if name.ends_with(NEW) {
-                fs::remove_dir_all(entry.path()).context(in_folder)?;
+            let Some((prefix, state)) = parse(&name).filter(|_| entry.path().is_dir()) else { continue };
+            let target = self.path.join(prefix);
+            match state {
+                State::InPlace => Ok(()),
+                State::Displaced if !target.exists() => fs::rename(entry.path(), target),
+                State::Displaced | State::Unfinished => fs::remove_dir_all(entry.path()),
             }
+            .context(in_folder)?;
         }
         Ok(())
     }
@@ -85,6 +91,11 @@ impl Folder {
             };
             write().context(shown)?;
         }
+        walkdir::WalkDir::new(&new)
+            .into_iter()
+            .flatten()
+            .filter(|entry| entry.file_type().is_dir())
+            .for_each(|entry| flush(entry.path()));
         if target.exists() {
             fs::rename(&target, &old).context(shown)?;
         }
@@ -92,10 +103,7 @@ impl Folder {
         if old.exists() {
             fs::remove_dir_all(&old).context(shown)?;
         }
-        // not every system can flush a folder
-        if let Ok(folder) = File::open(&self.path) {
-            let _ = folder.sync_all();
-        }
+        flush(&self.path);
         Ok(())
     }
 
@@ -163,10 +171,26 @@ impl Folder {
     }
 }
 
-/// Ending of the name of a folder that will replace a checkpoint.
-const NEW: &str = ".new";
-/// Ending of the name of a checkpoint while it is replaced.
-const OLD: &str = ".old";
+/// Keeps other runs out of a folder, where the system has locks on folders.
+fn lock(path: &Path) -> Result<Option<File>> {
+    let Ok(folder) = File::open(path) else { return Ok(None) };
+    match folder.try_lock() {
+        Ok(()) => Ok(Some(folder)),
+        Err(TryLockError::Error(_)) => Ok(None),
+        Err(TryLockError::WouldBlock) => Err(Error::usage(format!(
+            "{}: another run is writing into this folder; wait for its end, or give another --output",
+            path.display()
+        ))),
+    }
+}
+
+/// Flushes a folder to the disk, where the system can.
+fn flush(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
 /// The list of checkpoints.
 const RESULTS: &str = "train_results.json";
 
@@ -247,6 +271,29 @@ mod tests {
             }),
             "new"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn one_run_at_a_time() {
+        let out = temp_dir::TempDir::new().unwrap();
+        let first = Folder::open(out.path(), "m").unwrap();
+        let second = Folder::open(out.path(), "m").err().unwrap().to_string();
+        assert!(second.contains("another run is writing into this folder"), "{second}");
+        drop(first);
+        Folder::open(out.path(), "m").unwrap();
+    }
+
+    /// Folders of others, whose names only look alike, stay.
+    #[test]
+    fn a_repair_touches_checkpoints_only() {
+        let out = temp_dir::TempDir::new().unwrap();
+        let names = [".git.old", ".notes.new", ".epoch_x.new", "latest.old"];
+        names.iter().for_each(|name| fs::create_dir(out.path().join(name)).unwrap());
+        fs::write(out.path().join(".latest.new"), "a file").unwrap();
+        fs::create_dir(out.path().join(".epoch_7.new")).unwrap();
+        Folder::open(out.path(), "m").unwrap();
+        assert_eq!(fs::read_dir(out.path()).unwrap().count(), names.len() + 1);
     }
 
     #[test]

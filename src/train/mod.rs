@@ -34,7 +34,9 @@
 //! let recipe = Recipe { epochs: 1, batch_size: 8, warmup_epochs: 0.0, ..Recipe::new(model, 2) };
 //!
 //! let output = std::env::temp_dir().join("image-feature-train-example");
-//! let summary = train(&tree, &recipe, &RunOptions::new(&output), &mut |event| println!("{event:?}"))?;
+//! // a folder that holds a run is refused otherwise
+//! let options = RunOptions { overwrite: true, ..RunOptions::new(&output) };
+//! let summary = train(&tree, &recipe, &options, &mut |event| println!("{event:?}"))?;
 //! let (epoch, recall) = summary.best.expect("each epoch is evaluated");
 //! assert!(epoch == 1 && recall > 0.0);
 //! assert!(output.join("best_model/best_model.pdparams").exists());
@@ -50,6 +52,7 @@ mod augment;
 mod config;
 mod curve;
 mod disk;
+mod earlier;
 mod evaluation;
 mod folder;
 mod initial;

@@ -141,12 +141,12 @@ fn a_resumed_run_gives_the_same_weights() {
     let recipe = recipe(3);
     train(&dataset(), &recipe, &RunOptions::new(first.path()), &mut |_| {}).unwrap();
     for resume in ["epoch_1/epoch_1.pdparams", "epoch_2"] {
-        let options =
-            RunOptions { resume: Some(first.path().join(resume)), threads: Some(3), ..RunOptions::new(second.path()) };
+        let resume = Some(first.path().join(resume));
+        let options = RunOptions { resume, overwrite: true, threads: Some(3), ..RunOptions::new(second.path()) };
         train(&dataset(), &recipe, &options, &mut |_| {}).unwrap();
         for extension in ["pdparams", "pdopt", "pdstates"] {
             let read = |out: &Path| std::fs::read(out.join(format!("latest/latest.{extension}"))).unwrap();
-            assert!(read(first.path()) == read(second.path()), "{resume}: {extension} differs");
+            assert!(read(first.path()) == read(second.path()), "{:?}: {extension} differs", options.resume);
         }
     }
 }
@@ -168,7 +168,7 @@ fn devices_share_the_steps_of_a_run() {
     let weights = |out: &Path| std::fs::read(out.join("latest/latest.pdparams")).unwrap();
     assert!(weights(first.path()) == weights(second.path()));
     let refused = |devices| {
-        let options = RunOptions { devices, ..RunOptions::new(second.path()) };
+        let options = RunOptions { devices, overwrite: true, ..RunOptions::new(second.path()) };
         Run::prepare(&dataset(), &recipe, &options).err().unwrap().to_string()
     };
     assert!(refused(vec![]).contains("no device is named"));
@@ -204,7 +204,8 @@ fn a_transformer_is_trained_too() {
     }
 
     // labels are the head's columns here
-    let error = Run::prepare(&dataset(), &Recipe { classes: 50, ..recipe }, &RunOptions::new(out)).err().unwrap();
+    let options = RunOptions { overwrite: true, ..RunOptions::new(out) };
+    let error = Run::prepare(&dataset(), &Recipe { classes: 50, ..recipe }, &options).err().unwrap();
     assert!(error.to_string().contains("at least 51"), "{error}");
 }
 
@@ -212,7 +213,8 @@ fn a_transformer_is_trained_too() {
 fn another_seed_gives_other_weights() {
     let folder = temp_dir::TempDir::new().unwrap();
     let weights = |seed| {
-        train(&dataset(), &Recipe { seed, ..recipe(1) }, &RunOptions::new(folder.path()), &mut |_| {}).unwrap();
+        let options = RunOptions { overwrite: true, ..RunOptions::new(folder.path()) };
+        train(&dataset(), &Recipe { seed, ..recipe(1) }, &options, &mut |_| {}).unwrap();
         std::fs::read(folder.path().join("latest/latest.pdparams")).unwrap()
     };
     assert!(weights(1) != weights(2));
@@ -250,7 +252,7 @@ fn a_run_that_is_stopped_loses_its_epoch_alone() {
     let recipe = recipe(3);
     train(&dataset(), &recipe, &RunOptions::new(first.path()), &mut |_| {}).unwrap();
     for last in [0, 2] {
-        let options = RunOptions::new(second.path());
+        let options = RunOptions { overwrite: true, ..RunOptions::new(second.path()) };
         let stop = options.stop.clone();
         let mut stopped = None;
         let error = train(&dataset(), &recipe, &options, &mut |event| match event {
@@ -271,7 +273,7 @@ fn a_run_that_is_stopped_loses_its_epoch_alone() {
         assert!(weights(first.path()) == weights(second.path()), "{last}");
     }
     // the checkpoint of an earlier run does not count
-    let options = RunOptions::new(second.path());
+    let options = RunOptions { overwrite: true, ..RunOptions::new(second.path()) };
     options.stop.store(true, Ordering::Relaxed);
     let mut stopped = None;
     let error = train(&dataset(), &recipe, &options, &mut |event| {
@@ -280,6 +282,102 @@ fn a_run_that_is_stopped_loses_its_epoch_alone() {
         }
     });
     assert!(error.is_err() && stopped == Some((1, None)), "{stopped:?}");
+}
+
+/// A run goes on from what a kill leaves at any step of the replacement of checkpoints, to the same weights.
+#[test]
+fn a_killed_run_goes_on_from_its_last_whole_checkpoint() {
+    let (whole, killed) = (temp_dir::TempDir::new().unwrap(), temp_dir::TempDir::new().unwrap());
+    let recipe = recipe(2);
+    train(&dataset(), &recipe, &RunOptions::new(whole.path()), &mut |_| {}).unwrap();
+    let weights = |out: &Path| std::fs::read(out.join("latest/latest.pdparams")).unwrap();
+    let out = killed.path().join("run");
+    let rename = |from: &str, to: &str| std::fs::rename(out.join(from), out.join(to)).unwrap();
+    let states: [(&str, &dyn Fn()); 4] = [
+        ("between two renames", &|| rename("latest", ".latest.old")),
+        ("between two renames, with the new one beside it", &|| {
+            rename("latest", ".latest.old");
+            std::fs::create_dir(out.join(".latest.new")).unwrap();
+            std::fs::write(out.join(".latest.new/latest.pdparams"), "half").unwrap();
+        }),
+        ("before the first `latest`", &|| std::fs::remove_dir_all(out.join("latest")).unwrap()),
+        ("before the first `epoch_1`", &|| {
+            std::fs::remove_dir_all(out.join("latest")).unwrap();
+            std::fs::remove_dir_all(out.join("epoch_1")).unwrap();
+        }),
+    ];
+    for (state, kill) in states {
+        let options = RunOptions { overwrite: true, ..RunOptions::new(&out) };
+        let stop = options.stop.clone();
+        let stopped = train(&dataset(), &recipe, &options, &mut |event| {
+            if matches!(event, Event::Step(step) if step.epoch == 2) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        });
+        assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Cancelled);
+        kill();
+        let refused = train(&dataset(), &recipe, &RunOptions::new(&out), &mut |_| {}).unwrap_err();
+        assert!(refused.to_string().contains("holds a run already"), "{state}: {refused}");
+        let options = RunOptions { resume: Some(out.clone()), ..RunOptions::new(&out) };
+        let run = Run::prepare(&dataset(), &recipe, &options).unwrap();
+        assert_eq!(run.begin().epochs_done, 1, "{state}");
+        run.start(&mut |_| {}).unwrap();
+        assert!(weights(&out) == weights(whole.path()), "{state}");
+        let hidden = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(hidden.filter(|name| name.as_encoded_bytes()[0] == b'.').count(), 0, "{state}");
+    }
+}
+
+/// A folder with a run is refused, and nothing in it changes; overwritten, it has the files of the new run only.
+#[test]
+fn a_run_is_not_trained_over_by_accident() {
+    let folder = temp_dir::TempDir::new().unwrap();
+    let out = folder.path();
+    train(&dataset(), &recipe(3), &RunOptions::new(out), &mut |_| {}).unwrap();
+    let files = || {
+        let mut files = files_below(out);
+        files.sort();
+        files
+    };
+    let before = files();
+    let options = RunOptions::new(out);
+    let error = Run::prepare(&dataset(), &recipe(1), &options).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    for part in ["holds a run already", "--resume", "--output", "--overwrite"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    // another run that goes on into this folder would replace it, too
+    let other = temp_dir::TempDir::new().unwrap();
+    train(&dataset(), &recipe(1), &RunOptions::new(other.path()), &mut |_| {}).unwrap();
+    let options = RunOptions { resume: Some(other.path().into()), ..RunOptions::new(out) };
+    assert!(Run::prepare(&dataset(), &recipe(2), &options).err().unwrap().to_string().contains("holds a run already"));
+    let options = RunOptions { resume: Some(out.into()), overwrite: true, ..RunOptions::new(out) };
+    let error = Run::prepare(&dataset(), &recipe(4), &options).err().unwrap().to_string();
+    assert!(error.contains("--overwrite would delete"), "{error}");
+    assert_eq!(files(), before);
+
+    std::fs::write(out.join("notes.txt"), "mine").unwrap();
+    let options = RunOptions { overwrite: true, ..RunOptions::new(out) };
+    train(&dataset(), &recipe(1), &options, &mut |_| {}).unwrap();
+    let folders = ["best_model", "epoch_1", "latest"];
+    let left = std::fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let mut left: Vec<_> = left.map(|path| path.file_name().unwrap().to_os_string()).collect();
+    left.sort();
+    assert_eq!(left, folders, "old epochs are left beside new ones");
+    assert_eq!(read(&out.join("notes.txt")), "mine");
+    let records = files().into_iter().filter(|(name, _)| name.contains("vdlrecords")).count();
+    assert_eq!(records, 1);
+}
+
+/// The files below a folder, with their contents.
+fn files_below(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => files_below(&path),
+            false => vec![(path.display().to_string(), std::fs::read(&path).unwrap())],
+        })
+        .collect()
 }
 
 #[test]

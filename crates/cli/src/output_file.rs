@@ -1,8 +1,18 @@
 //! Output files, and their removal on Ctrl-C.
 
 use std::io::Write;
+use std::path::Path;
 
 pub use image_feature::output_file::OutputFile;
+use image_feature::{Error, Result};
+
+/// Refuses a file that cannot be written, or that exists and must not be replaced. Called before the work begins.
+pub fn check_output(path: &Path, force: bool) -> Result<()> {
+    match OutputFile::replaces(path)? && !force {
+        true => Err(Error::usage(format!("{}: is there already; --force replaces it", path.display()))),
+        false => Ok(()),
+    }
+}
 
 /// On Ctrl-C (and SIGTERM) deletes unfinished files and ends the program with code 130.
 pub fn delete_unfinished_on_interrupt() {

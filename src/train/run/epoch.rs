@@ -1,6 +1,6 @@
 //! Learns from every batch of one epoch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -17,6 +17,14 @@ use crate::{Error, ErrorKind, Result};
 /// Images that cannot be read, with the reason.
 pub(super) type Unreadable = Mutex<HashMap<usize, String>>;
 
+/// The images of these that were told already.
+#[derive(Default)]
+pub(super) struct Told {
+    logged: HashSet<usize>,
+    /// Their number in the last note.
+    noted: usize,
+}
+
 /// Batches at the start of an epoch that wait for their first images, and do not count for the speed.
 const SLOW_BATCHES: usize = 5;
 
@@ -26,6 +34,7 @@ impl Run<'_> {
         &mut self,
         epoch: usize,
         unreadable: &Unreadable,
+        told: &mut Told,
         output: &mut Output,
     ) -> Result<(Averages, f64)> {
         let Run { recipe, options, training, schedule, team, .. } = self;
@@ -48,7 +57,7 @@ impl Run<'_> {
                 progress.add(iteration, size, &losses)?;
                 progress.costs_after(iteration).add(started.elapsed().as_secs_f64(), waited, size);
                 progress.report(iteration, output)?;
-                progress.report_unreadable(unreadable, output)?;
+                told.report(unreadable, iteration + 1 == progress.count, output)?;
             }
             Ok::<_, Error>(())
         })?;
@@ -67,14 +76,12 @@ struct Progress<'r> {
     averages: Averages,
     costs: Costs,
     images: usize,
-    /// Images that cannot be read, as far as reported.
-    reported: usize,
 }
 
 impl<'r> Progress<'r> {
     fn new(recipe: &'r Recipe, options: &'r RunOptions, schedule: &'r Schedule, epoch: usize, count: usize) -> Self {
         let (averages, costs) = (Averages::default(), Costs::default());
-        Progress { recipe, options, schedule, epoch, count, averages, costs, images: 0, reported: 0 }
+        Progress { recipe, options, schedule, epoch, count, averages, costs, images: 0 }
     }
 
     /// The number of a step, counted from the start of the run.
@@ -152,18 +159,22 @@ impl<'r> Progress<'r> {
         let numbers = numbers.iter().map(|(name, value)| (name.as_str(), *value));
         output.records.scalars(self.step(*iteration) + 1, numbers)
     }
+}
 
-    /// Reports images that cannot be read, as soon as there are more of them.
-    fn report_unreadable(&mut self, unreadable: &Unreadable, output: &mut Output) -> Result<()> {
+impl Told {
+    /// Logs each image that cannot be read once. Tells the caller at the first one, and at the end of an epoch with more.
+    fn report(&mut self, unreadable: &Unreadable, is_end: bool, output: &mut Output) -> Result<()> {
         let unreadable = unreadable.lock().unwrap_or_else(PoisonError::into_inner);
-        if unreadable.len() > self.reported {
-            self.reported = unreadable.len();
-            for note in unreadable.values() {
-                output.log.warn(&format!("an image is replaced by another of its class: {note}"))?;
+        for (image, reason) in unreadable.iter() {
+            if self.logged.insert(*image) {
+                output.log.warn(&format!("an image is replaced by another of its class: {reason}"))?;
             }
+        }
+        if unreadable.len() > self.noted && (is_end || self.noted == 0) {
+            self.noted = unreadable.len();
             output.tell(Event::Note(format!(
                 "{} images cannot be read and are replaced by others of their class; train.log names them",
-                self.reported
+                self.noted
             )));
         }
         Ok(())

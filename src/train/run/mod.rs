@@ -11,9 +11,10 @@ mod rehearsal;
 mod start;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use self::epoch::Unreadable;
+use self::epoch::{Told, Unreadable};
 pub use self::event::{Begin, Event, Rehearsal, StepDone, Summary};
 pub use self::options::RunOptions;
 use self::output::{Output, recall_at};
@@ -21,6 +22,7 @@ use self::start::Start;
 use super::Schedule;
 use super::curve::Row;
 use super::disk::Room;
+use super::earlier;
 use super::evaluation::Evaluation;
 use super::folder::files;
 use super::loader::{Images, Loader, Stretch};
@@ -82,12 +84,14 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// - [`Decode`](crate::ErrorKind::Decode): a list is missing or faulty.
-    /// - [`Usage`](crate::ErrorKind::Usage): classes and batch size do not fit the data set.
+    /// - [`Usage`](crate::ErrorKind::Usage): classes and batch size do not fit the data set; the folder holds another run.
     /// - [`Model`](crate::ErrorKind::Model): the weights are those of another network.
     /// - [`Io`](crate::ErrorKind::Io): the disk is too small for the checkpoints.
     /// - [`Device`](crate::ErrorKind::Device): a device cannot be opened.
     pub fn prepare(tree: &Arc<dyn FileTree>, recipe: &'a Recipe, options: &'a RunOptions) -> Result<Self> {
         recipe.check()?;
+        let resumed = options.resume.as_deref().map(earlier::stem).transpose()?;
+        earlier::check(&options.output, resumed.as_deref(), options.overwrite)?;
         let dataset = Dataset::read(tree.as_ref());
         let [train, gallery, queries] = [Subset::Train, Subset::Gallery, Subset::Query];
         let [train, gallery, queries] = [train, gallery, queries].map(|list| Samples::read(tree, &dataset, list));
@@ -101,7 +105,7 @@ impl<'a> Run<'a> {
         let evaluation = Evaluation::new(gallery, queries, &recipe.model.network, options.cache / 4, machine)?;
         let images = training_images(train, recipe, options.cache - options.cache / 4);
         let start = Start::of(recipe, options)?;
-        let room = Room::of(recipe, start.epochs_done, &options.output);
+        let room = Room::of(recipe, start.epochs_done, &options.output, options.overwrite);
         if !options.ignore_disk {
             room.check(recipe, &options.output)?;
         }
@@ -111,6 +115,7 @@ impl<'a> Run<'a> {
         }
         let mut notes = dataset.notes().to_vec();
         notes.extend(warmup_note(recipe));
+        notes.extend(resumed.and_then(|stem| later_note(&stem, start.epochs_done, &options.output)));
         notes.extend(start.notes);
         let threads = options.threads.unwrap_or(machine.div_ceil(2)).max(1);
         Ok(Run {
@@ -154,7 +159,7 @@ impl<'a> Run<'a> {
     /// Checkpoints written before the error remain.
     ///
     /// - [`Io`](crate::ErrorKind::Io): a file cannot be written.
-    /// - [`Usage`](crate::ErrorKind::Usage): training diverges.
+    /// - [`Usage`](crate::ErrorKind::Usage): training diverges; another run writes the folder.
     /// - [`Cancelled`](crate::ErrorKind::Cancelled): [`RunOptions::stop`] became `true`.
     /// - [`Decode`](crate::ErrorKind::Decode), [`Limit`](crate::ErrorKind::Limit): an image for the evaluation cannot be
     ///   read.
@@ -179,7 +184,7 @@ impl<'a> Run<'a> {
     /// One epoch: learns, evaluates, saves.
     fn epoch(&mut self, epoch: usize, course: &mut Course, output: &mut Output) -> Result<()> {
         let recipe = self.recipe;
-        let (losses, images_per_second) = self.learn_epoch(epoch, &course.unreadable, output)?;
+        let (losses, images_per_second) = self.learn_epoch(epoch, &course.unreadable, &mut course.told, output)?;
         output.log.line(&format!("[Train][Epoch {epoch}/{}][Avg]{}", recipe.epochs, losses.text()))?;
         let learning_rate = self.schedule.at(self.iterations(epoch) - 1);
         let mut row = Row { epoch, learning_rate, losses: losses.values(), scores: None, images_per_second };
@@ -239,12 +244,13 @@ struct Course {
     /// The last epoch with a checkpoint.
     kept: Option<usize>,
     unreadable: Unreadable,
+    told: Told,
 }
 
 impl Course {
     fn new(best: Option<(usize, f64)>) -> Self {
         let unreadable = Mutex::new(HashMap::new());
-        Course { summary: Summary { best, last: None }, metric: 0.0, kept: None, unreadable }
+        Course { summary: Summary { best, last: None }, metric: 0.0, kept: None, unreadable, told: Told::default() }
     }
 
     fn best_score(&self) -> f64 {
@@ -258,6 +264,17 @@ fn training_images(samples: Samples, recipe: &Recipe, room: u64) -> Images {
     let first = recipe.augmentation.first_size(size);
     let stretch = if first.is_some() { Stretch::Bilinear } else { Stretch::No };
     Images::new(samples, first.unwrap_or(size), stretch, room)
+}
+
+/// A note about checkpoints of the epochs that are done again.
+fn later_note(resumed: &Path, epochs_done: usize, output: &Path) -> Option<String> {
+    let later = if earlier::is_of(resumed, output) { earlier::later_epochs(output, epochs_done) } else { Vec::new() };
+    let (first, last) = (later.first()?, later.last()?);
+    Some(format!(
+        "{}: goes on after epoch {epochs_done}; checkpoints of later epochs are there (epoch_{first} to epoch_{last}), and are \
+         replaced when this run reaches them",
+        output.display()
+    ))
 }
 
 fn warmup_note(recipe: &Recipe) -> Option<String> {

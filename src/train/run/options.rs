@@ -9,8 +9,10 @@ use crate::device::DeviceRequest;
 /// The settings of a run that do not change the weights: folders, devices, memory.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// The folder that the run writes.
+    /// The folder that the run writes. One that holds the checkpoints of another run is refused.
     pub output: PathBuf,
+    /// Delete the run that the folder holds, and only its files, before this one begins.
+    pub overwrite: bool,
     /// A checkpoint to continue: its `.pdparams`, its folder, or the folder of the whole run.
     pub resume: Option<PathBuf>,
     /// Initial weights: a `.pdparams` or `.safetensors` of the same network. Tensors that do not fit are skipped.
@@ -33,6 +35,7 @@ impl RunOptions {
     pub fn new(output: impl Into<PathBuf>) -> Self {
         RunOptions {
             output: output.into(),
+            overwrite: false,
             resume: None,
             pretrained: None,
             devices: vec![DeviceRequest::Cpu],

@@ -6,6 +6,7 @@ use super::{Event, Run};
 use crate::metrics::Scores;
 use crate::train::config::{self, Places};
 use crate::train::curve::{self, Row};
+use crate::train::earlier;
 use crate::train::folder::{Files, Folder};
 use crate::train::log::Log;
 use crate::train::recipe::Objective;
@@ -28,11 +29,17 @@ pub(super) struct Output<'w> {
 }
 
 impl<'w> Output<'w> {
-    /// Opens the folder and writes the configuration.
+    /// Opens the folder, deletes what a new run replaces there, and writes the configuration.
     pub fn open(run: &mut Run, watch: &'w mut dyn FnMut(Event)) -> Result<Self> {
         let options = run.options;
         let folder = Folder::open(&options.output, &run.recipe.model.name)?;
         let resumed = run.epochs_done > 0;
+        // once more, now that no other run can begin in the folder
+        let from = options.resume.as_deref().map(earlier::stem).transpose()?;
+        earlier::check(&options.output, from.as_deref(), options.overwrite)?;
+        if options.overwrite || !resumed {
+            earlier::delete(folder.path(), options.overwrite)?;
+        }
         let log = Log::open(&folder.path().join("train.log"), resumed)?;
         let records = VisualDl::create(folder.path())?;
         let shown = std::path::absolute(folder.path())?.display().to_string();

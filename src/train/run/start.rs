@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::RunOptions;
 use crate::error::Context;
 use crate::tensors::Tensors;
+use crate::train::earlier::stem;
 use crate::train::initial::initial;
 use crate::train::recipe::Recipe;
 use crate::weights::checkpoint::{Progress, read_pdopt, read_pdstates};
@@ -99,24 +100,6 @@ impl Kept {
         let progress = read_pdstates(&pdstates).context(|| in_file("pdstates"))?;
         Ok(Kept { model, velocities, progress })
     }
-}
-
-/// The path of a checkpoint's files without extension. `path` is one of the files, their folder, or the run's folder.
-fn stem(path: &Path) -> Result<PathBuf> {
-    let in_folder = |folder: &Path| {
-        let name = folder.file_name()?;
-        let stem = folder.join(name);
-        PathBuf::from(format!("{}.pdparams", stem.display())).is_file().then_some(stem)
-    };
-    if path.is_dir() {
-        // the folder's name, also for `.`
-        let path = std::fs::canonicalize(path).context(|| path.display().to_string())?;
-        return in_folder(&path).or_else(|| in_folder(&path.join("latest"))).ok_or_else(|| {
-            Error::model(format!("{}: no checkpoint in this folder; expected latest/latest.pdparams", path.display()))
-        });
-    }
-    let text = path.to_string_lossy();
-    Ok(PathBuf::from(text.strip_suffix(".pdparams").unwrap_or(&text)))
 }
 
 /// Replaces random weights by those of a file. Gives a note if some tensors keep random values.

@@ -11,7 +11,7 @@ use crate::Outcome;
 use crate::output_file::OutputFile;
 use crate::terminal::note;
 use image_feature::error::Context;
-use image_feature::gallery::{Entry, Gallery, Metric, Storage, json_lines, npy, paddlex};
+use image_feature::gallery::{Entry, Gallery, Metric, Storage, Turn, json_lines, npy, paddlex};
 use image_feature::{Error, Result};
 
 /// Write a gallery for others
@@ -59,6 +59,7 @@ pub fn export(args: &ExportArgs) -> Result<Outcome> {
         }
         "npy" => {
             let entries: Vec<String> = gallery.iter().map(|(entry, _)| json!(entry).to_string() + "\n").collect();
+            let _turn = Turn::take(&args.output)?; // of two exports at a time, both files are from one
             OutputFile::write(args.output.with_extension("jsonl"), entries.concat().as_bytes())?;
             let mut file = OutputFile::create(&args.output)?;
             npy::write_gallery(&gallery, &mut file).context(|| args.output.display().to_string())?;
@@ -67,6 +68,7 @@ pub fn export(args: &ExportArgs) -> Result<Outcome> {
         _ => {
             let (vectors, labels) = paddlex::write(&gallery)?;
             std::fs::create_dir_all(&args.output).context(|| args.output.display().to_string())?;
+            let _turn = Turn::take(args.output.join(paddlex::VECTORS))?; // as above
             OutputFile::write(args.output.join(paddlex::LABELS), labels.as_bytes())?;
             OutputFile::write(args.output.join(paddlex::VECTORS), &vectors)?;
         }

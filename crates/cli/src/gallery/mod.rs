@@ -19,7 +19,7 @@ use self::postgres::{Conditions, Database, PullArgs, PushArgs, Remote};
 use super::Outcome;
 use super::contact_sheet::{Picture, contact_sheet};
 use super::embed::{Inputs, Origin, read_file};
-use super::output_file::{OutputFile, delete_unfinished_on_interrupt};
+use super::output_file::{OutputFile, check_output, delete_unfinished_on_interrupt};
 use super::terminal::{Stdout, complain, note, printable};
 use image_feature::error::Context;
 use image_feature::gallery::{Entry, Filter, Gallery, Metric, ModelId, Search, Storage, Turn};
@@ -231,21 +231,6 @@ fn check_model(gallery: &Gallery, embedder: &Embedder, any_model: bool) -> Resul
             "the model makes vectors of {ours} values, the gallery's have {theirs}; name the model that made it"
         ))),
         _ => Ok(()),
-    }
-}
-
-/// Refuses a file that cannot be written, or that exists and must not be replaced. Called before the work begins.
-fn check_output(path: &Path, force: bool) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let output = path.display();
-    if path.is_dir() || path.file_name().is_none() {
-        Err(Error::usage(format!("{output}: is a folder; give the file to write")))
-    } else if !folder.is_dir() {
-        Err(Error::new(ErrorKind::Io, format!("{output}: there is no such folder; make it first")))
-    } else if path.exists() && !force {
-        Err(Error::usage(format!("{output}: is there already; --force replaces it")))
-    } else {
-        Ok(())
     }
 }
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::calibrate::calibrate;
 use crate::open_model;
-use crate::output_file::{OutputFile, delete_unfinished_on_interrupt};
+use crate::output_file::{OutputFile, check_output, delete_unfinished_on_interrupt};
 use crate::terminal::{Stdout, note};
 use image_feature::weights::Dtype;
-use image_feature::{Error, ErrorKind, Result};
+use image_feature::{Error, Result};
 
 /// Write a model as one safetensors file
 #[derive(clap::Args)]
@@ -43,9 +43,7 @@ pub fn run(args: ConvertArgs) -> Result<()> {
             "--output {output}: the only format written is safetensors; name the file so"
         )));
     }
-    if args.output.exists() && !args.force {
-        return Err(Error::new(ErrorKind::Usage, format!("{output}: is there already; --force replaces it")));
-    }
+    check_output(&args.output, args.force)?;
     if !args.calibrate.is_empty() && args.dtype != Dtype::I8 {
         return Err(Error::usage("--calibrate is for files of type i8: add `--dtype i8`"));
     }

@@ -9,7 +9,7 @@ use crate::embed::Origin;
 use crate::format::python::float_json;
 use crate::output_file::OutputFile;
 use image_feature::error::Context;
-use image_feature::gallery::npy;
+use image_feature::gallery::{Turn, npy};
 use image_feature::{Error, Result};
 
 /// The form of saved results.
@@ -82,6 +82,8 @@ impl Saver {
         if rows == 0 {
             return Ok(()); // without results, files of an earlier run stay
         }
+        // of two runs at a time, both files are from one
+        let _turn = Turn::take(self.folder.join("features.npy")).map_err(|error| cannot_write(&self.folder, error))?;
         self.replaced +=
             ["features.npy", "features.csv"].iter().filter(|name| self.folder.join(name).exists()).count() as u64;
         matrix

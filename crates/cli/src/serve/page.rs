@@ -1,14 +1,19 @@
 //! The page's files, and the headers of every answer.
 
-use std::path::Path;
+use std::path::{Component, Path};
+use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;
+
+use super::host::{Hosts, refuse_foreign};
+use image_feature::Result;
+use image_feature::error::Context;
 
 /// Headers of every answer. The page loads from this server only, sends nothing elsewhere, and cannot be framed. It is
 /// isolated from other origins, which browsers require for shared memory.
@@ -30,9 +35,17 @@ const HEADERS: [(HeaderName, HeaderValue); 7] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
 ];
 
-/// The routes of the files of a folder.
-pub fn router(folder: &Path) -> Router {
-    Router::new().fallback_service(ServeDir::new(folder)).layer(from_fn(refuse_hidden)).layer(CompressionLayer::new())
+/// The routes of the files of a folder, for requests under this server's own names.
+///
+/// # Errors
+/// [`ErrorKind::Io`](image_feature::ErrorKind::Io) where the folder cannot be read.
+pub fn router(folder: &Path, hosts: &Hosts) -> Result<Router> {
+    let root: Arc<Path> = folder.canonicalize().context(|| folder.display().to_string())?.into();
+    Ok(Router::new()
+        .fallback_service(ServeDir::new(folder))
+        .layer(from_fn_with_state(root, refuse_hidden))
+        .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(hosts.clone(), refuse_foreign)))
 }
 
 /// Adds the headers of every answer.
@@ -42,13 +55,32 @@ pub async fn add_headers(request: Request, next: Next) -> Response {
     response
 }
 
-/// Answers 404 for names that start with a dot: `.git`, `.env`.
-async fn refuse_hidden(request: Request, next: Next) -> Response {
+/// Answers 404 for names that start with a dot, such as `.git` and `.env`, and for links that lead to these or out of the folder.
+async fn refuse_hidden(State(root): State<Arc<Path>>, request: Request, next: Next) -> Response {
     let path = percent_decoded(request.uri().path());
-    if path.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| part.starts_with(b".")) {
+    let hidden = path.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| part.starts_with(b"."));
+    if hidden || !is_inside(root, path).await {
         return StatusCode::NOT_FOUND.into_response();
     }
     next.run(request).await
+}
+
+/// Whether the file of a request lies in the folder when links are followed. One that does not exist does.
+async fn is_inside(root: Arc<Path>, path: Vec<u8>) -> bool {
+    let Ok(path) = String::from_utf8(path) else { return true }; // `ServeDir` has no such file
+    let looked = tokio::task::spawn_blocking(move || {
+        let file = root.join(path.trim_start_matches('/'));
+        // a folder is answered with its index
+        [file.join("index.html"), file].iter().all(|file| leads_inside(&root, file))
+    });
+    looked.await.unwrap_or(false)
+}
+
+fn leads_inside(root: &Path, file: &Path) -> bool {
+    let Ok(real) = file.canonicalize() else { return true };
+    let is_plain =
+        |part: Component| matches!(part, Component::Normal(name) if !name.as_encoded_bytes().starts_with(b"."));
+    real.strip_prefix(root).is_ok_and(|below| below.components().all(is_plain))
 }
 
 fn percent_decoded(path: &str) -> Vec<u8> {

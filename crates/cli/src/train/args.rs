@@ -80,6 +80,9 @@ pub struct TrainArgs {
     /// Epochs from one epoch_N to the next; `latest` and `best_model` are kept after each
     #[arg(long, value_name = "EPOCHS")]
     pub(super) save_interval: Option<usize>,
+    /// Delete the run that the output folder holds, and begin anew; without it such a folder is refused
+    #[arg(long)]
+    pub(super) overwrite: bool,
     /// Weights to begin with: a .pdparams or .safetensors of the same network
     #[arg(long, value_name = "FILE")]
     pub(super) pretrained: Option<PathBuf>,
@@ -104,7 +107,7 @@ pub struct TrainArgs {
     /// Check data, settings, memory and disk, learn from two batches, say how long it will take, and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Show no progress
+    /// Show no progress; notes about images and settings are shown
     #[arg(long, short)]
     pub(super) quiet: bool,
 }

@@ -52,7 +52,9 @@ fn run_with(args: TrainArgs, mut config: Config) -> Result<Outcome> {
     }
     let tree: Arc<dyn FileTree> = Arc::from(args.dataset.open()?);
     let recipe = recipe(&args, &config, tree.as_ref())?;
+    let overwrites = config.flag("Train.overwrite")?;
     let options = RunOptions {
+        overwrite: args.overwrite || overwrites,
         resume: args.resume.clone().or(path(&config, "Train.resume_path")?),
         pretrained: args.pretrained.clone().or(pretrained(&config)?),
         devices: args.device.clone().map_or(vec![DeviceRequest::Cpu], |devices| devices.0),
@@ -81,7 +83,7 @@ fn run_with(args: TrainArgs, mut config: Config) -> Result<Outcome> {
     watcher.finish();
     if let Some(kept) = kept {
         let arguments: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-        let command = go_on_command(&arguments, kept.map(|_| args.output.as_path()));
+        let command = go_on_command(&arguments, kept.map(|_| args.output.as_path()), overwrites);
         note(&match kept {
             Some(epoch) => format!("{} has epoch {epoch}. To go on:", args.output.join("latest").display()),
             None => "nothing of this run is saved yet. To begin again:".into(),

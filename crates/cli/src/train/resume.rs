@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-/// The command that continues a run with these arguments and a checkpoint in `output`.
-pub(super) fn go_on_command(arguments: &[String], output: Option<&Path>) -> String {
+/// The command that continues a run with these arguments and a checkpoint in `output`. `overwrites` says whether PaddleX's
+/// settings ask to delete what `output` holds.
+pub(super) fn go_on_command(arguments: &[String], output: Option<&Path>, overwrites: bool) -> String {
     let mut words = arguments.to_vec();
     if let Some(output) = output {
         if words.get(1).is_some_and(|command| command == "train") {
@@ -11,15 +12,25 @@ pub(super) fn go_on_command(arguments: &[String], output: Option<&Path>) -> Stri
                 let both = words[place] == "--resume" && place + 1 < words.len();
                 words.drain(place..=place + usize::from(both));
             }
+            words.retain(|word| word != "--overwrite");
             words.splice(2..2, ["--resume".into(), output.display().to_string()]);
+            if overwrites {
+                words.splice(4..4, NO_OVERWRITE.map(String::from));
+            }
         } else {
             // the dot keeps PaddleX from reading a name as a number or as None
             let output = Path::new(".").join(output);
             words.extend(["-o".into(), format!("Train.resume_path={}", output.display())]);
+            if overwrites {
+                words.extend(NO_OVERWRITE.map(String::from));
+            }
         }
     }
     words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
+
+/// Takes back `Train.overwrite`, which may be in a file of settings.
+const NO_OVERWRITE: [&str; 2] = ["-o", "Train.overwrite=False"];
 
 /// A word as a shell reads it back.
 fn shell_word(word: &str) -> String {
@@ -39,8 +50,14 @@ mod tests {
     fn the_command_that_goes_on_is_one_for_a_shell() {
         let command = |words: &[&str], output: Option<&str>| {
             let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
-            go_on_command(&words, output.map(Path::new))
+            let overwrites = words.contains(&"Train.overwrite=True".into());
+            go_on_command(&words, output.map(Path::new), overwrites)
         };
+        assert_eq!(command(&["if", "train", "a", "--overwrite"], Some("out")), "if train --resume out a");
+        assert_eq!(
+            command(&["if", "-c", "c.yaml", "-o", "Train.overwrite=True"], Some("out")),
+            "if -c c.yaml -o Train.overwrite=True -o Train.resume_path=./out -o Train.overwrite=False"
+        );
         assert_eq!(
             command(&["if", "train", "a b", "--resume", "old", "--resume=older", "--epochs", "9"], Some("it's")),
             "if train --resume 'it'\\''s' 'a b' --epochs 9"

@@ -30,9 +30,16 @@ impl Watcher {
         Watcher { bar, quiet, iterations: begin.iterations_per_epoch, epochs: recipe.epochs, done_before, last: None }
     }
 
+    /// Shows progress.
     fn tell(&self, text: &str) {
+        if !self.quiet {
+            self.remark(text);
+        }
+    }
+
+    /// Shows what is to be known even without progress.
+    fn remark(&self, text: &str) {
         match &self.bar {
-            _ if self.quiet => {}
             Some(bar) => bar.suspend(|| note(text)),
             None => note(text),
         }
@@ -40,7 +47,7 @@ impl Watcher {
 
     pub fn take(&mut self, event: Event) {
         match event {
-            Event::Note(text) => self.tell(&format!("note: {text}")),
+            Event::Note(text) => self.remark(&format!("note: {text}")),
             Event::Step(step) => {
                 if let Some(bar) = &self.bar {
                     bar.set_position(

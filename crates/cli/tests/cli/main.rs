@@ -15,6 +15,7 @@ mod default_model;
 mod evaluate;
 mod gallery;
 mod model;
+mod output;
 #[cfg(feature = "train")]
 mod paddlex;
 mod photos;
@@ -25,6 +26,7 @@ mod predict_errors;
 mod program;
 mod serve;
 mod serve_api;
+mod serve_load;
 #[cfg(feature = "train")]
 mod train;
 mod usage;

@@ -33,9 +33,13 @@ impl Server {
 
     /// Sends a request as it is and gives the status, the headers in lower case and the body.
     fn request(&self, method: &str, target: &str, headers: &str) -> (u16, String, Vec<u8>) {
+        self.send(&format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"))
+    }
+
+    fn send(&self, head: &str) -> (u16, String, Vec<u8>) {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        write!(stream, "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n").unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
         read_answer(&mut stream)
     }
 
@@ -166,6 +170,64 @@ fn nothing_outside_is_served() {
         assert!(!String::from_utf8_lossy(&body).contains("secret"), "{target}");
     }
     assert_eq!(server.get("/").0, 200, "it still answers");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_stay_in_the_folder() {
+    use std::os::unix::fs::symlink;
+    let site = site();
+    let www = site.path().join("www");
+    std::fs::create_dir(site.path().join("beside")).unwrap();
+    std::fs::write(site.path().join("beside/index.html"), "secret").unwrap();
+    std::fs::create_dir(www.join("index")).unwrap();
+    let links = [
+        ("../secret.txt", "out.txt"),
+        ("../beside", "beside"),
+        (".git/config", "hidden.txt"),
+        ("../../secret.txt", "index/index.html"),
+        ("wasm/core.wasm", "inside.wasm"),
+        ("wasm", "inside"),
+    ];
+    for (target, link) in links {
+        symlink(target, www.join(link)).unwrap();
+    }
+    // the folder itself may be a link
+    symlink("www", site.path().join("linked")).unwrap();
+    for folder in ["www", "linked"] {
+        let server = Server::start(&[folder], site.path());
+        for target in ["/out.txt", "/beside/", "/beside/index.html", "/hidden.txt", "/index/", "/index/index.html"] {
+            let (status, head, body) = server.get(target);
+            assert_eq!(status, 404, "{target}: {head}");
+            assert!(!String::from_utf8_lossy(&body).contains("secret"), "{target}");
+        }
+        for target in ["/inside.wasm", "/inside/core.wasm", "/wasm/core.wasm"] {
+            assert_eq!((server.get(target).0, server.get(target).2.len()), (200, 50_000), "{target}");
+        }
+        assert_eq!(server.get("/").0, 200);
+    }
+}
+
+/// A foreign page can let its own name resolve to this computer, and then read what it gets.
+#[test]
+fn files_are_given_under_own_names_only() {
+    let site = site();
+    let server = Server::start(&["www", "--allow-host", "photos.example.org"], site.path());
+    let asked = |host: &str| server.send(&format!("GET / HTTP/1.1\r\n{host}Connection: close\r\n\r\n"));
+    for host in ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8080", "192.168.0.7", "photos.example.org:80"] {
+        assert_eq!(asked(&format!("Host: {host}\r\n")).0, 200, "{host}");
+    }
+    let foreign = ["Host: evil.example.org\r\n", "Host: localhost.evil.org\r\n", "Host: \r\n", ""];
+    for host in foreign.into_iter().chain(["Host: localhost\r\nHost: evil.example.org\r\n"]) {
+        let (status, head, body) = asked(host);
+        assert!((400..500).contains(&status), "{host}: {head}");
+        assert!(!String::from_utf8_lossy(&body).contains("hello"), "{host}");
+    }
+    let (status, _, body) = asked(foreign[0]);
+    assert!(status == 421 && String::from_utf8_lossy(&body).contains("--allow-host"), "{status}");
+    let absolute = "GET http://evil.example.org/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert_eq!(server.send(absolute).0, 421);
+    run(["serve", "--allow-host", "http://photos"]).fails_with_usage("expected a name alone");
 }
 
 #[test]

@@ -275,17 +275,22 @@ fn requests_are_limited_in_size_time_and_number() {
     write!(stream, "{head}Expect: 100-continue\r\nContent-Length: 5000000\r\n\r\n").unwrap();
     assert_eq!(envelope(read_answer(&mut stream)).0, 413);
 
-    // a request that does not end takes the only place, until its time limit
+    // a large request that does not end leaves no room for another large one, until its time limit
     let mut slow = TcpStream::connect(server.address).unwrap();
-    let head = self::head("/shitu-infer", 100).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    let head = self::head("/shitu-infer", 1_000_000).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
     slow.write_all(head.as_bytes()).unwrap();
     let mut goes_on = [0; 25];
-    slow.read_exact(&mut goes_on).unwrap(); // it has been let in
+    slow.read_exact(&mut goes_on).unwrap();
     let let_in = Instant::now();
-    assert_eq!(send(&server, "/shitu-infer", infer.to_string().as_bytes()).0, 503);
+    slow.write_all(&[b' '; 900_000]).unwrap();
+    let padded = infer.to_string() + &" ".repeat(400_000);
+    while send(&server, "/shitu-infer", padded.as_bytes()).0 != 503 {
+        assert!(let_in.elapsed() < Duration::from_secs(4), "it takes no room");
+    }
+    ask(&server, "/shitu-infer", infer.clone());
     // the rest of the body is read, so that the client sees the answer
     std::thread::sleep(Duration::from_millis(5_200).saturating_sub(let_in.elapsed()));
-    slow.write_all(&[b' '; 100]).unwrap();
+    slow.write_all(&[b' '; 100_000]).unwrap();
     let (status, answer) = envelope(read_answer(&mut slow));
     assert_eq!(status, 408, "{answer}");
     ask(&server, "/shitu-infer", infer);
@@ -363,4 +368,46 @@ fn a_flood_is_answered_or_refused() {
     let grown = most() - before;
     assert!(grown < 24 << 10, "{grown} kB more than after the first flood, {before} kB");
     eprintln!("{first:?} answered and refused; {before} kB at most, then {grown} kB more");
+}
+
+/// Bodies that come a byte at a time keep nobody out, and are given up.
+#[test]
+fn slow_bodies_keep_nobody_out() {
+    // nothing before the first slow byte, or much
+    for start in [0, 70_000] {
+        keeps_nobody_out(start);
+    }
+}
+
+fn keeps_nobody_out(start: usize) {
+    let bench = Bench::new();
+    let server = bench.serve(&["--max-requests", "16"]);
+    let key = build(&server, 0..3);
+    let infer = json!({ "image": base64(&photo(1)), "indexKey": key }).to_string();
+    let started = Instant::now();
+    let mut slow: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            stream.write_all(head("/shitu-infer", 100_000).as_bytes()).unwrap();
+            stream.write_all(&vec![b' '; start]).unwrap();
+            stream
+        })
+        .collect();
+    for _ in 0..30 {
+        for stream in &mut slow {
+            stream.write_all(b" ").unwrap();
+        }
+        let asked = Instant::now();
+        let (status, envelope) = send(&server, "/shitu-infer", infer.as_bytes());
+        assert_eq!(status, 200, "{envelope}");
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for mut stream in slow {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 408");
+    }
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }

@@ -90,6 +90,65 @@ fn a_small_model_is_trained_resumed_evaluated_and_exported() {
     assert_eq!(own["scores"], theirs["scores"]);
 }
 
+/// A second run into the folder of another is refused, and loses nothing.
+#[test]
+fn a_run_is_not_trained_over_by_accident() {
+    let folder = TempDir::new().unwrap();
+    let [dataset, out] = ["shop", "run"].map(|name| folder.path().join(name));
+    shop(&dataset);
+    let train = |more: &[&str]| {
+        let arguments = ["train", text(&dataset), "--output", text(&out), "--quiet"];
+        run(arguments.iter().chain(&SMALL).chain(more))
+    };
+    train(&["--epochs", "2"]).good();
+    let best = || std::fs::read(out.join("best_model/best_model.pdparams")).unwrap();
+    let before = best();
+    let advice = ["holds a run already", "--resume", "--output", "--overwrite"];
+    train(&["--epochs", "1", "--seed", "7"]).fails(2, &advice);
+    train(&["--epochs", "1", "--dry-run"]).fails(2, &advice);
+    assert!(before == best());
+    train(&["--epochs", "1", "--seed", "7", "--overwrite"]).good();
+    assert!(before != best() && !out.join("epoch_2").exists());
+    // after a kill between two renames
+    std::fs::rename(out.join("latest"), out.join(".latest.old")).unwrap();
+    train(&["--epochs", "2", "--seed", "7", "--resume", text(&out)]).good();
+    assert_eq!(json(&out.join("latest/latest.info.json"))["epoch"], 2);
+
+    // PaddleX's settings
+    let config = folder.path().join("settings.yaml");
+    let settings = format!(
+        "Global:\n  model: PP-ShiTuV2_rec\n  mode: train\n  dataset_dir: {}\n  device: cpu\n  output: {}\n\
+         Train:\n  epochs_iters: 1\n  batch_size: 8\n",
+        text(&dataset),
+        text(&out)
+    );
+    std::fs::write(&config, settings).unwrap();
+    let refused = run(["-c", text(&config)]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("Train.overwrite"), "{}", refused.stderr);
+    run(["-c", text(&config), "-o", "Train.overwrite=True"]).good();
+    assert!(!out.join("epoch_2").exists() && out.join("epoch_1").exists());
+}
+
+/// `--quiet` hides progress, and not what is wrong with the images.
+#[test]
+fn replaced_images_are_told_also_when_quiet() {
+    let folder = TempDir::new().unwrap();
+    let [dataset, out] = ["shop", "run"].map(|name| folder.path().join(name));
+    shop(&dataset);
+    let damaged = std::fs::read(dataset.join("images/1_0.png")).unwrap();
+    std::fs::write(dataset.join("images/damaged.png"), &damaged[..40]).unwrap();
+    let list = std::fs::read_to_string(dataset.join("train.txt")).unwrap();
+    std::fs::write(dataset.join("train.txt"), list + "images/damaged.png 1\n").unwrap();
+    let arguments = ["train", text(&dataset), "--output", text(&out), "--epochs", "4", "--quiet"];
+    let trained = run(arguments.iter().chain(&SMALL));
+    let notes: Vec<&str> = trained.stderr.lines().filter(|line| line.contains("cannot be read")).collect();
+    assert!(notes.len() == 1 && notes[0].contains("1 images cannot be read"), "{}", trained.stderr);
+    assert!(!trained.stderr.contains("epoch 1/4"), "{}", trained.stderr);
+    trained.good();
+    let log = std::fs::read_to_string(out.join("train.log")).unwrap();
+    assert_eq!(log.matches("images/damaged.png").count(), 1);
+}
+
 /// Reads the output of a child up to a line that contains this. Returns all that was read.
 fn read_until(lines: &mut impl BufRead, part: &str) -> String {
     let mut text = String::new();

@@ -16,13 +16,14 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use self::indexes::Indexes;
 use self::network::Network;
 use self::request::{AddRequest, BuildRequest, InferRequest, Pair, RemoveRequest, image_bytes};
+use crate::serve::host::{Hosts, host_of, is_local};
 use crate::terminal::note;
 use crate::{default_threads, open_model, thread_count};
 use image_feature::DecodeBudget;
@@ -39,6 +40,18 @@ const BATCH: usize = 8;
 const MAX_PIXELS: u64 = 1 << 26;
 /// Maximum bytes that decoding takes, for all requests together.
 const DECODE_BYTES: u64 = 1 << 30;
+/// More requests than there can be at a time.
+const BEGUN: u32 = 1 << 20;
+/// Bytes at the start of a body that need no room. There may be as many such bodies as connections.
+const WITHOUT_ROOM: usize = 64 << 10;
+/// The unit in which room is taken, in bytes.
+const BLOCK: usize = 1 << 10;
+/// Bytes by which the memory of a body grows.
+const GROWTH: usize = 1 << 20;
+/// Bytes a second that a body must have,
+const LEAST_RATE: f64 = 1024.0;
+/// over this time.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Time limit for reading the rest of a refused request.
 const DISCARD_TIME: Duration = Duration::from_secs(10);
 
@@ -78,12 +91,23 @@ pub struct Api {
     max_requests: u32,
     max_body: usize,
     time_limit: Duration,
-    /// Whether the service listens on this computer's own address only.
-    local: bool,
+    /// Names under which the service may be asked, if it listens on this computer's own address only.
+    local: Option<Hosts>,
+    /// A permit for each request that has come and has no answer yet.
+    begun: Arc<Semaphore>,
+    /// A permit for each block of a body in memory.
+    room: Arc<Semaphore>,
     /// A permit for each request that runs or waits to run.
     admitted: Arc<Semaphore>,
     /// A permit for each request that runs.
     running: Arc<Semaphore>,
+}
+
+/// A body in memory, and what it takes of the service until it is dropped.
+struct Read {
+    bytes: Vec<u8>,
+    _room: Option<OwnedSemaphorePermit>,
+    _place: OwnedSemaphorePermit,
 }
 
 /// The reason why a request is refused: the status and a message.
@@ -150,7 +174,7 @@ impl Api {
     ///
     /// # Errors
     /// Errors of the model, the device and the folder of the indexes.
-    pub fn open(args: &ApiArgs, local: bool) -> image_feature::Result<Self> {
+    pub fn open(args: &ApiArgs, local: Option<Hosts>) -> image_feature::Result<Self> {
         let model = open_model(args.model.as_deref())?;
         let threads = args.threads.map_or_else(default_threads, usize::from);
         let (id, description) = (ModelId::of(&model), model.description.clone());
@@ -165,6 +189,8 @@ impl Api {
             max_body: usize::from(args.max_body) << 20,
             time_limit: Duration::from_secs(args.time_limit.into()),
             local,
+            begun: Arc::new(Semaphore::new(BEGUN as usize)),
+            room: Arc::new(Semaphore::new(usize::from(args.max_requests) * (usize::from(args.max_body) << 20) / BLOCK)),
             admitted: Arc::new(Semaphore::new(args.max_requests.into())),
             running: Arc::new(Semaphore::new(threads.max(2))),
         })
@@ -175,27 +201,20 @@ impl Api {
         format!("retrieval by {}, indexes in {},", self.network.summary, self.indexes.folder().display())
     }
 
-    /// Waits until every admitted request has its answer.
+    /// Waits until every request that has come has its answer.
     pub async fn finish(&self) {
-        let _ = self.admitted.acquire_many(self.max_requests).await;
+        let _ = self.begun.acquire_many(BEGUN).await;
     }
 
     async fn result(self: Arc<Self>, work: Work, request: Request) -> Result<Value, Refusal> {
         let deadline = Instant::now() + self.time_limit;
+        let _begun = Arc::clone(&self.begun).acquire_owned().await;
         let (head, mut body) = request.into_parts();
         let refused = match self.admit(&head.method, &head.headers) {
             Err(refused) => refused,
-            Ok(()) => match Arc::clone(&self.admitted).try_acquire_owned() {
-                Err(_) => {
-                    let many = self.max_requests;
-                    let message = format!("{many} requests are being worked on, which is the limit; try again later");
-                    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)
-                }
-                Ok(admitted) => match timeout_at(deadline.into(), self.read(&mut body)).await {
-                    Ok(Ok(bytes)) => return self.run(work, bytes, deadline, admitted).await,
-                    Ok(Err(refused)) => refused,
-                    Err(_) => Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request did not come in time"),
-                },
+            Ok(()) => match self.read(&mut body, deadline).await {
+                Ok(read) => return Arc::clone(&self).run(work, read, deadline).await,
+                Err(refused) => refused,
             },
         };
         // A client that still sends when the connection is closed does not see the answer. A client that waits for
@@ -214,8 +233,10 @@ impl Api {
         }
         // Pages of other sites can make a browser on this computer send requests here, but neither with this content type nor
         // with a local host name.
-        if self.local && !is_local(text(header::HOST)) {
-            let message = "this service is for this computer alone: ask localhost, or start it with --host";
+        let host = host_of(headers);
+        if self.local.as_ref().is_some_and(|names| !is_local(host) && !names.has(host)) {
+            let message =
+                "this service is for this computer alone: ask localhost, or start it with --host or --allow-host";
             return Err(Refusal::new(StatusCode::FORBIDDEN, message));
         }
         let kind = text(header::CONTENT_TYPE).split(';').next().unwrap_or("").trim();
@@ -232,18 +253,60 @@ impl Api {
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
-    async fn read(&self, body: &mut Body) -> Result<Vec<u8>, Refusal> {
+    /// Reads a body. Takes room for it as it comes, and a place for its request at the end: a client that is slow to send
+    /// would keep others out.
+    async fn read(&self, body: &mut Body, deadline: Instant) -> Result<Read, Refusal> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(0);
-        let mut bytes = Vec::with_capacity(announced.min(self.max_body));
-        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
-            let frame = frame.map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+        let mut patience = Instant::now() + PATIENCE;
+        let (mut bytes, mut room) = (Vec::new(), None);
+        loop {
+            let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
+            let frame = match timeout_at(deadline.min(patience).into(), frame).await {
+                Ok(None) => break,
+                Ok(Some(frame)) => frame.map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?,
+                Err(_) => return Err(too_slow()),
+            };
             let data = frame.into_data().unwrap_or_default();
             if data.len() > self.max_body - bytes.len() {
                 return Err(self.too_large());
             }
+            self.take_room(&mut room, bytes.len() + data.len())?;
+            if bytes.capacity() - bytes.len() < data.len() {
+                bytes.reserve_exact(data.len().max(announced.saturating_sub(bytes.len()).min(GROWTH)));
+            }
             bytes.extend_from_slice(&data);
+            let earned = Duration::from_secs_f64(data.len() as f64 / LEAST_RATE);
+            patience = (patience + earned).min(Instant::now() + PATIENCE);
         }
-        Ok(bytes)
+        Ok(Read { bytes, _room: room, _place: self.place()? })
+    }
+
+    /// Takes room for a body of `len` bytes.
+    fn take_room(&self, taken: &mut Option<OwnedSemaphorePermit>, len: usize) -> Result<(), Refusal> {
+        let blocks = len.saturating_sub(WITHOUT_ROOM).div_ceil(BLOCK);
+        let more = blocks.saturating_sub(taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        if more == 0 {
+            return Ok(());
+        }
+        let more = u32::try_from(more).map_err(|_| self.too_large())?;
+        let more = Arc::clone(&self.room).try_acquire_many_owned(more).map_err(|_| {
+            let message = "other requests take all the memory for images; send fewer at a time, or try again later";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        })?;
+        match taken {
+            Some(taken) => taken.merge(more),
+            None => *taken = Some(more),
+        }
+        Ok(())
+    }
+
+    /// Takes a place among the requests that are worked on.
+    fn place(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| {
+            let many = self.max_requests;
+            let message = format!("{many} requests are being worked on, which is the limit; try again later");
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        })
     }
 
     /// Reads and drops a body, up to four times the largest allowed one.
@@ -259,19 +322,13 @@ impl Api {
     }
 
     /// Works on a request when a permit is free. Work that has begun is completed, even if the client is gone.
-    async fn run(
-        self: Arc<Self>,
-        work: Work,
-        body: Vec<u8>,
-        deadline: Instant,
-        admitted: tokio::sync::OwnedSemaphorePermit,
-    ) -> Result<Value, Refusal> {
+    async fn run(self: Arc<Self>, work: Work, read: Read, deadline: Instant) -> Result<Value, Refusal> {
         let Ok(Ok(running)) = timeout_at(deadline.into(), Arc::clone(&self.running).acquire_owned()).await else {
             return Err(self.too_late());
         };
         let task = tokio::task::spawn_blocking(move || {
-            let result = work(&self, &body, deadline);
-            drop((running, admitted));
+            let result = work(&self, &read.bytes, deadline);
+            drop((running, read));
             result
         });
         task.await.unwrap_or_else(|_| Err(Error::internal("a request failed on a bug in image-feature").into()))
@@ -314,13 +371,8 @@ impl Api {
     }
 }
 
-/// Whether the header `Host` names this computer.
-fn is_local(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or(""),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+fn too_slow() -> Refusal {
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request did not come in time")
 }
 
 fn build(api: &Api, body: &[u8], deadline: Instant) -> Result<Value, Refusal> {
@@ -390,20 +442,4 @@ fn infer(api: &Api, body: &[u8], _: Instant) -> Result<Value, Refusal> {
         .map(|hit| json!({ "label": hit.entry.label.as_ref().unwrap_or(&hit.entry.id), "score": hit.score }))
         .collect();
     Ok(json!({ "detectedObjects": [{ "bbox": [0, 0, width, height], "recResults": found, "score": 0.0 }] }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_computers_own_names_are_local() {
-        for host in ["localhost", "localhost:8080", "LOCALHOST", "127.0.0.1:1", "127.0.0.2", "[::1]:8080", "[::1]"] {
-            assert!(is_local(host), "{host}");
-        }
-        for host in ["", "example.org", "localhost.example.org:80", "192.168.0.7", "[::2]:80", "127.0.0.1.example.org"]
-        {
-            assert!(!is_local(host), "{host}");
-        }
-    }
 }
