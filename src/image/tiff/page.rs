@@ -167,7 +167,10 @@ impl<'a> Page<'a> {
         let len = row_len.saturating_mul(rows as u64);
         let image = u64::from(self.info.width) * u64::from(self.info.height) * 3;
         // all planes, each as stored and with 8 bits a sample
-        let needed = len.saturating_mul(2).saturating_mul(self.planes as u64).saturating_add(image);
+        let is_wide = self.info.bits_per_sample == 8 && self.subsampling == [1, 1];
+        let samples = (width as u64).saturating_mul(block.visible_height as u64 * channels as u64);
+        let plane = len.saturating_add(if is_wide { 0 } else { samples });
+        let needed = plane.saturating_mul(self.planes as u64).saturating_add(image);
         if needed > limits.max_bytes.min(isize::MAX as u64) {
             return Err(Error::limit(format!(
                 "TIFF image of {}x{} pixels in tiles or strips of {width}x{} needs {needed} bytes to decode, the limit is {} bytes; \
