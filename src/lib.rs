@@ -146,8 +146,8 @@ pub use error::{Error, ErrorKind, Result};
 #[cfg(any(feature = "cpu", feature = "burn"))]
 pub use extractor::{Extractor, ExtractorInfo, ExtractorOptions};
 pub use image::{
-    DecodeBudget, DecodeLimits, DecodeShare, ImageFormat, ImageInfo, Normalize, Preprocess, Resize, RgbImage, Roi,
-    decode, probe,
+    DecodeBudget, DecodeLimits, DecodeOptions, DecodeShare, Decoded, ImageFormat, ImageInfo, Normalize, Orient,
+    Preprocess, Resize, RgbImage, Roi, decode, decode_with, probe, probe_with,
 };
 #[cfg(feature = "cpu")]
 pub use warm_up::warm_up;

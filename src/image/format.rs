@@ -29,12 +29,16 @@ pub enum ImageFormat {
     Tiff,
     /// PBM, PGM, PPM (`P1` to `P6`) and PAM (`P7`).
     Pnm,
+    /// PFM: portable float map, of values from 0 to 255.
+    Pfm,
+    /// Sun raster (`.ras`).
+    SunRaster,
     /// QOI.
     Qoi,
 }
 
 /// The formats of [`ImageFormat`], for messages.
-const READ: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF, PNM and QOI are read";
+const READ: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, PFM, Sun raster and QOI are read";
 
 impl ImageFormat {
     /// The format's usual name.
@@ -51,6 +55,8 @@ impl ImageFormat {
             ImageFormat::Bmp => "BMP",
             ImageFormat::Tiff => "TIFF",
             ImageFormat::Pnm => "PNM",
+            ImageFormat::Pfm => "PFM",
+            ImageFormat::SunRaster => "Sun raster",
             ImageFormat::Qoi => "QOI",
         }
     }
@@ -70,6 +76,8 @@ impl ImageFormat {
             [b'B', b'M', ..] => ImageFormat::Bmp,
             [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => ImageFormat::Tiff,
             [b'P', b'1'..=b'7', space, ..] if space.is_ascii_whitespace() || *space == b'#' => ImageFormat::Pnm,
+            [b'P', b'f' | b'F', space, ..] if space.is_ascii_whitespace() => ImageFormat::Pfm,
+            [0x59, 0xa6, 0x6a, 0x95, ..] => ImageFormat::SunRaster,
             [b'q', b'o', b'i', b'f', ..] => ImageFormat::Qoi,
             _ => return Err(unread(bytes)),
         })
@@ -84,42 +92,54 @@ impl fmt::Display for ImageFormat {
 
 /// The error for bytes in none of the supported formats.
 fn unread(bytes: &[u8]) -> Error {
-    if let Some(name) = known_but_unread(bytes) {
-        return Error::unsupported(format!("{name} is not supported: convert the file first; {READ}"));
+    if let Some(what) = known_but_unread(bytes) {
+        return Error::unsupported(format!(
+            "this is {what}, which is not supported: convert it to JPEG or PNG; {READ}"
+        ));
     }
     let first: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     Error::decode(format!("not an image (first bytes {}); {READ}", first.join(" ")))
 }
 
-/// The name of a common format that is not supported.
+/// A common format that is not supported, in words.
 fn known_but_unread(bytes: &[u8]) -> Option<&'static str> {
     if bytes.len() >= 12 && &bytes[4..8] == b"ftyp" {
-        return Some(match &bytes[8..12] {
-            b"avif" | b"avis" => "AVIF",
-            b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"mif1" | b"msf1" => "HEIC",
-            _ => "video (an MP4 family file)",
+        let size = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
+        let brands = bytes.get(8..size.min(bytes.len())).unwrap_or_default().as_chunks::<4>().0;
+        let has = |names: &[&[u8; 4]]| brands.iter().any(|brand| names.contains(&brand));
+        // the first brand may be a general one
+        return Some(if has(&[b"avif", b"avis"]) {
+            "an AVIF image"
+        } else if has(&[b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"]) {
+            "a HEIC image"
+        } else {
+            "a video (an MP4 family file)"
         });
     }
-    const MAGIC: [(&[u8], &str); 11] = [
-        (b"%PDF-", "PDF"),
-        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
-        (b"\xff\x0a", "JPEG XL"),
-        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-        (b"\xff\x4f\xff\x51", "JPEG 2000"),
-        (b"8BPS", "Photoshop (PSD)"),
-        (b"\0\0\x01\0", "ICO"),
-        (b"\x76\x2f\x31\x01", "OpenEXR"),
-        (b"#?RADIANCE", "Radiance HDR"),
-        (b"farbfeld", "farbfeld"),
-        (b"DDS ", "DDS"),
+    const MAGIC: [(&[u8], &str); 14] = [
+        (b"%PDF-", "a PDF document"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL image"),
+        (b"\xff\x0a", "a JPEG XL image"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 image"),
+        (b"\xff\x4f\xff\x51", "a JPEG 2000 image"),
+        (b"8BPS", "a Photoshop (PSD) image"),
+        (b"gimp xcf ", "a GIMP (XCF) image"),
+        (b"\0\0\x01\0", "an ICO image"),
+        (b"\x76\x2f\x31\x01", "an OpenEXR image"),
+        (b"#?RADIANCE", "a Radiance HDR image"),
+        (b"#?RGBE", "a Radiance HDR image"),
+        (b"II\xbc\x01", "a JPEG XR image"),
+        (b"farbfeld", "a farbfeld image"),
+        (b"DDS ", "a DDS image"),
     ];
-    if let Some((_, name)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        return Some(name);
+    if let Some((_, what)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return Some(what);
     }
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     let head = &text[..text.len().min(1024)];
     let is_markup = head.starts_with(b"<?xml") || head.starts_with(b"<!--") || head.starts_with(b"<!DOCTYPE svg");
-    (head.starts_with(b"<svg") || is_markup && head.windows(4).any(|window| window == b"<svg")).then_some("SVG")
+    (head.starts_with(b"<svg") || is_markup && head.windows(4).any(|window| window == b"<svg"))
+        .then_some("an SVG drawing")
 }
 
 #[cfg(test)]
@@ -128,21 +148,25 @@ mod tests {
 
     #[test]
     fn files_of_other_formats_are_named() {
-        let cases: [(&[u8], &str); 9] = [
-            (b"\0\0\0\x1cftypavif....", "AVIF"),
-            (b"\0\0\0\x1cftypheic....", "HEIC"),
-            (b"\0\0\0\x1cftypisom....", "video"),
-            (b"%PDF-1.7", "PDF"),
-            (b"<svg xmlns=", "SVG"),
-            (b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<svg>", "SVG"),
-            (b"<!-- made by hand --><svg>", "SVG"),
-            (b"\xff\x0a\0\0", "JPEG XL"),
-            (b"8BPS\0\x01", "Photoshop"),
+        let cases: [(&[u8], &str); 13] = [
+            (b"\0\0\0\x1cftypavif....", "an AVIF image"),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "an AVIF image"),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "a HEIC image"),
+            (b"\0\0\0\x1cftypheic....", "a HEIC image"),
+            (b"\0\0\0\x1cftypisom....", "a video"),
+            (b"%PDF-1.7", "a PDF document"),
+            (b"<svg xmlns=", "an SVG drawing"),
+            (b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<svg>", "an SVG drawing"),
+            (b"<!-- made by hand --><svg>", "an SVG drawing"),
+            (b"\xff\x0a\0\0", "a JPEG XL image"),
+            (b"\xff\x4f\xff\x51\0\0", "a JPEG 2000 image"),
+            (b"#?RADIANCE\n", "a Radiance HDR image"),
+            (b"8BPS\0\x01", "a Photoshop (PSD) image"),
         ];
         for (bytes, name) in cases {
             let error = ImageFormat::detect(bytes).unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::Unsupported, "{name}: {error}");
-            assert!(error.to_string().starts_with(name), "{error}");
+            assert!(error.to_string().starts_with(&format!("this is {name}")), "{error}");
         }
     }
 

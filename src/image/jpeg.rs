@@ -13,27 +13,30 @@
 use ::image::metadata::Orientation;
 use libjpeg_turbo_rs::{DecodeLimits as JpegLimits, DecodeWarning, Decoder, JpegError, PixelFormat};
 
+use super::exif;
 use super::format::ImageFormat;
 use super::info::ImageInfo;
 use super::limits::{DecodeLimits, zeroed};
-use super::orientation::orientation_from_exif;
+use super::options::{DecodeOptions, Orient};
 use super::rgb::RgbImage;
 use crate::{Error, ErrorKind, Result};
 
 /// More scans than any encoder writes; each costs a pass over the image.
 const MAX_SCANS: usize = 100;
 
-pub(super) fn probe(bytes: &[u8]) -> Result<ImageInfo> {
-    with_end(bytes, |bytes| Ok(info(&open(bytes, &DecodeLimits::default())?))).map_err(failed)
+pub(super) fn probe(bytes: &[u8], orient: Orient) -> Result<ImageInfo> {
+    let info = with_end(bytes, |bytes| Ok(info(&open(bytes, &DecodeLimits::default())?))).map_err(failed)?;
+    Ok(ImageInfo { orientation: exif::orientation(ImageFormat::Jpeg, bytes, orient), ..info })
 }
 
 /// The image, and a description of the damage where a part of its pixels is made up.
-pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, Option<String>)> {
-    with_end(bytes, |bytes| {
-        let decoder = open(bytes, limits)?;
-        Ok(decode_with(decoder, limits))
+pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<(RgbImage, Option<String>)> {
+    let (image, damage) = with_end(bytes, |bytes| {
+        let decoder = open(bytes, &options.limits)?;
+        Ok(decode_with(decoder, &options.limits))
     })
-    .map_err(failed)?
+    .map_err(failed)??;
+    Ok((image.oriented(exif::orientation(ImageFormat::Jpeg, bytes, options.orient))?, damage))
 }
 
 fn decode_with(mut decoder: Decoder<'_>, limits: &DecodeLimits) -> Result<(RgbImage, Option<String>)> {
@@ -54,7 +57,7 @@ fn decode_with(mut decoder: Decoder<'_>, limits: &DecodeLimits) -> Result<(RgbIm
     if is_cmyk {
         cmyk_to_rgb(&mut out);
     }
-    let image = RgbImage::new(width, height, out)?.oriented(info.orientation)?;
+    let image = RgbImage::new(width, height, out)?;
     // stray bytes between segments do not change pixels
     let damage = decoded.warnings.iter().find(|warning| !matches!(warning, DecodeWarning::ExtraneousData { .. }));
     Ok((image, damage.map(|warning| warning.to_string())))
@@ -139,7 +142,7 @@ fn info(decoder: &Decoder<'_>) -> ImageInfo {
         format: ImageFormat::Jpeg,
         width: header.width.into(),
         height: header.height.into(),
-        orientation: decoder.exif_data().map_or(Orientation::NoTransforms, orientation_from_exif),
+        orientation: Orientation::NoTransforms,
         bits_per_sample: header.precision,
         channels: header.components.len() as u8,
     }

@@ -1,4 +1,4 @@
-//! EXIF orientations: read from metadata, and applied to pixels.
+//! EXIF orientations, applied to pixels.
 
 use ::image::metadata::Orientation;
 
@@ -61,31 +61,6 @@ impl RgbImage {
 /// Whether the orientation exchanges width and height.
 pub(super) fn swaps_sides(orientation: Orientation) -> bool {
     orientation.to_exif() >= 5
-}
-
-/// The orientation in an EXIF block (without the `Exif\0\0` before it); upright where there is no valid one.
-///
-/// Like OpenCV, takes the first 16 bits of the value and ignores its type: some writers make it a 32-bit number.
-pub(super) fn orientation_from_exif(exif: &[u8]) -> Orientation {
-    find_orientation(exif).unwrap_or(Orientation::NoTransforms)
-}
-
-fn find_orientation(exif: &[u8]) -> Option<Orientation> {
-    const ORIENTATION: u16 = 0x0112;
-    let big_endian = match exif.first_chunk()? {
-        b"II*\0" => false,
-        b"MM\0*" => true,
-        _ => return None,
-    };
-    let u16_at = |at: usize| {
-        let bytes = *exif.get(at..)?.first_chunk()?;
-        Some(if big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
-    };
-    let offset = *exif[4..].first_chunk()?;
-    let directory = if big_endian { u32::from_be_bytes(offset) } else { u32::from_le_bytes(offset) } as usize;
-    let entries = usize::from(u16_at(directory)?);
-    let entry = (0..entries).map(|i| directory + 2 + 12 * i).find(|&at| u16_at(at) == Some(ORIENTATION))?;
-    Orientation::from_exif(u16_at(entry + 8)?.try_into().ok()?)
 }
 
 #[cfg(test)]

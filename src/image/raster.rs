@@ -1,32 +1,30 @@
-//! PNG, WebP, GIF, BMP, PNM and QOI, decoded by the `image` crate and reduced to OpenCV's 8-bit RGB.
+//! PNG, WebP, GIF, PNM and QOI, decoded by the `image` crate and reduced to OpenCV's 8-bit RGB.
 
 use std::io::Cursor;
 
-use ::image::codecs::{
-    bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, pnm::PnmDecoder, qoi::QoiDecoder, webp::WebPDecoder,
-};
+use ::image::codecs::{gif::GifDecoder, png::PngDecoder, pnm::PnmDecoder, qoi::QoiDecoder, webp::WebPDecoder};
 use ::image::error::ImageError;
-use ::image::metadata::Orientation;
 use ::image::{ColorType, ExtendedColorType, ImageDecoder, Limits};
 
 use super::format::ImageFormat;
 use super::info::ImageInfo;
 use super::limits::{DecodeLimits, zeroed};
-use super::orientation::orientation_from_exif;
+use super::options::{DecodeOptions, Orient};
 use super::rgb::RgbImage;
-use super::{bmp, gif, pnm, webp};
+use super::{exif, gif, pnm};
 use crate::{Error, ErrorKind, Result};
 
 /// The PNG decoder's memory beside the pixels: some rows, and metadata, which a small file can inflate without bounds.
 const PNG_WORKSPACE: u64 = 64 << 20;
 
-pub(super) fn probe(format: ImageFormat, bytes: &[u8]) -> Result<ImageInfo> {
-    info(format, bytes, &mut *open(format, bytes, &DecodeLimits::default())?)
+pub(super) fn probe(format: ImageFormat, bytes: &[u8], orient: Orient) -> Result<ImageInfo> {
+    Ok(info(format, bytes, orient, &*open(format, bytes, &DecodeLimits::default())?))
 }
 
-pub(super) fn decode(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage> {
+pub(super) fn decode(format: ImageFormat, bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage> {
+    let limits = &options.limits;
     let mut decoder = open(format, bytes, limits)?;
-    let info = info(format, bytes, &mut *decoder)?;
+    let info = info(format, bytes, options.orient, &*decoder);
     let (width, height) = decoder.dimensions();
     let color = decoder.color_type();
     let bytes_per_pixel = u64::from(color.bytes_per_pixel());
@@ -46,9 +44,6 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8], limits: &DecodeLimits) -
     }
     reduce(&mut samples, pixels, color)
         .ok_or_else(|| Error::unsupported(format!("{format} with {color:?} samples is not supported")))?;
-    if format == ImageFormat::Bmp {
-        bmp::unexpand(bytes, &mut samples);
-    }
     RgbImage::new(width as usize, height as usize, samples)?.oriented(info.orientation)
 }
 
@@ -60,7 +55,6 @@ fn open<'a>(format: ImageFormat, bytes: &'a [u8], limits: &DecodeLimits) -> Resu
         }
         ImageFormat::WebP => WebPDecoder::new(reader).map(|d| Box::new(d) as _),
         ImageFormat::Gif => GifDecoder::new(reader).map(|d| Box::new(d) as _),
-        ImageFormat::Bmp => BmpDecoder::new(reader).map(|d| Box::new(d) as _),
         ImageFormat::Pnm => PnmDecoder::new(reader).map(|d| Box::new(d) as _),
         ImageFormat::Qoi => {
             // the decoder has a limit of its own, which cannot be changed; this one gives our message
@@ -69,7 +63,7 @@ fn open<'a>(format: ImageFormat, bytes: &'a [u8], limits: &DecodeLimits) -> Resu
             }
             QoiDecoder::new(reader).map(|d| Box::new(d) as _)
         }
-        ImageFormat::Jpeg | ImageFormat::Tiff => {
+        _ => {
             return Err(Error::internal(format!("{format} has a decoder of its own")));
         }
     };
@@ -82,17 +76,12 @@ fn image_limits(max_bytes: u64) -> Limits {
     limits
 }
 
-fn info(format: ImageFormat, bytes: &[u8], decoder: &mut dyn ImageDecoder) -> Result<ImageInfo> {
-    let orientation = match format {
-        ImageFormat::WebP => webp::exif(bytes).map(orientation_from_exif),
-        // damaged metadata is no reason to refuse the pixels
-        _ => decoder.exif_metadata().ok().flatten().map(|exif| orientation_from_exif(&exif)),
-    };
-    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+fn info(format: ImageFormat, bytes: &[u8], orient: Orient, decoder: &dyn ImageDecoder) -> ImageInfo {
+    let orientation = exif::orientation(format, bytes, orient);
     let (width, height) = decoder.dimensions();
     let stored = decoder.original_color_type();
     let channels = stored.channel_count();
-    Ok(ImageInfo { format, width, height, orientation, bits_per_sample: bits_per_sample(stored), channels })
+    ImageInfo { format, width, height, orientation, bits_per_sample: bits_per_sample(stored), channels }
 }
 
 fn bits_per_sample(color: ExtendedColorType) -> u8 {

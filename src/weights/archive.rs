@@ -41,7 +41,7 @@ pub(super) fn unpack<'a>(bytes: &'a [u8]) -> Result<Option<Vec<File<'a>>>> {
             example = name;
         }
     }
-    if let Some(error) = members.incomplete() {
+    if let Some(error) = members.damage() {
         return Err(of_model(error));
     }
     if wanted.is_empty() {

@@ -209,6 +209,31 @@ inBrowser(
 );
 
 inBrowser(
+  "damage of an image is told; the orientation goes to the core, and a wrong one is refused",
+  async ({ load, image, outcome }) => {
+    const [usual, exif] = [await load(), await load({}, { orientation: "exif" })];
+    const many = [];
+    for await (const { name, damaged } of exif.embedMany([image("whole", "a.jpg"), image("cut", "b.jpg")]))
+      many.push([name, damaged]);
+    return {
+      whole: "damaged" in (await usual.embed(image("whole"))),
+      cut: (await usual.embed(image("cut"))).damaged,
+      many,
+      wrong: await outcome(load({}, { orientation: "up" })),
+    };
+  },
+  ({ whole, cut, many, wrong }) => {
+    assert.equal(whole, false);
+    assert.equal(cut, "the file ends early (opencv)");
+    assert.deepEqual(many, [
+      ["a.jpg", undefined],
+      ["b.jpg", "the file ends early (exif)"],
+    ]);
+    assert.deepEqual([wrong.kind, wrong.ours], ["usage", true]);
+  },
+);
+
+inBrowser(
   "without a model, and for `default`, the one that comes with the package is fetched",
   async ({ FeatureExtractor }) => {
     const models = [];

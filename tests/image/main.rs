@@ -7,6 +7,7 @@
 mod damage;
 mod decode;
 mod limits;
+mod orientation;
 mod preprocess;
 mod resize;
 

@@ -90,6 +90,95 @@ def jpegs():
     write("no_scan.jpg", whole[:scan])
 
 
+# ---------------------------------------------------------------- orientations, by format, place and form
+def orientations():
+    """Files that say, in some way, that they must be turned by 90 degrees."""
+    small = Image.fromarray(RGB)
+    jpeg = saved(small, format="JPEG", quality=80)
+    quantization, frame, scan = (jpeg.index(marker) for marker in (b"\xff\xdb", b"\xff\xc0", b"\xff\xda"))
+    app0 = jpeg[2:quantization]
+
+    def app1(body):
+        return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+
+    def ifd(entries, big=False, offset=8, following=b"", mark=42):
+        e = ">" if big else "<"
+        out = (b"MM" if big else b"II") + struct.pack(e + "HI", mark, offset) + b"\0" * (offset - 8) + struct.pack(e + "H", len(entries))
+        for tag, kind, count, value in entries:
+            out += struct.pack(e + "HHI", tag, kind, count) + (value if isinstance(value, bytes) else struct.pack(e + "HH", value, 0))
+        return out + struct.pack(e + "I", len(out) + 4 if following else 0) + following
+
+    turned = (0x0112, 3, 1, 6)
+    blocks = {
+        "little": exif(6), "big": exif(6, True), "long_value": exif(6, kind=4), "long_value_big": exif(6, True, kind=4),
+        "byte_value": ifd([(0x0112, 1, 1, b"\6\0\0\0")]), "count_0": ifd([(0x0112, 3, 0, 6)]), "count_2": ifd([(0x0112, 3, 2, 6)]),
+        "value_0": ifd([(0x0112, 3, 1, 0)]), "value_9": ifd([(0x0112, 3, 1, 9)]), "value_262": ifd([(0x0112, 3, 1, 262)]),
+        "after_text": ifd([(0x010F, 2, 4, b"abc\0"), turned]), "unsorted": ifd([turned, (0x0100, 3, 1, 21)]),
+        "twice": ifd([turned, (0x0112, 3, 1, 3)]), "far": ifd([turned], offset=40), "second_directory": ifd([(0x0100, 3, 1, 21)], following=ifd([turned])[8:]),
+        "unknown_type": ifd([(0x0100, 99, 1, 21), turned]), "offset_outside": ifd([(0x010F, 2, 400, struct.pack("<I", 90000)), turned]),
+        "bad_order_mark": b"IX" + exif(6)[2:], "bad_magic": ifd([turned], mark=43), "cut_before_value": exif(6)[:18], "cut_after_value": exif(6)[:20],
+        "too_many_entries": exif(6)[:8] + b"\2\0" + exif(6)[10:], "directory_outside": exif(6)[:4] + b"\xff\0\0\0" + exif(6)[8:], "empty": b"",
+    }
+    for name, block in blocks.items():
+        write(f"turned_{name}.jpg", jpeg[:quantization] + app1(b"Exif\0\0" + block) + jpeg[quantization:])
+    marked = app1(b"Exif\0\0" + exif(6))
+    xmp = app1(b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")
+    places = {
+        "before_jfif": jpeg[:2] + marked + jpeg[2:], "without_jfif": jpeg[:2] + marked + jpeg[2 + len(app0):], "before_frame": jpeg[:frame] + marked + jpeg[frame:],
+        "before_scan": jpeg[:scan] + marked + jpeg[scan:], "after_scan": jpeg[:-2] + marked + jpeg[-2:], "after_end": jpeg + marked,
+        "after_xmp": jpeg[:quantization] + xmp + marked + jpeg[quantization:], "before_xmp": jpeg[:quantization] + marked + xmp + jpeg[quantization:],
+        "two_blocks": jpeg[:quantization] + marked + app1(b"Exif\0\0" + exif(3)) + jpeg[quantization:],
+        "damaged_then_good": jpeg[:quantization] + app1(b"Exif\0\0" + exif(6)[:12]) + marked + jpeg[quantization:],
+        "other_segment": jpeg[:quantization] + b"\xff\xe5" + marked[2:] + jpeg[quantization:],
+        "padded_header": jpeg[:quantization] + app1(b"Exif\0\xff" + exif(6)) + jpeg[quantization:],
+        "without_header": jpeg[:quantization] + app1(exif(6)) + jpeg[quantization:],
+    }
+    for name, data in places.items():
+        write(f"turned_{name}.jpg", data)
+
+    def chunk(name, body, crc=0):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body) ^ crc)
+
+    rgb8 = RGB.reshape(H, -1)
+    whole = png(rgb8, 8, 2, width=W)
+    data, end = whole.index(b"IDAT") - 4, len(whole) - 12
+    half = (end - data - 12) // 2
+    two_chunks = chunk(b"IDAT", whole[data + 8: data + 8 + half]), chunk(b"IDAT", whole[data + 8 + half: end - 4])
+    good, profile = chunk(b"eXIf", exif(6)), b"Exif\0\0" + exif(6)
+    text = f"\nexif\n{len(profile):8}\n{profile.hex()}\n".encode()
+    forms = {
+        "": [good], "big": [chunk(b"eXIf", exif(6, True))], "header": [chunk(b"eXIf", profile)], "bad_checksum": [chunk(b"eXIf", exif(6), 1)],
+        "twice": [good, chunk(b"eXIf", exif(3))], "cut": [chunk(b"eXIf", exif(6)[:12])], "empty": [chunk(b"eXIf", b"")],
+        "text": [chunk(b"tEXt", b"Raw profile type exif\0" + text)], "compressed_text": [chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))],
+        "app1_text": [chunk(b"zTXt", b"Raw profile type APP1\0\0" + zlib.compress(text.replace(b"exif", b"APP1")))],
+        "international_text": [chunk(b"iTXt", b"Raw profile type exif\0\0\0\0\0" + text)],
+        "text_and_chunk": [chunk(b"tEXt", b"Raw profile type exif\0" + text), chunk(b"eXIf", exif(3))],
+    }
+    for name, chunks in forms.items():
+        chunks, suffix = b"".join(chunks), f"_{name}" if name else ""
+        write(f"turned_before_data{suffix}.png", whole[:data] + chunks + whole[data:])
+        write(f"turned_after_data{suffix}.png", whole[:end] + chunks + whole[end:])
+    write("turned_between_data.png", whole[:data] + two_chunks[0] + good + two_chunks[1] + whole[end:])
+    write("turned_after_end.png", whole + good)
+    write("turned_before_and_after.png", whole[:data] + good + whole[data:end] + chunk(b"eXIf", exif(3)) + whole[end:])
+    frames = [small, Image.fromarray(255 - RGB)]
+    save("turned_animated.png", frames[0], save_all=True, append_images=frames[1:], duration=100, exif=exif(6))
+
+    def webp(chunks):
+        body = b"WEBP" + b"".join(name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2) for name, data in chunks)
+        return b"RIFF" + struct.pack("<I", len(body)) + body
+
+    still = saved(small, format="WEBP", lossless=True)
+    data = still[20: 20 + struct.unpack("<I", still[16:20])[0]]
+    header = bytes([8, 0, 0, 0, W - 1, 0, 0, H - 1, 0, 0])
+    for name, chunks in {
+        "": [(b"VP8X", header), (b"VP8L", data), (b"EXIF", exif(6))], "header": [(b"VP8X", header), (b"VP8L", data), (b"EXIF", profile)],
+        "before_data": [(b"VP8X", header), (b"EXIF", exif(6)), (b"VP8L", data)], "no_flag": [(b"VP8X", bytes(4) + header[4:]), (b"VP8L", data), (b"EXIF", exif(6))],
+        "simple": [(b"VP8L", data), (b"EXIF", exif(6))], "cut": [(b"VP8X", header), (b"VP8L", data), (b"EXIF", exif(6)[:12])],
+    }.items():
+        write(f"turned_chunk{'_' + name if name else ''}.webp", webp(chunks))
+
+
 # ---------------------------------------------------------------- PNG
 def png(samples, bits, color, palette=None, trns=None, chunks=(), width=None):
     height, width = samples.shape[0], width or samples.shape[1]
@@ -290,13 +379,88 @@ def tiffs():
     write("cut.tif", open(os.path.join(FILES, "rgb8.tif"), "rb").read()[:400])
 
 
-def raw_tiff(data, bits, photometric, colormap=b""):
-    """One strip of W x H samples of less than 8 bits."""
-    entries = [(256, 3, 1, W), (257, 3, 1, H), (258, 3, 1, bits), (259, 3, 1, 1), (262, 3, 1, photometric), (273, 4, 1, 8),
-               (277, 3, 1, 1), (278, 3, 1, H), (279, 4, 1, len(data))]
+def tiff_variants():
+    """Tiles and strips as real writers leave them: sides that are no multiple of the tile, channels apart, odd bit orders."""
+
+    def tiff(name, array, **options):
+        tifffile.imwrite(os.path.join(FILES, name + ".tif"), array, metadata=None, **options)
+
+    kinds = {"gray": (1, {}), "gray_alpha": (2, dict(photometric="minisblack", extrasamples=["unassalpha"])), "rgb": (3, dict(photometric="rgb")),
+             "rgba": (4, dict(photometric="rgb", extrasamples=["unassalpha"])),
+             "rgba_assocalpha": (4, dict(photometric="rgb", extrasamples=["assocalpha"])), "cmyk": (4, dict(photometric="separated"))}
+    for kind, (channels, options) in kinds.items():
+        for bits in (8, 16):
+            samples = pattern(channels, 37, 29, bits)
+            samples = samples[:, :, 0] if channels == 1 else samples
+            tiff(f"tiled_{kind}{bits}", samples, tile=(16, 32), **({"planarconfig": "contig"} if channels > 1 else {}), **options)
+            if channels > 1:
+                tiff(f"tiled_planar_{kind}{bits}", np.moveaxis(samples, 2, 0).copy(), tile=(16, 32), planarconfig="separate", **options)
+    for bits in (8, 16):
+        planes = np.moveaxis(pattern(3, 37, 29, bits), 2, 0).copy()
+        for name, compression in {"deflate": "zlib", "lzw": "lzw", "packbits": "packbits"}.items():
+            for predictor in (False, True) if name != "packbits" else (False,):
+                more = dict(photometric="rgb", planarconfig="separate", compression=compression, predictor=predictor)
+                tiff(f"tiled_planar_{name}{bits}{'_predictor' if predictor else ''}", planes, tile=(16, 32), **more)
+        tiff(f"tiled_lzw{bits}_predictor", pattern(3, 37, 29, bits), photometric="rgb", tile=(32, 16), compression="lzw", predictor=True)
+        tiff(f"strips_planar_lzw{bits}", planes, photometric="rgb", planarconfig="separate", compression="lzw", rowsperstrip=8)
+    tiff("tiled_big_endian16", pattern(3, 37, 29, 16), photometric="rgb", tile=(16, 16), byteorder=">", compression="zlib", predictor=True)
+    tiff("tiled_large_tile", RGB, photometric="rgb", tile=(256, 128))
+    tiff("tiled_orientation_6", pattern(3, 37, 29), photometric="rgb", tile=(16, 16), extratags=[(274, 3, 1, 6, True)])
+    tiff("rgb_int8", RGB.view(np.int8), photometric="rgb")
+    tiff("rgb_int16", pattern(3, bits=16).view(np.int16), photometric="rgb")
+    tiff("tiled_planar_jpeg", np.moveaxis(np.asarray(PICTURE), 2, 0).copy(), photometric="rgb", planarconfig="separate", compression="jpeg", tile=(32, 32))
+    tiff("rgb_zstd", RGB, photometric="rgb", compression="zstd")
+    colormap = np.ascontiguousarray(pattern(3, 256, 1, 16).reshape(256, 3).T)
+    tiff("tiled_palette8", pattern(1, 37, 29)[:, :, 0], photometric="palette", colormap=colormap, tile=(16, 16))
+    write("palette8_8bit_map.tif", raw_tiff(GRAY.tobytes(), 8, 3, (colormap >> 8).astype("<u2").tobytes()))
+    one = np.packbits(GRAY > 100, axis=1).tobytes()
+    write("palette1.tif", raw_tiff(one, 1, 3, np.array([1, 9, 200, 30, 77, 250], "<u2").__lshift__(8).tobytes()))
+    # bits from the lowest up, as fax machines send them
+    write("fill_order_bilevel.tif", raw_tiff(reverse_bits(one), 1, 1, more=[(266, 3, 1, 2)]))
+    write("fill_order_gray8.tif", raw_tiff(reverse_bits(GRAY.tobytes()), 8, 1, more=[(266, 3, 1, 2)]))
+    write("fill_order_deflate.tif", raw_tiff(reverse_bits(zlib.compress(GRAY.tobytes())), 8, 1, more=[(266, 3, 1, 2)], compression=8))
+    drawing = pattern(1, 3000, 40)[:, :, 0]
+    drawing = Image.fromarray(np.where(np.arange(40)[:, None] % 5 == 0, 255, drawing)).convert("1", dither=Image.Dither.NONE)
+    for name, more in {"ccitt": {}, "group3": {}, "group3_2d": {292: 1}, "group3_fill_bits": {292: 4}, "group3_2d_fill_bits": {292: 5}, "group4": {}}.items():
+        compression = "tiff_ccitt" if name == "ccitt" else name[:6]
+        for suffix, order in {"": {}, "_fill_order": {266: 2}}.items():
+            save(f"fax_{name}{suffix}.tif", drawing, compression=compression, tiffinfo={**more, **order, 278: 16})
+    # a colour for several pixels
+    picture = pattern(3, 37, 29)
+    for horizontal, vertical in ((1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (4, 2), (4, 4)):
+        units = ycbcr_units(picture, horizontal, vertical)
+        write(f"ycbcr_{horizontal}{vertical}.tif", raw_tiff(units, 8, 6, size=(37, 29), channels=3, more=[(530, 3, 2, horizontal | vertical << 16)]))
+    tiff("tiled_ycbcr_lzw", picture, photometric="ycbcr", subsampling=(1, 1), tile=(16, 16), compression="lzw")
+    tiff("tiled_lab8", picture, photometric="cielab", tile=(16, 16))
+    tiff("lab16", pattern(3, bits=16), photometric="cielab")
+
+
+def reverse_bits(data):
+    return np.packbits(np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")).tobytes()
+
+
+def ycbcr_units(picture, horizontal, vertical):
+    """Y of each pixel of a unit, then one Cb and Cr."""
+    height, width, _ = picture.shape
+    padded = np.pad(picture, ((0, -height % vertical), (0, -width % horizontal), (0, 0)), mode="edge")
+    out = b""
+    for y in range(0, padded.shape[0], vertical):
+        for x in range(0, padded.shape[1], horizontal):
+            unit = padded[y: y + vertical, x: x + horizontal]
+            out += unit[:, :, 0].tobytes() + unit[0, 0, 1:].tobytes()
+    return out
+
+
+def raw_tiff(data, bits, photometric, colormap=b"", more=(), compression=1, channels=1, size=None):
+    """One strip of W x H pixels."""
+    width, height = size or (W, H)
+    entries = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, 1, bits), (259, 3, 1, compression), (262, 3, 1, photometric), (273, 4, 1, 8),
+               (277, 3, 1, channels), (278, 3, 1, height), (279, 4, 1, len(data)), *more]
+    entries.sort()
     at = 8 + len(data)
     if colormap:
         entries.append((320, 3, len(colormap) // 2, at))
+        entries.sort()
         at += len(colormap)
     out = b"II*\0" + struct.pack("<I", at) + data + colormap + struct.pack("<H", len(entries))
     for tag, kind, count, value in entries:
@@ -406,10 +570,72 @@ def bmps():
         return out + b"\0\1"
 
     write("rle4.bmp", bmp(4, 2, rle4(half), palette[:64]))
+    both = bytes([5, 9, 0, 2, 3, 2, 4, 7, 0, 0, 6, 12, 0, 1])
+    write("rle8_top_down.bmp", bmp(8, 1, rle8(index[::-1]), palette, height=-H))
+    write("rle8_top_down_delta.bmp", bmp(8, 1, both, palette, height=-H))
+    write("rle4_delta.bmp", bmp(4, 2, bytes([5, 0x93, 0, 2, 3, 2, 4, 0x71, 0, 0, 6, 0x52, 0, 1]), palette[:64]))
+    write("rle4_early_end.bmp", bmp(4, 2, bytes([W, 0x93, 0, 0, 5, 0x41, 0, 1]), palette[:64]))
+    write("os2_v2.bmp", bmp(24, 0, b"".join(RGB[y, :, ::-1].tobytes() + b"\0" for y in range(H - 1, -1, -1)), size=64))
+    write("os2_v2_palette.bmp", bmp(8, 0, rows[::-1].tobytes(), palette, size=64))
+    write("os2_v2_rle8.bmp", bmp(8, 1, rle8(index), palette, size=64))
+    core = struct.pack("<IHHHH", 12, W, H, 1, 8)
+    colours = pattern(3, 256, 1).tobytes()
+    write("core_palette.bmp", b"BM" + struct.pack("<IHHI", 26 + 768 + H * 24, 0, 0, 26 + 768) + core + colours + rows[::-1].tobytes())
+    write("os2_short.bmp", b"BM" + struct.pack("<IHHI", 30 + H * 64, 0, 0, 30) + struct.pack("<IiiHH", 16, W, H, 1, 24)
+          + b"".join(RGB[y, :, ::-1].tobytes() + b"\0" for y in range(H - 1, -1, -1)))
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    for size in (52, 56, 108, 124):
+        write(f"masks_in_header_{size}.bmp", bmp(32, 3, RGBA[::-1, :, [2, 1, 0, 3]].tobytes(), masks=(masks + bytes(124))[: size - 40], size=40)[:14]
+              + struct.pack("<I", size) + bmp(32, 3, RGBA[::-1, :, [2, 1, 0, 3]].tobytes(), masks=(masks + bytes(124))[: size - 40], size=40)[18:])
+    write("rgb444_masks.bmp", bmp(16, 3, words(4, 4, 4), masks=struct.pack("<3I", 0xF00, 0xF0, 0xF)))
+    write("rgb_1010102.bmp", bmp(32, 3, rgbx[::-1].tobytes(), masks=struct.pack("<3I", 0x3FF00000, 0xFFC00, 0x3FF)))
     write("core.bmp", b"BM" + struct.pack("<IHHI", 26 + H * 64, 0, 0, 26) + struct.pack("<IHHHH", 12, W, H, 1, 24)
           + b"".join(RGB[y, :, ::-1].tobytes() + b"\0" for y in range(H - 1, -1, -1)))
     whole = bmp(32, 0, RGBA[::-1, :, [2, 1, 0, 3]].tobytes())
     write("cut.bmp", whole[: len(whole) // 2])
+
+
+# ---------------------------------------------------------------- Sun raster, PFM
+def rasters():
+    def ras(bits, kind, body, colours=b"", map_kind=None):
+        map_kind = (1 if colours else 0) if map_kind is None else map_kind
+        return struct.pack(">8I", 0x59A66A95, W, H, bits, len(body), kind, map_kind, len(colours)) + colours + body
+
+    def padded(rows):
+        return b"".join(row + b"\0" * (len(row) % 2) for row in rows)
+
+    bgr, rgb = ([RGB[y][:, order].tobytes() for y in range(H)] for order in ([2, 1, 0], [0, 1, 2]))
+    write("rgb24.ras", ras(24, 1, padded(bgr)))
+    write("rgb24_old.ras", ras(24, 0, padded(bgr)))
+    write("rgb24_rgb.ras", ras(24, 3, padded(rgb)))
+    for kind, order in ((1, [3, 2, 1, 0]), (3, [3, 0, 1, 2])):
+        write(f"rgb32_{kind}.ras", ras(32, kind, RGBA[:, :, order].tobytes()))
+    gray = padded([GRAY[y].tobytes() for y in range(H)])
+    write("gray8.ras", ras(8, 1, gray))
+    palette = pattern(3, 256, 1).reshape(256, 3)
+    write("palette8.ras", ras(8, 1, gray, palette.T.tobytes()))
+    write("palette8_short.ras", ras(8, 1, gray, palette[:100].T.tobytes()))
+    write("bilevel.ras", ras(1, 1, padded([row.tobytes() for row in np.packbits(GRAY > 100, axis=1)])))
+    flat = padded([row.tobytes() for row in np.minimum(GRAY // 64 * 64, 192)])
+    packed, at = b"", 0
+    while at < len(flat):
+        end = at
+        while end < len(flat) and flat[end] == flat[at] and end - at < 200:
+            end += 1
+        packed += bytes([128, end - at - 1, flat[at]]) if end - at > 1 else bytes([128, 0]) if flat[at] == 128 else flat[at: at + 1]
+        at = end
+    write("palette8_runs.ras", ras(8, 2, packed, palette.T.tobytes()))
+    write("rgb24_runs.ras", ras(24, 2, padded(bgr)))
+    write("cut.ras", ras(24, 1, padded(bgr))[:300])
+    values = RGB[::-1].astype(np.float32) * 1.01 - 0.5
+    write("rgb.pfm", f"PF\n{W} {H}\n-1.0\n".encode() + values.astype("<f4").tobytes())
+    write("rgb_big_endian.pfm", f"PF\n{W} {H}\n1.0\n".encode() + values.astype(">f4").tobytes())
+    write("rgb_scale.pfm", f"PF\n{W} {H}\n-0.5\n".encode() + (values / 2).astype("<f4").tobytes())
+    write("gray.pfm", f"Pf\n{W} {H}\n-1\n".encode() + (GRAY[::-1] * 1.3 - 20).astype("<f4").tobytes())
+    odd = values.copy()
+    odd[0, :4, 0] = [np.nan, np.inf, -np.inf, 1e30]
+    write("rgb_not_finite.pfm", f"PF\n{W} {H}\n-1.0\n".encode() + odd.astype("<f4").tobytes())
+    write("cut.pfm", f"PF\n{W} {H}\n-1.0\n".encode() + values.astype("<f4").tobytes()[:500])
 
 
 def qois():
@@ -428,7 +654,7 @@ if __name__ == "__main__":
     os.makedirs(FILES, exist_ok=True)
     for old in os.listdir(FILES):
         os.remove(os.path.join(FILES, old))
-    for make in (jpegs, pngs, webps, gifs, tiffs, pnms, bmps, qois):
+    for make in (jpegs, orientations, pngs, webps, gifs, tiffs, tiff_variants, pnms, bmps, rasters, qois):
         make()
     sizes = [os.path.getsize(os.path.join(FILES, name)) for name in os.listdir(FILES)]
     print(f"{len(sizes)} files, {sum(sizes)} bytes")

@@ -1,8 +1,8 @@
 """Writes down what OpenCV makes of image files and of resizes: opencv_decode.tsv and opencv_resize.tsv.
 
-    pip install opencv-python-headless==4.13.0.90 numpy==2.2.6
+    pip install opencv-python-headless==4.10.0.84 numpy==2.2.6      (the version PaddleX asks for)
     python make_files.py && python opencv_reference.py
-    pip install opencv-python-headless==4.10.0.84      (the version PaddleX asks for)
+    pip install opencv-python-headless==4.13.0.90                   (reads GIF and animated WebP, too)
     python opencv_reference.py --fill
 
 --fill adds the verdicts of another version on files that the first could not read, and names where both can read a file and differ.
@@ -33,6 +33,9 @@ def verdict(path):
         image = None
     if image is None:
         return ["error", "", "", ""]
+    if image.ndim == 2:
+        # of a gray PFM, OpenCV gives one channel even where it is asked for colours
+        image = np.dstack([image] * 3)
     rgb = np.ascontiguousarray(image[:, :, ::-1])
     return [cv2.__version__, str(rgb.shape[1]), str(rgb.shape[0]), hashlib.sha256(rgb.tobytes()).hexdigest()]
 

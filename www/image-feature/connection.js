@@ -93,7 +93,7 @@ export class Connection {
    * @returns {Promise<ExtractorInfo>}
    */
   async #load(bridge, distress, signal, onProgress) {
-    const { parts, cache, sha256, dtype, ...opening } = this.#request;
+    const { parts, cache, sha256, dtype, orientation, ...opening } = this.#request;
     /** Bytes of the model that are on their way, as far as they are known; 0 when all have come. */
     let coming = 1;
     const progress = new StagedProgress({ download: 50, verify: 2, compile: 20, upload: 8, warmup: 20 }, (event) => {
@@ -121,7 +121,9 @@ export class Connection {
     };
     const [files] = await Promise.all([read(), open()]);
     const transfer = files.map(({ bytes }) => bytes.buffer);
-    return Object.freeze(await bridge.request("load", { files, dtype }, { signal, transfer, onProgress: relayed }));
+    return Object.freeze(
+      await bridge.request("load", { files, dtype, orientation }, { signal, transfer, onProgress: relayed }),
+    );
   }
 
   /** Ends the worker and what it has under way. */

@@ -24,6 +24,8 @@ import { toModelParts } from "./model-source.js";
  *   the CPU; `info.reasons` says why. `webgpu` uses any adapter, also one in software, or fails.
  * @property {import("./protocol.js").Dtype} [dtype] the data type in which the CPU computes. By default the one that
  *   the file is made for: `i8` if it is calibrated, else `f32`
+ * @property {import("./protocol.js").Orientation} [orientation] the metadata that turns image files upright: `opencv`,
+ *   the default, what OpenCV 4.10 and so PaddleX follows (not EXIF in WebP); `exif`, all that there is; `none`
  * @property {number} [threads] number of threads on the CPU, if the page is cross-origin isolated. By default 4, or the
  *   number of the machine's cores if that is less. `1` uses the WebAssembly without shared memory. If threads cannot be
  *   used, one thread computes, and `info.reasons` says why.
@@ -62,6 +64,7 @@ import { toModelParts } from "./model-source.js";
  */
 
 const DEVICES = /** @type {const} */ (["auto", "webgpu", "cpu"]);
+const ORIENTATIONS = /** @type {const} */ (["opencv", "exif", "none"]);
 const CACHES = /** @type {const} */ (["default", "none"]);
 const DEFAULT_BATCH_SIZE = 8;
 const MAX_BATCH_SIZE = 64;
@@ -260,9 +263,10 @@ export class FeatureExtractor {
  * @param {LoadOptions} options
  * @returns {import("./connection.js").ConnectionRequest}
  */
-function toLoadRequest(source, { device = "auto", dtype, threads, cache = "default", sha256, wasm }) {
+function toLoadRequest(source, { device = "auto", dtype, orientation, threads, cache = "default", sha256, wasm }) {
   checkOneOf("device", device, DEVICES);
   if (dtype !== undefined) checkOneOf("dtype", dtype, DTYPES);
+  if (orientation !== undefined) checkOneOf("orientation", orientation, ORIENTATIONS);
   if (threads !== undefined) checkWhole("threads", threads, 1, MAX_THREADS);
   checkOneOf("cache", cache, CACHES);
   const parts = toModelParts(source);
@@ -272,7 +276,7 @@ function toLoadRequest(source, { device = "auto", dtype, threads, cache = "defau
   if (sha256 !== undefined && parts.length > 1) {
     throw new ImageFeatureError("usage", "sha256 is of one file; put the loose files into an archive to check them");
   }
-  return { parts, device, threads, dtype, cache, sha256, wasm: wasmFolder(wasm) };
+  return { parts, device, threads, dtype, orientation, cache, sha256, wasm: wasmFolder(wasm) };
 }
 
 /**

@@ -16,6 +16,7 @@
  *   simd: "simd128" | "relaxed-simd" | null, dtype: Dtype, reasons: string[] }} ExtractorInfo
  *
  * @typedef {"f32" | "f16" | "i8"} Dtype
+ * @typedef {"opencv" | "exif" | "none"} Orientation
  */
 
 /**
@@ -23,9 +24,10 @@
  *
  * - `feature`: the L2-normalised vector; the dot product of two features is the cosine of the angle between them
  * - `decoder`: the decoder of the image: `"image-feature"` decodes exactly as PaddleX does, the `"browser"` may not
+ * - `damaged`: what is wrong with the file, if only a part of the image could be decoded
  * - `milliseconds`: the time to `preprocess` the image, and its share of the run of the `network`
  *
- * @typedef {{ feature: Float32Array<ArrayBuffer>, decoder: "image-feature" | "browser",
+ * @typedef {{ feature: Float32Array<ArrayBuffer>, decoder: "image-feature" | "browser", damaged?: string,
  *   milliseconds: { preprocess: number, network: number } }} Embedding
  */
 
@@ -57,6 +59,7 @@
  * @typedef {object} LoadRequest
  * @property {import("./model-source.js").ModelBytes[]} files
  * @property {Dtype} [dtype] by default the one that the file is made for
+ * @property {Orientation} [orientation] by default `opencv`
  *
  * @typedef {{ input: import("./image-source.js").ImageInput, roi?: import("./image-source.js").Roi }} EmbedRequest
  * @typedef {Embedding | { error: AnswerError }} EmbedAnswer

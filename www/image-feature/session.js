@@ -25,7 +25,8 @@ import { RelayedProgress } from "./progress.js";
  * @typedef {import("./progress.js").RelayedMessage} RelayedMessage
  * @typedef {import("./wasm/cpu/image_feature.js").ModelFile} ModelFile
  * @typedef {import("./wasm/cpu/image_feature.js").Network | import("./wasm/gpu/image_feature.js").GpuNetwork} Network
- * @typedef {{ values: Float32Array, decoder: Embedding["decoder"], milliseconds: number }} Preprocessed
+ * @typedef {{ values: Float32Array, damage?: string, decoder: Embedding["decoder"], milliseconds: number
+ *   }} Preprocessed
  */
 
 /**
@@ -143,6 +144,7 @@ async function openCores(request, signal, progress) {
 class Session {
   #model;
   #network;
+  #orientation;
   /** @type {Promise<unknown>} */
   #lastRun = Promise.resolve();
 
@@ -150,10 +152,12 @@ class Session {
    * @param {ModelFile} model
    * @param {Network} network
    * @param {ExtractorInfo} info
+   * @param {import("./protocol.js").Orientation} orientation
    */
-  constructor(model, network, info) {
+  constructor(model, network, info, orientation) {
     this.#model = model;
     this.#network = network;
+    this.#orientation = orientation;
     this.info = info;
   }
 
@@ -163,7 +167,7 @@ class Session {
    * @param {AbortSignal} signal
    * @param {import("./progress.js").Progress} progress
    */
-  static async load({ device, cpu, gpu }, { files, dtype }, signal, progress) {
+  static async load({ device, cpu, gpu }, { files, dtype, orientation = "opencv" }, signal, progress) {
     const { ModelFile, Network } = cpu.core;
     const model = ModelFile.fromFiles(
       files.map(({ name }) => name),
@@ -193,7 +197,7 @@ class Session {
       dtype: infoOf(network).dtype,
       reasons,
     };
-    return new Session(model, network, info);
+    return new Session(model, network, info, orientation);
   }
 
   /**
@@ -213,6 +217,7 @@ class Session {
       return {
         feature,
         decoder: image.decoder,
+        ...(image.damage !== undefined && { damaged: image.damage }),
         milliseconds: { preprocess: image.milliseconds, network: milliseconds },
       };
     });
@@ -328,8 +333,11 @@ class Session {
     const bytes = await readImage(blob);
     const start = performance.now();
     try {
-      const values = this.#model.preprocessBytes(bytes, roi, views);
-      return { values, decoder: "image-feature", milliseconds: performance.now() - start };
+      const preprocessed = this.#model.preprocessBytes(bytes, roi, views, this.#orientation);
+      const { damage } = preprocessed;
+      // frees it, too
+      const values = preprocessed.intoValues();
+      return { values, damage, decoder: "image-feature", milliseconds: performance.now() - start };
     } catch (error) {
       if (toError(error).kind !== "unsupported") throw error;
       // the browser may know other formats, such as AVIF

@@ -9,17 +9,17 @@ use serde_json::json;
 
 use super::contact_sheet::{Picture, contact_sheet};
 use super::dataset::DatasetArgs;
-use super::embed::{FILE_BYTES, Inputs, Origin};
+use super::embed::{Embedded, FILE_BYTES, Inputs, Origin};
 use super::gallery::{Embedder, ModelArgs};
 use super::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use super::terminal::{Stdout, note};
 use super::{Outcome, open_model};
 use image_feature::dataset::{Dataset, Row, Subset};
 use image_feature::error::Context;
-use image_feature::file_tree::FileTree;
+use image_feature::file_tree::{FileTree, ProblemCode};
 use image_feature::gallery::{Entry, Gallery, Metric, ModelId, Storage};
 use image_feature::metrics::{Labelled, Options, Report, evaluate};
-use image_feature::{Error, Model, Result};
+use image_feature::{Error, ErrorKind, Model, Orient, Result};
 
 /// Measure how well a model retrieves: recall@k and mAP as PaddleClas computes them
 ///
@@ -67,7 +67,9 @@ pub fn run(args: EvaluateArgs) -> Result<Outcome> {
             note(&format!("written to {}", folder.display()));
         }
     }
-    Ok(Outcome::Good)
+    // its metrics are those of the images as they came out of the damaged archive
+    let is_damaged = tree.problems().iter().any(|problem| problem.code == ProblemCode::StreamChecksum);
+    Ok(if is_damaged { Outcome::Failed(ErrorKind::Decode) } else { Outcome::Good })
 }
 
 /// A row of a list, with the entry of its image and its label.
@@ -193,7 +195,7 @@ fn features(
     entries.sort_unstable();
     entries.dedup();
     let model = open_model(args.model.model.as_deref())?;
-    let mut cache = if args.no_cache { None } else { Cache::open(&model) };
+    let mut cache = if args.no_cache { None } else { Cache::open(&model, args.model.decoding.orient()) };
     let (mut features, mut hashes, mut missing) = (HashMap::new(), HashMap::new(), Vec::new());
     for &entry in &entries {
         if let Some(cache) = &cache {
@@ -217,9 +219,10 @@ fn features(
         (Origin { input_path: path.clone(), relative: path.into() }, entry)
     });
     let embedder = Embedder::of(model, &args.model)?;
-    let outcome = embedder.run(Inputs::of_entries(tree, origins), &mut |origin, feature| {
+    let outcome = embedder.run(Inputs::of_entries(tree, origins), &mut |origin, Embedded { feature, damage }| {
         let entry = by_path[origin.input_path.as_str()];
-        if let Some(cache) = &mut cache {
+        // a damaged image is told of at each run
+        if let Some(cache) = cache.as_mut().filter(|_| damage.is_none()) {
             cache.keep(&hashes[&entry], &feature)?;
         }
         features.insert(entry, feature);
@@ -243,11 +246,12 @@ struct Cache {
 
 impl Cache {
     /// Opens the cache of a model; `None` where there is no folder for it.
-    fn open(model: &Model) -> Option<Self> {
+    fn open(model: &Model, orient: Orient) -> Option<Self> {
         let home = std::env::var_os("XDG_CACHE_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
         let home = home.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
-        // another version of the program may compute other features of the same model
-        let name = format!("{}-{}.safetensors", env!("CARGO_PKG_VERSION"), ModelId::of(model).hash);
+        // another version of the program may compute other features of the same model, and turned images have others
+        let turned = if orient == Orient::default() { String::new() } else { format!("-{orient}") };
+        let name = format!("{}-{}{turned}.safetensors", env!("CARGO_PKG_VERSION"), ModelId::of(model).hash);
         let path = home.join("image-feature/features").join(name);
         let features = if path.exists() {
             Gallery::open(&path).map_err(|error| note(&format!("note: the features kept are not used: {error}"))).ok()

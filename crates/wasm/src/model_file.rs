@@ -7,12 +7,34 @@ use wasm_bindgen::prelude::*;
 use crate::values::{to_js, to_object};
 use image_feature::error::Context;
 use image_feature::finetune;
-use image_feature::{DecodeLimits, Dtype, Error, Model, Result, RgbImage, Roi, decode};
+use image_feature::{DecodeOptions, Decoded, Dtype, Error, Model, Result, RgbImage, Roi, decode_with};
 
 /// A model read from files. [`Network`](crate::Network) computes with it.
 #[wasm_bindgen]
 pub struct ModelFile {
     pub(crate) model: Model,
+}
+
+/// The input of the network for one image.
+#[wasm_bindgen]
+pub struct Preprocessed {
+    values: Vec<f32>,
+    damage: Option<String>,
+}
+
+#[wasm_bindgen]
+impl Preprocessed {
+    /// What is wrong with the file, where only a part of the image could be decoded.
+    #[wasm_bindgen(getter)]
+    pub fn damage(&self) -> Option<String> {
+        self.damage.clone()
+    }
+
+    /// The values. They leave the WebAssembly's memory.
+    #[wasm_bindgen(js_name = intoValues)]
+    pub fn into_values(self) -> Vec<f32> {
+        self.values
+    }
 }
 
 #[wasm_bindgen]
@@ -45,10 +67,21 @@ impl ModelFile {
     }
 
     /// Decodes an image, crops it to `roi`, resizes and normalises it: 3 x height x width values for each of `views` views. The
-    /// first view is the image itself.
+    /// first view is the image itself. `orientation` is `opencv`, `exif` or `none`.
     #[wasm_bindgen(js_name = preprocessBytes)]
-    pub fn preprocess_bytes(&self, bytes: &[u8], roi: JsValue, views: usize) -> Result<Vec<f32>, JsValue> {
-        decode(bytes, &DecodeLimits::default()).and_then(|image| self.prepare(image, roi, views)).map_err(to_js)
+    pub fn preprocess_bytes(
+        &self,
+        bytes: &[u8],
+        roi: JsValue,
+        views: usize,
+        orientation: &str,
+    ) -> Result<Preprocessed, JsValue> {
+        let read = || {
+            let options = DecodeOptions { orient: orientation.parse()?, ..DecodeOptions::default() };
+            let Decoded { image, damage, .. } = decode_with(bytes, &options)?;
+            Ok(Preprocessed { values: self.prepare(image, roi, views)?, damage })
+        };
+        read().map_err(to_js)
     }
 
     /// The same for RGBA pixels (of a canvas or a video frame). Alpha is ignored.

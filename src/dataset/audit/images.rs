@@ -113,6 +113,8 @@ fn fits(format: ImageFormat, extension: &str) -> bool {
         ImageFormat::Bmp => &["bmp", "dib"],
         ImageFormat::Tiff => &["tif", "tiff"],
         ImageFormat::Pnm => &["pnm", "pbm", "pgm", "ppm", "pam"],
+        ImageFormat::Pfm => &["pfm"],
+        ImageFormat::SunRaster => &["ras", "sun"],
         ImageFormat::Qoi => &["qoi"],
     };
     usual.contains(&extension.to_ascii_lowercase().as_str())

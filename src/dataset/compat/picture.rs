@@ -1,7 +1,7 @@
 //! Pillow's results and errors for an image that is opened, drawn on and saved.
 
 use super::{Exception, Stop, python};
-use crate::{DecodeLimits, ErrorKind, RgbImage, decode, probe};
+use crate::{DecodeOptions, ErrorKind, Orient, RgbImage, decode_with, probe};
 
 /// The most pixels of an image in Pillow.
 const MOST_PIXELS: u64 = 178_956_970;
@@ -33,7 +33,9 @@ pub(super) fn open(bytes: &[u8], path: &str) -> Result<Option<RgbImage>, Stop> {
         }
     };
     check_size(width, height)?;
-    let image = decode(bytes, &DecodeLimits::default()).map_err(|error| match error.kind() {
+    // unlike OpenCV, Pillow turns WebP, too
+    let options = DecodeOptions { orient: Orient::Exif, ..DecodeOptions::default() };
+    let image = decode_with(bytes, &options).map(|decoded| decoded.image).map_err(|error| match error.kind() {
         ErrorKind::Decode | ErrorKind::Unsupported => os_error("broken data stream when reading image file"),
         _ => Stop::Error(error.context(path.to_string())),
     })?;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::MOST_FILE_BYTES;
 use crate::file_tree::FileTree;
-use crate::image::decode_noting_damage;
+use crate::image::structure::ends_early;
+use crate::image::{DecodeOptions, decode_noting_damage};
 use crate::{DecodeLimits, Error, ImageFormat, ImageInfo, RgbImage, probe};
 
 pub use digest::Digest;
@@ -98,7 +99,7 @@ impl ImageFacts {
         };
         if let Some(format) = facts.format {
             facts.animated = structure::is_animated(format, bytes);
-            facts.ends_early = structure::ends_early(format, bytes);
+            facts.ends_early = ends_early(format, bytes);
         }
         if let Some(info) = header {
             (facts.width, facts.height) = (info.width(), info.height());
@@ -106,7 +107,7 @@ impl ImageFacts {
                 (info.channels(), info.bits_per_sample(), info.orientation());
             facts.cmyk = structure::is_cmyk(info.format(), info.channels(), bytes);
         }
-        match decode_noting_damage(bytes, limits) {
+        match decode_noting_damage(bytes, &DecodeOptions { limits: *limits, ..DecodeOptions::default() }) {
             Ok((image, damage)) => {
                 facts.damage = damage;
                 facts.pixels = Some(PixelFacts::of(&image));
@@ -162,7 +163,7 @@ fn write_format<S: Serializer>(format: &Option<ImageFormat>, serializer: S) -> R
 fn read_format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ImageFormat>, D::Error> {
     use ImageFormat::*;
     let name = <std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
-    Ok([Jpeg, Png, WebP, Gif, Bmp, Tiff, Pnm, Qoi].into_iter().find(|format| format.as_str() == name))
+    Ok([Jpeg, Png, WebP, Gif, Bmp, Tiff, Pnm, Pfm, SunRaster, Qoi].into_iter().find(|format| format.as_str() == name))
 }
 
 #[cfg(test)]

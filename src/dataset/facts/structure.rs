@@ -1,84 +1,17 @@
-//! Facts from the structure of an image file: several frames, a missing end, CMYK.
+//! Facts from the structure of an image file: several frames, CMYK.
 
 use crate::ImageFormat;
+use crate::image::structure::{png_chunks, walk_gif};
 
 /// Whether a file has more than one frame or page.
 pub(super) fn is_animated(format: ImageFormat, bytes: &[u8]) -> bool {
     match format {
         ImageFormat::Gif => walk_gif(bytes).0 > 1,
-        ImageFormat::Png => png_chunks(bytes).any(|(name, _)| name == b"acTL"),
+        ImageFormat::Png => png_chunks(bytes).any(|chunk| chunk.name == b"acTL"),
         // the extended header's flag
         ImageFormat::WebP => bytes.get(12..16) == Some(b"VP8X") && bytes.get(20).is_some_and(|flags| flags & 2 != 0),
         ImageFormat::Tiff => has_second_page(bytes).unwrap_or(false),
         _ => false,
-    }
-}
-
-/// Whether a file is cut off: its end mark is missing, or it is shorter than announced.
-pub(super) fn ends_early(format: ImageFormat, bytes: &[u8]) -> bool {
-    let u32_at = |at: usize| bytes.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_le_bytes(*bytes));
-    match format {
-        // there may be other data after the end, and thumbnails in the metadata have end marks of their own
-        ImageFormat::Jpeg => {
-            let end = bytes.windows(2).rposition(|pair| pair == [0xff, 0xd9]);
-            end.is_none_or(|end| bytes[end..].windows(2).any(|pair| pair == [0xff, 0xda]))
-        }
-        ImageFormat::Png => png_chunks(bytes).last().is_none_or(|(name, is_whole)| name != b"IEND" || !is_whole),
-        ImageFormat::Gif => !walk_gif(bytes).1,
-        ImageFormat::WebP => u32_at(4).is_none_or(|size| u64::from(size) + 8 > bytes.len() as u64),
-        ImageFormat::Bmp => u32_at(2).is_none_or(|size| u64::from(size) > bytes.len() as u64),
-        // these formats have neither an end mark nor a length: their decoders find it
-        ImageFormat::Tiff | ImageFormat::Pnm | ImageFormat::Qoi => false,
-    }
-}
-
-/// The names of a PNG's chunks, and whether each is complete.
-fn png_chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], bool)> {
-    let mut rest = bytes.get(8..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (&[l0, l1, l2, l3], after) = rest.split_first_chunk()?;
-        let (name, after) = after.split_first_chunk::<4>()?;
-        // content and checksum
-        let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
-        let whole = length.checked_add(4).and_then(|length| after.get(length..));
-        rest = whole.unwrap_or_default();
-        Some((name, whole.is_some()))
-    })
-}
-
-/// The number of frames of a GIF up to the first damage, and whether the end mark was found.
-fn walk_gif(bytes: &[u8]) -> (u32, bool) {
-    let mut frames = 0;
-    let ended = walk_gif_blocks(bytes, &mut frames).unwrap_or(false);
-    (frames, ended)
-}
-
-fn walk_gif_blocks(bytes: &[u8], frames: &mut u32) -> Option<bool> {
-    let table = |flags: u8| if flags & 0x80 != 0 { 3 * (2usize << (flags & 7)) } else { 0 };
-    let mut at = 13 + table(*bytes.get(10)?);
-    loop {
-        match *bytes.get(at)? {
-            0x3b => return Some(true),
-            0x21 => at += 2,
-            0x2c => {
-                *frames += 1;
-                at += 10 + table(*bytes.get(at + 9)?) + 1;
-            }
-            // an empty block, which decoders skip
-            0 => {
-                at += 1;
-                continue;
-            }
-            _ => return Some(false),
-        }
-        // blocks of data, up to an empty one
-        loop {
-            let length = usize::from(*bytes.get(at)?);
-            at += 1 + length;
-            if length == 0 {
-                break;
-            }
-        }
     }
 }
 
@@ -170,19 +103,6 @@ mod tests {
     }
 
     #[test]
-    fn whole_files_end_and_cut_ones_do_not() {
-        for name in ["baseline_420.jpg", "gray8.png", "lossy.webp", "interlaced.gif", "gray8.bmp", "animated.gif"] {
-            let bytes = file(name).unwrap();
-            let format = ImageFormat::detect(&bytes).unwrap();
-            assert!(!ends_early(format, &bytes), "{name}");
-            for cut in [bytes.len() / 2, bytes.len() - 2] {
-                assert!(ends_early(format, &bytes[..cut]), "{name} cut to {cut}");
-            }
-        }
-        assert!(!ends_early(ImageFormat::Jpeg, &[&b"\xff\xd8\xff\xd9"[..], &[7; 5000]].concat()));
-    }
-
-    #[test]
     fn any_bytes_are_walked() {
         for name in ["animated.gif", "animated.png", "animated.webp", "gray8.tif", "baseline_420.jpg"] {
             let bytes = file(name).unwrap();
@@ -193,7 +113,6 @@ mod tests {
                     bytes.extend([value; 3]);
                     is_animated(format, &bytes);
                     is_cmyk(format, 4, &bytes);
-                    ends_early(format, &bytes);
                 }
             }
         }

@@ -101,9 +101,11 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The reason why the archive may contain more entries than were returned, `None` where it is complete.
-    pub fn incomplete(&self) -> Option<Error> {
-        let all = self.problems.sorted();
-        all.into_iter().find(|problem| problem.code.effect() == ProblemEffect::Incomplete).map(|one| one.into_error())
+    /// The damage of the archive as a whole, known after the last entry: it may contain more entries than were returned, or
+    /// the checksum over all of them is wrong. `None` where there is none.
+    pub fn damage(&self) -> Option<Error> {
+        let is_damage =
+            |code: ProblemCode| code.effect() == ProblemEffect::Incomplete || code == ProblemCode::StreamChecksum;
+        self.problems.sorted().into_iter().find(|problem| is_damage(problem.code)).map(|one| one.into_error())
     }
 }

@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::output_file::OutputFile;
-use super::terminal::Progress;
+use super::terminal::{Progress, note};
 use image_feature::dataset::{Dataset, FolderTarget, ImageFacts, NewDataset, ZipTarget, survey};
-use image_feature::file_tree::{self, FileTree};
+use image_feature::file_tree::{self, FileTree, ProblemCode};
 use image_feature::{DecodeLimits, Result};
 
 /// The data set of a command.
@@ -29,7 +29,12 @@ pub(super) struct DatasetArgs {
 impl DatasetArgs {
     pub fn open(&self) -> Result<Box<dyn FileTree>> {
         let decoder = file_tree::name_decoder(self.name_encoding.as_deref())?;
-        file_tree::open_with(&self.path, &file_tree::ArchiveOptions { decode_names: Some(&*decoder) })
+        let tree = file_tree::open_with(&self.path, &file_tree::ArchiveOptions { decode_names: Some(&*decoder) })?;
+        // each file seems whole, but any of them may be damaged
+        for problem in tree.problems().iter().filter(|problem| problem.code == ProblemCode::StreamChecksum) {
+            note(&format!("warning: {}: {}", self.name(), problem));
+        }
+        Ok(tree)
     }
 
     pub fn name(&self) -> String {

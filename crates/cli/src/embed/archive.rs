@@ -102,7 +102,7 @@ fn read_images(
             return Ok(ControlFlow::Break(()));
         }
     }
-    members.incomplete().map_or(Ok(ControlFlow::Continue(())), Err)
+    members.damage().map_or(Ok(ControlFlow::Continue(())), Err)
 }
 
 #[cfg(test)]

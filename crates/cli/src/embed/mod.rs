@@ -1,6 +1,7 @@
 //! Features of images that the command line names; for `predict`, `gallery`, `evaluate`, `check` and `serve`.
 
 mod archive;
+mod decoding;
 mod engine;
 mod inputs;
 mod item;
@@ -11,27 +12,42 @@ use std::sync::mpsc::sync_channel;
 
 use image_feature::{Error, Model, Result, Roi};
 
+pub use decoding::{Damaged, Decoding};
 pub use engine::Engine;
 pub use inputs::{FILE_BYTES, Inputs, read_file};
 pub use item::{Content, Origin};
 pub use pipeline::Preparation;
-use pipeline::Prepared;
+use pipeline::{Input, Prepared};
 
 /// The preparation of images for a model.
-pub fn preparation(model: &Model, roi: Option<Roi>, threads: usize, batch_size: usize) -> Preparation {
+pub fn preparation(
+    model: &Model,
+    roi: Option<Roi>,
+    decoding: Decoding,
+    threads: usize,
+    batch_size: usize,
+) -> Preparation {
     let [height, width] = model.description.input_size();
     Preparation {
         preprocess: model.description.preprocess.clone(),
         input_len: 3 * height * width,
         roi,
+        decoding,
         // enough to keep every thread busy, in whole batches
         group: batch_size * (2 * threads).div_ceil(batch_size),
         threads,
     }
 }
 
+/// The feature of an image, and the damage of its file.
+pub struct Embedded {
+    pub feature: Vec<f32>,
+    /// What is wrong with the file, where only a part of the image could be decoded.
+    pub damage: Option<String>,
+}
+
 /// A function that takes the feature of each image, or the reason why it has none. It breaks where no more are wanted.
-type TakeFeature<'t> = &'t mut dyn FnMut(Origin, Result<Vec<f32>>) -> Result<ControlFlow<()>>;
+type TakeFeature<'t> = &'t mut dyn FnMut(Origin, Result<Embedded>) -> Result<ControlFlow<()>>;
 
 /// Prepares inputs on other threads and computes their features on this one, in order.
 pub fn embed_all(
@@ -55,14 +71,14 @@ pub fn embed_all(
 
 fn embed_group(group: Vec<Prepared>, engine: &Engine, batch_size: usize, take: TakeFeature) -> Result<ControlFlow<()>> {
     let mut good = Vec::new();
-    let mut results: Vec<(Origin, Option<Error>)> = Vec::new();
+    let mut results: Vec<(Origin, Result<Option<String>>)> = Vec::new();
     for Prepared { origin, input } in group {
         match input {
-            Ok(input) => {
-                good.push(input);
-                results.push((origin, None));
+            Ok(Input { values, damage }) => {
+                good.push(values);
+                results.push((origin, Ok(damage)));
             }
-            Err(error) => results.push((origin, Some(error))),
+            Err(error) => results.push((origin, Err(error))),
         }
     }
     let mut features = Vec::new();
@@ -70,11 +86,11 @@ fn embed_group(group: Vec<Prepared>, engine: &Engine, batch_size: usize, take: T
         features.extend(engine.features(batch)?);
     }
     let mut features = features.into_iter();
-    for (origin, error) in results {
-        let result = match error {
-            Some(error) => Err(error),
-            None => features.next().unwrap_or_else(|| Err(Error::internal("the network gave too few features"))),
-        };
+    for (origin, prepared) in results {
+        let result = prepared.and_then(|damage| {
+            let missing = || Err(Error::internal("the network gave too few features"));
+            Ok(Embedded { feature: features.next().unwrap_or_else(missing)?, damage })
+        });
         if take(origin, result)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
+use super::decoding::Decoding;
 use super::inputs::{Inputs, read_file};
 use super::item::{Content, Item, Origin};
-use image_feature::{DecodeBudget, DecodeLimits, Error, Preprocess, Result, Roi, decode, probe};
+use image_feature::{DecodeBudget, DecodeLimits, Decoded, Error, Preprocess, Result, Roi, probe};
 
 /// Maximum bytes of archive entries in a group of items: a group ends early with them.
 const GROUP_BYTES: usize = 64 << 20;
@@ -18,7 +19,13 @@ const LARGE_FILE: u64 = 64 << 20;
 /// The network's input of an image, or the reason why there is none.
 pub struct Prepared {
     pub origin: Origin,
-    pub input: Result<Vec<f32>>,
+    pub input: Result<Input>,
+}
+
+/// The network's input of an image, and the damage of its file.
+pub struct Input {
+    pub values: Vec<f32>,
+    pub damage: Option<String>,
 }
 
 /// The steps from an image to the network's input.
@@ -27,6 +34,7 @@ pub struct Preparation {
     /// Values of the network's input.
     pub input_len: usize,
     pub roi: Option<Roi>,
+    pub decoding: Decoding,
     /// Number of images that are sent together.
     pub group: usize,
     /// Number of threads.
@@ -36,11 +44,10 @@ pub struct Preparation {
 impl Preparation {
     /// Prepares all inputs and sends them in order, a group at a time. Stops early when the receiver is gone.
     pub fn run(&self, inputs: Inputs, sender: SyncSender<Vec<Prepared>>) {
-        let limits = DecodeLimits::default();
-        let memory = DecodeBudget::new(limits.max_bytes);
+        let memory = DecodeBudget::new(DecodeLimits::default().max_bytes);
         let (mut group, mut bytes) = (Vec::new(), 0);
         let send = |group: Vec<Item>| {
-            if sender.send(self.prepare_group(group, &limits, &memory)).is_ok() {
+            if sender.send(self.prepare_group(group, &memory)).is_ok() {
                 ControlFlow::Continue(())
             } else {
                 ControlFlow::Break(())
@@ -62,12 +69,12 @@ impl Preparation {
 
     // Not rayon's threads, because these wait for memory: a thread of a pool that decodes in parallel could take another
     // image meanwhile, and wait for memory that is held further down its own stack.
-    fn prepare_group(&self, group: Vec<Item>, limits: &DecodeLimits, memory: &DecodeBudget) -> Vec<Prepared> {
+    fn prepare_group(&self, group: Vec<Item>, memory: &DecodeBudget) -> Vec<Prepared> {
         let threads = self.threads.min(group.len());
         let items = Mutex::new(group.into_iter().enumerate());
         let next = || items.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
         let work = || -> Vec<(usize, Prepared)> {
-            std::iter::from_fn(next).map(|(place, item)| (place, self.prepare(item, limits, memory))).collect()
+            std::iter::from_fn(next).map(|(place, item)| (place, self.prepare(item, memory))).collect()
         };
         let mut prepared: Vec<(usize, Prepared)> = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
@@ -77,11 +84,11 @@ impl Preparation {
         prepared.into_iter().map(|(_, prepared)| prepared).collect()
     }
 
-    fn prepare(&self, Item { origin, content }: Item, limits: &DecodeLimits, memory: &DecodeBudget) -> Prepared {
+    fn prepare(&self, Item { origin, content }: Item, memory: &DecodeBudget) -> Prepared {
         let work = || match content {
             Content::Failed(error) => Err(error),
-            Content::Bytes(bytes) => self.input_of(&bytes, limits, memory),
-            Content::File(path) => self.input_of_file(&path, limits, memory),
+            Content::Bytes(bytes) => self.input_of(&bytes, memory),
+            Content::File(path) => self.input_of_file(&path, memory),
         };
         // a panic in one file does not end the others
         let input = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
@@ -91,35 +98,35 @@ impl Preparation {
         Prepared { origin, input }
     }
 
-    fn input_of_file(&self, path: &Path, limits: &DecodeLimits, memory: &DecodeBudget) -> Result<Vec<f32>> {
+    fn input_of_file(&self, path: &Path, memory: &DecodeBudget) -> Result<Input> {
         if std::fs::metadata(path)?.len() >= LARGE_FILE {
             let _everything = memory.reserve(u64::MAX);
-            return self.input_of_pixels(&read_file(path)?, limits);
+            return self.input_of_pixels(&read_file(path)?);
         }
-        self.input_of(&read_file(path)?, limits, memory)
+        self.input_of(&read_file(path)?, memory)
     }
 
-    fn input_of(&self, bytes: &[u8], limits: &DecodeLimits, memory: &DecodeBudget) -> Result<Vec<f32>> {
+    fn input_of(&self, bytes: &[u8], memory: &DecodeBudget) -> Result<Input> {
         let _share = memory.reserve_for(&probe(bytes)?);
-        self.input_of_pixels(bytes, limits)
+        self.input_of_pixels(bytes)
     }
 
-    fn input_of_pixels(&self, bytes: &[u8], limits: &DecodeLimits) -> Result<Vec<f32>> {
-        let mut image = decode(bytes, limits)?;
+    fn input_of_pixels(&self, bytes: &[u8]) -> Result<Input> {
+        let Decoded { mut image, damage, .. } = self.decoding.decode(bytes)?;
         if let Some(roi) = self.roi {
             image = image.crop(roi)?;
         }
-        let input = self.preprocess.apply(&image)?;
-        if input.len() != self.input_len {
+        let values = self.preprocess.apply(&image)?;
+        if values.len() != self.input_len {
             return Err(Error::unsupported(format!(
                 "the model's preprocessing makes {} values of an image of {}x{} pixels, its network takes {}",
-                input.len(),
+                values.len(),
                 image.width(),
                 image.height(),
                 self.input_len
             )));
         }
-        Ok(input)
+        Ok(Input { values, damage })
     }
 }
 
@@ -135,7 +142,14 @@ mod tests {
     }
 
     fn preparation(group: usize) -> Preparation {
-        Preparation { preprocess: Preprocess::default(), input_len: 3 * 224 * 224, roi: None, group, threads: 3 }
+        Preparation {
+            preprocess: Preprocess::default(),
+            input_len: 3 * 224 * 224,
+            roi: None,
+            decoding: Decoding::default(),
+            group,
+            threads: 3,
+        }
     }
 
     #[test]
@@ -156,7 +170,7 @@ mod tests {
             for (index, Prepared { origin, input }) in prepared.into_iter().enumerate() {
                 assert_eq!(origin.relative.to_str().unwrap(), format!("{index:02}.ppm"));
                 match input {
-                    Ok(input) => {
+                    Ok(Input { values: input, .. }) => {
                         let red = ((index * 10) as f64 / 255.0 - 0.485) / 0.229;
                         assert!((f64::from(input[0]) - red).abs() < 1e-5, "{index}: {} is not {red}", input[0]);
                     }
@@ -192,8 +206,7 @@ mod tests {
         std::fs::write(&file, half).unwrap();
         let prepare = |roi| {
             let preparation = Preparation { roi: Some(roi), ..preparation(1) };
-            let (limits, memory) = (DecodeLimits::default(), DecodeBudget::new(1 << 20));
-            preparation.input_of_file(&file, &limits, &memory)
+            preparation.input_of_file(&file, &DecodeBudget::new(1 << 20)).map(|input| input.values)
         };
         let white = prepare(Roi { x: 2, y: 0, width: 2, height: 1 }).unwrap();
         assert!(white.iter().all(|&value| value > 2.0), "{}", white[0]);

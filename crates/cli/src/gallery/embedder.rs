@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use crate::embed::{Engine, Inputs, Origin, Preparation, embed_all, preparation};
+use crate::embed::{Damaged, Decoding, Embedded, Engine, Inputs, Origin, Preparation, embed_all, preparation};
 use crate::terminal::{Progress, complain, note};
 use crate::{Outcome, default_threads, open_model, thread_count};
 use image_feature::gallery::ModelId;
@@ -22,6 +22,8 @@ pub struct ModelArgs {
     /// Images that go through the network together
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub batch_size: u16,
+    #[command(flatten)]
+    pub decoding: Decoding,
     /// Threads for decoding and for the network on the CPU [default: one for each core]
     #[arg(long, value_name = "N", value_parser = thread_count())]
     pub threads: Option<u16>,
@@ -54,7 +56,7 @@ impl Embedder {
             note(&engine.summary);
         }
         let batch_size = usize::from(args.batch_size);
-        let preparation = preparation(&model, None, threads, batch_size);
+        let preparation = preparation(&model, None, args.decoding, threads, batch_size);
         Ok(Embedder { model: ModelId::of(&model), engine, preparation, batch_size, quiet: args.quiet })
     }
 
@@ -63,18 +65,23 @@ impl Embedder {
         self.engine.dimension
     }
 
-    /// Calls `take` for each feature until it breaks, and reports images that failed.
+    /// Calls `take` for each feature until it breaks, and reports images that failed or are damaged.
     pub fn run(
         &self,
         inputs: Inputs,
-        take: &mut dyn FnMut(Origin, Vec<f32>) -> Result<ControlFlow<()>>,
+        take: &mut dyn FnMut(Origin, Embedded) -> Result<ControlFlow<()>>,
     ) -> Result<Outcome> {
         let mut progress = Progress::new(inputs.count(), self.quiet);
         let mut worst = None;
+        let (mut damaged, mut images) = (Damaged::default(), 0);
         embed_all(inputs, &self.preparation, &self.engine, self.batch_size, &mut |origin, result| {
             progress.advance();
             let name = origin.input_path.clone();
-            result.and_then(|feature| progress.suspend(|| take(origin, feature))).or_else(|error| {
+            if let Ok(Embedded { damage, .. }) = &result {
+                images += 1;
+                damage.iter().for_each(|damage| damaged.add(&name, damage));
+            }
+            result.and_then(|embedded| progress.suspend(|| take(origin, embedded))).or_else(|error| {
                 if worst != Some(ErrorKind::Internal) {
                     worst =
                         Some(if error.kind() == ErrorKind::Internal { ErrorKind::Internal } else { ErrorKind::Decode });
@@ -84,6 +91,9 @@ impl Embedder {
             })
         })?;
         progress.finish();
+        if let Some(warning) = damaged.note(images) {
+            note(&warning);
+        }
         Ok(worst.map_or(Outcome::Good, Outcome::Failed))
     }
 }

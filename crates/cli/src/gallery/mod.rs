@@ -18,7 +18,7 @@ use self::exchange::{ExportArgs, ImportArgs};
 use self::postgres::{Conditions, Database, PullArgs, PushArgs, Remote};
 use super::Outcome;
 use super::contact_sheet::{Picture, contact_sheet};
-use super::embed::{Inputs, Origin, read_file};
+use super::embed::{Embedded, Inputs, Origin, read_file};
 use super::output_file::{OutputFile, check_output, delete_unfinished_on_interrupt};
 use super::terminal::{Stdout, complain, note, printable};
 use image_feature::error::Context;
@@ -196,8 +196,8 @@ fn each_image(
         parts.push((Inputs::find(&others)?, HashMap::new()));
     }
     for (inputs, labels) in parts {
-        let ended = embedder.run(inputs, &mut |origin, feature| {
-            take(entry_of(&origin, labels.get(&origin.input_path)), feature)?;
+        let ended = embedder.run(inputs, &mut |origin, embedded| {
+            take(entry_of(&origin, labels.get(&origin.input_path)), embedded.feature)?;
             Ok(ControlFlow::Continue(()))
         })?;
         if ended != Outcome::Good {
@@ -376,17 +376,18 @@ fn search(args: &SearchArgs) -> Result<Outcome> {
         false => Form::Fields,
     };
     let mut shown = Shown::new(form, args.html.as_ref().map(|_| Vec::new()));
-    let outcome = embedder.run(Inputs::find(&args.queries)?, &mut |origin, feature| match &searched {
-        Searched::File(gallery) => {
-            let hits = gallery.search(&feature, search)?;
-            shown.add(&origin, &hits.iter().map(|hit| (hit.entry, hit.score)).collect::<Vec<_>>())
-        }
-        #[cfg(feature = "postgres")]
-        Searched::Table(table) => {
-            let hits = table.search(&feature, search)?;
-            shown.add(&origin, &hits.iter().map(|(entry, score)| (entry, *score)).collect::<Vec<_>>())
-        }
-    })?;
+    let outcome =
+        embedder.run(Inputs::find(&args.queries)?, &mut |origin, Embedded { feature, .. }| match &searched {
+            Searched::File(gallery) => {
+                let hits = gallery.search(&feature, search)?;
+                shown.add(&origin, &hits.iter().map(|hit| (hit.entry, hit.score)).collect::<Vec<_>>())
+            }
+            #[cfg(feature = "postgres")]
+            Searched::Table(table) => {
+                let hits = table.search(&feature, search)?;
+                shown.add(&origin, &hits.iter().map(|(entry, score)| (entry, *score)).collect::<Vec<_>>())
+            }
+        })?;
     shown.finish(args.html.as_deref())?;
     Ok(outcome)
 }

@@ -5,13 +5,13 @@ mod save;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::embed::{Content, Engine, Inputs, Origin, embed_all, preparation};
+use super::embed::{Content, Damaged, Decoding, Embedded, Engine, Inputs, Origin, embed_all, preparation};
 use super::format::{numpy, python};
 use super::output_file::delete_unfinished_on_interrupt;
 use super::terminal::{Progress, Stdout, complain, note};
 use super::{Outcome, default_threads, open_model, thread_count};
 use image_feature::{DeviceRequest, Error, ErrorKind, Result, Roi};
-use save::{Layout, SaveFormat, Saver};
+use save::{SaveFormat, Saver};
 
 /// Turn images into feature vectors
 ///
@@ -52,10 +52,13 @@ pub struct PredictArgs {
     /// Take only this rectangle of each image, in pixels
     #[arg(long, value_name = "X,Y,W,H", value_parser = parse_roi)]
     roi: Option<Roi>,
+    #[command(flatten)]
+    decoding: Decoding,
     /// Threads for decoding and for the network on the CPU [default: one for each core]
     #[arg(long, value_name = "N", value_parser = thread_count())]
     threads: Option<u16>,
-    /// Print one JSON object a line: {"input_path", "page_index", "feature"}, or {"input_path", "error", "kind"}
+    /// Print one JSON object a line: {"input_path", "page_index", "feature"}, of a damaged image with "damaged", or
+    /// {"input_path", "error", "kind"}
     #[arg(long)]
     json: bool,
     /// Print nothing but results and errors
@@ -98,7 +101,7 @@ pub fn run(args: PredictArgs) -> Result<Outcome> {
         report.saver = Some(Saver::create(folder, args.format, engine.dimension)?);
     }
     let batch_size = usize::from(args.batch_size);
-    let preparation = preparation(&model, args.roi, threads, batch_size);
+    let preparation = preparation(&model, args.roi, args.decoding, threads, batch_size);
     drop(model);
     report.progress.start();
     embed_all(inputs, &preparation, &engine, batch_size, &mut |origin, result| {
@@ -117,6 +120,7 @@ struct Report {
     saver: Option<Saver>,
     saved_to: Option<PathBuf>,
     embedded: u64,
+    damaged: Damaged,
     failures: Vec<(Origin, Error)>,
 }
 
@@ -130,23 +134,27 @@ impl Report {
             saver: None,
             saved_to: args.save.clone(),
             embedded: 0,
+            damaged: Damaged::default(),
             failures: Vec::new(),
         }
     }
 
-    fn add(&mut self, origin: Origin, result: Result<Vec<f32>>) -> Result<()> {
+    fn add(&mut self, origin: Origin, result: Result<Embedded>) -> Result<()> {
         match result {
-            Ok(feature) => {
+            Ok(Embedded { feature, damage }) => {
                 if let Some(saver) = &mut self.saver {
                     saver.save(&origin, &feature)?;
                 }
                 let line = if self.json {
-                    save::json(&origin.input_path, &feature, Layout::Line)
+                    save::json_line(&origin.input_path, &feature, damage.as_deref())
                 } else {
                     paddlex_line(&origin.input_path, &feature)
                 };
                 self.progress.suspend(|| self.stdout.line(&line))?;
                 self.embedded += 1;
+                if let Some(damage) = damage {
+                    self.damaged.add(&origin.input_path, &damage);
+                }
             }
             Err(error) => {
                 if self.json {
@@ -178,6 +186,9 @@ impl Report {
             };
             let plural = if self.embedded == 1 { "" } else { "s" };
             note(&format!("{} image{plural} in {took:.1} s{saved}{replaced}", self.embedded));
+        }
+        if let Some(warning) = self.damaged.note(self.embedded) {
+            note(&warning);
         }
         let mut worst = None;
         for (origin, error) in &self.failures {

@@ -124,7 +124,7 @@ fn csv_field(text: &str) -> String {
 
 /// The layout of a result's JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
+enum Layout {
     /// `json.dumps(result, indent=4, ensure_ascii=False)`, as PaddleX saves it.
     Indented,
     /// On one line.
@@ -132,7 +132,7 @@ pub enum Layout {
 }
 
 /// A result as JSON with PaddleX's keys. Each value is written as Python writes it as a double.
-pub fn json(input_path: &str, feature: &[f32], layout: Layout) -> String {
+fn json(input_path: &str, feature: &[f32], layout: Layout) -> String {
     let (start, key, end, open, value, close) = match layout {
         Layout::Indented => ("{\n    ", ",\n    ", "\n}", "[\n        ", ",\n        ", "\n    ]"),
         Layout::Line => ("{", ", ", "}", "[", ", ", "]"),
@@ -147,6 +147,16 @@ pub fn json(input_path: &str, feature: &[f32], layout: Layout) -> String {
     json.push_str(close);
     json.push_str(end);
     json
+}
+
+/// A result as JSON on one line, with `damaged` where only a part of the image could be decoded.
+pub fn json_line(input_path: &str, feature: &[f32], damage: Option<&str>) -> String {
+    let mut line = json(input_path, feature, Layout::Line);
+    if let Some(damage) = damage {
+        line.pop();
+        let _ = write!(line, ", \"damaged\": {}}}", json_string(damage));
+    }
+    line
 }
 
 /// A string as JSON; `json.dumps(ensure_ascii=False)` escapes the same characters in the same way.
@@ -186,6 +196,13 @@ mod tests {
             line,
             r#"{"input_path": "a\"b\\c\n\u0001é.png", "page_index": null, "feature": [9.999999747378752e-06, -0.0, 1.0, NaN]}"#
         );
+    }
+
+    #[test]
+    fn damage_is_the_last_field() {
+        let line = json_line("a.jpg", &[1.0], Some("\"x\""));
+        assert_eq!(line, r#"{"input_path": "a.jpg", "page_index": null, "feature": [1.0], "damaged": "\"x\""}"#);
+        assert_eq!(json_line("a.jpg", &[1.0], None), json("a.jpg", &[1.0], Layout::Line));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod cases;
 
 mod audit;
 mod bench;
+mod damaged;
 mod dataset;
 mod default_model;
 mod evaluate;

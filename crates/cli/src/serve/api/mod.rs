@@ -29,7 +29,7 @@ use crate::{default_threads, open_model, thread_count};
 use image_feature::DecodeBudget;
 use image_feature::gallery::{Entry, Gallery, Metric, ModelId, Search, Storage};
 use image_feature::model::ModelDescription;
-use image_feature::{DecodeLimits, DeviceRequest, Error, ErrorKind, decode, probe};
+use image_feature::{DecodeLimits, DecodeOptions, DeviceRequest, Error, ErrorKind, Orient, decode_with, probe};
 
 /// Defaults of PaddleX's pipeline.
 const REC_THRESHOLD: f32 = 0.5;
@@ -70,6 +70,9 @@ pub struct ApiArgs {
     /// Folder of the indexes: gallery files, named by their keys
     #[arg(long, value_name = "DIR", default_value = ".index", requires = "api")]
     indexes: PathBuf,
+    /// Metadata that turns photos upright: opencv, exif or none, as for `image-feature predict`
+    #[arg(long, value_name = "RULE", default_value_t = Orient::OpenCv, requires = "api")]
+    orientation: Orient,
     /// Requests that are worked on or wait for it; others are refused at once, with 503
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..), requires = "api")]
     max_requests: u16,
@@ -86,7 +89,7 @@ pub struct Api {
     network: Network,
     description: ModelDescription,
     indexes: Indexes,
-    limits: DecodeLimits,
+    decoding: DecodeOptions,
     memory: DecodeBudget,
     max_requests: u32,
     max_body: usize,
@@ -183,7 +186,10 @@ impl Api {
             indexes: Indexes::open(&args.indexes, id, description.dimension())?,
             network,
             description,
-            limits: DecodeLimits { max_pixels: MAX_PIXELS, max_bytes: DECODE_BYTES },
+            decoding: DecodeOptions {
+                limits: DecodeLimits { max_pixels: MAX_PIXELS, max_bytes: DECODE_BYTES },
+                orient: args.orientation,
+            },
             memory: DecodeBudget::new(DECODE_BYTES),
             max_requests: args.max_requests.into(),
             max_body: usize::from(args.max_body) << 20,
@@ -344,7 +350,7 @@ impl Api {
     fn input_of(&self, image: &str) -> Result<(Vec<f32>, [usize; 2]), Error> {
         let bytes = image_bytes(image)?;
         let _share = self.memory.reserve_for(&probe(&bytes)?);
-        let image = decode(&bytes, &self.limits)?;
+        let image = decode_with(&bytes, &self.decoding)?.image;
         Ok((self.description.network_input(&image)?, [image.width(), image.height()]))
     }
 
