@@ -13,6 +13,7 @@ mod bench;
 mod dataset;
 mod default_model;
 mod evaluate;
+mod exchange;
 mod gallery;
 mod model;
 #[cfg(feature = "train")]
