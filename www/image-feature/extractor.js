@@ -7,6 +7,7 @@ import { inBatches } from "./embed-stream.js";
 import { ImageFeatureError } from "./errors.js";
 import { FineTuned, gather, toTuning, whileLearning, whileLoading } from "./fine-tune.js";
 import { nameOf } from "./image-source.js";
+import { setMaker } from "./makers.js";
 import { toModelParts } from "./model-source.js";
 
 /**
@@ -82,6 +83,11 @@ export class FeatureExtractor {
   #others = [];
   /** @type {ExtractorInfo | undefined} */
   #info;
+  /** Set when the model is first identified. @type {Promise<import("./makers.js").ModelId> | undefined} */
+  #modelId;
+  /** Whether there are features whose model may be asked for. */
+  #gaveFeatures = false;
+  #identify = () => this.modelId();
 
   /**
    * Use `FeatureExtractor.load`.
@@ -132,7 +138,7 @@ export class FeatureExtractor {
   async embed(source, { roi, signal } = {}) {
     const [result] = await this.#main.embedAll([{ source, roi }], signal);
     if (result instanceof ImageFeatureError) throw result;
-    return result;
+    return this.#marked(result);
   }
 
   /**
@@ -160,7 +166,8 @@ export class FeatureExtractor {
     for await (const result of inBatches(items, run, { batchSize, running, makeRoom, signal })) {
       loaded++;
       report();
-      yield nameResult(result, loaded - 1);
+      const named = nameResult(result, loaded - 1);
+      yield named.feature ? this.#marked(named) : named;
     }
     onProgress?.({ stage: "embed", loaded, total: loaded, fraction: 1 });
   }
@@ -211,14 +218,43 @@ export class FeatureExtractor {
     return new Blob([await this.#main.exportModel(dtype)], { type: "application/octet-stream" });
   }
 
+  /**
+   * Identifies the model, by its name and a hash of its network, preprocessing and weights. A gallery asks for this to
+   * know whether features can be compared.
+   *
+   * @returns {Promise<import("./makers.js").ModelId>}
+   */
+  modelId() {
+    this.#modelId ??= this.#main.identify().catch((error) => {
+      // it may be asked again, after a crash
+      this.#modelId = undefined;
+      throw error;
+    });
+    return this.#modelId;
+  }
+
   /** Stops all calls and frees the memory. A second call does nothing. */
   dispose() {
+    // later nobody could tell which model made the features
+    if (this.#gaveFeatures) this.modelId().catch(() => {});
     for (const connection of [this.#main, ...this.#others]) connection.close();
   }
 
   // in browsers without Symbol.dispose this is a method with the name "undefined", which does no harm
   [Symbol.dispose]() {
     this.dispose();
+  }
+
+  /**
+   * Notes that this model made the feature.
+   *
+   * @template {{ feature: Float32Array }} Made
+   * @param {Made} made
+   */
+  #marked(made) {
+    setMaker(made.feature, this.#identify);
+    this.#gaveFeatures = true;
+    return made;
   }
 
   /**
