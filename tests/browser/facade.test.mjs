@@ -920,6 +920,8 @@ inBrowser(
       names.push(feature.length === 512 ? name : "no feature");
     }
     extractor.dispose();
+    // the last answer of the first worker
+    await extractor.modelId();
     return { few, startedForFew, started, ended: ended.length, readAtFirst, names };
   },
   ({ few, startedForFew, started, ended, readAtFirst, names }) => {

@@ -948,7 +948,7 @@ for (const [store, prepare] of Object.entries(STORES)) {
       globalThis.large = large;
     });
     const told = await page.evaluate(async () => {
-      const told = [await kit.outcome(large.save("shop")), await kit.outcome(large.save("new"))];
+      const told = [await kit.outcome(large.save("shop", { replace: true })), await kit.outcome(large.save("new"))];
       const gallery = await kit.Gallery.open("shop");
       const hits = await gallery.search([1, 0, 0], { k: 1 });
       gallery.dispose();
