@@ -968,7 +968,7 @@ for (const [store, prepare] of Object.entries(STORES)) {
     await quota();
     assert.deepEqual(
       await page.evaluate(async () => {
-        await large.save("shop");
+        await large.save("shop", { replace: true });
         return (await kit.Gallery.list()).map(({ name, count }) => [name, count]);
       }),
       [["shop", 4000]],
