@@ -594,12 +594,12 @@ inBrowser("indexes of PaddleClas and arrays of NumPy are read, with their labels
 
 inBrowser("features of another or an unknown model are refused", {}, async (page) => {
   const answer = await page.evaluate(async () => {
-    const { setMaker } = await import("/image-feature/makers.js");
+    const { Maker, setMaker } = await import("/image-feature/makers.js");
     const [ours, other] = ["ours", "other"].map((name) => ({ name, hash: name.padEnd(64, "0") }));
     /** A feature as an extractor gives it. */
     const by = (model, ...values) => {
       const feature = Float32Array.from(values);
-      setMaker(feature, async () => model);
+      setMaker(feature, new Maker(async () => model));
       return feature;
     };
     const tell = async (promise) => {

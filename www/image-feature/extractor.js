@@ -7,7 +7,7 @@ import { inBatches } from "./embed-stream.js";
 import { ImageFeatureError } from "./errors.js";
 import { FineTuned, gather, toTuning, whileLearning, whileLoading } from "./fine-tune.js";
 import { nameOf } from "./image-source.js";
-import { setMaker } from "./makers.js";
+import { Maker, setMaker } from "./makers.js";
 import { toModelParts } from "./model-source.js";
 
 /**
@@ -83,11 +83,9 @@ export class FeatureExtractor {
   #others = [];
   /** @type {ExtractorInfo | undefined} */
   #info;
-  /** Set when the model is first identified. @type {Promise<import("./makers.js").ModelId> | undefined} */
-  #modelId;
+  #maker = new Maker(() => this.#main.identify());
   /** Whether there are features whose model may be asked for. */
   #gaveFeatures = false;
-  #identify = () => this.modelId();
 
   /**
    * Use `FeatureExtractor.load`.
@@ -225,12 +223,7 @@ export class FeatureExtractor {
    * @returns {Promise<import("./makers.js").ModelId>}
    */
   modelId() {
-    this.#modelId ??= this.#main.identify().catch((error) => {
-      // it may be asked again, after a crash
-      this.#modelId = undefined;
-      throw error;
-    });
-    return this.#modelId;
+    return this.#maker.identify();
   }
 
   /** Stops all calls and frees the memory. A second call does nothing. */
@@ -252,7 +245,7 @@ export class FeatureExtractor {
    * @param {Made} made
    */
   #marked(made) {
-    setMaker(made.feature, this.#identify);
+    setMaker(made.feature, this.#maker);
     this.#gaveFeatures = true;
     return made;
   }

@@ -13,17 +13,48 @@ import { ImageFeatureError } from "./errors.js";
  * @typedef {{ name: string, hash: string }} ModelId
  */
 
-/** For each feature, the function that identifies its model. @type {WeakMap<object, () => Promise<ModelId>>} */
+/** For each feature, its model. @type {WeakMap<object, Maker>} */
 const makers = new WeakMap();
+
+/** A model, which is identified when somebody asks. Features hold it, and it holds no extractor once it is identified. */
+export class Maker {
+  /** @type {(() => Promise<ModelId>) | undefined} */
+  #ask;
+  /** @type {Promise<ModelId> | undefined} */
+  #id;
+
+  /** @param {() => Promise<ModelId>} ask */
+  constructor(ask) {
+    this.#ask = ask;
+  }
+
+  /** @returns {Promise<ModelId>} */
+  identify() {
+    this.#id ??= this.#asked();
+    return this.#id;
+  }
+
+  async #asked() {
+    try {
+      const id = await /** @type {() => Promise<ModelId>} */ (this.#ask)();
+      this.#ask = undefined;
+      return id;
+    } catch (error) {
+      // it may be asked again, after a crash
+      this.#id = undefined;
+      throw error;
+    }
+  }
+}
 
 /**
  * Notes who made a feature.
  *
  * @param {Float32Array} feature
- * @param {() => Promise<ModelId>} identify
+ * @param {Maker} maker
  */
-export function setMaker(feature, identify) {
-  makers.set(feature, identify);
+export function setMaker(feature, maker) {
+  makers.set(feature, maker);
 }
 
 /**
@@ -35,12 +66,13 @@ export function setMaker(feature, identify) {
  * @returns {Promise<ModelId | undefined>}
  */
 export async function makerOf(features) {
+  /** @type {Set<Maker>} */
   const asked = new Set();
   for (const feature of features) {
-    const identify = makers.get(Object(feature));
-    if (identify) asked.add(identify);
+    const maker = makers.get(Object(feature));
+    if (maker) asked.add(maker);
   }
-  const [first, ...others] = await Promise.all([...asked].map((identify) => identify()));
+  const [first, ...others] = await Promise.all([...asked].map((maker) => maker.identify()));
   const other = others.find(({ hash }) => hash !== first.hash);
   if (other) {
     throw new ImageFeatureError(

@@ -24,6 +24,8 @@ const MATRIX: [&str; 6] = ["features", "feature", "embeddings", "embedding", "ve
 const IDS: [&str; 5] = ["ids", "id", "names", "paths", "files"];
 const LABELS: [&str; 3] = ["labels", "label", "y"];
 
+/// Names in an error message.
+const SHOWN: usize = 10;
 /// Maximum bytes of an array: two million vectors of 512 values.
 const ARRAY_BYTES: u64 = 4 << 30;
 /// Vectors hardly shrink. Texts of a fixed width do.
@@ -80,7 +82,10 @@ impl Parts {
                 return Ok(Parts { matrix, ids, labels });
             }
         }
-        let names = names.iter().map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ");
+        let shown =
+            names.iter().take(SHOWN).map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ");
+        let more = names.len().saturating_sub(SHOWN);
+        let names = if more > 0 { format!("{shown} and {more} more") } else { shown };
         Err(Error::gallery(format!(
             "it is not clear what its arrays are: {names}; save the matrix alone, or as `features` with nothing else but `ids` and \
              `labels`"

@@ -122,6 +122,8 @@ fn lines_are_taken_or_told() {
     write(&file, b"{\"id\":\"a\",\"feature\":[1,0]}\n\n{\"id\":2,\"embedding\":[0,1],\"price\":3}\n");
     let gallery = import(&file, &[]).1.unwrap();
     assert_eq!((gallery.len(), gallery.get("2")), (2, Some(&Entry::new("2").metadata("price", 3))));
+    write(&file, b"{\"res\": {\"input_path\": \"a.jpg\", \"feature\": [[1, 0]]}}\n");
+    assert_eq!(import(&file, &[]).1.unwrap().get("a.jpg"), Some(&Entry::new("a.jpg")));
     write(&file, b"{\"id\":\"a\",\"feature\":[1,0]}\n{\"id\":\"b\",\"embeding\":[0,1]}\n");
     import(&file, &[]).0.fails(1, &["a.jsonl: line 2: no vector", "`embedding`"]);
     write(&file, b"{\"id\":\"a\",\"feature\":[1,0]}\n{\"input_path\":\"b\",\"error\":\"no image\"}\n");

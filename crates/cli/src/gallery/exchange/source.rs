@@ -53,8 +53,8 @@ fn of_file(path: &Path) -> Result<Source> {
     if start.starts_with(b"PK") {
         return Ok(Source::Npz(path.into()));
     }
-    // the length of a header, and the header in JSON
-    if start.get(8) == Some(&b'{') || suffix(path) == "safetensors" {
+    // the length of a header, below 2^32, and the header in JSON
+    if start.get(4..9) == Some(b"\0\0\0\0{") || suffix(path) == "safetensors" {
         return Ok(Source::Gallery(path.into()));
     }
     Ok(Source::Lines(path.into()))
