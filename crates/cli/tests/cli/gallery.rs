@@ -429,6 +429,7 @@ fn a_kill_leaves_a_whole_gallery() {
     bench.build();
     // enough vectors that saving takes a while
     let mut large = Gallery::new(24, Metric::Cosine, Storage::F32).unwrap();
+    large.set_model(bench.gallery().model().cloned());
     for id in 0..40_000 {
         let vector: Vec<f32> = (0..24).map(|at| ((id * 31 + at * 17) % 101) as f32 - 50.0).collect();
         large.add(Entry::new(format!("old {id}")), &vector).unwrap();
