@@ -511,6 +511,8 @@ inBrowser("JSON lines and .npy come back as they went", {}, async (page) => {
       await kit.outcome(kit.Gallery.fromFile([matrix, text, new File(["{}"], "shop.jsonl")])),
       await kit.outcome(kit.Gallery.fromFile([matrix, new File([matrix], "b.npy"), text])),
       await kit.outcome(kit.Gallery.fromFile([lines, new File([lines], "more.jsonl")])),
+      await kit.outcome(kit.Gallery.fromFile(lines, { labels: ["a", "b", "c", "d"] })),
+      await kit.outcome(kit.Gallery.fromFile(new File([Uint8Array.of(0x1f, 0x8b, 8, 0)], "index.tar.gz"))),
     ].map(({ kind, message }) => `${kind}: ${message}`);
     return { own: await brief(gallery), results, told, names: [lines.name, ...npy.map(({ name }) => name)] };
   });
@@ -558,6 +560,8 @@ inBrowser("JSON lines and .npy come back as they went", {}, async (page) => {
     /^usage: .*several files say what the rows are: shop\.txt, shop\.jsonl/,
     /^usage: .*2 files have vectors: shop\.npy, b\.npy/,
     /^usage: .*2 files have vectors: shop\.jsonl, more\.jsonl/,
+    /^usage: .*`labels` are of the rows of a \.npy file/,
+    /^usage: .*index\.tar\.gz: the file is compressed/,
   ];
   patterns.forEach((pattern, at) => assert.match(told[at], pattern));
 });

@@ -55,10 +55,17 @@ export async function toGallerySource(input, { labels, signal }) {
       "usage",
       `${name}: labels without their vectors; give ${VECTORS}, which lies beside it, too`,
     );
+  const isMatrix = text.startsWith("\x93NUMPY") || /\.npy$/i.test(path);
+  if (labels && !isMatrix)
+    throw new ImageFeatureError(
+      "usage",
+      `${name}: \`labels\` are of the rows of a .npy file, and this is another file`,
+    );
+  if (text.startsWith("\x1f\x8b"))
+    throw new ImageFeatureError("usage", `${name}: the file is compressed; unpack it and give what is inside`);
   if (FAISS.test(text) || baseOf(path).toLowerCase() === VECTORS)
     return { name, source: { form: "paddlex", vectors: file, labels: labelsOf(name, one, all) } };
-  if (text.startsWith("\x93NUMPY") || /\.npy$/i.test(path))
-    return { name, source: { form: "npy", file, beside: besideOf(name, one, all, labels) } };
+  if (isMatrix) return { name, source: { form: "npy", file, beside: besideOf(name, one, all, labels) } };
   if (text.startsWith("PK")) return { name, source: { form: "npz", file } };
   const isLines = /^(\xef\xbb\xbf)?\s*\{/.test(text) || /\.jsonl$/i.test(path);
   return { name, source: { form: isLines ? "jsonl" : "gallery", file } };

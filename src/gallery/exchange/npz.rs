@@ -82,14 +82,21 @@ impl Parts {
                 return Ok(Parts { matrix, ids, labels });
             }
         }
-        let shown =
-            names.iter().take(SHOWN).map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ");
-        let more = names.len().saturating_sub(SHOWN);
-        let names = if more > 0 { format!("{shown} and {more} more") } else { shown };
+        let names = listed(names);
         Err(Error::gallery(format!(
             "it is not clear what its arrays are: {names}; save the matrix alone, or as `features` with nothing else but `ids` and \
              `labels`"
         )))
+    }
+}
+
+/// Names in a message, the first ten.
+fn listed(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{}`", name.escape_debug())).collect();
+    match (names.len(), shown.join(", ")) {
+        (0, _) => "nothing".into(),
+        (count, shown) if count > SHOWN => format!("{shown} and {} more", count - SHOWN),
+        (_, shown) => shown,
     }
 }
 
@@ -102,17 +109,21 @@ struct Arrays<'b> {
 impl<'b> Arrays<'b> {
     fn of(bytes: &'b [u8]) -> Result<Self> {
         let mut members = Members::open(Arc::new(bytes), ArchiveFormat::Zip, LIMITS).map_err(of_gallery)?;
-        let mut found = Vec::new();
+        let (mut found, mut others) = (Vec::new(), Vec::new());
         while let Some(member) = members.next_member().map_err(of_gallery)? {
-            if member.kind == MemberKind::File {
-                found.push(member);
+            if member.kind != MemberKind::File {
+                continue;
             }
+            if member.name.ends_with(b".npy") { found.push(member) } else { others.push(member.lossy_name()) }
         }
         if let Some(error) = members.incomplete() {
             return Err(of_gallery(error));
         }
         if found.is_empty() {
-            return Err(Error::gallery("the .npz file has no arrays"));
+            let others = listed(&others);
+            return Err(Error::gallery(format!(
+                "a zip without arrays of NumPy (.npy), with {others}; unpack it and give its folder"
+            )));
         }
         Ok(Arrays { members, found })
     }

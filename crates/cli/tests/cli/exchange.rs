@@ -134,6 +134,19 @@ fn lines_are_taken_or_told() {
     );
 }
 
+#[test]
+fn archives_are_to_be_unpacked() {
+    let folder = TempDir::new().unwrap();
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file("index/vector.index", zip::write::SimpleFileOptions::default()).unwrap();
+    write(&folder.path().join("index.zip"), &zip.finish().unwrap().into_inner());
+    write(&folder.path().join("index.tar.gz"), b"\x1f\x8b\x08\x00");
+    import(&folder.path().join("index.zip"), &[])
+        .0
+        .fails(1, &["index.zip: a zip without arrays", "`index/vector.index`"]);
+    import(&folder.path().join("index.tar.gz"), &[]).0.fails(2, &["index.tar.gz: is compressed; unpack it"]);
+}
+
 /// The program's own list of a matrix's rows.
 #[test]
 fn the_matrix_of_predict_keeps_its_images() {

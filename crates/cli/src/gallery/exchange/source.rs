@@ -50,6 +50,9 @@ fn of_file(path: &Path) -> Result<Source> {
     if start.starts_with(b"\x93NUMPY") || suffix(path) == "npy" {
         return Ok(Source::Npy { matrix: path.into(), beside: beside(path)? });
     }
+    if start.starts_with(b"\x1f\x8b") {
+        return Err(Error::usage(format!("{}: is compressed; unpack it and give what is inside", path.display())));
+    }
     if start.starts_with(b"PK") {
         return Ok(Source::Npz(path.into()));
     }
