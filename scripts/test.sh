@@ -84,7 +84,7 @@ step_wasm() {
   for kind in cpu cpu-relaxed cpu-threads cpu-threads-relaxed; do check_wasm_size "$kind" 700000 || heavy=1; done
   check_wasm_size gpu 2500000 || heavy=1
   check_wasm_size dataset 660000 || heavy=1
-  check_wasm_size gallery 250000 || heavy=1
+  check_wasm_size gallery 320000 || heavy=1
   [ "$heavy" = 0 ]
 }
 

@@ -85,6 +85,7 @@
 //! - `threads`: threads on shared memory, for wasm32. Native builds always have threads.
 //! - `default-model`: a small model inside the library (1.5 MB).
 //! - `gallery`: galleries of vectors, and metrics of retrieval.
+//! - `model-id`: the identity of a model, by which a gallery knows the maker of its vectors. Included in `gallery`.
 //! - `dataset`: data sets of images, from folders and archives.
 //! - `burn`: the networks on [Burn](https://burn.dev), the reference for every other implementation. Needs a backend:
 //!   - `flex`: Burn on the CPU, in pure Rust.

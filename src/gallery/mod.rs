@@ -29,8 +29,13 @@
 //!
 //! # Files
 //!
-//! [`Gallery::save`] and [`Gallery::open`] use a file format of this crate. [`npy`], [`json_lines`], [`faiss`] and [`paddlex`]
-//! exchange vectors with other programs.
+//! [`Gallery::save`] and [`Gallery::open`] use a file format of this crate. [`npy`], [`npz`], [`json_lines`], [`faiss`] and
+//! [`paddlex`] exchange vectors with other programs.
+//!
+//! # Which model made the vectors?
+//!
+//! Vectors of two models cannot be compared: scores would be noise. A gallery therefore keeps the [`ModelId`] of its model, in its
+//! file and in files for other programs, and [`Gallery::check_model`] refuses another.
 
 mod best;
 mod bits;
@@ -42,7 +47,6 @@ mod exchange;
 mod file;
 mod filter;
 mod metric;
-mod model_id;
 mod search;
 #[cfg(not(target_arch = "wasm32"))]
 mod turn;
@@ -55,15 +59,15 @@ pub use self::classify::Vote;
 use self::codes::Codes;
 pub use self::entry::Entry;
 pub use self::evaluate::{Evaluation, Queries};
-pub use self::exchange::{faiss, json_lines, npy, paddlex};
+pub use self::exchange::{beside, faiss, json_lines, npy, npz, paddlex};
 pub use self::filter::Filter;
 pub use self::metric::{Metric, Storage};
-pub use self::model_id::ModelId;
 use self::search::Workspace;
 pub use self::search::{Duplicate, EntryFilter, Hit, Search};
 #[cfg(not(target_arch = "wasm32"))]
 pub use self::turn::Turn;
 use crate::engine::cpu::scan::{Scanner, pages};
+pub use crate::weights::ModelId;
 use crate::{Error, Result};
 
 /// Maximum values of a vector: differing bits are counted in 16 bits.
@@ -165,6 +169,35 @@ impl Gallery {
     /// Sets the model that made the vectors. The file keeps it.
     pub fn set_model(&mut self, model: Option<ModelId>) {
         self.model = model;
+    }
+
+    /// Refuses a model whose vectors cannot be compared with those of the gallery.
+    ///
+    #[cfg_attr(feature = "default-model", doc = "```")]
+    #[cfg_attr(not(feature = "default-model"), doc = "```ignore")]
+    /// use image_feature::Model;
+    /// use image_feature::gallery::{Gallery, Metric, ModelId, Storage};
+    ///
+    /// let model = ModelId::of(&Model::bundled()?);
+    /// let mut gallery = Gallery::new(2, Metric::Cosine, Storage::F32)?;
+    /// assert!(gallery.check_model(&model).unwrap_err().is_usage(), "nobody said who made its vectors");
+    /// gallery.set_model(Some(model.clone()));
+    /// gallery.check_model(&model)?;
+    /// # Ok::<(), image_feature::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where another model made the vectors, and where it is not known which one did.
+    pub fn check_model(&self, model: &ModelId) -> Result<()> {
+        match &self.model {
+            Some(made_by) if made_by.is_same(model) => Ok(()),
+            Some(made_by) => Err(Error::usage(format!(
+                "the gallery was made by another model, {made_by}, not by {model}: their vectors cannot be compared"
+            ))),
+            None => Err(Error::usage(format!(
+                "the gallery does not know which model made its vectors: if it was not {model}, scores mean nothing"
+            ))),
+        }
     }
 
     /// Number of vectors.

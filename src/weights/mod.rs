@@ -25,6 +25,8 @@ mod info;
 mod limits;
 mod loader;
 mod model;
+#[cfg(feature = "model-id")]
+mod model_id;
 mod named;
 mod origin;
 mod paddle;
@@ -42,9 +44,13 @@ pub use info::{ModelInfo, PreprocessInfo, TensorInfo};
 pub(crate) use limits::check_input;
 pub use loader::ModelLoader;
 pub use model::Model;
+#[cfg(feature = "model-id")]
+pub use model_id::ModelId;
 pub use origin::SkippedTensor;
 #[cfg(feature = "train")]
 pub use paddle::parse_yaml;
+#[cfg(feature = "gallery")]
+pub(crate) use paddle::read_id_map;
 #[cfg(feature = "train")]
 pub(crate) use paddle::{checkpoint, dump_yaml};
 #[cfg(feature = "train")]

@@ -545,6 +545,51 @@ inBrowser(
 );
 
 inBrowser(
+  "a model is identified, also after the extractor that made a feature was disposed of",
+  async ({ load, image, outcome, double }) => {
+    const { makerOf } = await import("/image-feature/makers.js");
+    const told = {};
+    for (const worker of [true, false]) {
+      const [one, two] = [
+        await load({ hash: "1".repeat(64) }, { worker }),
+        await load({ hash: "2".repeat(64) }, { worker }),
+      ];
+      const { feature } = await one.embed(image("x"));
+      let among;
+      for await (const named of one.embedMany([image("y")])) among = named.feature;
+      const { feature: other } = await two.embed(image("x"));
+      one.dispose();
+      told[worker] = {
+        one: (await makerOf([feature, among, [1, 2]])).hash,
+        two: (await two.modelId()).hash,
+        both: await outcome(makerOf([feature, other])),
+        copy: await makerOf([feature.slice()]),
+        later: await outcome(one.embed(image("x"))),
+      };
+      two.dispose();
+    }
+    // calls under way end at once, though the model is still to be identified
+    const extractor = await load();
+    await extractor.embed(image("x"));
+    const running = new Promise((resolve) => (double.onmessage = ({ data }) => data === "running" && resolve()));
+    const waiting = outcome(extractor.embed(image("slow")));
+    await running;
+    extractor.dispose();
+    return { told, waiting: await waiting, id: await extractor.modelId() };
+  },
+  ({ told, waiting, id }) => {
+    for (const { one, two, both, copy, later } of Object.values(told)) {
+      assert.deepEqual([one, two, copy], ["1".repeat(64), "2".repeat(64), undefined]);
+      assert.equal(both.kind, "usage");
+      assert.match(both.message, /two models/);
+      assert.match(later.message, /disposed/);
+    }
+    assert.match(waiting.message, /disposed/);
+    assert.deepEqual(id, { name: "double", hash: "d0".repeat(32) });
+  },
+);
+
+inBrowser(
   "calls at the same time all succeed, on one extractor and on two",
   async ({ load, image }) => {
     const [one, two] = await Promise.all([load({ milliseconds: 5 }), load({ milliseconds: 5 })]);
@@ -900,6 +945,8 @@ inBrowser(
       names.push(feature.length === 512 ? name : "no feature");
     }
     extractor.dispose();
+    // the last answer of the first worker
+    await extractor.modelId();
     return { few, startedForFew, started, ended: ended.length, readAtFirst, names };
   },
   ({ few, startedForFew, started, ended, readAtFirst, names }) => {

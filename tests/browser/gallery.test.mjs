@@ -452,12 +452,12 @@ inBrowser(
       );
       return [
         await kit.outcome(kit.Gallery.fromFile([vectors, labels])),
-        await kit.outcome(kit.Gallery.fromFile(vectors)),
+        await kit.outcome(kit.Gallery.fromFile(labels)),
         await kit.outcome(kit.Gallery.fromFile([labels, labels])),
       ].map(({ kind, message }) => `${kind}: ${message}`);
     });
     assert.match(told[0], /^gallery: .*7 ids for 0 vectors/);
-    assert.match(told[1], /^usage: .*id_map\.yaml/);
+    assert.match(told[1], /^usage: .*vector\.index/);
     assert.match(told[2], /^usage: .*not 2 files/);
   },
 );
@@ -478,7 +478,16 @@ inBrowser("JSON lines and .npy come back as they went", {}, async (page) => {
       ['{"input_path": "a.png", "feature": [1, 2]}\n\n{"input_path": "b.png", "error": "x"}\n'],
       "predicted.jsonl",
     );
+    const other = new File(["tea\ntea\ncup\nspoon\n"], "labels.txt");
+    const list = new File(['row,input_path\n0,a\n1,"b, c"\n2,d\n3,e\n'], "shop.csv");
+    const many = new File(
+      ['\ufeff{"id": 7, "embedding": [[1, 2]], "price": 3}\n{"res": {"input_path": "b", "rec_feature": [2, 1]}}\n'],
+      "many.jsonl",
+    );
     const results = {
+      other: await brief(await kit.Gallery.fromFile([other, matrix])),
+      list: await brief(await kit.Gallery.fromFile([list, matrix])),
+      many: await brief(await kit.Gallery.fromFile(many, { metric: "ip" })),
       lines: await brief(await kit.Gallery.fromFile(lines)),
       npy: await brief(await kit.Gallery.fromFile(npy)),
       labelled: await brief(await kit.Gallery.fromFile(matrix, { labels: ["a", "b", "c", "d"] })),
@@ -495,6 +504,15 @@ inBrowser("JSON lines and .npy come back as they went", {}, async (page) => {
       await kit.outcome(kit.Gallery.fromFile([matrix, new File(["{"], "shop.jsonl")])),
       await kit.outcome(kit.Gallery.fromFile(new File([await matrix.slice(0, 100).arrayBuffer()], "shop.npy"))),
       await kit.outcome(kit.Gallery.fromFile(7)),
+      await kit.outcome(
+        kit.Gallery.fromFile(new File(['{"id": "a", "feature": [1]}\n{"id": "b", "embeding": [1]}'], "x.jsonl")),
+      ),
+      await kit.outcome(kit.Gallery.fromFile([matrix, text], { labels: ["a", "b", "c", "d"] })),
+      await kit.outcome(kit.Gallery.fromFile([matrix, text, new File(["{}"], "shop.jsonl")])),
+      await kit.outcome(kit.Gallery.fromFile([matrix, new File([matrix], "b.npy"), text])),
+      await kit.outcome(kit.Gallery.fromFile([lines, new File([lines], "more.jsonl")])),
+      await kit.outcome(kit.Gallery.fromFile(lines, { labels: ["a", "b", "c", "d"] })),
+      await kit.outcome(kit.Gallery.fromFile(new File([Uint8Array.of(0x1f, 0x8b, 8, 0)], "index.tar.gz"))),
     ].map(({ kind, message }) => `${kind}: ${message}`);
     return { own: await brief(gallery), results, told, names: [lines.name, ...npy.map(({ name }) => name)] };
   });
@@ -515,15 +533,146 @@ inBrowser("JSON lines and .npy come back as they went", {}, async (page) => {
     [0, 1, 2, 3].map((at) => ({ id: `${at}` })),
   );
   assert.deepEqual(results.predicted, { entries: [{ id: "a.png" }], vectors: [[1, 2]] });
+  assert.deepEqual(
+    results.other.entries.map(({ label }) => label),
+    ["tea", "tea", "cup", "spoon"],
+  );
+  assert.deepEqual(
+    results.list.entries.map(({ id }) => id),
+    ["a", "b, c", "d", "e"],
+  );
+  assert.deepEqual(results.many, {
+    entries: [{ id: "7", meta: { price: 3 } }, { id: "b" }],
+    vectors: [
+      [1, 2],
+      [2, 1],
+    ],
+  });
   const patterns = [
     /^gallery: .*1 entries for 4 vectors/,
-    /^usage: .*line 2: .*a vector of 1 values/,
-    /^gallery: .*no vectors/,
-    /^gallery: line 1 of the entries/,
+    /^gallery: .*line 2: .*a vector of 1 values/,
+    /^gallery: .*line 1: no vector/,
+    /^gallery: .*shop\.jsonl: line 1: /,
     /^gallery: .*damaged/,
     /^usage: /,
+    /^gallery: .*line 2: no vector/,
+    /^usage: .*`labels` and shop\.txt both/,
+    /^usage: .*several files say what the rows are: shop\.txt, shop\.jsonl/,
+    /^usage: .*2 files have vectors: shop\.npy, b\.npy/,
+    /^usage: .*2 files have vectors: shop\.jsonl, more\.jsonl/,
+    /^usage: .*`labels` are of the rows of a \.npy file/,
+    /^usage: .*index\.tar\.gz: the file is compressed/,
   ];
   patterns.forEach((pattern, at) => assert.match(told[at], pattern));
+});
+
+inBrowser("indexes of PaddleClas and arrays of NumPy are read, with their labels", {}, async (page) => {
+  const answer = await page.evaluate(async () => {
+    const named = async (path, name) => new File([await kit.fetched(path)], name);
+    const first = async (files, options) => {
+      const gallery = await kit.Gallery.fromFile(files, options);
+      const entries = await gallery.entries();
+      gallery.dispose();
+      return [gallery.size, gallery.metric, entries[0]];
+    };
+    const index = await named("/files/ivf.index", "vector.index");
+    const pickle = await named("/files/lines.pkl", "id_map.pkl");
+    return {
+      pickle: await first([pickle, index]),
+      alone: await first(await named("/files/ivf-removed.index", "vector.index"), { metric: "cosine" }),
+      npz: await first(await kit.fetched("/files/shop.npz")),
+      told: [
+        await kit.outcome(kit.Gallery.fromFile([index, pickle, new File(["x"], "id_map.yaml")])),
+        await kit.outcome(kit.Gallery.fromFile([index, new File(["\x80"], "id_map.pkl")])),
+        await kit.outcome(kit.Gallery.fromFile(await kit.fetched("/files/two.npz"))),
+      ].map(({ kind, message }) => `${kind}: ${message}`),
+    };
+  });
+  assert.deepEqual(answer.pickle, [40, "l2", { id: "5", label: "green tea 5", meta: { path: "gallery/5.jpg" } }]);
+  assert.deepEqual(answer.alone, [37, "cosine", { id: "8" }]);
+  assert.deepEqual(answer.npz, [3, "cosine", { id: "a.jpg", label: "tea" }]);
+  assert.match(answer.told[0], /^usage: .*several files say labels: id_map\.pkl, id_map\.yaml/);
+  assert.match(answer.told[1], /^gallery: .*id_map\.pkl/);
+  assert.match(answer.told[2], /^gallery: .*`arr_0`, `arr_1`/);
+});
+
+inBrowser("features of another or an unknown model are refused", {}, async (page) => {
+  const answer = await page.evaluate(async () => {
+    const { Maker, setMaker } = await import("/image-feature/makers.js");
+    const [ours, other] = ["ours", "other"].map((name) => ({ name, hash: name.padEnd(64, "0") }));
+    /** A feature as an extractor gives it. */
+    const by = (model, ...values) => {
+      const feature = Float32Array.from(values);
+      setMaker(feature, new Maker(async () => model));
+      return feature;
+    };
+    const tell = async (promise) => {
+      const { kind, message } = await kit.outcome(promise);
+      return kind ? `${kind}: ${message}` : "fine";
+    };
+    // the first feature says it, files and the browser keep it
+    const gallery = new kit.Gallery({ dimension: 2 });
+    const before = gallery.model;
+    await gallery.add({ id: "a", feature: by(ours, 1, 0) });
+    const files = { gallery: await gallery.toFile() };
+    for (const format of ["jsonl", "npy", "paddlex"]) files[format] = await gallery.toFile({ format });
+    const kept = {};
+    for (const [format, file] of Object.entries(files)) {
+      const read = await kit.Gallery.fromFile(file);
+      kept[format] = read.model;
+      read.dispose();
+    }
+    await gallery.save("made by ours");
+    const opened = await kit.Gallery.open("made by ours");
+    kept.opened = opened.model;
+    // the model was changed under an open gallery
+    const changed = {
+      same: await tell(opened.search(by(ours, 1, 0))),
+      plain: await tell(opened.search([1, 0])),
+      add: await tell(opened.add({ id: "b", feature: by(other, 1, 0) })),
+      update: await tell(opened.update({ id: "a", feature: by(other, 1, 0) })),
+      search: await tell(opened.search(by(other, 1, 0))),
+      many: await tell(opened.searchMany([by(ours, 1, 0), by(other, 1, 0)])),
+      recognize: await tell(opened.recognize(by(other, 1, 0))),
+      classify: await tell(opened.classify(by(other, 1, 0))),
+      evaluate: await tell(opened.evaluate({ queries: [{ feature: by(other, 1, 0), label: "x" }] })),
+      any: await tell(opened.search(by(other, 1, 0), { anyModel: true })),
+    };
+    // nobody said it
+    const line = new File(['{"id": "a", "feature": [1, 0]}'], "a.jsonl");
+    const unknown = await kit.Gallery.fromFile(line);
+    const asked = {
+      model: unknown.model,
+      search: await tell(unknown.search(by(ours, 1, 0))),
+      add: await tell(unknown.add({ id: "b", feature: by(ours, 1, 0) })),
+      any: await tell(unknown.add({ id: "b", feature: by(ours, 0, 1) }, { anyModel: true })),
+      still: unknown.model,
+    };
+    await unknown.setModel(ours);
+    asked.after = await tell(unknown.search(by(ours, 1, 0)));
+    const named = await kit.Gallery.fromFile(line, { model: ours });
+    asked.named = [named.model, await tell(named.search(by(other, 1, 0)))];
+    asked.against = await tell(kit.Gallery.fromFile(files.jsonl, { model: other }));
+    const made = new kit.Gallery({ dimension: 2, model: ours });
+    asked.made = [made.model, await tell(made.add({ id: "a", feature: by(other, 1, 0) }))];
+    for (const one of [gallery, opened, unknown, named, made]) one.dispose();
+    return { before, kept, changed, asked, ours };
+  });
+  const { before, kept, changed, asked, ours } = answer;
+  assert.equal(before, null);
+  assert.deepEqual(kept, { gallery: ours, jsonl: ours, npy: ours, paddlex: ours, opened: ours });
+  const { same, plain, any, many, ...refused } = changed;
+  assert.deepEqual([same, plain, any], ["fine", "fine", "fine"]);
+  assert.match(many, /^usage: these features are of two models/);
+  for (const [call, told] of Object.entries(refused))
+    assert.match(told, /^usage: .*made by another model, ours \(ours0000\), not by other .*`anyModel`/, call);
+  for (const told of [asked.search, asked.add])
+    assert.match(told, /^usage: .*does not know which model .*setModel.*`anyModel`/);
+  assert.deepEqual([asked.model, asked.any, asked.still, asked.after], [null, "fine", null, "fine"]);
+  assert.deepEqual([asked.named[0], asked.made[0]], [ours, ours]);
+  assert.match(asked.named[1], /another model/);
+  assert.match(asked.made[1], /another model/);
+  assert.match(asked.against, /^usage: .*says that ours .*leave `model` out/);
 });
 
 inBrowser("the metrics are PaddleClas's", { skip: withoutGolden }, async (page) => {
@@ -803,7 +952,7 @@ for (const [store, prepare] of Object.entries(STORES)) {
       globalThis.large = large;
     });
     const told = await page.evaluate(async () => {
-      const told = [await kit.outcome(large.save("shop")), await kit.outcome(large.save("new"))];
+      const told = [await kit.outcome(large.save("shop", { replace: true })), await kit.outcome(large.save("new"))];
       const gallery = await kit.Gallery.open("shop");
       const hits = await gallery.search([1, 0, 0], { k: 1 });
       gallery.dispose();
@@ -823,7 +972,7 @@ for (const [store, prepare] of Object.entries(STORES)) {
     await quota();
     assert.deepEqual(
       await page.evaluate(async () => {
-        await large.save("shop");
+        await large.save("shop", { replace: true });
         return (await kit.Gallery.list()).map(({ name, count }) => [name, count]);
       }),
       [["shop", 4000]],
@@ -922,12 +1071,90 @@ inBrowser("tabs wait for each other, and a tab that is closed while it saves los
     assert.ok(size === 4 || size === 10_000, `${size} vectors after ${wait} ms`);
     await other.evaluate(async () => {
       const gallery = await kit.shop();
-      await gallery.save("shop");
+      await gallery.save("shop", { replace: true });
       gallery.dispose();
     });
   }
   await other.close();
 });
+
+for (const [store, prepare] of Object.entries({
+  ...STORES,
+  "the database of a page without locks": async (page) => {
+    await STORES["the database"](page);
+    await page.addInitScript(() => {
+      delete Navigator.prototype.locks;
+    });
+  },
+})) {
+  inBrowser(`of two tabs that save one gallery, none loses what the other added: ${store}`, {}, async (page) => {
+    const enter = async (tab) => {
+      await prepare(tab);
+      await tab.goto(page.url());
+      await tab.evaluate(setUp);
+    };
+    const other = await page.context().newPage();
+    await enter(page);
+    await enter(other);
+    await page.evaluate(async () => {
+      const gallery = await kit.shop();
+      await gallery.save("shop");
+      gallery.dispose();
+    });
+    const open = (tab) => tab.evaluate(async () => void (globalThis.opened = await kit.Gallery.open("shop")));
+    const add = (tab, id) => tab.evaluate((id) => globalThis.opened.add({ id, feature: [1, 2, 3] }), id);
+    const save = (tab, name, options) =>
+      tab.evaluate(([name, options]) => kit.outcome(globalThis.opened.save(name, options)), [name, options]);
+    const kept = () =>
+      page.evaluate(async () => {
+        const gallery = await kit.Gallery.open("shop");
+        const ids = (await gallery.entries()).map(({ id }) => id);
+        gallery.dispose();
+        return ids.slice(4);
+      });
+    await open(page);
+    await open(other);
+    await add(page, "first");
+    await add(other, "second");
+    assert.equal((await save(page, "shop")).kind, undefined);
+    const refused = await save(other, "shop");
+    assert.equal(refused.kind, "usage");
+    assert.match(refused.message, /another tab.*nothing was replaced.*open it again.*`replace: true`/);
+    assert.deepEqual(await kept(), ["first"]);
+    // a tab may save again and again, and under another name
+    await add(page, "third");
+    assert.equal((await save(page, "shop")).kind, undefined);
+    assert.equal((await save(other, "mine")).kind, undefined);
+    // opened again, it goes on
+    await open(other);
+    await add(other, "second");
+    assert.equal((await save(other, "shop")).kind, undefined);
+    assert.deepEqual(await kept(), ["first", "third", "second"]);
+    assert.match((await save(page, "shop")).message, /another tab/);
+    // a new gallery does not replace one of its name, and what is deleted may be saved anew
+    const [fresh, again, replaced, anew] = await other.evaluate(async () => {
+      const gallery = await kit.shop();
+      const tell = async (promise) => (await kit.outcome(promise)).message ?? "saved";
+      const told = [await tell(gallery.save("shop")), await tell(gallery.save("shop"))];
+      told.push(await tell(gallery.save("shop", { replace: true })));
+      await kit.Gallery.delete("shop");
+      told.push(await tell(gallery.save("shop")));
+      gallery.dispose();
+      return told;
+    });
+    for (const told of [fresh, again]) assert.match(told, /is kept here already; nothing was replaced/);
+    assert.deepEqual([replaced, anew], ["saved", "saved"]);
+    // both save at the same moment: one is told
+    await open(page);
+    await open(other);
+    await add(page, "left");
+    await add(other, "right");
+    const both = await Promise.all([save(page, "shop"), save(other, "shop")]);
+    assert.deepEqual(both.map(({ kind }) => kind ?? "saved").sort(), ["saved", "usage"]);
+    assert.deepEqual(await kept(), [both[0].kind ? "right" : "left"]);
+    await other.close();
+  });
+}
 
 test("a WebAssembly that stops, and one that is missing, say so", { timeout: HANG_MS }, async () => {
   const double = await serveDouble({

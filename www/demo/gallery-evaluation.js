@@ -113,7 +113,7 @@ class GalleryEvaluation extends Component {
         : { queries: undefined, sources: [], failed: [] };
       this.#bar.update("Comparing", 0.99);
       const recallAt = RECALL_AT.filter((k) => k <= gallery.size);
-      const report = await gallery.evaluate({ queries, recallAt, signal });
+      const report = await gallery.evaluate({ queries, recallAt, signal, anyModel: galleryState.anyModel });
       const seconds = (performance.now() - start) / 1000;
       const pictures = await Promise.all(
         report.worst.map(async ({ entry, query }) =>

@@ -1,3 +1,4 @@
+import { h } from "../report/component.js";
 import { problemCard } from "./problem-card.js";
 
 /** Advice for each kind of error. */
@@ -19,7 +20,21 @@ const ADVICE = {
  *
  * @param {string} title
  * @param {import("../image-feature/index.js").ImageFeatureError} error
+ * @param {{ words: string, run: () => unknown } | false} [anyway] a button that does it nevertheless
  */
-export function problem(title, error) {
-  return problemCard(title, error, ADVICE);
+export function problem(title, error, anyway = false) {
+  const card = problemCard(title, error, ADVICE);
+  if (anyway)
+    card.append(h("button", { type: "button", className: "button small", on: { click: anyway.run } }, anyway.words));
+  return card;
+}
+
+/**
+ * Whether the package refused something that this option allows.
+ *
+ * @param {"anyModel" | "replace"} option
+ * @param {import("../image-feature/index.js").ImageFeatureError} error
+ */
+export function allows(option, { kind, message }) {
+  return kind === "usage" && message.includes(`\`${option}`);
 }

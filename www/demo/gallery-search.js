@@ -5,7 +5,7 @@ import { fileButton } from "./file-button.js";
 import { entryCard, entryPicture, frame, scoreText } from "./gallery-card.js";
 import { galleryGrid } from "./gallery-grid.js";
 import { isImage } from "./gallery-pictures.js";
-import { problem } from "./gallery-problem.js";
+import { allows, problem } from "./gallery-problem.js";
 import { galleryState } from "./gallery-state.js";
 import { counted } from "./units.js";
 
@@ -152,6 +152,7 @@ class GallerySearch extends Component {
         threshold,
         filter,
         signal,
+        anyModel: galleryState.anyModel,
       });
       const milliseconds = performance.now() - start;
       const hits = found.filter(({ id }) => id !== query.itself).slice(0, k);
@@ -190,7 +191,19 @@ class GallerySearch extends Component {
       );
       this.#said.textContent = `${query.name}: ${words}. ${verdict}`;
     } catch (error) {
-      if (!signal.aborted) this.#show(problem("The search did not work", asError(error)));
+      if (signal.aborted) return;
+      const anyway = () => {
+        galleryState.anyModel = true;
+        void this.#ask();
+      };
+      const words = "Search anyway";
+      this.#show(
+        problem(
+          "The search did not work",
+          asError(error),
+          allows("anyModel", asError(error)) && { words, run: anyway },
+        ),
+      );
     }
   }
 

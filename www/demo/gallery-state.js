@@ -38,6 +38,8 @@ class GalleryState extends EventTarget {
   gallery;
   /** The name under which it is saved, and whether all changes are saved. */
   saved = { name: "", current: false };
+  /** Whether the user takes the model for the gallery's, though the gallery was made by another or an unknown one. */
+  anyModel = false;
   /** The images of a `query.txt`. @type {Source[]} */
   queries = [];
   /** @type {Failure[]} */
@@ -122,6 +124,7 @@ class GalleryState extends EventTarget {
     this.#working.abort();
     this.gallery?.dispose();
     this.gallery = undefined;
+    this.anyModel = false;
     this.queries = [];
     this.failures = [];
     this.#waiting = [];
@@ -129,9 +132,12 @@ class GalleryState extends EventTarget {
     this.#show({ what: "nothing" });
   }
 
-  /** @param {string} name */
-  async save(name) {
-    await this.gallery?.save(name);
+  /**
+   * @param {string} name
+   * @param {{ replace?: boolean }} [options] as of `Gallery.save`
+   */
+  async save(name, options) {
+    await this.gallery?.save(name, options);
     this.saved = { name, current: true };
     this.#emit("kept");
     this.#emit("state");
@@ -218,7 +224,9 @@ class GalleryState extends EventTarget {
       }));
       if (!isCurrent()) return;
       // without the signal: after an abort it would not be known whether they were added
-      await gallery.addMany(entries).catch((error) => this.#addEach(gallery, entries, error));
+      await gallery
+        .addMany(entries, undefined, { anyModel: this.anyModel })
+        .catch((error) => this.#addEach(gallery, entries, error));
       this.#changed();
     };
     try {
@@ -267,7 +275,9 @@ class GalleryState extends EventTarget {
   async #addEach(gallery, entries, error) {
     if (asError(error).kind !== "usage") throw error;
     for (const entry of entries)
-      await gallery.add(entry).catch((error) => this.failures.push({ name: entry.id, error: asError(error) }));
+      await gallery
+        .add(entry, { anyModel: this.anyModel })
+        .catch((error) => this.failures.push({ name: entry.id, error: asError(error) }));
   }
 
   /**

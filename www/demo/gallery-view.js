@@ -6,7 +6,7 @@ import { droppedPaths, isInOpenTab, isModelFile, pickedPaths, takeDrops } from "
 import "./gallery-duplicates.js";
 import "./gallery-evaluation.js";
 import { isImage, sourcesAmong } from "./gallery-pictures.js";
-import { problem } from "./gallery-problem.js";
+import { allows, problem } from "./gallery-problem.js";
 import { galleryState } from "./gallery-state.js";
 import { gallerySearch } from "./gallery-search.js";
 import { ProgressBar } from "./progress-bar.js";
@@ -110,9 +110,13 @@ class GalleryView extends Component {
     return galleryState.openFiles(files);
   }
 
-  /** @param {string} title @param {unknown} error */
-  #fail(title, error) {
-    fill(this.#problems, problem(title, asError(error)));
+  /**
+   * @param {string} title
+   * @param {unknown} error
+   * @param {Parameters<typeof problem>[2]} [anyway]
+   */
+  #fail(title, error, anyway = false) {
+    fill(this.#problems, problem(title, asError(error), anyway));
   }
 
   #renderProgress() {
@@ -321,15 +325,19 @@ class GalleryView extends Component {
       ...Object.entries(FORMATS).map(([value, words]) => h("option", { value }, words)),
     );
     format.value = chosen;
-    const save = async (/** @type {SubmitEvent} */ event) => {
-      event.preventDefault();
+    const saveAs = async (/** @type {string} */ name, /** @type {boolean} */ replace) => {
       fill(this.#problems);
       try {
-        await galleryState.save(name.value);
-        this.#said.textContent = `Saved as ${name.value}`;
+        await galleryState.save(name, { replace });
+        this.#said.textContent = `Saved as ${name}`;
       } catch (error) {
-        this.#fail("The gallery could not be saved", error);
+        const anyway = allows("replace", asError(error)) && { words: "Replace it", run: () => saveAs(name, true) };
+        this.#fail("The gallery could not be saved", error, anyway);
       }
+    };
+    const save = (/** @type {SubmitEvent} */ event) => {
+      event.preventDefault();
+      void saveAs(name.value, false);
     };
     const write = async (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();

@@ -65,9 +65,10 @@ import { ImageFeatureError, cancelled, isTrap, toError } from "./errors.js";
 /**
  * - `signal`: an abort rejects the call at once, and tells the other side to drop the work
  * - `transfer`: buffers that move to the other side
+ * - `last`: the call is still answered after the bridge was closed with `finish`
  *
  * @template {Handler} Method
- * @typedef {{ signal?: AbortSignal, transfer?: Transferable[], onProgress?: (progress: ProgressOf<Method>) => void }}
+ * @typedef {{ signal?: AbortSignal, transfer?: Transferable[], last?: boolean, onProgress?: (progress: ProgressOf<Method>) => void }}
  *   CallOptions
  */
 
@@ -76,6 +77,7 @@ import { ImageFeatureError, cancelled, isTrap, toError } from "./errors.js";
  * @property {(value: unknown) => void} resolve
  * @property {(error: Error) => void} reject
  * @property {(progress: unknown) => void} [onProgress]
+ * @property {boolean} last
  */
 
 /**
@@ -91,7 +93,8 @@ export class Bridge {
   #pending = new Map();
   /** @type {Error | undefined} */
   #closedBy;
-  #onClose;
+  /** Frees the port, once. @type {() => void} */
+  #end;
 
   /**
    * @param {Port<Reply>} port
@@ -99,7 +102,11 @@ export class Bridge {
    */
   constructor(port, onClose) {
     this.#port = port;
-    this.#onClose = onClose;
+    this.#end = () => {
+      this.#end = () => {};
+      port.onmessage = null;
+      onClose();
+    };
     port.onmessage = ({ data }) => this.#receive(data);
   }
 
@@ -117,7 +124,7 @@ export class Bridge {
    * @param {CallOptions<Methods[Name]>} [options]
    * @returns {Promise<ValueOf<Methods[Name]>>}
    */
-  request(method, argument, { signal, transfer = [], onProgress } = {}) {
+  request(method, argument, { signal, transfer = [], last = false, onProgress } = {}) {
     return new Promise((resolve, reject) => {
       if (this.#closedBy) return reject(this.#closedBy);
       if (signal?.aborted) return reject(cancelled(signal));
@@ -128,6 +135,7 @@ export class Bridge {
       };
       const forget = () => signal?.removeEventListener("abort", abort);
       this.#pending.set(id, {
+        last,
         resolve: (value) => {
           forget();
           resolve(/** @type {ValueOf<Methods[Name]>} */ (value));
@@ -148,23 +156,28 @@ export class Bridge {
   }
 
   /**
-   * Rejects all calls under way, and all later ones, with `error`.
+   * Rejects all calls under way, and all later ones, with `error`. With `finish`, calls that are the `last` have so many
+   * milliseconds to be answered.
    *
    * @param {Error} error
+   * @param {{ finish?: number }} [options]
    */
-  close(error) {
-    if (this.#closedBy) return;
-    this.#closedBy = error;
-    this.#port.onmessage = null;
-    this.#onClose();
-    for (const { reject } of this.#pending.values()) reject(error);
-    this.#pending.clear();
+  close(error, { finish = 0 } = {}) {
+    this.#closedBy ??= error;
+    for (const [id, { reject, last }] of this.#pending) {
+      if (last && finish > 0) continue;
+      this.#pending.delete(id);
+      reject(error);
+    }
+    if (this.#pending.size === 0) return this.#end();
+    setTimeout(() => this.close(error), finish);
   }
 
   /** @param {number} id */
   #take(id) {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
+    if (this.#closedBy && this.#pending.size === 0) this.#end();
     return pending;
   }
 

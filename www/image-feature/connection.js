@@ -19,6 +19,9 @@ import { openHere, openWorker } from "./worker-bridge.js";
  * @typedef {import("./bridge.js").Bridge<import("./session.js").SessionMethods>} SessionBridge
  */
 
+/** How long an identification may take after the end. It reads all weights, which takes milliseconds. */
+const FINISH_MS = 10_000;
+
 /** One worker with a loaded model. It is started on request, and started again after a crash. */
 export class Connection {
   #request;
@@ -126,11 +129,22 @@ export class Connection {
     );
   }
 
-  /** Ends the worker and what it has under way. */
+  /** Ends the worker and what it has under way. Only an identification of the model is still answered. */
   close() {
     this.#closed = true;
-    this.#bridge?.close(disposed());
+    this.#bridge?.close(disposed(), { finish: FINISH_MS });
     this.#giveUp?.();
+  }
+
+  /**
+   * The name and the hash of the model.
+   *
+   * @returns {Promise<import("./makers.js").ModelId>}
+   */
+  async identify() {
+    // without a pause before the question, so that it is asked before a `close` that follows
+    const bridge = this.#bridge && !this.#bridge.closed && !this.#closed ? this.#bridge : await this.#connect();
+    return bridge.request("identify", undefined, { last: true });
   }
 
   /** The bridge to the model; after a crash, one to a new worker. */

@@ -7,6 +7,7 @@ import { inBatches } from "./embed-stream.js";
 import { ImageFeatureError } from "./errors.js";
 import { FineTuned, gather, toTuning, whileLearning, whileLoading } from "./fine-tune.js";
 import { nameOf } from "./image-source.js";
+import { Maker, setMaker } from "./makers.js";
 import { toModelParts } from "./model-source.js";
 
 /**
@@ -85,6 +86,9 @@ export class FeatureExtractor {
   #others = [];
   /** @type {ExtractorInfo | undefined} */
   #info;
+  #maker = new Maker(() => this.#main.identify());
+  /** Whether there are features whose model may be asked for. */
+  #gaveFeatures = false;
 
   /**
    * Use `FeatureExtractor.load`.
@@ -135,7 +139,7 @@ export class FeatureExtractor {
   async embed(source, { roi, signal } = {}) {
     const [result] = await this.#main.embedAll([{ source, roi }], signal);
     if (result instanceof ImageFeatureError) throw result;
-    return result;
+    return this.#marked(result);
   }
 
   /**
@@ -163,7 +167,8 @@ export class FeatureExtractor {
     for await (const result of inBatches(items, run, { batchSize, running, makeRoom, signal })) {
       loaded++;
       report();
-      yield nameResult(result, loaded - 1);
+      const named = nameResult(result, loaded - 1);
+      yield named.feature ? this.#marked(named) : named;
     }
     onProgress?.({ stage: "embed", loaded, total: loaded, fraction: 1 });
   }
@@ -214,14 +219,38 @@ export class FeatureExtractor {
     return new Blob([await this.#main.exportModel(dtype)], { type: "application/octet-stream" });
   }
 
+  /**
+   * Identifies the model, by its name and a hash of its network, preprocessing and weights. A gallery asks for this to
+   * know whether features can be compared.
+   *
+   * @returns {Promise<import("./makers.js").ModelId>}
+   */
+  modelId() {
+    return this.#maker.identify();
+  }
+
   /** Stops all calls and frees the memory. A second call does nothing. */
   dispose() {
+    // later nobody could tell which model made the features
+    if (this.#gaveFeatures) this.modelId().catch(() => {});
     for (const connection of [this.#main, ...this.#others]) connection.close();
   }
 
   // in browsers without Symbol.dispose this is a method with the name "undefined", which does no harm
   [Symbol.dispose]() {
     this.dispose();
+  }
+
+  /**
+   * Notes that this model made the feature.
+   *
+   * @template {{ feature: Float32Array }} Made
+   * @param {Made} made
+   */
+  #marked(made) {
+    setMaker(made.feature, this.#maker);
+    this.#gaveFeatures = true;
+    return made;
   }
 
   /**

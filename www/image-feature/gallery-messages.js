@@ -69,6 +69,14 @@ export function toVectors(all, dimension) {
   return vectors;
 }
 
+/**
+ * @param {import("./makers.js").ModelId} model
+ * @returns {import("./makers.js").ModelId}
+ */
+export function checkModel({ name, hash }) {
+  return { name: checkText("the model's name", name), hash: checkText("the model's hash", hash) };
+}
+
 /** @param {unknown} id */
 export function checkId(id) {
   return checkText("an id", id);

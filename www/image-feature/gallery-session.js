@@ -4,6 +4,7 @@
 
 import { startGalleryCore } from "./core.js";
 import { ImageFeatureError, throwIfAborted } from "./errors.js";
+import { nameOf } from "./makers.js";
 import { readMessages } from "./messages.js";
 import { RelayedProgress } from "./progress.js";
 
@@ -21,10 +22,13 @@ import { RelayedProgress } from "./progress.js";
  * @property {GallerySource} source
  * @property {Metric} [metric]
  * @property {GalleryDtype} storage
+ * @property {ModelId} [model] the model that made the vectors, if the source does not say it
  * @property {string} [wasm]
  * @property {import("./protocol.js").Compiled} [compiled]
  *
- * @typedef {{ dimension: number, metric: Metric, storage: GalleryDtype, count: number, simd: string }} GalleryFacts
+ * @typedef {import("./makers.js").ModelId} ModelId
+ * @typedef {{ dimension: number, metric: Metric, storage: GalleryDtype, count: number, simd: string, model: ModelId |
+ *   null }} GalleryFacts
  *
  * @typedef {{ k: number, threshold?: number, filter?: string }} SearchRequest `filter` is JSON
  * @typedef {{ vectors: Float32Array, dimension: number } & SearchRequest} SearchManyRequest
@@ -79,7 +83,7 @@ export function createGalleryHandlers() {
   const count = () => ({ value: gallery().count });
   return {
     async openGallery(
-      /** @type {OpenGalleryRequest} */ { source, metric, storage, wasm, compiled },
+      /** @type {OpenGalleryRequest} */ { source, metric, storage, model, wasm, compiled },
       /** @type {Call<import("./progress.js").RelayedMessage>} */ { signal, onProgress },
     ) {
       const { GalleryVectors } = await startGalleryCore({
@@ -90,12 +94,22 @@ export function createGalleryHandlers() {
       });
       throwIfAborted(signal);
       opened = await read(GalleryVectors, source, metric, storage);
-      return { value: /** @type {GalleryFacts} */ (JSON.parse(opened.info())) };
+      if (model) complete(opened, model);
+      return { value: factsOf(opened) };
     },
 
-    async addVectors(/** @type {{ entries: string, vectors: Float32Array }} */ { entries, vectors }) {
+    /** Adds vectors. `model` made the first ones of a gallery. */
+    async addVectors(
+      /** @type {{ entries: string, vectors: Float32Array, model?: ModelId }} */ { entries, vectors, model },
+    ) {
       gallery().add(entries, vectors);
+      if (model) gallery().setModel(model.name, model.hash);
       return count();
+    },
+
+    async setModel(/** @type {ModelId | null} */ model) {
+      gallery().setModel(model?.name, model?.hash);
+      return {};
     },
 
     /** Changes an entry. Properties that are not in the change stay as they are. */
@@ -174,9 +188,8 @@ export function createGalleryHandlers() {
 
     /** The vectors' matrix, and the entries as JSON lines. */
     async toNpy() {
-      const entries = /** @type {object[]} */ (JSON.parse(gallery().entries(0, gallery().count)));
-      const lines = entries.map((entry) => `${JSON.stringify(entry)}\n`);
-      return { value: { matrix: gathered((take) => gallery().writeNpy(take)), entries: new Blob(lines) } };
+      const entries = gathered((take) => gallery().writeEntries(take));
+      return { value: { matrix: gathered((take) => gallery().writeNpy(take)), entries } };
     },
 
     async toPaddlex() {
@@ -204,11 +217,41 @@ async function read(Vectors, source, metric, storage) {
       return Vectors.fromFile(source.file);
     case "jsonl":
       return Vectors.fromJsonLines(source.file, metric ?? "cosine", storage);
-    case "npy":
-      return Vectors.fromNpy(await bytesOf(source.file), source.entries, metric ?? "cosine", storage);
-    case "paddlex":
-      return Vectors.fromPaddlex(await bytesOf(source.vectors), await bytesOf(source.labels), metric, storage);
+    case "npy": {
+      const { name, file } = source.beside ?? { name: "" };
+      const beside = file && (await bytesOf(file));
+      return Vectors.fromNpy(await bytesOf(source.file), name, beside, metric ?? "cosine", storage);
+    }
+    case "npz":
+      return Vectors.fromNpz(await bytesOf(source.file), metric ?? "cosine", storage);
+    case "paddlex": {
+      const { name, file } = source.labels ?? { name: "" };
+      const labels = file && (await bytesOf(file));
+      return Vectors.fromPaddlex(await bytesOf(source.vectors), name, labels, metric, storage);
+    }
   }
+}
+
+/** @param {GalleryVectors} gallery @returns {GalleryFacts} */
+function factsOf(gallery) {
+  return JSON.parse(gallery.info());
+}
+
+/**
+ * Writes down the model of a gallery that does not know it.
+ *
+ * @param {GalleryVectors} gallery
+ * @param {ModelId} model
+ */
+function complete(gallery, model) {
+  const { model: stated } = factsOf(gallery);
+  if (stated && stated.hash !== model.hash) {
+    throw new ImageFeatureError(
+      "usage",
+      `the file says that ${nameOf(stated)} made its vectors, not ${nameOf(model)}; leave \`model\` out`,
+    );
+  }
+  gallery.setModel(model.name, model.hash);
 }
 
 /** @param {Blob} file */

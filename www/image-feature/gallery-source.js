@@ -4,20 +4,34 @@ import { toDatasetSource } from "./dataset-source.js";
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 
 /**
- * The form in which a worker opens it. `entries` is a JSON list.
+ * A file that says what rows or ids are.
+ *
+ * @typedef {{ name: string, file: Blob }} Beside
+ *
+ * The form in which a worker opens it.
  *
  * @typedef {{ form: "empty", dimension: number }
- *   | { form: "gallery" | "jsonl", file: Blob }
- *   | { form: "npy", file: Blob, entries?: string }
- *   | { form: "paddlex", vectors: Blob, labels: Blob }} GallerySource
+ *   | { form: "gallery" | "jsonl" | "npz", file: Blob }
+ *   | { form: "npy", file: Blob, beside?: Beside }
+ *   | { form: "paddlex", vectors: Blob, labels?: Beside }} GallerySource
+ *
+ * @typedef {{ path: string, file: Blob }} Given
  */
 
 /** The files of PaddleX's index folder. */
 export const VECTORS = "vector.index";
 export const LABELS = "id_map.yaml";
+/** The names of its labels: PaddleX's, that of its beta versions, and PaddleClas's. */
+const LABEL_FILES = [LABELS, "index_info.yaml", "id_map.pkl"];
 
 /** The first bytes of FAISS's index files. */
-const FAISS = /^(IxM2|IxMp|IxFI|IxF2|IxFl|IHNf|IwFl)/;
+const FAISS = /^(Ix|IH|Iw|IB)/;
+/** Files that have vectors, unless a `.jsonl` lies beside a matrix. */
+const HAS_VECTORS = /(^|\/)vector\.index$|\.(npy|npz|safetensors|jsonl)$/i;
+/** Files that may say what the rows of a matrix are. */
+const SAYS_ROWS = /\.(jsonl|csv|txt)$/i;
+/** Files that systems make for themselves. */
+const HIDDEN = /(^|\/)(\.[^/]*|__MACOSX\/.*)$/;
 
 /**
  * @param {import("./dataset-source.js").DatasetInput} input
@@ -30,69 +44,121 @@ export async function toGallerySource(input, { labels, signal }) {
   const all =
     "archive" in source
       ? [{ path: name, file: source.archive }]
-      : source.paths.map((path, at) => ({ path, file: source.blobs[at] }));
-  const named = (/** @type {string} */ wanted) =>
-    all.find(({ path }) => path.split("/").pop()?.toLowerCase() === wanted)?.file;
-  const ending = (/** @type {string} */ wanted) => all.find(({ path }) => path.toLowerCase().endsWith(wanted))?.file;
-  const vectors = named(VECTORS);
-  const index = named(LABELS);
-  if (vectors && index) return { name, source: { form: "paddlex", vectors, labels: index } };
-  const matrix = ending(".npy");
-  if (matrix) {
-    const beside = ending(".jsonl");
-    const list = ending(".txt");
-    const entries = labels
-      ? labelled(labels)
-      : beside
-        ? entriesOf(await textOf(beside))
-        : list && labelled((await textOf(list)).replace(/\r?\n$/, "").split(/\r?\n/));
-    return { name, source: { form: "npy", file: matrix, entries: entries && JSON.stringify(entries) } };
-  }
-  if (all.length !== 1) {
+      : source.paths.map((path, at) => ({ path, file: source.blobs[at] })).filter(({ path }) => !HIDDEN.test(path));
+  const one = withVectors(name, all);
+  const start = new Uint8Array(await read(() => one.file.slice(0, 16).arrayBuffer()));
+  throwIfAborted(signal);
+  const text = String.fromCharCode(...start);
+  const { path, file } = one;
+  if (LABEL_FILES.includes(baseOf(path).toLowerCase()))
+    throw new ImageFeatureError(
+      "usage",
+      `${name}: labels without their vectors; give ${VECTORS}, which lies beside it, too`,
+    );
+  const isMatrix = text.startsWith("\x93NUMPY") || /\.npy$/i.test(path);
+  if (labels && !isMatrix)
+    throw new ImageFeatureError(
+      "usage",
+      `${name}: \`labels\` are of the rows of a .npy file, and this is another file`,
+    );
+  if (text.startsWith("\x1f\x8b"))
+    throw new ImageFeatureError("usage", `${name}: the file is compressed; unpack it and give what is inside`);
+  if (FAISS.test(text) || baseOf(path).toLowerCase() === VECTORS)
+    return { name, source: { form: "paddlex", vectors: file, labels: labelsOf(name, one, all) } };
+  if (isMatrix) return { name, source: { form: "npy", file, beside: besideOf(name, one, all, labels) } };
+  if (text.startsWith("PK")) return { name, source: { form: "npz", file } };
+  const isLines = /^(\xef\xbb\xbf)?\s*\{/.test(text) || /\.jsonl$/i.test(path);
+  return { name, source: { form: isLines ? "jsonl" : "gallery", file } };
+}
+
+/**
+ * The one file with vectors.
+ *
+ * @param {string} name
+ * @param {Given[]} all
+ */
+function withVectors(name, all) {
+  if (all.length === 1) return all[0];
+  const matrices = new Set(all.filter(({ path }) => /\.npy$/i.test(path)).map(({ path }) => stemOf(path)));
+  const isAlone = matrices.size === 1 && all.filter(({ path }) => HAS_VECTORS.test(path)).length === 2;
+  const found = all.filter(({ path }) => {
+    if (!HAS_VECTORS.test(path)) return false;
+    // a matrix and one file of lines belong together, whatever their names
+    return !/\.jsonl$/i.test(path) || !(matrices.has(stemOf(path)) || isAlone);
+  });
+  if (found.length === 1) return found[0];
+  if (found.length === 0)
     throw new ImageFeatureError(
       "usage",
       `${name}: a gallery is one file, a .npy file with its labels, or PaddleX's ${VECTORS} and ${LABELS}; not ${all.length} files`,
     );
-  }
-  const [{ file }] = all;
-  const start = new Uint8Array(await read(() => file.slice(0, 16).arrayBuffer()));
-  throwIfAborted(signal);
-  const text = String.fromCharCode(...start);
-  if (text.startsWith("\x93NUMPY"))
-    return { name, source: { form: "npy", file, entries: labels && JSON.stringify(labelled(labels)) } };
-  if (FAISS.test(text))
-    throw new ImageFeatureError(
-      "usage",
-      `${name}: an index without its labels; give ${LABELS}, which lies beside it, too`,
-    );
-  return { name, source: { form: /^(\xef\xbb\xbf)?\s*\{/.test(text) ? "jsonl" : "gallery", file } };
-}
-
-/** @param {readonly string[]} labels */
-function labelled(labels) {
-  return labels.map((label, row) => ({ id: `${row}`, label }));
+  throw new ImageFeatureError(
+    "usage",
+    `${name}: ${found.length} files have vectors: ${namesOf(found)}; give one of them`,
+  );
 }
 
 /**
- * Parses entries, one in each line.
+ * The labels of an index, from its own folder.
  *
- * @param {string} text
+ * @param {string} name
+ * @param {Given} index
+ * @param {Given[]} all
+ * @returns {Beside | undefined}
  */
-function entriesOf(text) {
-  return text.split("\n").flatMap((line, at) => {
-    if (line.trim() === "") return [];
-    try {
-      return [JSON.parse(line)];
-    } catch (error) {
-      throw new ImageFeatureError("gallery", `line ${at + 1} of the entries: ${/** @type {Error} */ (error).message}`);
-    }
-  });
+function labelsOf(name, index, all) {
+  const folder = folderOf(index.path);
+  const found = all.filter(({ path }) => folderOf(path) === folder && LABEL_FILES.includes(baseOf(path).toLowerCase()));
+  return only(name, "labels", found);
 }
 
-/** @param {Blob} file */
-function textOf(file) {
-  return read(() => file.text());
+/**
+ * The file that says what the rows of a matrix are: the one of its name, or the only one.
+ *
+ * @param {string} name
+ * @param {Given} matrix
+ * @param {Given[]} all
+ * @param {readonly string[]} [labels]
+ * @returns {Beside | undefined}
+ */
+function besideOf(name, matrix, all, labels) {
+  const may = all.filter(({ path }) => SAYS_ROWS.test(path));
+  const same = may.filter(({ path }) => stemOf(path) === stemOf(matrix.path));
+  const beside = only(name, "what the rows are", same.length > 0 ? same : may);
+  if (!labels) return beside;
+  if (beside)
+    throw new ImageFeatureError("usage", `${name}: \`labels\` and ${beside.name} both say what the rows are; give one`);
+  const broken = labels.find((label) => typeof label !== "string" || /[\r\n]/.test(label));
+  if (broken !== undefined)
+    throw new ImageFeatureError("usage", `${name}: a label is a text of one line, got ${JSON.stringify(broken)}`);
+  return { name: "labels.txt", file: new Blob(labels.map((label) => `${label}\n`)) };
 }
+
+/**
+ * @param {string} name
+ * @param {string} what
+ * @param {Given[]} found
+ * @returns {Beside | undefined}
+ */
+function only(name, what, found) {
+  if (found.length > 1)
+    throw new ImageFeatureError("usage", `${name}: several files say ${what}: ${namesOf(found)}; give one of them`);
+  const [one] = found;
+  return one && { name: baseOf(one.path), file: one.file };
+}
+
+/** @param {Given[]} files */
+function namesOf(files) {
+  const shown = files.slice(0, 10).map(({ path }) => path);
+  return shown.join(", ") + (files.length > shown.length ? ` and ${files.length - shown.length} more` : "");
+}
+
+/** @param {string} path */
+const baseOf = (path) => path.slice(path.lastIndexOf("/") + 1);
+/** @param {string} path */
+const folderOf = (path) => path.slice(0, path.lastIndexOf("/") + 1);
+/** @param {string} path */
+const stemOf = (path) => path.replace(/\.[^./]*$/, "");
 
 /**
  * @template T

@@ -2,7 +2,9 @@
  * Galleries that the browser keeps for this site: in the origin private file system, or else in IndexedDB.
  *
  * A gallery is replaced as a whole: the new one takes the place of the old one when all of it is written. If that
- * fails, the old one stays. Tabs that use the same name wait for each other.
+ * fails, the old one stays. Tabs that use the same name wait for each other. A tab that saves must know the generation
+ * that it replaces, which is the content of the file's header with its checksum: what another tab has saved meanwhile is
+ * not replaced.
  */
 
 import { ImageFeatureError, cancelled, toError } from "./errors.js";
@@ -21,10 +23,14 @@ import { ImageFeatureError, cancelled, toError } from "./errors.js";
  */
 
 /**
+ * Throws if the file that is there must not be replaced.
+ *
+ * @typedef {(there: Blob | undefined) => Promise<void>} Check
+ *
  * @typedef {object} Store
  * @property {() => Promise<{ name: string, file: Blob, saved: Date }[]>} list
  * @property {(name: string) => Promise<Blob | undefined>} get
- * @property {(name: string, file: Blob) => Promise<void>} put
+ * @property {(name: string, file: Blob, check: Check) => Promise<void>} put
  * @property {(name: string) => Promise<boolean>} remove resolves with `false` if there was none
  */
 
@@ -75,12 +81,12 @@ export async function listKept() {
 }
 
 /**
- * Calls `use` with the file of a gallery, which is not changed before `use` has ended.
+ * Calls `use` with the file of a gallery and its generation. The file is not changed before `use` has ended.
  *
  * @template T
  * @param {string} name
  * @param {AbortSignal | undefined} signal
- * @param {(file: Blob) => Promise<T>} use
+ * @param {(file: Blob, generation: string) => Promise<T>} use
  * @returns {Promise<T>}
  */
 export async function withKept(name, signal, use) {
@@ -88,22 +94,44 @@ export async function withKept(name, signal, use) {
   return locked(name, "shared", signal, async () => {
     const file = await storing((store) => store.get(name), `${name}: the gallery could not be read`);
     if (!file) throw new ImageFeatureError("usage", `no gallery \`${name}\` is kept here`);
-    return use(file);
+    return use(file, await generationOf(file));
   });
 }
 
 /**
- * Keeps a file under a name. It replaces the one before.
+ * Keeps a file under a name, and gives its generation. It replaces the file whose generation is `known`, or with
+ * `replace` any.
  *
  * @param {string} name
  * @param {Blob} file
- * @param {AbortSignal} [signal] stops the wait for other tabs
+ * @param {{ replace: boolean, known: string | undefined, signal?: AbortSignal }} options `signal`: stops the wait for
+ *   other tabs
+ * @returns {Promise<string>}
  */
-export async function keep(name, file, signal) {
+export async function keep(name, file, { replace, known, signal }) {
   checkName(name);
-  return locked(name, "exclusive", signal, () =>
-    storing((store) => store.put(name, file), `${name}: the gallery could not be saved`, file.size),
+  const generation = await generationOf(file);
+  const check = async (/** @type {Blob | undefined} */ there) => {
+    if (replace || !there) return;
+    const current = await generationOf(there);
+    // the same content may be replaced by itself
+    if (current !== known && current !== generation) throw conflict(name, known !== undefined);
+  };
+  await locked(name, "exclusive", signal, () =>
+    storing((store) => store.put(name, file, check), `${name}: the gallery could not be saved`, file.size),
   );
+  return generation;
+}
+
+/**
+ * @param {string} name
+ * @param {boolean} wasKnown
+ */
+function conflict(name, wasKnown) {
+  const what = wasKnown
+    ? `another tab, or another Gallery, has saved \`${name}\` since this one was opened or saved; nothing was replaced. Save under another name, or open it again and add what is new`
+    : `a gallery \`${name}\` is kept here already; nothing was replaced. Save under another name`;
+  return new ImageFeatureError("usage", `${what}; \`replace: true\` replaces it`);
 }
 
 /**
@@ -228,8 +256,10 @@ function filesIn(root) {
       return found;
     },
     get: existing,
-    async put(name, file) {
-      const isNew = !(await existing(name));
+    async put(name, file, check) {
+      const there = await existing(name);
+      await check(there);
+      const isNew = !there;
       const inside = await folder();
       try {
         const writer = await (await inside.getFileHandle(path(name), { create: true })).createWritable();
@@ -289,6 +319,29 @@ async function database() {
    */
   const closing = (work) => work.finally(() => opened.close());
   const get = (/** @type {string} */ name) => within("readonly", (objects) => objects.get(name));
+  /**
+   * Puts a file where another is, unless a third has taken its place. Tabs that are not secure have no locks: there this
+   * transaction keeps them apart.
+   *
+   * @param {string} name
+   * @param {{ stamp?: string, saved: Date } | undefined} there
+   * @param {Blob} file
+   * @returns {Promise<boolean>}
+   */
+  const swap = (name, there, file) =>
+    new Promise((resolve, reject) => {
+      const transaction = opened.transaction(OBJECTS, "readwrite", { durability: "strict" });
+      const objects = transaction.objectStore(OBJECTS);
+      const reading = objects.get(name);
+      let isSame = false;
+      reading.onsuccess = () => {
+        const now = reading.result;
+        isSame = now?.stamp === there?.stamp && now?.saved?.getTime() === there?.saved.getTime();
+        if (isSame) objects.put({ file, saved: new Date(), stamp: newStamp() }, name);
+      };
+      transaction.oncomplete = () => resolve(isSame);
+      transaction.onabort = () => reject(transaction.error ?? reading.error);
+    });
   return {
     list: () =>
       closing(
@@ -301,8 +354,16 @@ async function database() {
         })(),
       ),
     get: (name) => closing(get(name).then((found) => found?.file)),
-    put: (name, file) =>
-      closing(within("readwrite", (objects) => objects.put({ file, saved: new Date() }, name)).then(() => {})),
+    put: (name, file, check) =>
+      closing(
+        (async () => {
+          for (;;) {
+            const there = await get(name);
+            await check(there?.file);
+            if (await swap(name, there, file)) return;
+          }
+        })(),
+      ),
     remove: (name) =>
       closing(
         get(name).then((found) =>
@@ -310,6 +371,11 @@ async function database() {
         ),
       ),
   };
+}
+
+/** A text that no other record has. */
+function newStamp() {
+  return crypto.getRandomValues(new Uint32Array(4)).join("-");
 }
 
 /**
@@ -325,6 +391,26 @@ function done(request) {
 }
 
 /**
+ * The header of a gallery file.
+ *
+ * @param {Blob} file
+ */
+async function headerOf(file) {
+  const length = Number(new DataView(await file.slice(0, 8).arrayBuffer()).getBigUint64(0, true));
+  if (length > MOST_HEADER) throw new Error("no header");
+  return file.slice(8, 8 + length).text();
+}
+
+/**
+ * A text that is another if the content is another: the header has a checksum of all the rest.
+ *
+ * @param {Blob} file
+ */
+async function generationOf(file) {
+  return `${file.size} ${await headerOf(file).catch(() => "damaged")}`;
+}
+
+/**
  * The facts in the header of a gallery file.
  *
  * @param {Blob} file
@@ -332,9 +418,7 @@ function done(request) {
  */
 async function describe(file) {
   try {
-    const length = Number(new DataView(await file.slice(0, 8).arrayBuffer()).getBigUint64(0, true));
-    if (length > MOST_HEADER) throw new Error("no header");
-    const header = JSON.parse(await file.slice(8, 8 + length).text());
+    const header = JSON.parse(await headerOf(file));
     const { count, dimension, metric, storage } = JSON.parse(header.__metadata__.image_feature_gallery);
     return { count, dimension, metric, dtype: storage };
   } catch {

@@ -61,6 +61,8 @@
  * @property {number} dimension number of values of a vector
  * @property {Metric} [metric] `cosine` by default
  * @property {GalleryDtype} [dtype] `f32` by default
+ * @property {import("./makers.js").ModelId} [model] the model that will make the vectors: `await extractor.modelId()`.
+ *   Without it, the model of the first features that an extractor gave is taken.
  * @property {string | URL} [wasm] the folder that holds `gallery/`, if it is not beside the package
  */
 
@@ -69,12 +71,21 @@
  * @property {Metric} [metric] for files that name no metric: by default the one of PaddleX's index, else `cosine`
  * @property {GalleryDtype} [dtype] for files that name none; `f32` by default
  * @property {readonly string[]} [labels] of the rows of a `.npy` file
+ * @property {import("./makers.js").ModelId} [model] the model that made the vectors, for files that do not say it
  * @property {AbortSignal} [signal]
  * @property {string | URL} [wasm] the folder that holds `gallery/`, if it is not beside the package
  */
 
 /**
+ * - `anyModel`: takes features whose model did not make the gallery, or is not known to have made it. Use it only if both
+ *   give the same features.
+ *
+ * @typedef {{ signal?: AbortSignal, anyModel?: boolean }} FeatureOptions
+ */
+
+/**
  * @typedef {object} SearchOptions
+ * @property {boolean} [anyModel] as of `FeatureOptions`
  * @property {number} [k] the largest number of hits; 10 by default
  * @property {number} [threshold] the smallest score; for metrics where less is nearer, the largest
  * @property {GalleryFilter} [filter]
@@ -92,6 +103,7 @@
  *   default
  * @property {number} [worst] how many of the worst queries the result has; 20 by default
  * @property {number} [nearest] how many of the nearest images each of these has; 5 by default
+ * @property {boolean} [anyModel] as of `FeatureOptions`
  * @property {AbortSignal} [signal]
  */
 

@@ -6,6 +6,7 @@ import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 import {
   MOST_COUNT,
   checkId,
+  checkModel,
   fromPlainEntries,
   fromPlainEntry,
   hitsOf,
@@ -21,6 +22,7 @@ import {
 import { LABELS, VECTORS, toGallerySource } from "./gallery-source.js";
 import { forget, keep, listKept, withKept } from "./gallery-store.js";
 import { requireSimd } from "./loader.js";
+import { makerOf, nameOf } from "./makers.js";
 import { Turns } from "./turns.js";
 import { openWorker } from "./worker-bridge.js";
 
@@ -28,6 +30,7 @@ import { openWorker } from "./worker-bridge.js";
  * @typedef {import("./gallery-types.js").Evaluation} Evaluation
  * @typedef {import("./gallery-types.js").EvaluateOptions} EvaluateOptions
  * @typedef {import("./gallery-types.js").Feature} Feature
+ * @typedef {import("./gallery-types.js").FeatureOptions} FeatureOptions
  * @typedef {import("./gallery-types.js").GalleryChange} GalleryChange
  * @typedef {import("./gallery-types.js").GalleryDtype} GalleryDtype
  * @typedef {import("./gallery-types.js").GalleryEntry} GalleryEntry
@@ -37,6 +40,7 @@ import { openWorker } from "./worker-bridge.js";
  * @typedef {import("./gallery-types.js").GalleryPair} GalleryPair
  * @typedef {import("./gallery-types.js").GalleryVote} GalleryVote
  * @typedef {import("./gallery-types.js").Metric} Metric
+ * @typedef {import("./makers.js").ModelId} ModelId
  * @typedef {import("./gallery-types.js").NewGalleryEntry} NewGalleryEntry
  * @typedef {import("./gallery-types.js").SearchOptions} SearchOptions
  */
@@ -57,19 +61,22 @@ export class Gallery {
   // no typedef: this file's types are published, and those of the WebAssembly are not
   /** @type {import("./bridge.js").Bridge<import("./gallery-session.js").GalleryMethods> | undefined} */
   #bridge;
+  /** The generation of each kept gallery that this one was opened from or saved as. @type {Map<string, string>} */
+  #kept = new Map();
 
   /**
    * Makes an empty gallery.
    *
    * @param {GalleryOptions} options
    */
-  constructor({ dimension, metric = "cosine", dtype = "f32", wasm }) {
+  constructor({ dimension, metric = "cosine", dtype = "f32", model, wasm }) {
     checkWhole("dimension", dimension, 1, MOST_DIMENSION);
     checkForm(metric, dtype);
     /** @type {import("./gallery-session.js").OpenGalleryRequest} */
     const request = { source: { form: "empty", dimension }, metric, storage: dtype, wasm: wasmFolder(wasm) };
+    if (model) request.model = checkModel(model);
     this.#request = request;
-    this.#facts = { dimension, metric, dtype, size: 0 };
+    this.#facts = { dimension, metric, dtype, size: 0, model: request.model ?? null };
   }
 
   /**
@@ -82,20 +89,26 @@ export class Gallery {
    * @returns {Promise<Gallery>}
    */
   static open(name, { signal, wasm } = {}) {
-    return withKept(name, signal, (file) => Gallery.#read(name, { form: "gallery", file }, { signal, wasm }));
+    return withKept(name, signal, async (file, generation) => {
+      const gallery = await Gallery.#read(name, { form: "gallery", file }, { signal, wasm });
+      gallery.#kept.set(name, generation);
+      return gallery;
+    });
   }
 
   /**
    * Reads a gallery from a file, or from files that belong together:
    *
    * - a file that `toFile` wrote
-   * - PaddleX's index folder: `vector.index` and `id_map.yaml`
-   * - a `.npy` file. Its labels are in `labels`, in a `.txt` file with a label in each line, or in a `.jsonl` file of
-   *   entries
+   * - an index of PaddleX or PaddleClas: `vector.index`, with its labels in `id_map.yaml`, `index_info.yaml` or
+   *   `id_map.pkl`
+   * - a `.npy` file. Its labels are in `labels` or in a `.txt` file with a label in each line, its ids in the `.csv` file
+   *   of `image-feature predict --save`, both in a `.jsonl` file of entries
+   * - a `.npz` file with `features`, `ids` and `labels`
    * - a `.jsonl` file
    *
    * Rejects with an `ImageFeatureError` of kind `gallery` for a damaged file, `unsupported` for another format, `io` if
-   * the file cannot be read.
+   * the file cannot be read, `usage` if several files have vectors.
    *
    * @param {import("./dataset-source.js").DatasetInput} input
    * @param {GalleryFileOptions} [options]
@@ -103,6 +116,7 @@ export class Gallery {
    */
   static async fromFile(input, { labels, ...options } = {}) {
     checkForm(options.metric ?? "cosine", options.dtype ?? "f32");
+    if (options.model) options.model = checkModel(options.model);
     const { name, source } = await toGallerySource(input, { labels, signal: options.signal });
     return Gallery.#read(name, source, options);
   }
@@ -147,14 +161,35 @@ export class Gallery {
     return this.#facts.size;
   }
 
+  /** The model that made the vectors; `null` if it is not known. */
+  get model() {
+    return this.#facts.model;
+  }
+
+  /**
+   * Writes down the model that made the vectors, if it was not known.
+   *
+   * @param {ModelId | null} model `await extractor.modelId()`
+   * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<void>}
+   */
+  setModel(model, { signal } = {}) {
+    return this.#turns.run(signal, async (signal) => {
+      const checked = model && checkModel(model);
+      await this.#ask("setModel", checked, { signal });
+      this.#facts = { ...this.#facts, model: checked };
+    });
+  }
+
   /**
    * Adds a vector.
    *
    * Rejects with an `ImageFeatureError` of kind `usage` if the gallery has the id already, or if the feature has
-   * another dimension, has a NaN, or with `cosine` has only zeros.
+   * another dimension, has a NaN, or with `cosine` has only zeros; and if an extractor made it whose model did not make
+   * the gallery, or if the gallery does not know its model.
    *
    * @param {NewGalleryEntry} entry
-   * @param {{ signal?: AbortSignal }} [options]
+   * @param {FeatureOptions} [options]
    */
   add(entry, options) {
     return this.addMany([entry], undefined, options);
@@ -165,15 +200,17 @@ export class Gallery {
    *
    * @param {readonly (GalleryEntry & { feature?: Feature })[]} entries
    * @param {Float32Array} [features]
-   * @param {{ signal?: AbortSignal }} [options]
+   * @param {FeatureOptions} [options]
    * @returns {Promise<void>}
    */
-  addMany(entries, features, { signal } = {}) {
+  addMany(entries, features, { signal, anyModel } = {}) {
     return this.#turns.run(signal, async (signal) => {
+      const maker = await this.#checkMaker(features ? [features] : entries.map(({ feature }) => feature), anyModel);
+      const model = this.#facts.model ? undefined : maker;
       const vectors = features === undefined ? toVectors(entries, this.dimension) : Float32Array.from(features);
-      const request = { entries: toJson(entries.map(toPlainEntry)), vectors };
+      const request = { entries: toJson(entries.map(toPlainEntry)), vectors, model };
       const size = await this.#ask("addVectors", request, { signal, transfer: [vectors.buffer] });
-      this.#facts = { ...this.#facts, size };
+      this.#facts = { ...this.#facts, size, ...(model && { model }) };
     });
   }
 
@@ -181,12 +218,13 @@ export class Gallery {
    * Changes an entry, its vector, or both.
    *
    * @param {GalleryChange} change
-   * @param {{ signal?: AbortSignal }} [options]
+   * @param {FeatureOptions} [options]
    * @returns {Promise<void>}
    */
-  update(change, { signal } = {}) {
+  update(change, { signal, anyModel } = {}) {
     return this.#turns.run(signal, async (signal) => {
       const { id, feature } = change;
+      await this.#checkMaker([feature], anyModel);
       const plain = toPlainChange(change);
       const vector = feature && toVector(feature, `id \`${id}\``);
       await this.#ask("updateVector", { id, change: plain, vector }, { signal });
@@ -264,6 +302,9 @@ export class Gallery {
   /**
    * Finds the nearest vectors, nearest first. Vectors that are equally near come in the order in which they were added.
    *
+   * Rejects with an `ImageFeatureError` of kind `usage` if an extractor made the feature whose model did not make the
+   * gallery, or if the gallery does not know its model. So do the other searches.
+   *
    * @param {Feature} feature
    * @param {SearchOptions} [options]
    * @returns {Promise<GalleryHit[]>}
@@ -280,9 +321,10 @@ export class Gallery {
    * @param {SearchOptions} [options]
    * @returns {Promise<GalleryHit[][]>}
    */
-  searchMany(features, { signal, ...search } = {}) {
+  searchMany(features, { signal, anyModel, ...search } = {}) {
     return this.#turns.run(signal, async (signal) => {
       const { dimension } = this;
+      await this.#checkMaker(features instanceof Float32Array ? [features] : features, anyModel);
       const each = () => /** @type {readonly Feature[]} */ (features).map((feature) => ({ feature }));
       const vectors = features instanceof Float32Array ? features.slice() : toVectors(each(), dimension);
       if (vectors.length % dimension !== 0) {
@@ -301,8 +343,9 @@ export class Gallery {
    * @param {SearchOptions} [options]
    * @returns {Promise<GalleryHit[]>}
    */
-  recognize(feature, { signal, ...search } = {}) {
+  recognize(feature, { signal, anyModel, ...search } = {}) {
     return this.#turns.run(signal, async (signal) => {
+      await this.#checkMaker([feature], anyModel);
       const request = { ...toSearch(search), vector: toVector(feature, "the feature") };
       const [hits] = hitsOf(await this.#ask("recognizeVector", request, { signal }));
       return hits;
@@ -317,8 +360,9 @@ export class Gallery {
    * @param {SearchOptions} [options]
    * @returns {Promise<GalleryVote[]>}
    */
-  classify(feature, { signal, ...search } = {}) {
+  classify(feature, { signal, anyModel, ...search } = {}) {
     return this.#turns.run(signal, async (signal) => {
+      await this.#checkMaker([feature], anyModel);
       const request = { ...toSearch(search), vector: toVector(feature, "the feature") };
       return this.#ask("classifyVector", request, { signal });
     });
@@ -344,12 +388,16 @@ export class Gallery {
    * @param {EvaluateOptions} [options]
    * @returns {Promise<Evaluation>}
    */
-  evaluate({ queries, recallAt = [1, 5], block = 64, worst = 20, nearest = 5, signal } = {}) {
+  evaluate({ queries, recallAt = [1, 5], block = 64, worst = 20, nearest = 5, signal, anyModel } = {}) {
     return this.#turns.run(signal, async (signal) => {
       for (const k of recallAt) checkWhole("recallAt", k, 1, MOST_COUNT);
       checkWhole("block", block, 1, MOST_COUNT);
       checkWhole("worst", worst, 0, MOST_COUNT);
       checkWhole("nearest", nearest, 0, MOST_COUNT);
+      await this.#checkMaker(
+        (queries ?? []).map(({ feature }) => feature),
+        anyModel,
+      );
       const vectors = queries && toVectors(queries, this.dimension);
       const labels = (queries ?? []).map(({ label }) => checkText("the label of a query", label));
       // a query without an id gets an empty one, which no image has
@@ -361,18 +409,21 @@ export class Gallery {
   }
 
   /**
-   * Saves the gallery in this browser. It replaces the one of this name, which stays as it was if saving fails.
+   * Saves the gallery in this browser. It replaces the one of this name that it was opened from or saved as before; if
+   * saving fails, that one stays as it was.
    *
-   * Rejects with an `ImageFeatureError` of kind `limit` if the browser has too little storage.
+   * Rejects with an `ImageFeatureError` of kind `usage` if another tab, or another `Gallery`, has saved under this name
+   * since: what it saved is not replaced unless `replace` is set. Rejects with one of kind `limit` if the browser has
+   * too little storage.
    *
    * @param {string} name
-   * @param {{ signal?: AbortSignal }} [options]
+   * @param {{ replace?: boolean, signal?: AbortSignal }} [options] `replace`: replaces whatever is kept under the name
    * @returns {Promise<void>}
    */
-  save(name, { signal } = {}) {
+  save(name, { replace = false, signal } = {}) {
     return this.#turns.run(signal, async (signal) => {
       const file = await this.#ask("toGalleryFile", undefined, { signal });
-      await keep(name, file, signal);
+      this.#kept.set(name, await keep(name, file, { replace, known: this.#kept.get(name), signal }));
     });
   }
 
@@ -433,9 +484,9 @@ export class Gallery {
    * @param {import("./gallery-source.js").GallerySource} source
    * @param {Omit<GalleryFileOptions, "labels">} options
    */
-  static async #read(name, source, { metric, dtype = "f32", signal, wasm }) {
+  static async #read(name, source, { metric, dtype = "f32", model, signal, wasm }) {
     const gallery = new Gallery({ dimension: 1, wasm });
-    gallery.#request = { ...gallery.#request, source, metric, storage: dtype };
+    gallery.#request = { ...gallery.#request, source, metric, storage: dtype, model };
     try {
       await gallery.#start(signal);
     } catch (error) {
@@ -458,14 +509,36 @@ export class Gallery {
     const bridge = openWorker();
     try {
       const request = { ...this.#request, compiled };
-      const { dimension, metric, storage, count } = await bridge.request("openGallery", request, { signal });
-      this.#facts = { dimension, metric, dtype: storage, size: count };
+      const opened = await bridge.request("openGallery", request, { signal });
+      const { dimension, metric, storage, count, model } = opened;
+      this.#facts = { dimension, metric, dtype: storage, size: count, model: model ?? null };
       this.#bridge = bridge;
       return bridge;
     } catch (error) {
       bridge.close(toError(error));
       throw error;
     }
+  }
+
+  /**
+   * Refuses features whose model did not make the gallery, and features for a gallery that does not know its model. An
+   * empty gallery without a model takes any. Features that no extractor gave are the caller's responsibility.
+   *
+   * @param {Iterable<unknown>} features
+   * @param {boolean} [anyModel]
+   * @returns {Promise<ModelId | undefined>} their model, if it is known
+   */
+  async #checkMaker(features, anyModel = false) {
+    if (anyModel) return undefined;
+    const maker = await makerOf(features);
+    const { model, size } = this.#facts;
+    if (!maker || (model ? model.hash === maker.hash : size === 0)) return maker;
+    throw new ImageFeatureError(
+      "usage",
+      model
+        ? `the gallery was made by another model, ${nameOf(model)}, not by ${nameOf(maker)}: their features cannot be compared; load that model, or set \`anyModel\` if you know that both give the same`
+        : `the gallery does not know which model made its vectors: if it was not ${nameOf(maker)}, scores mean nothing; if it was, call \`setModel(await extractor.modelId())\`, or set \`anyModel\``,
+    );
   }
 
   /**

@@ -61,6 +61,7 @@ export { ImageFeatureError } from "./errors.js";
 /** @typedef {import("./fine-tune.js").FineTuneSample} FineTuneSample */
 /** @typedef {import("./fine-tune.js").FineTuneOptions} FineTuneOptions */
 /** @typedef {import("./fine-tune.js").FineTuneProgress} FineTuneProgress */
+/** @typedef {import("./makers.js").ModelId} ModelId */
 /** @typedef {import("./image-source.js").ImageSource} ImageSource */
 /** @typedef {import("./image-source.js").Roi} Roi */
 /** @typedef {import("./protocol.js").Embedding} Embedding */

@@ -94,6 +94,10 @@ export function createSession() {
       const value = await loaded().tune(cores.cpu.core, request, signal, onProgress);
       return { value, transfer: [value.model.buffer] };
     },
+    /** The model's name, and its hash, for which all weights are read. */
+    async identify() {
+      return { value: loaded().identify() };
+    },
     async exportModel(/** @type {import("./protocol.js").Dtype} */ dtype) {
       const value = loaded().exportModel(dtype);
       return { value, transfer: [value.buffer] };
@@ -268,6 +272,10 @@ class Session {
     const answer = { ...outcome, model: /** @type {Uint8Array<ArrayBuffer>} */ (tuned.safetensors) };
     tuned.free();
     return answer;
+  }
+
+  identify() {
+    return /** @type {import("./makers.js").ModelId} */ (this.#model.id());
   }
 
   /**

@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::*;
 use crate::values::{to_js, to_object};
 use image_feature::error::Context;
 use image_feature::finetune;
+use image_feature::weights::ModelId;
 use image_feature::{DecodeOptions, Decoded, Dtype, Error, Model, Result, RgbImage, Roi, decode_with};
 
 /// A model read from files. [`Network`](crate::Network) computes with it.
@@ -57,6 +58,11 @@ impl ModelFile {
     /// The model's name, format, sizes, tensors and notes.
     pub fn info(&self) -> Result<JsValue, JsValue> {
         to_object(&self.model.info())
+    }
+
+    /// `{name, hash}`, by which a gallery knows the maker of its vectors. Reads all weights.
+    pub fn id(&self) -> Result<JsValue, JsValue> {
+        to_object(&ModelId::of(&self.model))
     }
 
     /// The model as safetensors; `dtype` is `f32`, `f16` or, of a calibrated model, `i8`.

@@ -30,8 +30,8 @@ pub struct Index {
     pub vectors: Vec<f32>,
 }
 
-/// Reads an index: `IndexFlat`, `IndexHNSWFlat` or `IndexIVFFlat`, in an `IndexIDMap` or by itself. Without an `IndexIDMap`,
-/// ids are the positions from 0.
+/// Reads an index: `IndexFlat`, `IndexHNSWFlat` or `IndexIVFFlat`, in an `IndexIDMap` or by itself. By themselves, an IVF index
+/// has ids of its own, and the ids of the others are the positions from 0.
 ///
 /// # Errors
 /// [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where the file is damaged,
@@ -83,7 +83,7 @@ struct Header {
 /// An index that has been read.
 struct Found {
     header: Header,
-    /// The ids of an `IndexIDMap`.
+    /// The ids of an `IndexIDMap` or of an IVF index.
     ids: Option<Vec<i64>>,
     vectors: Vec<f32>,
 }
@@ -152,7 +152,7 @@ impl<'b> Reader<'b> {
             b"IHNf" => self.hnsw(depth),
             b"IwFl" => self.ivf(depth),
             _ => Err(Error::unsupported(format!(
-                "`{}` is no index file of FAISS, or one of a kind that keeps no plain vectors; Flat, HNSW32 and IVF (Flat) are read",
+                "`{}` is no index file of FAISS, or one of a kind that keeps no plain vectors; Flat, HNSW and IVF (Flat) are read",
                 String::from_utf8_lossy(&kind).escape_debug()
             ))),
         }
@@ -228,26 +228,29 @@ impl<'b> Reader<'b> {
         if all != Some(header.count) && all != Some(0) || bytes.is_none_or(|bytes| bytes > self.bytes.len() - self.at) {
             return Err(damaged("the lists do not hold the vectors it says"));
         }
-        let count = all.unwrap_or_default();
-        let vectors = self.list_vectors(&sizes, count, header.dimension)?;
-        Ok(Found { header, ids: None, vectors })
+        let (ids, vectors) = self.list_vectors(&sizes, header.dimension)?;
+        Ok(Found { header, ids: Some(ids), vectors })
     }
 
-    /// The `count` vectors of lists of these sizes, ordered by the positions that the lists give.
-    fn list_vectors(&mut self, sizes: &[usize], count: usize, dimension: usize) -> Result<Vec<f32>> {
-        let mut vectors = vec![0.0; count * dimension];
-        let mut seen = vec![false; count];
+    /// The ids and vectors of lists of these sizes, ordered by id. FAISS numbers vectors in the order in which they are added, and
+    /// numbers of vectors that were removed stay free, while an `IndexIDMap` closes the gaps: its ids go by rank.
+    fn list_vectors(&mut self, sizes: &[usize], dimension: usize) -> Result<(Vec<i64>, Vec<f32>)> {
+        let mut found: Vec<(i64, &[u8])> = Vec::new();
         for size in sizes {
             let codes = self.take(size * 4 * dimension, "the vectors of a list")?;
-            let positions = self.take(size * 8, "the positions of a list")?;
-            for (vector, position) in codes.chunks_exact(4 * dimension).zip(positions.as_chunks::<8>().0) {
-                let position = usize::try_from(i64::from_le_bytes(*position)).ok().filter(|&at| at < count);
-                let position = position.filter(|&at| !std::mem::replace(&mut seen[at], true));
-                let position = position.ok_or_else(|| damaged("a position that is twice or nowhere"))?;
-                vectors[position * dimension..][..dimension].copy_from_slice(&floats(vector));
-            }
+            let ids = self.take(size * 8, "the ids of a list")?;
+            let ids = ids.as_chunks().0.iter().map(|&id| i64::from_le_bytes(id));
+            found.extend(ids.zip(codes.chunks_exact(4 * dimension)));
         }
-        Ok(vectors)
+        found.sort_unstable_by_key(|(id, _)| *id);
+        if let Some(twice) = found.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(damaged(format!(
+                "its lists have number {} twice, as FAISS leaves it where vectors are added after others were removed; build it again",
+                twice[0].0
+            )));
+        }
+        let vectors = found.iter().flat_map(|(_, code)| floats(code)).collect();
+        Ok((found.into_iter().map(|(id, _)| id).collect(), vectors))
     }
 
     /// The number of vectors of each list.

@@ -39,15 +39,21 @@ impl Matrix {
     /// A gallery with a vector for each row. `entries` has one entry a row; without it, ids are the rows' numbers from 0.
     ///
     /// # Errors
-    /// [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where entries and rows are not equally many, and as
-    /// [`Gallery::new`] and [`Gallery::extend`].
+    /// [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where entries and rows are not equally many, and for rows and ids that
+    /// [`Gallery::extend`] refuses, with the row's number; as [`Gallery::new`] where metric and storage do not fit.
     pub fn to_gallery(&self, entries: Option<Vec<Entry>>, metric: Metric, storage: Storage) -> Result<Gallery> {
         let entries = entries.unwrap_or_else(|| (0..self.rows()).map(|row| Entry::new(row.to_string())).collect());
         if entries.len() != self.rows() {
             return Err(Error::gallery(format!("{} entries for {} vectors", entries.len(), self.rows())));
         }
-        let mut gallery = Gallery::new(self.columns, metric, storage)?;
-        gallery.extend(entries, &self.values)?;
+        // refuses metric and storage as what they are: a wrong argument, and no fault of the matrix
+        Gallery::new(1, metric, storage)?;
+        let in_file = |error: Error| Error::gallery(error.to_string());
+        let mut gallery = Gallery::new(self.columns, metric, storage).map_err(in_file)?;
+        for (row, vector) in self.values.chunks_exact(self.columns).enumerate() {
+            gallery.prepared(vector).map_err(|error| in_file(error).context(format!("row {row} (the first is 0)")))?;
+        }
+        gallery.extend(entries, &self.values).map_err(in_file)?;
         Ok(gallery)
     }
 }
@@ -66,19 +72,23 @@ impl Matrix {
 /// [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where the file is damaged or no `.npy`,
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for other types, orders and shapes.
 pub fn read(bytes: &[u8]) -> Result<Matrix> {
-    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| Error::gallery("no .npy file: it begins otherwise"))?;
-    let (length, rest) = match rest {
-        [1, _, a, b, rest @ ..] => (usize::from(u16::from_le_bytes([*a, *b])), rest),
-        [2 | 3, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest),
-        [_, _, _, ..] => return Err(Error::unsupported("the .npy file is of a version that is not known")),
-        _ => return Err(damaged("it ends within its header")),
+    let Array { description, data } = Array::of(bytes)?;
+    let (rows, columns) = description.sides()?;
+    let width = match description.kind {
+        "<f2" => 2,
+        "<f4" => 4,
+        "<f8" => 8,
+        kind => {
+            let kind = kind.escape_debug();
+            return Err(Error::unsupported(format!(
+                "the .npy file holds values of type `{kind}`; <f2, <f4 and <f8 are read"
+            )));
+        }
     };
-    let (header, data) = rest.split_at_checked(length).ok_or_else(|| damaged("it ends within its header"))?;
-    let header = std::str::from_utf8(header).map_err(|_| damaged("its header is no text"))?;
-    let Description { width, rows, columns } = describe(header)?;
-    if rows.checked_mul(columns).and_then(|count| count.checked_mul(width)) != Some(data.len()) {
-        return Err(damaged(format!("{} bytes for {rows} x {columns} values of {width}", data.len())));
+    if rows > 1 && columns > 1 && description.fortran {
+        return Err(Error::unsupported("the .npy file lies in Fortran's order; save `numpy.ascontiguousarray` of it"));
     }
+    check_size(data, &[rows, columns], width)?;
     let values = match width {
         2 => data.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect(),
         4 => data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
@@ -87,47 +97,126 @@ pub fn read(bytes: &[u8]) -> Result<Matrix> {
     Ok(Matrix { columns, values })
 }
 
-/// The parts of a header that matter here.
-struct Description {
-    /// Bytes of a value.
-    width: usize,
-    rows: usize,
-    columns: usize,
-}
-
-/// Reads the Python dictionary of a header.
-fn describe(header: &str) -> Result<Description> {
-    let value = |key: &str| {
-        let (_, after) = header.split_once(&format!("'{key}':"))?;
-        Some(after.trim_start())
+/// Reads a list of texts or whole numbers, the numbers as texts.
+///
+/// # Errors
+/// [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where the file is damaged or no `.npy`,
+/// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for other types and shapes.
+pub fn read_texts(bytes: &[u8]) -> Result<Vec<String>> {
+    let Array { description, data } = Array::of(bytes)?;
+    let Some(&[rows]) = description.shape.as_deref() else {
+        return Err(Error::unsupported(format!("an array of shape ({}); a list is needed", description.stated)));
     };
-    let (Some(descr), Some(order), Some(shape)) = (value("descr"), value("fortran_order"), value("shape")) else {
-        return Err(damaged("its header lacks `descr`, `fortran_order` or `shape`"));
+    let kind = description.kind;
+    let unknown = || {
+        let hint = if kind.contains('O') { "; save it as texts: `numpy.array(list, dtype=str)`" } else { "" };
+        let kind = kind.escape_debug();
+        Error::unsupported(format!("an array of type `{kind}`; texts (<U, |S) and whole numbers are read{hint}"))
     };
-    let descr = descr.strip_prefix('\'').and_then(|descr| descr.split('\'').next()).unwrap_or_default();
-    let width = match descr {
-        "<f2" => 2,
-        "<f4" => 4,
-        "<f8" => 8,
-        _ => {
-            return Err(Error::unsupported(format!(
-                "the .npy file holds values of type `{}`; <f2, <f4 and <f8 are read",
-                descr.escape_debug()
-            )));
+    let (letter, size) = kind.split_at_checked(2).ok_or_else(unknown)?;
+    let size: usize = size.parse().map_err(|_| unknown())?;
+    let width = if letter == "<U" { size.checked_mul(4).ok_or_else(unknown)? } else { size };
+    check_size(data, &[rows], width)?;
+    if width == 0 {
+        return Ok(vec![String::new(); rows]);
+    }
+    let whole = |cell: &[u8], signed: bool| {
+        let negative = signed && cell.last().is_some_and(|byte| byte & 0x80 != 0);
+        let mut wide = [if negative { 0xff } else { 0 }; 16];
+        wide[..cell.len()].copy_from_slice(cell);
+        i128::from_le_bytes(wide).to_string()
+    };
+    let text = |cell: &[u8]| -> Result<String> {
+        match letter {
+            "<U" => unicode(cell),
+            "|S" => {
+                let end = cell.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+                let text = std::str::from_utf8(&cell[..end]).map_err(|_| damaged("a text is not UTF-8"))?;
+                Ok(text.into())
+            }
+            "<i" | "|i" if size <= 8 => Ok(whole(cell, true)),
+            "<u" | "|u" if size <= 8 => Ok(whole(cell, false)),
+            _ => Err(unknown()),
         }
     };
-    let shape = shape.strip_prefix('(').and_then(|shape| shape.split(')').next()).unwrap_or_default();
-    let sides: Option<Vec<usize>> =
-        shape.split(',').map(str::trim).filter(|side| !side.is_empty()).map(|side| side.parse().ok()).collect();
-    let (rows, columns) = match sides.as_deref() {
-        Some([columns]) => (1, *columns),
-        Some([rows, columns]) => (*rows, *columns),
-        _ => return Err(Error::unsupported(format!("the .npy file has shape ({shape}); a matrix is needed"))),
-    };
-    if rows > 1 && columns > 1 && !order.starts_with("False") {
-        return Err(Error::unsupported("the .npy file lies in Fortran's order; save `numpy.ascontiguousarray` of it"));
+    data.chunks_exact(width).map(text).collect()
+}
+
+/// A text of four bytes a character, filled up with NUL.
+fn unicode(cell: &[u8]) -> Result<String> {
+    let codes = cell.as_chunks().0.iter().map(|&bytes| u32::from_le_bytes(bytes));
+    let text =
+        codes.map(char::from_u32).collect::<Option<String>>().ok_or_else(|| damaged("a text has no characters"))?;
+    Ok(text.trim_end_matches('\0').into())
+}
+
+/// Refuses data that is not `sides` values of `width` bytes.
+fn check_size(data: &[u8], sides: &[usize], width: usize) -> Result<()> {
+    let bytes = sides.iter().try_fold(width, |product, &side| product.checked_mul(side));
+    if bytes == Some(data.len()) {
+        return Ok(());
     }
-    Ok(Description { width, rows, columns })
+    let sides = sides.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
+    Err(damaged(format!("{} bytes for {sides} values of {width}", data.len())))
+}
+
+/// A file: what its header says, and its data.
+struct Array<'b> {
+    description: Description<'b>,
+    data: &'b [u8],
+}
+
+impl<'b> Array<'b> {
+    fn of(bytes: &'b [u8]) -> Result<Self> {
+        let rest =
+            bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| Error::gallery("no .npy file: it begins otherwise"))?;
+        let (length, rest) = match rest {
+            [1, _, a, b, rest @ ..] => (usize::from(u16::from_le_bytes([*a, *b])), rest),
+            [2 | 3, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest),
+            [_, _, _, ..] => return Err(Error::unsupported("the .npy file is of a version that is not known")),
+            _ => return Err(damaged("it ends within its header")),
+        };
+        let (header, data) = rest.split_at_checked(length).ok_or_else(|| damaged("it ends within its header"))?;
+        let header = std::str::from_utf8(header).map_err(|_| damaged("its header is no text"))?;
+        Ok(Array { description: Description::parse(header)?, data })
+    }
+}
+
+/// The Python dictionary of a header.
+struct Description<'h> {
+    /// NumPy's code of the type.
+    kind: &'h str,
+    fortran: bool,
+    /// `None` where the sides are no numbers.
+    shape: Option<Vec<usize>>,
+    /// The shape as it is written.
+    stated: &'h str,
+}
+
+impl<'h> Description<'h> {
+    fn parse(header: &'h str) -> Result<Self> {
+        let value = |key: &str| {
+            let (_, after) = header.split_once(&format!("'{key}':"))?;
+            Some(after.trim_start())
+        };
+        let (Some(kind), Some(order), Some(shape)) = (value("descr"), value("fortran_order"), value("shape")) else {
+            return Err(damaged("its header lacks `descr`, `fortran_order` or `shape`"));
+        };
+        let kind = kind.strip_prefix('\'').and_then(|kind| kind.split('\'').next()).unwrap_or_default();
+        let stated = shape.strip_prefix('(').and_then(|shape| shape.split(')').next()).unwrap_or_default();
+        let sides = stated.split(',').map(str::trim).filter(|side| !side.is_empty());
+        let shape = sides.map(|side| side.parse().ok()).collect();
+        Ok(Description { kind, fortran: !order.starts_with("False"), shape, stated })
+    }
+
+    /// Rows and columns.
+    fn sides(&self) -> Result<(usize, usize)> {
+        match self.shape.as_deref() {
+            Some(&[columns]) => Ok((1, columns)),
+            Some(&[rows, columns]) => Ok((rows, columns)),
+            _ => Err(Error::unsupported(format!("the .npy file has shape ({}); a matrix is needed", self.stated))),
+        }
+    }
 }
 
 fn damaged(why: impl std::fmt::Display) -> Error {

@@ -25,6 +25,8 @@ mod yaml;
 #[cfg(not(target_arch = "wasm32"))]
 mod yaml_writer;
 
+#[cfg(feature = "gallery")]
+pub(crate) use self::pickle::read_id_map;
 #[cfg(feature = "train")]
 pub use self::yaml::parse as parse_yaml;
 #[cfg(feature = "train")]

@@ -1,11 +1,12 @@
-//! Reads Python pickles of named arrays (`.pdparams`, `.pdopt`, `.pdstates`), and of nothing else.
+//! Reads Python pickles of named arrays (`.pdparams`, `.pdopt`, `.pdstates`) and of labels by id (`id_map.pkl`), and of nothing
+//! else.
 //!
 //! A pickle is a program, and Python's reader lets it import and call anything. This reader knows the few opcodes of a
-//! dictionary of NumPy arrays, and the four names that such a pickle imports. It calls nothing: a known name stands for
+//! dictionary of NumPy arrays and numbers, and the five names that such a pickle imports. It calls nothing: a known name stands for
 //! the object that it would build, and any other name is refused.
 //!
 //! All objects are in one flat list, so nothing recurses, however deep or circular the objects are. Their number is
-//! limited by [`MAX_STEPS`]. Array data is borrowed from the input.
+//! limited by [`Limits`]. Array data is borrowed from the input.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,8 +15,19 @@ use crate::weights::element::{Element, RawTensor};
 use crate::weights::limits;
 use crate::{Error, Result};
 
-/// Number of opcodes in a file. The largest model of the family has some 15,000. Each opcode makes at most one object.
-const MAX_STEPS: usize = 1 << 20;
+/// Limits of a pickle.
+struct Limits {
+    /// Number of opcodes. Each makes at most one object.
+    steps: usize,
+    /// The last protocol that is read.
+    protocol: u8,
+}
+
+/// The largest model of the family has some 15,000 opcodes.
+const OF_ARRAYS: Limits = Limits { steps: 1 << 20, protocol: 4 };
+/// An id and its label take ten opcodes. Python 3.14 writes protocol 5; without arrays it differs in its number only.
+#[cfg(feature = "gallery")]
+const OF_LABELS: Limits = Limits { steps: 1 << 23, protocol: 5 };
 
 /// Index of an object.
 type Id = usize;
@@ -47,6 +59,8 @@ enum Global {
     NdArray,
     /// `numpy.dtype`
     Dtype,
+    /// `numpy.core.multiarray.scalar`: a number.
+    Scalar,
     /// `_codecs.encode`: protocol 2 has no bytes and writes them as encoded text.
     Encode,
 }
@@ -86,11 +100,27 @@ pub(in crate::weights) fn read(bytes: &[u8]) -> Result<Vec<(&str, RawTensor<'_>)
 /// Arrays, numbers and names of a pickled dictionary. It may be in a list of one, as in a `.pdopt`.
 pub(in crate::weights) fn read_all(bytes: &[u8]) -> Result<Contents<'_>> {
     let mut machine = Machine { input: bytes, ..Machine::default() };
-    let root = machine.run().map_err(|error| {
-        let position = machine.position;
-        error.context(format!("at byte {position} of the pickle"))
-    })?;
+    let root = machine.result(&OF_ARRAYS)?;
     machine.contents(root)
+}
+
+/// The ids and labels of PaddleClas's `id_map.pkl`: a dictionary of texts by number, in its order.
+///
+/// # Errors
+/// Where the pickle holds anything else.
+#[cfg(feature = "gallery")]
+pub(crate) fn read_id_map(bytes: &[u8]) -> Result<Vec<(i64, &str)>> {
+    let mut machine = Machine { input: bytes, ..Machine::default() };
+    let root = machine.result(&OF_LABELS)?;
+    let Object::Dict(entries) = &machine.objects[root] else {
+        return Err(Error::model("the pickle holds no dictionary; an id_map.pkl holds one of labels by id"));
+    };
+    let entry = |&(key, value): &(Id, Id)| match (&machine.objects[key], &machine.objects[value]) {
+        (&Object::Int(id), &Object::Text(label)) => Ok((id, label)),
+        (Object::Int(id), _) => Err(Error::model(format!("the label of id {id} is no text"))),
+        _ => Err(Error::model("an id is no whole number")),
+    };
+    entries.iter().map(entry).collect()
 }
 
 #[derive(Default)]
@@ -108,14 +138,21 @@ struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// Runs the pickle. Returns the object on top of the stack at its end.
-    fn run(&mut self) -> Result<Id> {
-        for _ in 0..MAX_STEPS {
+    /// Runs the pickle. Returns the object on top of the stack at its end. Errors say where the pickle stopped.
+    fn result(&mut self, limits: &Limits) -> Result<Id> {
+        self.run(limits).map_err(|error| {
+            let position = self.position;
+            error.context(format!("at byte {position} of the pickle"))
+        })
+    }
+
+    fn run(&mut self, limits: &Limits) -> Result<Id> {
+        for _ in 0..limits.steps {
             let [opcode] = self.array()?;
             if opcode == b'.' {
                 return self.pop();
             }
-            let known = self.framing(opcode)?
+            let known = self.framing(opcode, limits)?
                 || self.scalar(opcode)?
                 || self.text_or_bytes(opcode)?
                 || self.collection(opcode)?
@@ -123,21 +160,24 @@ impl<'a> Machine<'a> {
                 || self.import_or_call(opcode)?;
             if !known {
                 return Err(Error::model(format!(
-                    "opcode {opcode:#04x} has no place in a dictionary of arrays; the file is damaged or not a .pdparams"
+                    "opcode {opcode:#04x} has no place in a dictionary of arrays or labels; the file is damaged, or of another kind"
                 )));
             }
         }
-        Err(Error::limit(format!("more than {MAX_STEPS} opcodes; no model needs so many")))
+        Err(Error::limit(format!("more than {} opcodes; no such file needs so many", limits.steps)))
     }
 
     // Each of the following runs an opcode of its group. They return false for any other.
 
-    fn framing(&mut self, opcode: u8) -> Result<bool> {
+    fn framing(&mut self, opcode: u8, limits: &Limits) -> Result<bool> {
         match opcode {
             // PROTO
             0x80 => match self.array()? {
-                [2..=4] => {}
-                [version] => return Err(Error::unsupported(format!("pickle protocol {version}; 2 to 4 are read"))),
+                [version] if (2..=limits.protocol).contains(&version) => {}
+                [version] => {
+                    let last = limits.protocol;
+                    return Err(Error::unsupported(format!("pickle protocol {version}; 2 to {last} are read")));
+                }
             },
             // FRAME
             0x95 => drop(self.array::<8>()?),
@@ -375,6 +415,7 @@ impl<'a> Machine<'a> {
         let made = match (callee, argument(0), argument(1)) {
             (Global::Reconstruct, Some(Object::Global(Global::NdArray)), _) => Object::Array(None),
             (Global::Dtype, Some(&Object::Text(code)), _) => Object::Dtype(Dtype { code, order: "|" }),
+            (Global::Scalar, Some(Object::Dtype(dtype)), Some(Object::Bytes(bytes))) => scalar(*dtype, bytes)?,
             (Global::Encode, Some(&Object::Text(text)), Some(&Object::Text("latin1" | "latin-1"))) => {
                 self.decoded += text.len();
                 if self.decoded > self.input.len() {
@@ -510,6 +551,7 @@ fn global(module: &str, name: &str) -> Result<Global> {
     match (module, name) {
         // NumPy 2 renamed the module
         ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Ok(Global::Reconstruct),
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Ok(Global::Scalar),
         ("numpy", "ndarray") => Ok(Global::NdArray),
         ("numpy", "dtype") => Ok(Global::Dtype),
         ("_codecs", "encode") => Ok(Global::Encode),
@@ -551,6 +593,27 @@ fn element(dtype: Dtype) -> Result<Element> {
         "c8" => Element::Complex64,
         "c16" => Element::Complex128,
         other => return Err(Error::unsupported(format!("an array of type `{}`", other.escape_debug()))),
+    })
+}
+
+/// A number of NumPy.
+fn scalar<'a>(dtype: Dtype, bytes: &[u8]) -> Result<Object<'a>> {
+    if dtype.order == ">" {
+        return Err(Error::unsupported("a big-endian number; save it on a little-endian machine"));
+    }
+    let wrong = || Error::model(format!("{} bytes are no number of type `{}`", bytes.len(), dtype.code.escape_debug()));
+    Ok(match (dtype.code, bytes) {
+        ("i1", [_]) | ("i2", [_, _]) | ("i4", [_, _, _, _]) | ("i8", [_, _, _, _, _, _, _, _]) => {
+            Object::Int(long(bytes)?)
+        }
+        ("u1", [_]) | ("u2", [_, _]) | ("u4", [_, _, _, _]) => Object::Int(long(&[bytes, &[0]].concat())?),
+        ("u8", &[a, b, c, d, e, f, g, h]) => {
+            let number = i64::try_from(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+            Object::Int(number.map_err(|_| wrong())?)
+        }
+        ("f4", &[a, b, c, d]) => Object::Float(f32::from_le_bytes([a, b, c, d]).into()),
+        ("f8", &[a, b, c, d, e, f, g, h]) => Object::Float(f64::from_le_bytes([a, b, c, d, e, f, g, h])),
+        _ => return Err(wrong()),
     })
 }
 

@@ -14,7 +14,7 @@ mod description;
 mod read;
 mod write;
 
-#[cfg(feature = "gallery")]
+#[cfg(feature = "model-id")]
 use description::Description;
 pub(super) use read::read;
 
@@ -57,7 +57,7 @@ impl Model {
 
     /// Everything that the model's features depend on beside its tensors, as JSON: network, form, preprocessing, and
     /// whether it computes in 8 bits. The same model always gives the same text.
-    #[cfg(feature = "gallery")]
+    #[cfg(feature = "model-id")]
     pub(crate) fn essence(&self) -> String {
         let Description { network, form, preprocess, .. } = Description::of(self);
         serde_json::json!([network, form, preprocess, self.calibration.is_some()]).to_string()

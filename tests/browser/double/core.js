@@ -71,6 +71,9 @@ export class ModelFile {
   info() {
     return { name: this.orders.tell === "memory" ? `warmed ${warmed}` : "double", dimension: DIMENSION };
   }
+  id() {
+    return { name: this.info().name, hash: this.orders.hash ?? "d0".repeat(32) };
+  }
   toSafetensors() {
     return new TextEncoder().encode(JSON.stringify(this.orders));
   }

@@ -47,7 +47,7 @@ pub enum GalleryCommand {
 /// Make a gallery of images
 ///
 /// INPUT is a folder, whose folders become labels; an archive of one; images; or a list, a .txt file with a line `PATH LABEL` for
-/// each image, paths being relative to the list.
+/// each image, separated by a tab or a blank, paths being relative to the list.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -80,7 +80,7 @@ pub struct AddArgs {
     /// As for `gallery build`
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
-    /// Take another model than the one that made the gallery, where both are known to give the same vectors
+    /// Take this model though another or an unknown one made the gallery, where it is known to give the same vectors
     #[arg(long)]
     any_model: bool,
     #[command(flatten)]
@@ -122,7 +122,7 @@ pub struct SearchArgs {
     /// Write a page with the queries and their hits as pictures
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Take another model than the one that made the gallery, where both are known to give the same vectors
+    /// Take this model though another or an unknown one made the gallery, where it is known to give the same vectors
     #[arg(long)]
     any_model: bool,
     #[cfg(feature = "postgres")]
@@ -218,20 +218,24 @@ fn entry_of(origin: &Origin, label: Option<&String>) -> Entry {
     }
 }
 
-/// Refuses a model that did not make the gallery.
+/// Refuses a model that did not make the gallery, or whose gallery does not know who made it.
 fn check_model(gallery: &Gallery, embedder: &Embedder, any_model: bool) -> Result<()> {
-    let (ours, theirs) = (embedder.dimension(), gallery.dimension());
-    match gallery.model() {
-        Some(made_by) if !any_model && !made_by.is_same(&embedder.model) => Err(Error::usage(format!(
-            "the gallery was made by another model, {made_by}, not by {}: their vectors cannot be compared; name that model, or \
-             say --any-model if you know that both give the same",
-            embedder.model
-        ))),
-        _ if ours != theirs => Err(Error::usage(format!(
-            "the model makes vectors of {ours} values, the gallery's have {theirs}; name the model that made it"
-        ))),
-        _ => Ok(()),
+    if !any_model && let Err(error) = gallery.check_model(&embedder.model) {
+        let advice = match gallery.model() {
+            Some(_) => "name that model, or say --any-model if you know that both give the same",
+            None => {
+                "`gallery import FILE --model MODEL --output NEW` writes it down, or say --any-model if you know that this one made them"
+            }
+        };
+        return Err(Error::usage(format!("{error}; {advice}")));
     }
+    let (ours, theirs) = (embedder.dimension(), gallery.dimension());
+    if ours != theirs {
+        return Err(Error::usage(format!(
+            "the model makes vectors of {ours} values, the gallery's have {theirs}; name the model that made it"
+        )));
+    }
+    Ok(())
 }
 
 /// Saves a gallery when no other process changes the file.
@@ -254,10 +258,9 @@ fn read_list(list: &Path) -> Result<(Inputs, HashMap<String, String>)> {
             if line.is_empty() {
                 continue;
             }
-            let (path, label) = line.rsplit_once([' ', '\t']).ok_or_else(|| {
+            let (path, label) = path_and_label(line, &|path| root.join(path).is_file()).ok_or_else(|| {
                 Error::usage(format!("line {}: `PATH LABEL` is expected, not `{}`", number + 1, line.escape_debug()))
             })?;
-            let path = path.trim_end();
             let file = root.join(path);
             let origin = Origin { input_path: file.to_string_lossy().into_owned(), relative: path.into() };
             labels.insert(origin.input_path.clone(), label.to_string());
@@ -266,6 +269,19 @@ fn read_list(list: &Path) -> Result<(Inputs, HashMap<String, String>)> {
         Ok((Inputs::of_files(files), labels))
     };
     read().context(|| list.display().to_string())
+}
+
+/// The parts of a line of a list. A tab separates them, as in PaddleClas's lists, or else the last blank, as in PaddleX's. Where
+/// there is no file of the path before that blank, an earlier blank with a file before it separates them: the label has blanks.
+fn path_and_label<'l>(line: &'l str, is_file: &dyn Fn(&str) -> bool) -> Option<(&'l str, &'l str)> {
+    let parts = |(path, label): (&'l str, &'l str)| (path.trim_end(), label.trim_start());
+    if let Some(split) = line.split_once('\t') {
+        return Some(parts(split));
+    }
+    let last = line.rsplit_once(' ').map(parts)?;
+    let splits = line.rmatch_indices(' ').map(|(at, _)| parts((&line[..at], &line[at + 1..])));
+    let mut splits = splits.filter(|(path, label)| !path.is_empty() && !label.is_empty());
+    splits.find(|(path, _)| is_file(path)).or(Some(last))
 }
 
 fn build(args: &BuildArgs) -> Result<Outcome> {
@@ -489,4 +505,28 @@ fn info(args: &InfoArgs) -> Result<Outcome> {
     };
     Stdout::default().line(&line)?;
     Ok(Outcome::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_lists_are_split_at_the_tab_or_where_a_file_ends() {
+        let split = |line| path_and_label(line, &|path| ["a.jpg", "b c.jpg", "b c.jpg d"].contains(&path));
+        for (line, parts) in [
+            ("a.jpg\tgreen tea", ("a.jpg", "green tea")),
+            ("x y.jpg \t tea", ("x y.jpg", "tea")),
+            ("a.jpg green tea", ("a.jpg", "green tea")),
+            ("a.jpg  5", ("a.jpg", "5")),
+            // the longest path that is a file
+            ("b c.jpg d e", ("b c.jpg d", "e")),
+            ("b c.jpg 5", ("b c.jpg", "5")),
+            // no file: the last blank
+            ("gone 1.jpg green tea", ("gone 1.jpg green", "tea")),
+        ] {
+            assert_eq!(split(line), Some(parts), "{line}");
+        }
+        assert_eq!(split("a.jpg"), None);
+    }
 }

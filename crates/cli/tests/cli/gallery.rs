@@ -136,14 +136,17 @@ fn images_are_added_and_removed_all_or_none() {
 #[test]
 fn lists_name_images_and_labels() {
     let bench = Bench::with_photos();
-    write(&bench.path("list.txt"), "\u{feff}photos/tea/0.ppm green tea\n\nphotos/4.ppm\tother\n".as_bytes());
+    let list = "\u{feff}photos/gone/0.ppm green tea\n\nphotos/tea/0.ppm green tea\nphotos/4.ppm\tnot blue\nphotos/tea/1.ppm 7\n";
+    write(&bench.path("list.txt"), list.as_bytes());
     bench
         .run("build", &["list.txt", "--output", "g.safetensors", "--storage", "bit", "--metric", "hamming"])
-        .fails(1, &["photos/tea/0.ppm green: No such file"]);
-    // the label follows the last blank, as in PaddleX's lists
+        .fails(1, &["photos/gone/0.ppm green: No such file"]);
+    // the label follows the tab as in PaddleClas's lists, the last blank as in PaddleX's, or a path of which there is a file
     let gallery = bench.gallery();
-    assert_eq!((ids(&gallery), gallery.metric()), (vec!["photos/4.ppm"], Metric::Hamming));
-    assert_eq!(gallery.get("photos/4.ppm").unwrap().label.as_deref(), Some("other"));
+    assert_eq!(gallery.metric(), Metric::Hamming);
+    let labels: Vec<(&str, &str)> =
+        gallery.iter().map(|(entry, _)| (&*entry.id, entry.label.as_deref().unwrap())).collect();
+    assert_eq!(labels, [("photos/tea/0.ppm", "green tea"), ("photos/4.ppm", "not blue"), ("photos/tea/1.ppm", "7")]);
     write(&bench.path("list.txt"), b"photos/4.ppm\n");
     bench.run("build", &["list.txt", "--output", "h.safetensors"]).fails(2, &["list.txt: line 1: `PATH LABEL`"]);
     assert!(!bench.path("h.safetensors").exists());
@@ -185,14 +188,60 @@ fn another_model_is_refused() {
     model.description.name = "renamed".into();
     write(&other, &model.to_safetensors(image_feature::Dtype::F32).unwrap());
     with(&other, "search", &[]).good();
-    // an imported gallery has no model: only its dimension is checked
+    // an exported and imported gallery knows its model, and without it refuses all
     run(["gallery", "export", text(&bench.path("g.safetensors")), "--output", text(&bench.path("g.jsonl"))]).good();
     let import = ["gallery", "import", text(&bench.path("g.jsonl")), "--output", text(&bench.path("g.safetensors"))]
         .map(String::from);
     run(&import).fails(2, &["g.safetensors: is there already; --force replaces it"]);
-    run(import.iter().map(String::as_str).chain(["--force"])).good();
-    with(&narrow, "search", &[]).fails(2, &["vectors of 16 values, the gallery's have 24"]);
+    let again = || run(import.iter().map(String::as_str).chain(["--force"]));
+    again().good();
     assert_eq!(with(&bench.model, "search", &[]).good().lines().count(), 5);
+    with(&narrow, "search", &[]).fails(2, &["made by another model"]);
+    let nameless: String = std::fs::read_to_string(bench.path("g.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|line| {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            line.as_object_mut().unwrap().remove("model").unwrap();
+            line.to_string() + "\n"
+        })
+        .collect();
+    write(&bench.path("g.jsonl"), nameless.as_bytes());
+    let note = again();
+    assert!(note.stderr.contains("--model here writes it down"), "{note:?}");
+    let unknown = std::fs::read(bench.path("g.safetensors")).unwrap();
+    for command in ["search", "add"] {
+        with(&bench.model, command, &[])
+            .fails(2, &["does not know which model", "gallery import FILE --model", "--any-model"]);
+    }
+    with(&narrow, "search", &["--any-model"]).fails(2, &["vectors of 16 values, the gallery's have 24"]);
+    assert_eq!(with(&bench.model, "search", &["--any-model"]).good().lines().count(), 5);
+    assert_eq!(std::fs::read(bench.path("g.safetensors")).unwrap(), unknown);
+    // the model is written down, and then known
+    let name = |model: &Path, output: &str| {
+        let output = bench.path(output);
+        run([
+            "gallery",
+            "import",
+            text(&bench.path("g.safetensors")),
+            "--output",
+            text(&output),
+            "--model",
+            text(model),
+        ])
+    };
+    name(&narrow, "named.safetensors").fails(2, &["has vectors of 24 values, and small (", "makes 16"]);
+    name(&bench.model, "named.safetensors").good();
+    let named = Gallery::open(bench.path("named.safetensors")).unwrap();
+    assert_eq!((named.len(), named.model().unwrap().name.as_str()), (5, "small"));
+    std::fs::rename(bench.path("named.safetensors"), bench.path("g.safetensors")).unwrap();
+    with(&bench.model, "search", &[]).good();
+    let mut model = super::common::small_model(24);
+    let mut shift = model.tensors.get("neck.feat_bn.bias").unwrap().clone();
+    shift.values[0] += 1.0;
+    model.tensors.insert("neck.feat_bn.bias", shift);
+    write(&other, &model.to_safetensors(image_feature::Dtype::F32).unwrap());
+    name(&other, "named.safetensors").fails(2, &["says that small (", "leave --model out"]);
 }
 
 #[test]
@@ -200,11 +249,12 @@ fn galleries_go_out_and_come_back() {
     let bench = Bench::with_photos();
     let original = bench.build();
     let file = bench.path("g.safetensors");
-    for output in ["out.jsonl", "out.npy", "out"] {
+    for output in ["lines.jsonl", "out.npy", "out"] {
         let (there, back) = (bench.path(output), bench.path("back.safetensors"));
         run(["gallery", "export", text(&file), "--output", text(&there)]).good();
         run(["gallery", "import", text(&there), "--output", text(&back), "--metric", "cosine", "--force"]).good();
         let back = Gallery::open(&back).unwrap();
+        assert_eq!(back.model(), original.model(), "{output}");
         let vectors = |gallery: &Gallery| -> Vec<Vec<f32>> { gallery.iter().map(|(_, v)| v.into_owned()).collect() };
         assert_eq!(vectors(&back), vectors(&original), "{output}");
         let entries = |gallery: &Gallery| -> Vec<Entry> { gallery.iter().map(|(entry, _)| entry.clone()).collect() };
@@ -217,6 +267,19 @@ fn galleries_go_out_and_come_back() {
         }
     }
     assert_eq!(files_below(&bench.path("out")), ["id_map.yaml", "vector.index"]);
+    // files that are there stay
+    for (output, part) in [
+        ("lines.jsonl", "lines.jsonl: is there already"),
+        ("lines.npy", "lines.jsonl: is there already"),
+        ("out", "id_map.yaml: is there already"),
+    ] {
+        run(["gallery", "export", text(&file), "--output", text(&bench.path(output))]).fails(2, &[part, "--force"]);
+    }
+    assert!(!bench.path("lines.npy").exists());
+    run(["gallery", "export", text(&file), "--output", text(&bench.path("out")), "--force"]).good();
+    write(&bench.path("out/id_map.pkl"), b"");
+    run(["gallery", "export", text(&file), "--output", text(&bench.path("out")), "--force"])
+        .fails(2, &["has a id_map.pkl"]);
     let Some(golden) = shared("golden/index/IP_HNSW32") else { return };
     let imported = run(["gallery", "import", text(&golden), "--output", text(&bench.path("p.safetensors"))]);
     assert!(imported.stderr.contains("7 vectors in "), "{imported:?}");
@@ -237,9 +300,9 @@ fn vectors_that_are_none_are_refused() {
         [&b"\x93NUMPY\x01\x00v\x00"[..], head.as_bytes(), b"\n", &bytes].concat()
     };
     for (name, bytes, code, parts) in [
-        ("nan.npy", npy(&[1.0, 0.0, f32::NAN, 1.0]), 2, ["id `1`", "NaN"]),
-        ("inf.npy", npy(&[f32::INFINITY, 0.0]), 2, ["id `0`", "inf"]),
-        ("zero.npy", npy(&[0.0, 0.0]), 2, ["id `0`", "no direction"]),
+        ("nan.npy", npy(&[1.0, 0.0, f32::NAN, 1.0]), 1, ["nan.npy: row 1", "NaN"]),
+        ("inf.npy", npy(&[f32::INFINITY, 0.0]), 1, ["inf.npy: row 0", "inf"]),
+        ("zero.npy", npy(&[0.0, 0.0]), 1, ["zero.npy: row 0", "no direction"]),
         ("cut.npy", npy(&[1.0, 0.0, 2.0, 1.0])[..140].to_vec(), 1, ["cut.npy", ""]),
         (
             "nan.jsonl",
@@ -247,17 +310,17 @@ fn vectors_that_are_none_are_refused() {
             1,
             ["line 2", "not a vector"],
         ),
-        ("huge.jsonl", b"{\"id\":\"b\",\"feature\":[1e39,2]}".to_vec(), 2, ["line 1", "inf"]),
+        ("huge.jsonl", b"{\"id\":\"b\",\"feature\":[1e39,2]}".to_vec(), 1, ["line 1", "inf"]),
         (
             "long.jsonl",
             b"{\"id\":\"a\",\"feature\":[1,2]}\n{\"id\":\"b\",\"feature\":[1,2,3]}".to_vec(),
-            2,
+            1,
             ["line 2", "3 values"],
         ),
         (
             "same.jsonl",
             b"{\"id\":\"a\",\"feature\":[1,2]}\n{\"id\":\"a\",\"feature\":[1,2]}".to_vec(),
-            2,
+            1,
             ["line 2", "already"],
         ),
         ("endless.jsonl", vec![b'x'; 17 << 20], 1, ["line 1", "at most"]),
@@ -366,6 +429,7 @@ fn a_kill_leaves_a_whole_gallery() {
     bench.build();
     // enough vectors that saving takes a while
     let mut large = Gallery::new(24, Metric::Cosine, Storage::F32).unwrap();
+    large.set_model(bench.gallery().model().cloned());
     for id in 0..40_000 {
         let vector: Vec<f32> = (0..24).map(|at| ((id * 31 + at * 17) % 101) as f32 - 50.0).collect();
         large.add(Entry::new(format!("old {id}")), &vector).unwrap();

@@ -14,6 +14,7 @@ mod damaged;
 mod dataset;
 mod default_model;
 mod evaluate;
+mod exchange;
 mod gallery;
 mod model;
 mod output;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use image_feature::gallery::{Entry, Gallery, Metric, Storage};
+use image_feature::gallery::{Entry, Gallery, Metric, ModelId, Storage};
 use serde_json::{Value, json};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
+use super::common::small_model;
 use super::photos::{model_file, photo, write};
 use super::program::{Run, finish, program, run, text};
 
@@ -286,6 +287,7 @@ fn the_index_is_used() {
     for id in 0..20_000 {
         local.add(Entry::new(id.to_string()), &vector(id, 24)).unwrap();
     }
+    local.set_model(Some(ModelId::of(&small_model(24))));
     bench.push(&local, "many", &[]);
     sql(&bench.url, "ANALYZE many");
     let plan =
@@ -316,9 +318,20 @@ fn what_cannot_be_is_said() {
     );
     gallery(Metric::L2, 12, 5).save(bench.path("other.safetensors")).unwrap();
     gallery(Metric::Cosine, 13, 5).save(bench.path("wide.safetensors")).unwrap();
+    let mut named = gallery(Metric::Cosine, 12, 5);
+    named.set_model(Some(ModelId { name: "tea".into(), hash: "0".repeat(64) }));
+    bench.push(&named, "named", &[]);
     for (command, arguments, code, parts) in [
         ("push", vec!["other.safetensors", "--table", "shop"], 2, ["table `shop`", "metric cosine, this one has l2"]),
         ("push", vec!["wide.safetensors", "--table", "shop"], 2, ["table `shop`", "dimension 12, this one has 13"]),
+        (
+            "push",
+            vec!["named.safetensors", "--table", "shop"],
+            2,
+            ["table `shop`", "model unknown, this one has tea (0"],
+        ),
+        ("push", vec!["shop.safetensors", "--table", "named"], 2, ["table `named`", "this one has unknown"]),
+        ("search", vec!["shop", "x.png", "--device", "cpu"], 2, ["shop: the gallery does not know", "--any-model"]),
         ("push", vec!["shop.safetensors", "--table", "theirs"], 1, ["theirs: ", "is no gallery"]),
         ("push", vec!["shop.safetensors", "--table", "later"], 1, ["later: ", "version 9"]),
         ("push", vec!["shop.safetensors", "--table", "a; DROP TABLE shop"], 2, ["--table", "no name for a table"]),

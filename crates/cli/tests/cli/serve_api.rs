@@ -109,7 +109,8 @@ fn an_index_is_built_added_to_searched_and_removed_from() {
     assert_eq!(result, json!({ "imageCount": 7 }));
 
     let infer = |more: Value| {
-        let mut request = json!({ "image": base64(&photo(4)), "indexKey": key, "recThreshold": -1.0 });
+        let image = format!("data:image/x-portable-pixmap;base64,{}", base64(&photo(4)));
+        let mut request = json!({ "image": image, "indexKey": key, "recThreshold": -1.0 });
         request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         ask(&server, "/shitu-infer", request)
     };
@@ -144,8 +145,15 @@ fn answers_are_those_of_paddlex() {
     };
     let bench = Bench::new();
     std::fs::create_dir(bench.folder.path().join(".index")).unwrap();
-    run(["gallery", "import", text(&golden.join("IP_Flat")), "--output", text(&bench.index("paddlex"))]).good();
+    let import = |key: &str, more: &[&str]| {
+        let (input, output) = (golden.join("IP_Flat"), bench.index(key));
+        run([&["gallery", "import", text(&input), "--output", text(&output)], more].concat()).good();
+    };
+    import("paddlex", &["--model", text(&model)]);
+    import("unknown", &[]);
     let server = bench.serve_model(&model, &[]);
+    let infer = json!({ "image": base64(&photo(1)), "indexKey": "unknown" });
+    refused(&server, "/shitu-infer", infer, 409, "does not know which model");
     let index: Value = serde_json::from_slice(&std::fs::read(golden.join("index.json")).unwrap()).unwrap();
     let mut compared = 0;
     for case in index["IP_Flat"]["search_thr0.5_top3"].as_array().unwrap() {
@@ -208,6 +216,7 @@ fn what_cannot_be_done_is_said() {
         ("/shitu-infer", json!({ "image": photo, "indexKey": key, "topk": "many" }), 422, "[\"body\",\"topk\"]"),
         ("/shitu-infer", json!({ "image": base64(b"no image"), "indexKey": key }), 400, "image: not an image"),
         ("/shitu-infer", json!({ "image": "***", "indexKey": key }), 400, "no base64"),
+        ("/shitu-infer", json!({ "image": "data:image/png,x", "indexKey": key }), 400, "data: URL without base64"),
         ("/shitu-infer", json!({ "image": "http://127.0.0.1:1/a.png", "indexKey": key }), 400, "fetches nothing"),
         ("/shitu-infer", json!({ "image": bomb, "indexKey": key }), 413, "65535x65535"),
         ("/shitu-index-build", build_of(&photo[..40]), 400, "imageLabelPairs[1].image"),

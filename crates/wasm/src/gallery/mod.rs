@@ -15,8 +15,10 @@ use web_sys::Blob;
 
 use self::files::{FromStart, Sink};
 use crate::values::{to_js, to_text};
+use image_feature::error::Context;
+use image_feature::gallery::beside::Rows;
 use image_feature::gallery::{
-    Entry, EntryFilter, Filter, Gallery, Metric, Queries, Search, Storage, json_lines, npy, paddlex,
+    Entry, EntryFilter, Filter, Gallery, Metric, ModelId, Queries, Search, Storage, json_lines, npy, npz, paddlex,
 };
 use image_feature::metrics::Options;
 use image_feature::{Error, Result};
@@ -75,44 +77,67 @@ impl GalleryVectors {
         Self::made(|| json_lines::read(&mut lines, metric.parse()?, storage.parse()?))
     }
 
-    /// Reads a `.npy` file. `entries` is a JSON list with an entry for each row; without it, ids are the rows' numbers.
+    /// Reads a `.npy` file. `beside` has the name and the bytes of the file that says what the rows are; without it, ids are the rows'
+    /// numbers.
     #[wasm_bindgen(js_name = fromNpy)]
     pub fn from_npy(
         bytes: &[u8],
-        entries: Option<String>,
+        name: &str,
+        beside: Option<Vec<u8>>,
         metric: &str,
         storage: &str,
     ) -> Result<GalleryVectors, JsValue> {
         Self::made(|| {
             let matrix = npy::read(bytes)?;
-            let entries = entries.as_deref().map(entries_of).transpose()?;
-            matrix.to_gallery(entries, metric.parse()?, storage.parse()?)
+            let rows = beside.map(|beside| Rows::read(name, &beside).context(|| name.into())).transpose()?;
+            let (entries, model) = rows.map_or((None, None), |rows| (Some(rows.entries), rows.model));
+            let mut gallery = matrix.to_gallery(entries, metric.parse()?, storage.parse()?)?;
+            gallery.set_model(model);
+            Ok(gallery)
         })
     }
 
-    /// Reads PaddleX's `vector.index` and `id_map.yaml`. Without `metric`, the index has it.
+    /// Reads a `.npz` file.
+    #[wasm_bindgen(js_name = fromNpz)]
+    pub fn from_npz(bytes: &[u8], metric: &str, storage: &str) -> Result<GalleryVectors, JsValue> {
+        Self::made(|| npz::read(bytes, metric.parse()?, storage.parse()?))
+    }
+
+    /// Reads a `vector.index`, and the labels beside it, where there are some; `name` is the labels' file. Without `metric`, the index
+    /// has it.
     #[wasm_bindgen(js_name = fromPaddlex)]
     pub fn from_paddlex(
         vectors: &[u8],
-        labels: &[u8],
+        name: &str,
+        labels: Option<Vec<u8>>,
         metric: Option<String>,
         storage: &str,
     ) -> Result<GalleryVectors, JsValue> {
         Self::made(|| {
-            let index = paddlex::read(vectors, labels, Storage::F32)?;
+            let index = match labels {
+                Some(labels) => paddlex::read_named(vectors, name, &labels, Storage::F32)?,
+                None => paddlex::read_vectors(vectors, Storage::F32)?,
+            };
             let metric: Metric = metric.as_deref().map_or(Ok(index.metric()), str::parse)?;
             index.with_metric(metric, storage.parse()?)
         })
     }
 
-    /// `{dimension, metric, storage, count, simd}`.
+    /// `{dimension, metric, storage, count, simd, model}`.
     pub fn info(&self) -> String {
         let Self { gallery } = self;
         json!({
             "dimension": gallery.dimension(), "metric": gallery.metric().to_string(),
             "storage": gallery.storage().to_string(), "count": gallery.len(), "simd": gallery.instruction_set(),
+            "model": gallery.model(),
         })
         .to_string()
+    }
+
+    /// Sets the model that made the vectors; without `name` and `hash` it is unknown.
+    #[wasm_bindgen(js_name = setModel)]
+    pub fn set_model(&mut self, name: Option<String>, hash: Option<String>) {
+        self.gallery.set_model(name.zip(hash).map(|(name, hash)| ModelId { name, hash }));
     }
 
     /// Number of vectors.
@@ -245,6 +270,12 @@ impl GalleryVectors {
     #[wasm_bindgen(js_name = writeJsonLines)]
     pub fn write_json_lines(&self, take: &Function) -> Result<(), JsValue> {
         json_lines::write(&self.gallery, &mut Sink::buffered(take)).map_err(to_js)
+    }
+
+    /// Gives the entries without their vectors as JSON lines to `take`, piece by piece.
+    #[wasm_bindgen(js_name = writeEntries)]
+    pub fn write_entries(&self, take: &Function) -> Result<(), JsValue> {
+        json_lines::write_entries(&self.gallery, &mut Sink::buffered(take)).map_err(to_js)
     }
 
     /// Gives the vectors as a `.npy` file to `take`, piece by piece.

@@ -108,8 +108,12 @@ impl Description {
                 other("dimension", self.dimension.to_string(), ours.dimension.to_string())
             }
             _ if self.metric != ours.metric => other("metric", self.metric.to_string(), ours.metric.to_string()),
-            (Some(theirs), Some(ours)) if !theirs.is_same(ours) => other("model", theirs.to_string(), ours.to_string()),
-            _ => Ok(()),
+            (Some(theirs), Some(ours)) if theirs.is_same(ours) => Ok(()),
+            (None, None) => Ok(()),
+            (theirs, ours) => {
+                let name = |model: &Option<ModelId>| model.as_ref().map_or("unknown".into(), ModelId::to_string);
+                other("model", name(theirs), name(ours))
+            }
         }
     }
 

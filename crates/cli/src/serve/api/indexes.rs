@@ -146,11 +146,15 @@ impl Indexes {
         }
     }
 
-    /// Refuses an index of another model or dimension.
+    /// Refuses an index of another or an unknown model, or of another dimension.
     fn check(&self, gallery: &Gallery) -> Result<(), Refusal> {
         let message = match gallery.model() {
             Some(made_by) if !made_by.is_same(&self.model) => {
                 format!("the index was made by another model, {made_by}; this service has {}", self.model)
+            }
+            None => {
+                let advice = "`image-feature gallery import FILE --model MODEL --output NEW` writes it down";
+                format!("the index does not know which model made its vectors; {advice}")
             }
             _ if gallery.dimension() != self.dimension => format!(
                 "the index has vectors of {} values, the model of this service makes {}",

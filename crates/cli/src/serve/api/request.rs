@@ -89,7 +89,7 @@ pub fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Refusal> {
     Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, errors.to_string()))
 }
 
-/// The bytes of an image file in base64.
+/// The bytes of an image file in base64, also within a `data:` URL.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`](image_feature::ErrorKind::Unsupported) for URLs: a client could make this computer open addresses
@@ -98,11 +98,27 @@ pub fn image_bytes(text: &str) -> Result<Vec<u8>> {
     if text.get(..8).unwrap_or(text).to_ascii_lowercase().starts_with("http") && text.contains("://") {
         return Err(Error::unsupported("is a URL, and this service fetches nothing; send the file's bytes in base64"));
     }
+    let text = data_of_url(text)?.unwrap_or(text);
     let text: Cow<str> = match text.contains(|c: char| c.is_ascii_whitespace()) {
         true => text.chars().filter(|c| !c.is_ascii_whitespace()).collect::<String>().into(),
         false => text.into(),
     };
     BASE64.decode(&*text).map_err(|error| Error::decode(format!("is no base64: {error}")))
+}
+
+/// The base64 of a `data:` URL; `None` for other texts.
+fn data_of_url(text: &str) -> Result<Option<&str>> {
+    const SCHEME: &str = "data:";
+    let Some(url) =
+        text.get(..SCHEME.len()).filter(|scheme| scheme.eq_ignore_ascii_case(SCHEME)).map(|_| &text[SCHEME.len()..])
+    else {
+        return Ok(None);
+    };
+    let is_base64 = |kind: &str| kind.rsplit(';').next().is_some_and(|last| last.trim().eq_ignore_ascii_case("base64"));
+    match url.split_once(',') {
+        Some((kind, data)) if is_base64(kind) => Ok(Some(data)),
+        _ => Err(Error::decode("is a data: URL without base64; `data:image/jpeg;base64,…` is read")),
+    }
 }
 
 #[cfg(test)]
@@ -111,12 +127,25 @@ mod tests {
 
     #[test]
     fn images_are_base64_and_nothing_else() {
-        for text in ["aGVsbG8=", "aGVsbG8", "aGVs\r\nbG8=\n"] {
+        for text in [
+            "aGVsbG8=",
+            "aGVsbG8",
+            "aGVs\r\nbG8=\n",
+            "data:image/jpeg;base64,aGVsbG8=",
+            "DATA:;BASE64,aGVsbG8",
+            "data:image/png;name=a.png;base64,aGVs\nbG8=",
+        ] {
             assert_eq!(image_bytes(text).unwrap(), b"hello", "{text}");
         }
-        for (text, part) in
-            [("http://127.0.0.1/x.png", "URL"), ("HTTPS://example.org/x", "URL"), ("a", "base64"), ("é!", "base64")]
-        {
+        for (text, part) in [
+            ("http://127.0.0.1/x.png", "URL"),
+            ("HTTPS://example.org/x", "URL"),
+            ("a", "base64"),
+            ("é!", "base64"),
+            ("data:image/png,x", "data: URL"),
+            ("data:", "data: URL"),
+            ("data:;base64,é", "base64"),
+        ] {
             assert!(image_bytes(text).unwrap_err().to_string().contains(part), "{text}");
         }
     }

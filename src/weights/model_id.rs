@@ -1,9 +1,13 @@
-use crate::weights::Model;
+//! The identity of a model.
+
+use serde::{Deserialize, Serialize};
+
+use super::Model;
 
 /// Identifies the model that made vectors. Vectors of two models cannot be compared.
 ///
-#[cfg_attr(feature = "default-model", doc = "```")]
-#[cfg_attr(not(feature = "default-model"), doc = "```ignore")]
+#[cfg_attr(all(feature = "default-model", feature = "gallery"), doc = "```")]
+#[cfg_attr(not(all(feature = "default-model", feature = "gallery")), doc = "```ignore")]
 /// use image_feature::Model;
 /// use image_feature::gallery::{Gallery, Metric, ModelId, Storage};
 ///
@@ -13,7 +17,7 @@ use crate::weights::Model;
 /// assert!(gallery.model().unwrap().is_same(&ModelId::of(&Model::bundled()?)));
 /// # Ok::<(), image_feature::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelId {
     /// The model's name, for people.
     pub name: String,
