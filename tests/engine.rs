@@ -90,7 +90,8 @@ fn networks_of_any_size_agree_with_the_plain_kernels() {
 #[cfg(feature = "flex")]
 fn networks_of_any_size_agree_with_burn() {
     use burn::tensor::{Device, Tensor, TensorData};
-    use image_feature::model::lcnet_v2::{LcNetV2, Norms};
+    use image_feature::model::Norms;
+    use image_feature::model::lcnet_v2::LcNetV2;
 
     for (scale, input, embedding) in SIZES {
         let config = LcNetV2Config { scale, input, embedding };

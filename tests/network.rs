@@ -8,7 +8,8 @@ mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use common::{formula_tensors, golden, max_abs_diff};
-use image_feature::model::lcnet_v2::{Form, LcNetV2, LcNetV2Config, Norms, fuse};
+use image_feature::model::Norms;
+use image_feature::model::lcnet_v2::{Form, LcNetV2, LcNetV2Config, fuse};
 use image_feature::weights::Tensors;
 
 fn network(config: &LcNetV2Config, form: Form, norms: Norms, tensors: &Tensors) -> LcNetV2 {

@@ -3,7 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use image_feature::Model;
 use image_feature::model::Network;
-use image_feature::model::lcnet_v2::{Form, LcNetV2, Norms, deploy_form};
+use image_feature::model::Norms;
+use image_feature::model::lcnet_v2::{Form, LcNetV2, deploy_form};
 use serde_json::json;
 
 use crate::{Result, protocol};

@@ -49,11 +49,11 @@ impl Weights {
     fn describe(&mut self, operation: &Operation) -> Option<Value> {
         let index = |value: &Option<ValueId>| value.map(|value| value.0);
         Some(match operation {
-            Operation::Convolution { side, stride, weights, bias, activation } => json!({
+            Operation::Convolution { side, stride, weights, bias, activation, .. } => json!({
                 "operation": "convolution", "side": side, "stride": stride,
                 "weights": self.put(weights), "bias": self.put(bias), "relu": *activation == Activation::Relu,
             }),
-            Operation::Depthwise { side, stride, weights, bias, activation } => json!({
+            Operation::Depthwise { side, stride, weights, bias, activation, .. } => json!({
                 "operation": "depthwise", "side": side, "stride": stride,
                 "weights": self.put(weights), "bias": self.put(bias), "relu": *activation == Activation::Relu,
             }),

@@ -12,6 +12,7 @@
 //! // a 3x3 convolution to 8 channels, half as high and wide, and the mean of each
 //! let operation = Operation::Convolution {
 //!     side: 3,
+//!     before: 1,
 //!     stride: 2,
 //!     weights: vec![0.1; 8 * 3 * 3 * 3],
 //!     bias: vec![0.5; 8],

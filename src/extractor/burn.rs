@@ -4,7 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::Context;
 use crate::model::AnyNetwork;
-use crate::model::lcnet_v2::{Form, Norms};
+use crate::model::Norms;
+use crate::model::lcnet_v2::Form;
 use crate::weights::Model;
 use crate::{Error, Result};
 

@@ -3,7 +3,7 @@
 use super::Tuning;
 use super::arc_margin::{ArcMargin, HeadLoss};
 use super::matrix::{length, rows_by_rows, sums_by_column};
-use super::neck::{KEEP, Neck, Norm};
+use super::neck::{Neck, Norm};
 use crate::model::lcnet_v2::EPSILON;
 use crate::random::SplitMix64;
 
@@ -65,7 +65,7 @@ impl Layers {
 
     /// The loss and the gradients of a batch.
     pub fn gradients(&self, batch: &Batch, angles: ArcMargin) -> (f64, Gradients) {
-        let Neck { input, weights, bias, norm } = &self.neck;
+        let Neck { input, weights, bias, norm, .. } = &self.neck;
         let dimension = bias.len();
         let mut outputs = rows_by_rows(&batch.pooled, weights, *input);
         for row in outputs.chunks_exact_mut(dimension) {
@@ -183,9 +183,9 @@ impl Optimizer {
     }
 }
 
-/// A random mask of dropout: 1 for values that are kept, else 0.
-pub(super) fn kept(values: usize, random: &mut SplitMix64) -> Vec<f32> {
-    (0..values).map(|_| f32::from(u8::from(random.chance(f64::from(KEEP))))).collect()
+/// A random mask of dropout: 1 for values that are kept, which are `share` of all, else 0.
+pub(super) fn kept(values: usize, share: f32, random: &mut SplitMix64) -> Vec<f32> {
+    (0..values).map(|_| f32::from(u8::from(random.chance(f64::from(share))))).collect()
 }
 
 #[cfg(test)]
@@ -210,7 +210,8 @@ mod tests {
             variance: positive(drawn(FEATURES, random)),
         });
         let weights = drawn(FEATURES * INPUT, random);
-        let neck = Neck { input: INPUT, weights, bias: drawn(FEATURES, random), norm };
+        let keep = if norm.is_some() { 0.8 } else { 1.0 };
+        let neck = Neck { input: INPUT, weights, bias: drawn(FEATURES, random), norm, keep };
         Layers { neck, head: drawn(CLASSES * FEATURES, random) }
     }
 
@@ -225,7 +226,7 @@ mod tests {
             let batch = Batch {
                 pooled: drawn(rows * INPUT, &mut random),
                 labels: (0..rows).map(|row| row / EACH).collect(),
-                kept: kept(rows * FEATURES, &mut random),
+                kept: kept(rows * FEATURES, 0.8, &mut random),
             };
             let (_, gradients) = layers.gradients(&batch, angles);
             type Values = fn(&mut Layers) -> &mut Vec<f32>;

@@ -277,7 +277,8 @@ impl Run {
             pooled.extend_from_slice(samples.view(image, view));
         }
         let labels: Vec<usize> = images.iter().map(|&image| samples.class(image)).collect();
-        let kept = kept(images.len() * self.layers.neck.dimension(), &mut self.random);
+        let neck = &self.layers.neck;
+        let kept = kept(images.len() * neck.dimension(), neck.keep, &mut self.random);
         Batch { pooled, labels, kept }
     }
 }

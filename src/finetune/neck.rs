@@ -1,6 +1,7 @@
 //! The layers that learn, from the pooled vector to the feature.
 
 use super::matrix::{length, rows_by_rows};
+use crate::model::efficientnet_lite::EfficientNetLiteConfig;
 use crate::model::lcnet_v2::{DROPOUT, EPSILON, Form};
 use crate::model::{ModelDescription, Network};
 use crate::tensors::{Tensor, Tensors};
@@ -11,6 +12,7 @@ use crate::{Error, Result};
 /// feature.
 ///
 /// - LCNetV2: `backbone.last_conv`, dropout, and the BatchNorm `neck.feat_bn`
+/// - EfficientNet-Lite: the same without dropout
 /// - a vision transformer: the linear layer `neck.fc`
 #[cfg_attr(feature = "default-model", doc = "```")]
 #[cfg_attr(not(feature = "default-model"), doc = "```ignore")]
@@ -32,6 +34,8 @@ pub struct Neck {
     pub(super) bias: Vec<f32>,
     /// `None` in a vision transformer.
     pub(super) norm: Option<Norm>,
+    /// The share of values that dropout keeps: 1 where there is none. Outside of training all values are multiplied by it.
+    pub(super) keep: f32,
 }
 
 /// A BatchNorm after dropout; each vector has a value for each value of the feature.
@@ -52,13 +56,20 @@ impl Neck {
     /// The last layers of a model.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model): a tensor is missing or has another shape.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model): a tensor is missing or has another shape;
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): the network has no such layers.
     pub fn of(model: &Model) -> Result<Self> {
         let Model { description, tensors, .. } = model;
         let (input, features) = (description.pooled_len(), description.dimension());
         let read = |name: &str, shape: &[usize]| Ok::<_, Error>(tensors.expect(name, shape)?.values.clone());
         Ok(match &description.network {
-            Network::LcNetV2(_) => {
+            Network::EfficientNetLite(EfficientNetLiteConfig { embedding: None, .. }) => {
+                return Err(Error::unsupported(format!(
+                    "{} ends with its pooled vector and has no last layer that could learn; take a model with a neck",
+                    description.name
+                )));
+            }
+            network @ (Network::LcNetV2(_) | Network::EfficientNetLite(_)) => {
                 let [scale, shift, mean, variance] = NORM;
                 let vector = |name| read(name, &[features]);
                 Neck {
@@ -71,6 +82,7 @@ impl Neck {
                         mean: vector(mean)?,
                         variance: vector(variance)?,
                     }),
+                    keep: if let Network::LcNetV2(_) = network { KEEP } else { 1.0 },
                 }
             }
             Network::Vit(_) => Neck {
@@ -78,6 +90,7 @@ impl Neck {
                 weights: transposed(&read(LINEAR[0], &[input, features])?, features),
                 bias: read(LINEAR[1], &[features])?,
                 norm: None,
+                keep: 1.0,
             },
         })
     }
@@ -175,7 +188,7 @@ impl Neck {
             feature.iter_mut().zip(&self.bias).for_each(|(value, bias)| *value += bias);
             if let Some(Norm { scale, shift, mean, variance }) = &self.norm {
                 for (at, value) in feature.iter_mut().enumerate() {
-                    let normal = (KEEP * *value - mean[at]) / (variance[at] + EPSILON as f32).sqrt();
+                    let normal = (self.keep * *value - mean[at]) / (variance[at] + EPSILON as f32).sqrt();
                     *value = normal * scale[at] + shift[at];
                 }
             }
@@ -184,8 +197,8 @@ impl Neck {
     }
 }
 
-/// The share of values that dropout keeps. Without dropout all values are multiplied by it.
-pub(super) const KEEP: f32 = 1.0 - DROPOUT as f32;
+/// The share of values that LCNetV2's dropout keeps.
+const KEEP: f32 = 1.0 - DROPOUT as f32;
 
 fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
     let rows = matrix.len() / columns;

@@ -3,7 +3,9 @@
 use burn::tensor::{Device, Tensor};
 
 use super::Network;
-use super::lcnet_v2::{Form, LcNetV2, Norms};
+use super::burn_layers::Norms;
+use super::efficientnet_lite::EfficientNetLite;
+use super::lcnet_v2::{Form, LcNetV2};
 use super::vit::Vit;
 use crate::Result;
 use crate::tensors::Tensors;
@@ -12,10 +14,12 @@ use crate::tensors::Tensors;
 pub(crate) enum AnyNetwork {
     LcNetV2(Box<LcNetV2>),
     Vit(Box<Vit>),
+    EfficientNetLite(Box<EfficientNetLite>),
 }
 
 impl AnyNetwork {
-    /// Puts the weights of a network on a device. `form` and `norms` matter to LCNetV2 only.
+    /// Puts the weights of a network on a device. `form` matters to LCNetV2 only; `norms` does not matter to
+    /// vision transformers.
     ///
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the network's.
@@ -32,6 +36,9 @@ impl AnyNetwork {
                 AnyNetwork::LcNetV2(Box::new(LcNetV2::new(config, form, classes, norms, tensors, device)?))
             }
             Network::Vit(config) => AnyNetwork::Vit(Box::new(Vit::new(config, classes, tensors, device)?)),
+            Network::EfficientNetLite(config) => {
+                AnyNetwork::EfficientNetLite(Box::new(EfficientNetLite::new(config, classes, norms, tensors, device)?))
+            }
         })
     }
 
@@ -40,6 +47,7 @@ impl AnyNetwork {
         match self {
             AnyNetwork::LcNetV2(network) => network.forward(images),
             AnyNetwork::Vit(network) => network.forward(images),
+            AnyNetwork::EfficientNetLite(network) => network.forward(images),
         }
     }
 
@@ -48,6 +56,7 @@ impl AnyNetwork {
         match self {
             AnyNetwork::LcNetV2(network) => network.pooled(images),
             AnyNetwork::Vit(network) => network.pooled(images),
+            AnyNetwork::EfficientNetLite(network) => network.pooled(images),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Parameter;
+use super::efficientnet_lite::EfficientNetLiteConfig;
 use super::lcnet_v2::{self, Form, LcNetV2Config};
 use super::vit::VitConfig;
 use crate::image::{Preprocess, RgbImage};
@@ -28,6 +29,8 @@ pub enum Network {
     LcNetV2(LcNetV2Config),
     /// CLIP's vision transformer with one linear layer.
     Vit(VitConfig),
+    /// EfficientNet-Lite, with a BNNeck or without.
+    EfficientNetLite(EfficientNetLiteConfig),
 }
 
 impl Network {
@@ -36,6 +39,7 @@ impl Network {
         match self {
             Network::LcNetV2(config) => config.embedding,
             Network::Vit(config) => config.embedding,
+            Network::EfficientNetLite(config) => config.dimension(),
         }
     }
 
@@ -44,6 +48,7 @@ impl Network {
         match self {
             Network::LcNetV2(config) => config.input,
             Network::Vit(config) => config.input,
+            Network::EfficientNetLite(config) => config.input,
         }
     }
 
@@ -52,20 +57,21 @@ impl Network {
         match self {
             Network::LcNetV2(config) => config.parameters(form, classes),
             Network::Vit(config) => config.parameters(classes),
+            Network::EfficientNetLite(config) => config.parameters(classes),
         }
     }
 
     /// The tensors in the deploy form, which is the form that runs: fused where `form` is the training form, else
     /// borrowed.
     ///
-    /// A vision transformer has nothing to fuse.
+    /// Other networks than LCNetV2 have nothing to fuse.
     ///
     /// # Errors
     /// As [`lcnet_v2::fuse`].
     pub fn deploy_form<'a>(&self, form: Form, tensors: &'a Tensors) -> Result<Cow<'a, Tensors>> {
         match self {
             Network::LcNetV2(config) => lcnet_v2::deploy_form(config, form, tensors),
-            Network::Vit(_) => Ok(Cow::Borrowed(tensors)),
+            Network::Vit(_) | Network::EfficientNetLite(_) => Ok(Cow::Borrowed(tensors)),
         }
     }
 
@@ -74,7 +80,7 @@ impl Network {
     pub(crate) fn training_form(&self) -> Form {
         match self {
             Network::LcNetV2(_) => Form::Training,
-            Network::Vit(_) => Form::Deploy,
+            Network::Vit(_) | Network::EfficientNetLite(_) => Form::Deploy,
         }
     }
 
@@ -89,7 +95,7 @@ impl Network {
                     config.blocks().iter().any(|block| block.path == path && !block.branches.is_empty())
                 })
             }
-            Network::Vit(_) => false,
+            Network::Vit(_) | Network::EfficientNetLite(_) => false,
         }
     }
 
@@ -100,6 +106,9 @@ impl Network {
     pub(crate) fn with_input(self, input: [usize; 2]) -> Result<Network> {
         match self {
             Network::LcNetV2(config) => Ok(Network::LcNetV2(LcNetV2Config { input, ..config })),
+            Network::EfficientNetLite(config) => {
+                Ok(Network::EfficientNetLite(EfficientNetLiteConfig { input, ..config }))
+            }
             Network::Vit(config) if config.input == input => Ok(Network::Vit(config)),
             Network::Vit(config) => Err(Error::model(format!(
                 "an input of {}x{} pixels was requested; this vision transformer takes {}x{} only",
@@ -125,6 +134,7 @@ impl ModelDescription {
         match &self.network {
             Network::LcNetV2(config) => config.last_channels(),
             Network::Vit(config) => config.projection,
+            Network::EfficientNetLite(config) => config.head_channels(),
         }
     }
 

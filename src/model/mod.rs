@@ -1,7 +1,7 @@
 //! Networks: their sizes, their parameters, and the preprocessing of their input.
 //!
 //! [`ModelDescription`] holds everything about a model but its weights. It needs no tensor library. With the feature
-//! `burn`, [`lcnet_v2`] and [`vit`] hold the networks themselves, too, written on Burn for every device.
+//! `burn`, [`lcnet_v2`], [`vit`] and [`efficientnet_lite`] hold the networks themselves, too, written on Burn for every device.
 //!
 //! ```
 //! use image_feature::Preprocess;
@@ -22,8 +22,12 @@
 
 #[cfg(feature = "burn")]
 mod any;
+#[cfg(feature = "burn")]
+mod burn_layers;
 mod description;
+pub mod efficientnet_lite;
 pub mod lcnet_v2;
+pub(crate) mod norm;
 mod parameter;
 pub(crate) mod quantization;
 mod views;
@@ -31,6 +35,8 @@ pub mod vit;
 
 #[cfg(feature = "burn")]
 pub(crate) use any::AnyNetwork;
+#[cfg(feature = "burn")]
+pub use burn_layers::Norms;
 pub use description::{ModelDescription, Network};
 pub use parameter::{Parameter, Role};
 pub use quantization::Calibration;

@@ -12,6 +12,9 @@ pub(crate) const LARGEST_WEIGHT: f32 = 127.0;
 /// and WebAssembly have for it, and results are the same everywhere.
 #[cfg(feature = "cpu")]
 pub(crate) const LARGEST_ACTIVATION: f32 = 127.0;
+/// The integer that stands for 0 among activations that may be negative: those are from -64 to 63.
+#[cfg(feature = "cpu")]
+pub(crate) const SIGNED_ZERO: u8 = 64;
 
 /// Scales of the activations that enter a network's 1x1 convolutions, measured on images. Computing in 8-bit integers
 /// needs them.
@@ -35,7 +38,7 @@ pub struct Calibration {
 impl Calibration {
     /// A calibration from the scales of each layer, by the layer's name: one scale for each channel of its input.
     ///
-    /// Activations are divided by their scale, rounded and clamped to 0..=127.
+    /// Activations are divided by their scale, rounded and clamped to 0..=127; where they may be negative, to -64..=63.
     ///
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model), naming the layer, where a scale is not a finite number above 0,

@@ -6,6 +6,7 @@ use super::augment::{Augmentation, Crops};
 use super::loss::{ArcMargin, TripletAngularMargin};
 use super::recipe::{Objective, Recipe, Sampling};
 use crate::model::Network;
+use crate::model::efficientnet_lite::EfficientNetLiteConfig;
 use crate::model::vit::VitConfig;
 use crate::weights::dump_yaml;
 
@@ -108,6 +109,7 @@ fn architecture(recipe: &Recipe) -> Value {
     let [backbone, neck, head] = match &recipe.model.network {
         Network::Vit(config) => transformer(recipe, config),
         Network::LcNetV2(config) => lcnet_v2(recipe, config.scale),
+        Network::EfficientNetLite(config) => efficientnet_lite(recipe, config),
     };
     json!({
         "Backbone": backbone, "BackboneStopLayer": { "name": "flatten" }, "Head": head, "Neck": neck,
@@ -151,6 +153,16 @@ fn lcnet_v2(recipe: &Recipe, scale: f64) -> [Value; 3] {
             "weight_attr": { "initializer": { "name": "Normal", "std": 0.001 } },
         }),
     };
+    [backbone, neck, head]
+}
+
+/// Neck and head are those of PPLCNetV2; PaddleClas has no such backbone.
+fn efficientnet_lite(recipe: &Recipe, config: &EfficientNetLiteConfig) -> [Value; 3] {
+    let [_, neck, head] = lcnet_v2(recipe, 1.0);
+    let backbone = json!({
+        "class_expand": recipe.model.dimension(), "depth": config.depth, "name": "EfficientNetLite", "pretrained": false,
+        "width": config.width,
+    });
     [backbone, neck, head]
 }
 

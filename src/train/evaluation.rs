@@ -36,7 +36,7 @@ impl Evaluation {
         }
         // as in PaddleClas's configurations; PaddleX's prediction resizes differently for CLIP
         let stretch = match network {
-            Network::LcNetV2(_) => Stretch::Bilinear,
+            Network::LcNetV2(_) | Network::EfficientNetLite(_) => Stretch::Bilinear,
             Network::Vit(_) => Stretch::Bicubic,
         };
         let share = room / (gallery.len() + queries.len()) as u64;

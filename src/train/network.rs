@@ -6,7 +6,8 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use super::loss::cross_entropy;
 use super::optimizer::{Momentum, Rule};
 use super::recipe::{Objective, Recipe};
-use crate::model::lcnet_v2::{Form, KEEP, Norms};
+use crate::model::Norms;
+use crate::model::lcnet_v2::{Form, KEEP};
 use crate::model::{AnyNetwork, ModelDescription, Parameter};
 use crate::random::SplitMix64;
 use crate::tensors::{Tensor as Values, Tensors};
@@ -122,6 +123,7 @@ impl Learner {
         match &self.network {
             AnyNetwork::LcNetV2(network) => network.visit(&mut collect),
             AnyNetwork::Vit(network) => network.visit(&mut collect),
+            AnyNetwork::EfficientNetLite(network) => network.visit(&mut collect),
         }
         Ok((collect.flat, losses))
     }
@@ -138,6 +140,7 @@ impl Learner {
         match &mut self.network {
             AnyNetwork::LcNetV2(network) => **network = network.as_ref().clone().map(&mut step),
             AnyNetwork::Vit(network) => **network = network.as_ref().clone().map(&mut step),
+            AnyNetwork::EfficientNetLite(network) => **network = network.as_ref().clone().map(&mut step),
         }
     }
 
@@ -158,10 +161,19 @@ impl Learner {
         let images = Tensor::<4>::from_data(TensorData::new(images, [count, 3, height, width]), &self.device);
         let missing = || Error::internal("a network in training has a head");
         Ok(match (&self.network, self.objective) {
-            (AnyNetwork::LcNetV2(network), Objective::Linear { smoothing, triplet }) => {
-                let features = network.forward_training(images, self.kept(count, iteration, place));
-                let logits = network.logits(features.clone()).ok_or_else(missing)?;
-                let classified = cross_entropy(logits, &labels, smoothing);
+            (network, Objective::Linear { smoothing, triplet }) => {
+                let (features, logits) = match network {
+                    AnyNetwork::LcNetV2(network) => {
+                        let features = network.forward_training(images, self.kept(count, iteration, place));
+                        (features.clone(), network.logits(features))
+                    }
+                    AnyNetwork::EfficientNetLite(network) => {
+                        let features = network.forward(images);
+                        (features.clone(), network.logits(features))
+                    }
+                    AnyNetwork::Vit(_) => return Err(Error::internal("network and objective do not belong together")),
+                };
+                let classified = cross_entropy(logits.ok_or_else(missing)?, &labels, smoothing);
                 let apart = triplet.loss(features, &labels)?.mul_scalar(triplet.weight);
                 let total = classified.clone().add(apart.clone());
                 let losses = vec![
@@ -174,6 +186,7 @@ impl Learner {
             (network, Objective::Angles(angles)) => {
                 let (features, directions) = match network {
                     AnyNetwork::Vit(network) => (network.forward(images), network.directions()),
+                    AnyNetwork::EfficientNetLite(network) => (network.forward(images), network.directions()),
                     AnyNetwork::LcNetV2(network) => {
                         (network.forward_training(images, self.kept(count, iteration, place)), network.directions())
                     }
@@ -183,7 +196,6 @@ impl Learner {
                 let loss = number(total.clone());
                 (total, vec![("CELoss", loss), ("loss", loss)])
             }
-            _ => return Err(Error::internal("network and objective do not belong together")),
         })
     }
 
@@ -206,6 +218,7 @@ impl Learner {
         match &self.network {
             AnyNetwork::LcNetV2(network) => network.valid().visit(&mut read),
             AnyNetwork::Vit(network) => network.valid().visit(&mut read),
+            AnyNetwork::EfficientNetLite(network) => network.valid().visit(&mut read),
         }
         if let Some(error) = read.failed {
             return Err(error);

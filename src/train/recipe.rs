@@ -93,7 +93,7 @@ impl Recipe {
             model,
         };
         match &common.model.network {
-            Network::LcNetV2(_) => common,
+            Network::LcNetV2(_) | Network::EfficientNetLite(_) => common,
             Network::Vit(_) => Recipe {
                 batch_size: 32,
                 learning_rate: 0.001,
@@ -158,7 +158,7 @@ impl Recipe {
             )));
         }
         match (&self.model.network, self.objective) {
-            (Network::LcNetV2(_), _) | (Network::Vit(_), Objective::Angles(_)) => Ok(()),
+            (Network::LcNetV2(_) | Network::EfficientNetLite(_), _) | (Network::Vit(_), Objective::Angles(_)) => Ok(()),
             _ => Err(Error::usage("a vision transformer is trained with angles, not with a linear head")),
         }
     }

@@ -9,7 +9,7 @@ use crate::file_tree::{ArchiveFormat, ArchiveLimits, MemberKind, Members};
 use crate::{Error, ErrorKind, Result};
 
 /// Compressed, weights hardly shrink; a graph in JSON shrinks 30-fold.
-const LIMITS: ArchiveLimits =
+pub(super) const LIMITS: ArchiveLimits =
     ArchiveLimits { ratio: 100, entry_free: 16 << 20, total_free: 16 << 20, entries: 100_000, names: 16 << 20 };
 
 /// The members of an archive that may belong to a model; `None` where the bytes are not an archive.
@@ -54,7 +54,7 @@ pub(super) fn unpack<'a>(bytes: &'a [u8]) -> Result<Option<Vec<File<'a>>>> {
 }
 
 /// Reports a damaged archive as a damaged model.
-fn of_model(error: Error) -> Error {
+pub(super) fn of_model(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Decode | ErrorKind::Io => Error::model(error.to_string()).with_source(error),
         _ => error,

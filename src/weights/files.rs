@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::torch;
+
 /// A file in memory; its name may hold folders, separated by `/`.
 pub(super) struct File<'a> {
     pub name: String,
@@ -14,7 +16,14 @@ pub(super) struct File<'a> {
 pub(super) enum Candidate {
     Safetensors(usize),
     Pdparams(usize),
-    Exported { pir: Option<usize>, program: Option<usize>, params: Option<usize>, yml: Option<usize> },
+    /// PyTorch's checkpoint.
+    Torch(usize),
+    Exported {
+        pir: Option<usize>,
+        program: Option<usize>,
+        params: Option<usize>,
+        yml: Option<usize>,
+    },
 }
 
 /// The kind of a file, by its name.
@@ -22,6 +31,7 @@ pub(super) enum Candidate {
 pub(super) enum Part {
     Safetensors,
     Pdparams,
+    Torch,
     Pir,
     Program,
     Params,
@@ -39,6 +49,7 @@ pub(super) fn part(name: &str) -> Option<Part> {
     match &extension.to_ascii_lowercase()[..] {
         "safetensors" => Some(Part::Safetensors),
         "pdparams" => Some(Part::Pdparams),
+        "pth" | "pt" => Some(Part::Torch),
         "pdmodel" => Some(Part::Program),
         "pdiparams" => Some(Part::Params),
         // other JSON files are no graphs: a training run writes `best_model.info.json`
@@ -51,6 +62,7 @@ pub(super) fn part(name: &str) -> Option<Part> {
 /// The kind of a file by its content, where the content is enough to read it.
 pub(super) fn sniff(bytes: &[u8]) -> Option<Candidate> {
     match bytes {
+        _ if torch::is_older_form(bytes) => Some(Candidate::Torch(0)),
         // a pickle of protocol 2 or later
         [0x80, 2..=5, ..] => Some(Candidate::Pdparams(0)),
         // the length of the header, then the header in JSON
@@ -67,6 +79,7 @@ pub(super) fn candidates(names: &[&str]) -> Vec<Candidate> {
         match part(name) {
             Some(Part::Safetensors) => found.push(Candidate::Safetensors(index)),
             Some(Part::Pdparams) => found.push(Candidate::Pdparams(index)),
+            Some(Part::Torch) => found.push(Candidate::Torch(index)),
             Some(part) => {
                 let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
                 folders.entry(folder).or_default().push((part, index));
@@ -123,7 +136,7 @@ impl Candidate {
     /// The main file of the model, which stands for it in messages.
     pub fn main(&self) -> usize {
         match *self {
-            Candidate::Safetensors(index) | Candidate::Pdparams(index) => index,
+            Candidate::Safetensors(index) | Candidate::Pdparams(index) | Candidate::Torch(index) => index,
             // one of the three exists: see `exported`
             Candidate::Exported { pir, program, params, .. } => pir.or(program).or(params).unwrap_or_default(),
         }
@@ -132,7 +145,7 @@ impl Candidate {
     /// All of the model's files.
     pub fn files(&self) -> Vec<usize> {
         match *self {
-            Candidate::Safetensors(index) | Candidate::Pdparams(index) => vec![index],
+            Candidate::Safetensors(index) | Candidate::Pdparams(index) | Candidate::Torch(index) => vec![index],
             Candidate::Exported { pir, program, params, yml } => {
                 // of two graphs, PaddleX 3 takes the PIR one
                 [pir.or(program), params, yml].into_iter().flatten().collect()

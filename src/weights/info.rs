@@ -7,6 +7,7 @@ use super::named;
 use super::origin::SkippedTensor;
 use crate::image::{Preprocess, Resize};
 use crate::model::Network;
+use crate::model::efficientnet_lite::EfficientNetLiteConfig;
 use crate::model::lcnet_v2::Form;
 use crate::model::vit::VitConfig;
 
@@ -121,6 +122,10 @@ impl PreprocessInfo {
 fn network_text(network: &Network) -> String {
     match network {
         Network::LcNetV2(config) => format!("PPLCNetV2_base_ShiTu + BNNeck, scale {}", config.scale),
+        Network::EfficientNetLite(EfficientNetLiteConfig { width, depth, embedding, .. }) => format!(
+            "EfficientNet-Lite{}, width {width}, depth {depth}",
+            if embedding.is_some() { " + BNNeck" } else { "" }
+        ),
         Network::Vit(VitConfig { patch, width, depth, heads, .. }) => format!(
             "CLIP vision transformer + FC, patches of {patch}x{patch}, {depth} blocks of {width} channels, {heads} heads"
         ),

@@ -70,6 +70,22 @@ pub(crate) fn check_vit(config: &VitConfig) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a multiplier of a network's width or depth that is no positive number, or larger than any reasonable one.
+pub(crate) fn check_factor(name: &str, factor: f64) -> Result<()> {
+    if !(0.05..=8.0).contains(&factor) {
+        return Err(Error::limit(format!("`network.{name}` is {factor}; 0.05 to 8 are read")));
+    }
+    Ok(())
+}
+
+/// Refuses a feature of no values, or of more than any reasonable one.
+pub(crate) fn check_embedding(embedding: usize) -> Result<()> {
+    if !(1..=VIT_CHANNELS).contains(&embedding) {
+        return Err(Error::limit(format!("a feature of {embedding} values; 1 to {VIT_CHANNELS} are read")));
+    }
+    Ok(())
+}
+
 /// Refuses preprocessing that cannot be computed.
 pub(crate) fn check_preprocess(preprocess: &Preprocess) -> Result<()> {
     check_input(match preprocess.resize {

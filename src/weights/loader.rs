@@ -9,7 +9,7 @@ use std::path::Path;
 use super::files::{self, Candidate, File};
 use super::model::Model;
 use super::paddle::Exported;
-use super::{archive, limits, paddle, safetensors};
+use super::{archive, limits, paddle, safetensors, torch};
 use crate::error::Context;
 use crate::{Error, Result};
 
@@ -135,6 +135,12 @@ impl ModelLoader {
         for file in &files {
             limits::check_size("the file", file.bytes.len() as u64, limits::MODEL_BYTES)
                 .context(|| file.name.clone())?;
+            if let ([_], Some(mut model)) =
+                (&files[..], torch::read_archive(&file.bytes).context(|| file.name.clone())?)
+            {
+                model.origin.bytes = file.bytes.len() as u64;
+                return Ok(model);
+            }
             match archive::unpack(&file.bytes).context(|| file.name.clone())? {
                 // with the archive's name in front, for error messages
                 Some(members) => unpacked.extend(
@@ -162,6 +168,7 @@ impl ModelLoader {
             Candidate::Pdparams(index) => {
                 paddle::pdparams::read(&unpacked[index].bytes, self.keep_head).context(|| in_file(index))?
             }
+            Candidate::Torch(index) => torch::read_any(&unpacked[index].bytes).context(|| in_file(index))?,
             Candidate::Exported { pir, program, params, yml } => {
                 paddle::read(&Exported::of(&unpacked, pir, program, params, yml)?)?
             }
@@ -175,7 +182,7 @@ impl ModelLoader {
 impl Model {
     /// Reads a model from a file, a folder or an archive.
     ///
-    /// - A file is a `.safetensors`, a `.pdparams`, a `.tar`, `.tar.gz` or `.zip` archive, or one of the files of an
+    /// - A file is a `.safetensors`, a `.pdparams`, PyTorch's `.pth` of an EfficientNet-Lite, a `.tar`, `.tar.gz` or `.zip` archive, or one of the files of an
     ///   exported model (`inference.json`, `inference.pdmodel`, `inference.pdiparams`). The other files of an exported
     ///   model are found beside it.
     /// - A folder holds an exported model, or `best_model` of a training run. Of two graphs in one folder,

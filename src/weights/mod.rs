@@ -30,10 +30,12 @@ mod model_id;
 mod named;
 mod origin;
 mod paddle;
+mod pickle;
 #[cfg(feature = "cpu")]
 mod plan;
 mod published;
 mod safetensors;
+mod torch;
 
 pub use crate::tensors::{Tensor, Tensors};
 #[cfg(feature = "default-model")]

@@ -24,7 +24,7 @@ pub(super) struct Identified {
 /// Name of a network's classification head.
 pub(super) fn head(network: &Network) -> &'static str {
     match network {
-        Network::LcNetV2(_) => "head.fc.weight",
+        Network::LcNetV2(_) | Network::EfficientNetLite(_) => "head.fc.weight",
         Network::Vit(_) => "head.weight",
     }
 }
@@ -38,6 +38,7 @@ pub(super) fn identify(tensors: &HashMap<&str, &RawTensor>, described: Option<&N
     let (network, form) = match (shape(PATCH_EMBEDDING), described) {
         (Some(_), Some(network @ Network::Vit(_))) => (network.clone(), Form::Deploy),
         (Some(patches), _) => (vit(patches)?, Form::Deploy),
+        (None, Some(network @ Network::EfficientNetLite(_))) => (network.clone(), Form::Deploy),
         (None, _) => lcnet_v2(tensors)?,
     };
     let (head, embedding) = (head(&network), network.dimension());

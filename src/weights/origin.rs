@@ -38,6 +38,7 @@ pub(super) enum Format {
     Pdparams,
     Program,
     Pir,
+    Torch,
 }
 
 impl Format {
@@ -48,6 +49,7 @@ impl Format {
             Format::Pdparams => "Paddle training weights (.pdparams)",
             Format::Program => "Paddle inference model (inference.pdmodel)",
             Format::Pir => "Paddle inference model (PIR, inference.json)",
+            Format::Torch => "PyTorch checkpoint (.pth)",
         }
     }
 }

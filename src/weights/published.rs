@@ -1,6 +1,7 @@
 //! The published models: their names, and the defaults for a file that does not describe itself.
 
-use crate::image::{Preprocess, Resize};
+use crate::image::{Normalize, Preprocess, Resize};
+use crate::model::efficientnet_lite::EfficientNetLiteConfig;
 use crate::model::vit::VitConfig;
 use crate::model::{ModelDescription, Network};
 
@@ -13,7 +14,7 @@ pub(super) const PUBLISHED_VIT: &str = "PP-ShiTuV2_rec_CLIP_vit";
 pub(super) fn published_name(description: &ModelDescription) -> &str {
     match description.network {
         Network::LcNetV2(_) => PUBLISHED,
-        Network::Vit(_) => &description.name,
+        Network::Vit(_) | Network::EfficientNetLite(_) => &description.name,
     }
 }
 
@@ -41,8 +42,18 @@ pub(super) fn default_description(network: Network) -> ModelDescription {
         Network::Vit(config) if *config == VitConfig::base() => format!("{PUBLISHED_VIT}_base"),
         Network::Vit(config) if *config == VitConfig::large() => format!("{PUBLISHED_VIT}_large"),
         Network::Vit(config) => format!("{PUBLISHED_VIT}_{}x{}", config.depth, config.width),
+        Network::EfficientNetLite(config) => (0..5)
+            .find(|&number| {
+                EfficientNetLiteConfig::lite(number)
+                    .is_some_and(|lite| (lite.width, lite.depth) == (config.width, config.depth))
+            })
+            .map_or("EfficientNet-Lite".into(), |number| format!("EfficientNet-Lite{number}")),
     };
     let [height, width] = network.input_size();
-    let preprocess = Preprocess { resize: Resize::Stretch { width, height }, ..Preprocess::default() };
+    let normalize = match &network {
+        Network::EfficientNetLite(_) => Normalize { scale: 1.0, mean: [127.0; 3], std: [128.0; 3] },
+        Network::LcNetV2(_) | Network::Vit(_) => Normalize::default(),
+    };
+    let preprocess = Preprocess { resize: Resize::Stretch { width, height }, normalize };
     ModelDescription { name, network, preprocess }
 }

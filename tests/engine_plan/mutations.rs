@@ -51,15 +51,17 @@ fn change_operation(operation: &mut Operation, values: usize, random: &mut TestR
         0 => None,
         _ => Some(ValueId(random.random_range(0..values + 1))),
     };
-    let activation = [Activation::None, Activation::Relu, Activation::Gelu][random.random_range(0..3)];
+    let activation =
+        [Activation::None, Activation::Relu, Activation::Relu6, Activation::Gelu][random.random_range(0..4)];
     let choice = random.random_range(0..6);
     match operation {
-        Operation::Convolution { side, stride, weights, bias, activation: old }
-        | Operation::Depthwise { side, stride, weights, bias, activation: old } => match choice {
+        Operation::Convolution { side, before, stride, weights, bias, activation: old }
+        | Operation::Depthwise { side, before, stride, weights, bias, activation: old } => match choice {
             0 => *side = another(*side, random),
             1 => *stride = another(*stride, random),
             2 => *old = activation,
             3 => shorten_or_lengthen(bias, random),
+            4 => *before = another(*before, random),
             _ => shorten_or_lengthen(weights, random),
         },
         Operation::Pointwise { weights, bias, activation: old, gate, residual } => match (choice, weights) {

@@ -63,12 +63,12 @@ pub fn pointwise(input: usize, output: usize, gate: Option<ValueId>, residual: O
 
 pub fn depthwise(channels: usize, side: usize, stride: usize) -> Operation {
     let (weights, bias) = (numbers(channels * side * side), numbers(channels));
-    Operation::Depthwise { side, stride, weights, bias, activation: Activation::Relu }
+    Operation::Depthwise { side, before: side / 2, stride, weights, bias, activation: Activation::Relu }
 }
 
 pub fn convolution(input: usize, output: usize, side: usize, stride: usize) -> Operation {
     let (weights, bias) = (numbers(input * output * side * side), numbers(output));
-    Operation::Convolution { side, stride, weights, bias, activation: Activation::Relu }
+    Operation::Convolution { side, before: side / 2, stride, weights, bias, activation: Activation::Relu }
 }
 
 pub fn gate(channels: usize, hidden: usize) -> Operation {
@@ -93,6 +93,7 @@ pub fn convolutional() -> Parts {
         values: (0..18 * 17).map(|index| (index % 255) as i8).collect(),
         scales: vec![0.01; 17],
         input_scales: vec![0.02; 18],
+        input_zero: 0,
     };
     let bytes = Operation::Pointwise {
         weights: Weights::I8(weights),

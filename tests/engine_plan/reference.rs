@@ -12,23 +12,23 @@ pub fn run(plan: &Plan, image: &[f32]) -> Option<Vec<f64>> {
         let (from, shape) = (&values[step.input().0], plan.shape(step.input()));
         let to = plan.shape(step.output());
         let mut output = match step.operation() {
-            Operation::Convolution { side, stride, weights, bias, activation } => {
+            Operation::Convolution { side, before, stride, weights, bias, activation } => {
                 let sums = |y: usize, x: usize, channel: usize| {
                     let weights = &weights[channel * shape.channels * side * side..];
                     let taps = (0..shape.channels * side * side).map(|tap| {
                         let (k, y, x) = (tap / (side * side), y * stride + tap / side % side, x * stride + tap % side);
-                        f64::from(weights[tap]) * at(from, shape, y, x, side / 2, k)
+                        f64::from(weights[tap]) * at(from, shape, y, x, *before, k)
                     });
                     activate(*activation, taps.sum::<f64>() + f64::from(bias[channel]))
                 };
                 each(to, sums)
             }
-            Operation::Depthwise { side, stride, weights, bias, activation } => {
+            Operation::Depthwise { side, before, stride, weights, bias, activation } => {
                 let sums = |y: usize, x: usize, channel: usize| {
                     let weights = &weights[channel * side * side..];
                     let taps = (0..side * side).map(|tap| {
                         let (y, x) = (y * stride + tap / side, x * stride + tap % side);
-                        f64::from(weights[tap]) * at(from, shape, y, x, side / 2, channel)
+                        f64::from(weights[tap]) * at(from, shape, y, x, *before, channel)
                     });
                     activate(*activation, taps.sum::<f64>() + f64::from(bias[channel]))
                 };
@@ -128,6 +128,7 @@ fn activate(activation: Activation, value: f64) -> f64 {
     match activation {
         Activation::None => value,
         Activation::Relu => value.max(0.0),
+        Activation::Relu6 => value.clamp(0.0, 6.0),
         // the form with tanh differs by less than 5e-4
         Activation::Gelu => {
             value / 2.0 * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (value + 0.044715 * value.powi(3))).tanh())

@@ -79,6 +79,8 @@ const CONVOLUTIONAL: &[Case] = &[
     ("convolution: no side", change!("convolution", Operation::Convolution { side, .. } => *side = 0), &["side is 0", "odd"]),
     ("convolution: larger side", change!("convolution", Operation::Convolution { side, .. } => *side = 5), &["weights is 540; expected 1500"]),
     ("convolution: a side beyond all", change!("convolution", Operation::Convolution { side, .. } => *side = usize::MAX), &["product", "too large"]),
+    ("convolution: more than half of it above", change!("convolution", Operation::Convolution { before, .. } => *before = 2), &["2 rows of the kernel", "at most 1"]),
+    ("convolution: too far behind", change!("convolution", Operation::Convolution { before, .. } => *before = 0), &["2 pixels behind the input of 9", "at most 1"]),
     ("convolution: no stride", change!("convolution", Operation::Convolution { stride, .. } => *stride = 0), &["stride is 0"]),
     ("convolution: another stride", change!("convolution", Operation::Convolution { stride, .. } => *stride = 1), &["shape is 5x4x20; expected 9x7x20"]),
     ("convolution: higher output", shape!("convolution", |shape| shape.height += 1), &["shape is 6x4x20; expected 5x4x20"]),
@@ -90,8 +92,10 @@ const CONVOLUTIONAL: &[Case] = &[
     ("depthwise: weights longer", change!("depthwise", Operation::Depthwise { weights, .. } => weights.push(0.0)), &["weights is 501; expected 500"]),
     ("depthwise: bias shorter", change!("depthwise", Operation::Depthwise { bias, .. } => shorten(bias)), &["bias is 19; expected 20"]),
     ("depthwise: bias longer", change!("depthwise", Operation::Depthwise { bias, .. } => bias.push(0.0)), &["bias is 21; expected 20"]),
-    ("depthwise: smaller side", change!("depthwise", Operation::Depthwise { side, .. } => *side = 3), &["weights is 500; expected 180"]),
+    ("depthwise: smaller side", change!("depthwise", Operation::Depthwise { side, before, .. } => { *side = 3; *before = 1 }), &["weights is 500; expected 180"]),
     ("depthwise: even side", change!("depthwise", Operation::Depthwise { side, .. } => *side = 4), &["side is 4", "odd"]),
+    ("depthwise: more than half of it above", change!("depthwise", Operation::Depthwise { before, .. } => *before = 3), &["3 rows of the kernel", "at most 2"]),
+    ("depthwise: too far behind", change!("depthwise", Operation::Depthwise { before, .. } => *before = 1), &["3 pixels behind the input of 5", "at most 2"]),
     ("depthwise: no stride", change!("depthwise", Operation::Depthwise { stride, .. } => *stride = 0), &["stride is 0"]),
     ("depthwise: another stride", change!("depthwise", Operation::Depthwise { stride, .. } => *stride = 2), &["shape is 5x4x20; expected 3x2x20"]),
     ("depthwise: more channels", shape!("depthwise", |shape| shape.channels += 1), &["shape is 5x4x21; expected 5x4x20"]),
@@ -289,6 +293,7 @@ fn a_map_that_is_multiplied_and_added_is_whole() {
         let x = plan.push("first", convolution(3, 4, 3, 1), plan.input(), shape);
         let blur = Operation::Depthwise {
             side: 3,
+            before: 1,
             stride: 1,
             weights: vec![0.1; 36],
             bias: vec![0.2; 4],

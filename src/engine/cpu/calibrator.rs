@@ -39,6 +39,8 @@ struct Layer {
     name: String,
     /// The task that reads the input.
     task: usize,
+    /// Whether the input may be negative.
+    signed: bool,
     channels: Vec<Histogram>,
 }
 
@@ -59,7 +61,8 @@ impl Calibrator {
             let task = task_of(step.name())
                 .ok_or_else(|| Error::internal(format!("layer `{}` became no task of its own", step.name())))?;
             let channels = vec![Histogram::default(); plan.shape(step.input()).channels];
-            layers.push(Layer { name: step.name().into(), task, channels });
+            let signed = !plan.is_never_negative(step.input());
+            layers.push(Layer { name: step.name().into(), task, signed, channels });
         }
         if layers.is_empty() {
             return Err(Error::model(format!("{} has no layer that could be computed in 8 bits", plan.name())));
@@ -127,14 +130,16 @@ impl Layer {
                     self.name
                 )));
             }
-            channel.add(value);
+            channel.add(if self.signed { value.abs() } else { value });
         }
         Ok(())
     }
 
     /// A scale for each channel.
     fn scales(&self) -> Vec<f32> {
-        let scales: Vec<Option<f32>> = self.channels.iter().map(Histogram::scale).collect();
+        let largest =
+            quantization::LARGEST_ACTIVATION - if self.signed { f32::from(quantization::SIGNED_ZERO) } else { 0.0 };
+        let scales: Vec<Option<f32>> = self.channels.iter().map(|channel| channel.scale(largest)).collect();
         let largest = scales.iter().flatten().copied().fold(0.0, f32::max);
         // the scale of a channel that was always zero
         let usual = if largest > 0.0 { largest } else { 1.0 };
@@ -186,21 +191,21 @@ impl Histogram {
         self.width *= 2.0;
     }
 
-    /// The scale with the smallest error; none where there were only zeros.
-    fn scale(&self) -> Option<f32> {
+    /// The scale with the smallest error, where `integer` is the largest quantized value; none where there were only zeros.
+    fn scale(&self, integer: f32) -> Option<f32> {
         let last = self.counts.iter().rposition(|&count| count > 0)?;
-        let most = (last + 1) as f64 * f64::from(self.width) / f64::from(quantization::LARGEST_ACTIVATION);
+        let most = (last + 1) as f64 * f64::from(self.width) / f64::from(integer);
         let errors = (1..=CANDIDATES).map(|part| {
             let scale = most * part as f64 / CANDIDATES as f64;
-            (scale, self.error(scale))
+            (scale, self.error(scale, integer))
         });
         let (best, _) = errors.min_by(|(_, a), (_, b)| a.total_cmp(b))?;
         Some((best as f32).max(f32::MIN_POSITIVE.sqrt()))
     }
 
     /// The sum of square errors.
-    fn error(&self, scale: f64) -> f64 {
-        let largest = scale * f64::from(quantization::LARGEST_ACTIVATION);
+    fn error(&self, scale: f64, integer: f32) -> f64 {
+        let largest = scale * f64::from(integer);
         let width = f64::from(self.width);
         let bins = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
         bins.map(|(bin, &count)| {
@@ -231,22 +236,22 @@ mod tests {
     fn values_are_counted_whatever_their_order() {
         let counted = histogram((0..5000).map(|at| ((at * 7919) % 5000) as f32 / 3.0));
         assert_eq!(counted.counts.iter().sum::<u32>(), 4999);
-        assert_eq!(Histogram::default().scale(), None);
+        assert_eq!(Histogram::default().scale(127.0), None);
     }
 
     #[test]
     fn an_even_spread_is_kept_whole_and_a_far_outlier_cut() {
         let even = || (0..1_000_000).map(|value| (1 + value % 10_000) as f32 / 1e4);
-        let whole = histogram(even()).scale().unwrap();
+        let whole = histogram(even()).scale(127.0).unwrap();
         assert!((whole * 127.0 - 1.0).abs() < 0.03, "{whole}");
-        let cut = histogram(even().chain([5.0])).scale().unwrap();
+        let cut = histogram(even().chain([5.0])).scale(127.0).unwrap();
         assert!(cut * 127.0 < 1.5, "{cut}");
     }
 
     #[test]
     fn damaged_activations_and_silent_channels() {
         let channels = vec![Histogram::default(); 2];
-        let mut layer = Layer { name: "layer".into(), task: 0, channels };
+        let mut layer = Layer { name: "layer".into(), task: 0, signed: false, channels };
         assert_eq!(layer.scales(), [1.0, 1.0]);
         layer.observe(&[0.0, 2.0]).unwrap();
         assert_eq!(layer.scales()[0], layer.scales()[1]);

@@ -7,6 +7,7 @@
 //! let mut plan = Plan::builder("edges", Shape { height: 4, width: 4, channels: 1 });
 //! let operation = Operation::Convolution {
 //!     side: 3,
+//!     before: 1,
 //!     stride: 1,
 //!     weights: vec![0.0, 0.0, 0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0],
 //!     bias: vec![0.0],

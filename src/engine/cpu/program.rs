@@ -11,7 +11,7 @@ use super::tasks::{
     PointwiseLayer, Quantize, Scale, Separable, Task,
 };
 use crate::engine::plan::{
-    Activation, Affine, Operation, Plan, QuantizedWeights, Shape, Step, ValueId, Weights, arena,
+    Activation, Affine, Lifetime, Operation, Plan, QuantizedWeights, Shape, Step, ValueId, Weights, arena,
 };
 use crate::{Error, Result};
 
@@ -112,7 +112,8 @@ fn joined(plan: &Plan, index: usize) -> bool {
             let value = step.output();
             // the map between the two is never whole, so nothing else may read it
             let alone = next.input() == value && reads(next, value) == 1 && readers(plan, value).count() == 1;
-            alone && weights.bytes() <= JOINED_WEIGHTS
+            let signed = next.quantized().is_some_and(|quantized| quantized.input_zero > 0);
+            alone && !signed && weights.bytes() <= JOINED_WEIGHTS
         }
         _ => false,
     }
@@ -136,7 +137,9 @@ fn byte_scales(plan: &Plan, value: ValueId) -> Option<&[f32]> {
     let mut readers = readers(plan, value);
     match (makes_bytes, readers.next(), readers.next()) {
         (true, Some(reader), None) if reads(reader, value) == 1 => {
-            reader.quantized_input().filter(|_| reader.input() == value && !reader.is_gated())
+            let unsigned = reader.quantized().filter(|quantized| quantized.input_zero == 0);
+            let scales = unsigned.map(|quantized| &quantized.input_scales[..]);
+            scales.filter(|_| reader.input() == value && !reader.is_gated())
         }
         _ => None,
     }
@@ -157,6 +160,8 @@ struct Layout {
     places: Vec<Place>,
     /// For each value, where the sums of its bands lie, if a gate reads them.
     sums: Vec<Option<usize>>,
+    /// For each step, the place of its input as bytes, if they do not overwrite the input.
+    bytes: Vec<Option<Place>>,
     /// For each step, whether it is computed together with the step after it.
     joined: Vec<bool>,
     /// Values of the arena.
@@ -202,13 +207,25 @@ impl Layout {
                 lifetimes.push(lifetimes[output]);
             }
         }
+        let mut bytes = vec![None; plan.steps().len()];
+        for (index, step) in plan.steps().iter().enumerate() {
+            if step.quantized().is_some_and(|quantized| quantized.input_zero > 0) {
+                let place = Place::bytes(plan.shape(step.input()));
+                bytes[index] = Some((sizes.len(), place));
+                sizes.push(place.values(images));
+                lifetimes.push(Lifetime { from: index, to: index });
+            }
+        }
         fitting(plan, sizes.iter().copied().fold(0, usize::saturating_add))?;
         let arena = arena::assign(&sizes, &lifetimes);
         for (place, &offset) in places.iter_mut().zip(&arena.offsets) {
             place.offset = offset;
         }
         let sums = sums.into_iter().map(|area| area.map(|area: usize| arena.offsets[area])).collect();
-        Ok(Layout { places, sums, joined, len: arena.len })
+        let bytes = bytes.into_iter();
+        let bytes =
+            bytes.map(|area| area.map(|(area, place): (usize, Place)| Place { offset: arena.offsets[area], ..place }));
+        Ok(Layout { places, sums, bytes: bytes.collect(), joined, len: arena.len })
     }
 }
 
@@ -268,14 +285,22 @@ impl Lowering<'_> {
             // a part of the task of the step before
             Operation::Pointwise { .. } if index > 0 && self.layout.joined[index - 1] => {}
             Operation::Pointwise { weights, gate, .. } => {
-                let input = self.place(step.input());
+                let mut input = self.place(step.input());
                 let tile = match weights {
                     Weights::F32(_) => self.kernels.tile_rows,
                     Weights::I8(_) => self.kernels.product_i8.tile_rows,
                 };
-                match step.quantized_input() {
-                    Some(scales) if byte_scales(plan, step.input()).is_none() => self.quantize(step, *gate, scales)?,
-                    Some(_) => {}
+                match step.quantized() {
+                    Some(quantized) => match self.layout.bytes[index] {
+                        Some(bytes) => {
+                            self.quantize_beside(step, *gate, quantized, bytes);
+                            input = bytes;
+                        }
+                        None if byte_scales(plan, step.input()).is_none() => {
+                            self.quantize(step, *gate, &quantized.input_scales)?;
+                        }
+                        None => {}
+                    },
                     None => gate.map_or(Ok(()), |gate| self.scale(step, gate))?,
                 }
                 if input.margin > 0 {
@@ -316,7 +341,7 @@ impl Lowering<'_> {
     }
 
     fn convolution(&mut self, step: &Step, macs: u64) -> Result<()> {
-        let Operation::Convolution { side, stride, weights, bias, activation } = step.operation() else {
+        let Operation::Convolution { side, before, stride, weights, bias, activation } = step.operation() else {
             return Ok(());
         };
         if step.input() != self.plan.input() {
@@ -331,7 +356,8 @@ impl Lowering<'_> {
             .flat_map(|channel| (0..*side).flat_map(move |y| (0..*side).map(move |x| channel * plane + y * row + x)))
             .collect();
         let task = Convolve {
-            input: planes.offset,
+            // the margin is as wide as half the kernel; less of it may lie before the first pixel
+            input: planes.offset + (planes.margin - before) * (row + 1),
             input_image: planes.planes * plane,
             input_row: row,
             stride: *stride,
@@ -347,7 +373,7 @@ impl Lowering<'_> {
     }
 
     fn depthwise(&self, step: &Step) -> Result<DepthwiseLayer> {
-        let Operation::Depthwise { side, stride, weights, bias, activation } = step.operation() else {
+        let Operation::Depthwise { side, before, stride, weights, bias, activation } = step.operation() else {
             return Err(Error::internal(format!("{} is no depthwise convolution", step.name())));
         };
         if !matches!((side, stride), (3 | 5, 1 | 2)) {
@@ -356,6 +382,7 @@ impl Lowering<'_> {
         Ok(DepthwiseLayer {
             input: self.place(step.input()),
             side: *side,
+            before: *before,
             stride: *stride,
             weights: pack::taps(weights, side * side),
             bias: pack::vector(bias),
@@ -460,9 +487,22 @@ impl Lowering<'_> {
     fn quantize(&mut self, step: &Step, gate: Option<ValueId>, scales: &[f32]) -> Result<()> {
         self.alone(step, gate, "a product of bytes of")?;
         let gate = gate.map(|gate| self.place(gate));
-        let task = Quantize { pixels: self.place(step.input()), gate, factors: byte_factors(scales) };
+        let pixels = self.place(step.input());
+        let task = Quantize { pixels, gate, factors: byte_factors(scales), zero: 0, bytes: pixels };
         self.push(task, format!("{} (bytes)", step.name()), 0);
         Ok(())
+    }
+
+    /// Converts the input to bytes in memory of their own. Others may still read it.
+    fn quantize_beside(&mut self, step: &Step, gate: Option<ValueId>, weights: &QuantizedWeights, bytes: Place) {
+        let task = Quantize {
+            pixels: self.place(step.input()),
+            gate: gate.map(|gate| self.place(gate)),
+            factors: byte_factors(&weights.input_scales),
+            zero: weights.input_zero,
+            bytes,
+        };
+        self.push(task, format!("{} (bytes)", step.name()), 0);
     }
 
     fn scale(&mut self, step: &Step, gate: ValueId) -> Result<()> {
@@ -504,6 +544,7 @@ fn simple(step: &Step, activation: Activation) -> Result<kernels::Activation> {
     match activation {
         Activation::None => Ok(kernels::Activation::None),
         Activation::Relu => Ok(kernels::Activation::Relu),
+        Activation::Relu6 => Ok(kernels::Activation::Relu6),
         Activation::Gelu => Err(unsupported(step, "a convolution with GELU")),
     }
 }

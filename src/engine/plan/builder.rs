@@ -12,7 +12,7 @@ use crate::Result;
 /// // each output channel is one input channel: 1 in the middle of its 3x3 kernel, else 0
 /// let weights = (0..3 * 3 * 9).map(|index| if index % 36 == 4 { 1.0 } else { 0.0 }).collect();
 /// let operation =
-///     Operation::Convolution { side: 3, stride: 1, weights, bias: vec![0.0; 3], activation: Activation::None };
+///     Operation::Convolution { side: 3, before: 1, stride: 1, weights, bias: vec![0.0; 3], activation: Activation::None };
 /// let colours = plan.push("copy", operation, plan.input(), Shape { height: 8, width: 8, channels: 3 });
 /// plan.push("mean", Operation::Mean { skip: 0 }, colours, Shape { height: 1, width: 1, channels: 3 });
 /// assert_eq!(plan.finish()?.steps().len(), 2);

@@ -26,7 +26,7 @@ impl Plan {
     /// - No size is 0, and no value has more numbers than the machine can address.
     /// - Weights, biases, scales and positions are as long as the shapes of the step's input and output ask for; the
     ///   output's shape is the one that the operation gives of the input's.
-    /// - The side of a kernel is odd; heads divide the channels; patches divide the image; a mean leaves pixels over.
+    /// - The side of a kernel is odd, and no more than half of it lies beyond an edge of the input; heads divide the channels; patches divide the image; a mean leaves pixels over.
     /// - A gate has one pixel and the input's channels; a residual has the output's shape.
     /// - Scales are finite numbers above 0, and so are their reciprocals.
     pub fn check(&self) -> Result<()> {
@@ -80,21 +80,23 @@ impl Plan {
     fn check_operation(&self, step: &Step) -> Result<()> {
         let (input, output) = (self.shape(step.input), self.shape(step.output));
         match &step.operation {
-            Operation::Convolution { side, stride, weights, bias, .. } => {
-                kernel(*side, *stride)?;
+            Operation::Convolution { side, before, stride, weights, bias, .. } => {
+                kernel(*side, *before, *stride)?;
                 equal("the output's shape", output, input.strided(*stride, output.channels))?;
                 equal(
                     "the number of weights",
                     weights.len(),
                     product(&[output.channels, input.channels, *side, *side])?,
                 )?;
-                equal("the length of the bias", bias.len(), output.channels)
+                equal("the length of the bias", bias.len(), output.channels)?;
+                within_margin(input, output, *side, *before, *stride)
             }
-            Operation::Depthwise { side, stride, weights, bias, .. } => {
-                kernel(*side, *stride)?;
+            Operation::Depthwise { side, before, stride, weights, bias, .. } => {
+                kernel(*side, *before, *stride)?;
                 equal("the output's shape", output, input.strided(*stride, input.channels))?;
                 equal("the number of weights", weights.len(), product(&[input.channels, *side, *side])?)?;
-                equal("the length of the bias", bias.len(), output.channels)
+                equal("the length of the bias", bias.len(), output.channels)?;
+                within_margin(input, output, *side, *before, *stride)
             }
             Operation::Pointwise { weights, bias, gate, residual, .. } => {
                 equal("the output's shape", output, Shape { channels: output.channels, ..input })?;
@@ -190,9 +192,15 @@ fn addressable(shape: Shape) -> Result<()> {
     Ok(())
 }
 
-fn kernel(side: usize, stride: usize) -> Result<()> {
+fn kernel(side: usize, before: usize, stride: usize) -> Result<()> {
     if side.is_multiple_of(2) {
         return Err(Error::model(format!("the kernel's side is {side}; expected an odd number")));
+    }
+    if before > side / 2 {
+        return Err(Error::model(format!(
+            "{before} rows of the kernel are above the input; expected at most {}",
+            side / 2
+        )));
     }
     if stride == 0 {
         return Err(Error::model("the stride is 0; expected at least 1"));
@@ -200,10 +208,29 @@ fn kernel(side: usize, stride: usize) -> Result<()> {
     Ok(())
 }
 
+/// The kernel at the last output pixel reaches no further beyond the input than half its side: devices keep as many zeros
+/// there.
+fn within_margin(input: Shape, output: Shape, side: usize, before: usize, stride: usize) -> Result<()> {
+    for (input, output) in [(input.height, output.height), (input.width, output.width)] {
+        let end = ((output - 1) as u128 * stride as u128 + side as u128).saturating_sub(before as u128);
+        if end > input as u128 + (side / 2) as u128 {
+            return Err(Error::model(format!(
+                "the kernel ends {} pixels behind the input of {input}; expected at most {}",
+                end - input as u128,
+                side / 2
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The weights of a matrix product, with their scales.
 fn matrix(weights: &Weights, input: usize, output: usize) -> Result<()> {
     equal("the number of weights", weights.len(), product(&[output, input])?)?;
-    let Weights::I8(QuantizedWeights { scales, input_scales, .. }) = weights else { return Ok(()) };
+    let Weights::I8(QuantizedWeights { scales, input_scales, input_zero, .. }) = weights else { return Ok(()) };
+    if *input_zero > 127 {
+        return Err(Error::model(format!("the number for 0 in the input is {input_zero}; expected at most 127")));
+    }
     equal("the number of scales", scales.len(), output)?;
     equal("the number of input scales", input_scales.len(), input)?;
     match scales.iter().chain(input_scales).find(|&&scale| !is_scale(scale)) {

@@ -2,7 +2,8 @@
 
 use super::{Activation, Operation, Plan, PlanBuilder, Shape, ValueId, Weights};
 use crate::Result;
-use crate::model::lcnet_v2::{BlockConfig, DROPOUT, LcNetV2Config, NormFactors, fold_norm};
+use crate::model::lcnet_v2::{BlockConfig, DROPOUT, EPSILON, LcNetV2Config};
+use crate::model::norm::{NormFactors, fold_norm};
 use crate::tensors::Tensors;
 
 /// The plan of a network. `tensors` are of the deploy form.
@@ -25,7 +26,7 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn conv_norm(&self, path: &str, shape: &[usize]) -> Result<(Vec<f32>, Vec<f32>)> {
         let weight = self.tensors.expect(&format!("{path}.conv.weight"), shape)?;
-        fold_norm(weight, &format!("{path}.bn"), self.tensors)
+        fold_norm(weight, &format!("{path}.bn"), EPSILON, self.tensors)
     }
 
     fn conv(&self, path: &str, shape: &[usize]) -> Result<(Vec<f32>, Vec<f32>)> {
@@ -40,7 +41,8 @@ impl Builder<'_> {
         let (weights, bias) = self.conv_norm(path, &[channels, 3, 3, 3])?;
         let input = self.plan.input();
         let shape = self.plan.shape(input).strided(2, channels);
-        let operation = Operation::Convolution { side: 3, stride: 2, weights, bias, activation: Activation::Relu };
+        let operation =
+            Operation::Convolution { side: 3, before: 1, stride: 2, weights, bias, activation: Activation::Relu };
         Ok(self.plan.push(path, operation, input, shape))
     }
 
@@ -55,7 +57,8 @@ impl Builder<'_> {
             true => self.conv_norm(&name, &weight_shape)?,
             false => self.conv(&name, &weight_shape)?,
         };
-        let depthwise = Operation::Depthwise { side, stride, weights, bias, activation: Activation::Relu };
+        let depthwise =
+            Operation::Depthwise { side, before: side / 2, stride, weights, bias, activation: Activation::Relu };
         let x = self.plan.push(name, depthwise, input, shape);
 
         let gate = match block.squeeze {
@@ -104,7 +107,7 @@ impl Builder<'_> {
         let pooled = self.plan.push("backbone.avg_pool", Operation::Mean { skip: 0 }, input, pooled);
 
         let (mut weights, mut bias) = self.conv("backbone.last_conv", &[channels, inner, 1, 1])?;
-        let NormFactors { factor, shift } = NormFactors::read("neck.feat_bn", channels, self.tensors)?;
+        let NormFactors { factor, shift } = NormFactors::read("neck.feat_bn", channels, EPSILON, self.tensors)?;
         for (channel, (weights, bias)) in weights.chunks_exact_mut(inner).zip(&mut bias).enumerate() {
             let factor = factor[channel] * (1.0 - DROPOUT);
             weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * factor) as f32);

@@ -3,6 +3,7 @@
 pub(super) mod arena;
 mod builder;
 mod check;
+mod efficientnet_lite;
 mod lcnet_v2;
 mod operation;
 mod quantize;
@@ -142,6 +143,7 @@ impl Plan {
         match &description.network {
             Network::LcNetV2(config) => lcnet_v2::compile(&description.name, config, &tensors),
             Network::Vit(config) => vit::compile(&description.name, config, &tensors),
+            Network::EfficientNetLite(config) => efficientnet_lite::compile(&description.name, config, &tensors),
         }
     }
 
@@ -286,8 +288,13 @@ impl Step {
 
     /// The scale of each channel of the input, where the step multiplies 8-bit numbers.
     pub fn quantized_input(&self) -> Option<&[f32]> {
+        self.quantized().map(|quantized| &quantized.input_scales[..])
+    }
+
+    /// The weights of 8-bit numbers.
+    pub(super) fn quantized(&self) -> Option<&QuantizedWeights> {
         match &self.operation {
-            Operation::Pointwise { weights: Weights::I8(quantized), .. } => Some(&quantized.input_scales),
+            Operation::Pointwise { weights: Weights::I8(quantized), .. } => Some(quantized),
             _ => None,
         }
     }

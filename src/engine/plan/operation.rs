@@ -5,10 +5,13 @@ use super::ValueId;
 /// The operation of a step, with its weights.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
-    /// Dense convolution, padded by `side / 2` zeros.
+    /// Dense convolution. Beyond the input's edges are zeros.
     Convolution {
         /// Height and width of the kernel, an odd number.
         side: usize,
+        /// Rows of the kernel above the input at the first output pixel, and columns left of it, at most `side / 2`:
+        /// usually this many, and less where TensorFlow's padding "SAME" puts more zeros behind the input than before.
+        before: usize,
         /// Input pixels from an output pixel to the next.
         stride: usize,
         /// Weights `[out, in, side, side]`.
@@ -18,10 +21,12 @@ pub enum Operation {
         /// Applied to the sums of products and bias.
         activation: Activation,
     },
-    /// Convolution of each channel by itself, padded by `side / 2` zeros.
+    /// Convolution of each channel by itself. Beyond the input's edges are zeros.
     Depthwise {
         /// Height and width of the kernel, an odd number.
         side: usize,
+        /// As for [`Convolution`](Operation::Convolution).
+        before: usize,
         /// Input pixels from an output pixel to the next.
         stride: usize,
         /// Weights `[channels, side, side]`.
@@ -95,6 +100,8 @@ pub enum Activation {
     None,
     /// Negative values become 0.
     Relu,
+    /// Negative values become 0, and values above 6 become 6.
+    Relu6,
     /// `x / 2 * (1 + erf(x / sqrt(2)))`.
     Gelu,
 }
@@ -110,8 +117,8 @@ pub enum Weights {
 
 /// The weights of a product of 8-bit numbers.
 ///
-/// Each channel of the input, which is never negative, is divided by its scale, rounded and limited to 0..=127. Each
-/// output channel's sum of products is multiplied by its scale.
+/// Each channel of the input is divided by its scale, `input_zero` is added, and it is rounded and limited to 0..=127. Each
+/// output channel's sum of products is multiplied by its scale. The bias of the layer takes away what `input_zero` adds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantizedWeights {
     /// Weights `[out, in]`, from -127 to 127.
@@ -120,6 +127,8 @@ pub struct QuantizedWeights {
     pub scales: Vec<f32>,
     /// The scale of each channel of the input.
     pub input_scales: Vec<f32>,
+    /// The number that stands for 0 in the input: 0 where the input is never negative.
+    pub input_zero: u8,
 }
 
 impl Weights {
@@ -136,7 +145,7 @@ impl Weights {
     pub fn bytes(&self) -> usize {
         match self {
             Weights::F32(values) => 4 * values.len(),
-            Weights::I8(QuantizedWeights { values, scales, input_scales }) => {
+            Weights::I8(QuantizedWeights { values, scales, input_scales, .. }) => {
                 values.len() + 4 * (scales.len() + input_scales.len())
             }
         }

@@ -29,6 +29,8 @@ impl Plan {
             )));
         }
         for index in layers {
+            let input_zero =
+                if self.is_never_negative(self.steps[index].input) { 0 } else { quantization::SIGNED_ZERO };
             let step = &mut self.steps[index];
             let input_scales = calibration.scales(&step.name).ok_or_else(|| {
                 Error::model(format!(
@@ -49,8 +51,12 @@ impl Plan {
                 }
                 quantization::scale_columns(values, input_scales.iter().copied(), inner);
                 let (values, scales) = quantization::quantize(values, inner);
+                for ((bias, row), scale) in bias.iter_mut().zip(values.chunks_exact(inner)).zip(&scales) {
+                    let sum: i64 = row.iter().map(|&weight| i64::from(weight)).sum();
+                    *bias -= scale * (sum * i64::from(input_zero)) as f32;
+                }
                 let input_scales = input_scales.to_vec();
-                *weights = Weights::I8(QuantizedWeights { values, scales, input_scales });
+                *weights = Weights::I8(QuantizedWeights { values, scales, input_scales, input_zero });
             }
         }
         self.check()?;
@@ -58,7 +64,8 @@ impl Plan {
     }
 
     /// The steps that [`quantize`](Self::quantize) changes: 1x1 convolutions in f32 of more than one pixel, since there
-    /// is nothing to gain in one, and of values that are never negative.
+    /// is nothing to gain in one, and of values that are never negative or come from a 1x1 convolution without activation.
+    /// Other values, those of vision transformers, have channels with outliers, for which 7 bits are too few.
     pub fn quantizable(&self) -> impl Iterator<Item = &Step> {
         self.quantizable_indices().map(|index| &self.steps[index])
     }
@@ -69,21 +76,28 @@ impl Plan {
 
     fn is_quantizable(&self, step: &Step) -> bool {
         let Operation::Pointwise { weights: Weights::F32(_), activation, .. } = &step.operation else { return false };
-        matches!(activation, Activation::None | Activation::Relu)
+        matches!(activation, Activation::None | Activation::Relu | Activation::Relu6)
             && self.shape(step.output).pixels() > 1
-            && self.is_never_negative(step.input)
+            && (self.is_never_negative(step.input) || self.is_projection(step.input))
+    }
+
+    /// Whether a value is made by a 1x1 convolution without activation.
+    fn is_projection(&self, value: ValueId) -> bool {
+        let maker = value.0.checked_sub(1).map(|index| &self.steps[index].operation);
+        matches!(maker, Some(Operation::Pointwise { activation: Activation::None, .. }))
     }
 
     /// Whether a value is known to hold no negative number.
-    fn is_never_negative(&self, value: ValueId) -> bool {
+    pub(in crate::engine) fn is_never_negative(&self, value: ValueId) -> bool {
         // the input has no maker
         let Some(maker) = value.0.checked_sub(1).map(|index| &self.steps[index]) else { return false };
         match &maker.operation {
             Operation::Convolution { activation, .. } | Operation::Depthwise { activation, .. } => {
-                *activation == Activation::Relu
+                matches!(activation, Activation::Relu | Activation::Relu6)
             }
             Operation::Pointwise { activation, residual, .. } => {
-                *activation == Activation::Relu && residual.is_none_or(|residual| self.is_never_negative(residual))
+                matches!(activation, Activation::Relu | Activation::Relu6)
+                    && residual.is_none_or(|residual| self.is_never_negative(residual))
             }
             Operation::Mean { .. } => self.is_never_negative(maker.input),
             _ => false,

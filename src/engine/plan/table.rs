@@ -67,6 +67,7 @@ fn after(activation: Activation) -> &'static str {
     match activation {
         Activation::None => "",
         Activation::Relu => " + relu",
+        Activation::Relu6 => " + relu6",
         Activation::Gelu => " + gelu",
     }
 }

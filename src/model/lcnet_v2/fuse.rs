@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use super::config::{BlockConfig, EPSILON, Form, LcNetV2Config};
 use crate::Result;
+use crate::model::norm::NormFactors;
 use crate::tensors::{Tensor, Tensors};
 
 /// The tensors of the training form in the deploy form: the branches of each re-parameterised block are summed into its
@@ -59,7 +60,7 @@ fn fuse_branches(block: &BlockConfig, tensors: &Tensors) -> Result<(Tensor, Tens
     for (index, &kernel) in block.branches.iter().enumerate() {
         let path = format!("{}.dw_conv_list.{index}", block.path);
         let branch = tensors.expect(&format!("{path}.conv.weight"), &[channels, 1, kernel, kernel])?;
-        let norm = NormFactors::read(&format!("{path}.bn"), channels, tensors)?;
+        let norm = NormFactors::read(&format!("{path}.bn"), channels, EPSILON, tensors)?;
         let pad = (side - kernel) / 2;
         for channel in 0..channels {
             bias[channel] += norm.shift[channel];
@@ -76,38 +77,6 @@ fn fuse_branches(block: &BlockConfig, tensors: &Tensors) -> Result<(Tensor, Tens
         Tensor { shape: vec![channels, 1, side, side], values: narrow(weight) },
         Tensor { shape: vec![channels], values: narrow(bias) },
     ))
-}
-
-/// A convolution's weight with the BatchNorm at `norm` folded in, and the resulting bias.
-///
-/// `weight` is `[out, …]`; the convolution has no bias.
-#[cfg(any(feature = "burn", feature = "cpu"))]
-pub(crate) fn fold_norm(weight: &Tensor, norm: &str, tensors: &Tensors) -> Result<(Vec<f32>, Vec<f32>)> {
-    let out = weight.shape[0];
-    let norm = NormFactors::read(norm, out, tensors)?;
-    let per_channel = weight.values.len() / out;
-    let mut folded = weight.values.clone();
-    for (channel, factor) in folded.chunks_exact_mut(per_channel).zip(&norm.factor) {
-        channel.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
-    }
-    Ok((folded, norm.shift.iter().map(|&shift| shift as f32).collect()))
-}
-
-/// A BatchNorm with fixed statistics, as `x * factor + shift`.
-pub(crate) struct NormFactors {
-    pub factor: Vec<f64>,
-    pub shift: Vec<f64>,
-}
-
-impl NormFactors {
-    pub fn read(path: &str, channels: usize, tensors: &Tensors) -> Result<Self> {
-        let read = |name: &str| Ok::<_, crate::Error>(&tensors.expect(&format!("{path}.{name}"), &[channels])?.values);
-        let (gamma, beta, mean, variance) = (read("weight")?, read("bias")?, read("_mean")?, read("_variance")?);
-        let factor: Vec<f64> =
-            gamma.iter().zip(variance).map(|(&g, &v)| f64::from(g) / (f64::from(v) + EPSILON).sqrt()).collect();
-        let shift = beta.iter().zip(mean).zip(&factor).map(|((&b, &m), f)| f64::from(b) - f64::from(m) * f).collect();
-        Ok(NormFactors { factor, shift })
-    }
 }
 
 #[cfg(test)]

@@ -17,10 +17,8 @@ mod network;
 
 pub use config::{BlockConfig, Form, LcNetV2Config};
 pub(crate) use config::{DROPOUT, EPSILON};
-#[cfg(feature = "cpu")]
-pub(crate) use fuse::{NormFactors, fold_norm};
 pub use fuse::{deploy_form, fuse};
 #[cfg(feature = "train")]
 pub(crate) use network::KEEP;
 #[cfg(feature = "burn")]
-pub use network::{LcNetV2, Norms};
+pub use network::LcNetV2;

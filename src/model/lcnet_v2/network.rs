@@ -1,21 +1,19 @@
 //! LCNetV2 on Burn.
 
-use burn::module::{Module, Param, RunningState};
+use burn::module::Module;
 use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Linear, PaddingConfig2d};
+use burn::nn::{BatchNorm, Linear};
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::module::adaptive_avg_pool2d;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use super::config::{BlockConfig, DROPOUT, EPSILON, Form, LcNetV2Config};
-use super::fuse::fold_norm;
 use crate::Result;
+use crate::model::burn_layers::{Activation, ConvNorm, Layers, Norms, Shape, in_one};
 use crate::tensors::Tensors;
 
 /// The share of the backbone's output that dropout keeps.
 pub(crate) const KEEP: f64 = 1.0 - DROPOUT;
-/// The weight of the new statistics. Paddle's momentum, 0.9, is the weight of the old ones.
-const MOMENTUM: f64 = 0.1;
 
 /// PPLCNetV2_base_ShiTu with a BNNeck and, for training, a classification head.
 ///
@@ -36,15 +34,6 @@ pub struct LcNetV2 {
     head: Option<Linear>,
 }
 
-/// Whether a BatchNorm after a convolution is folded into it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Norms {
-    /// Not folded, as training needs them and files store them.
-    Separate,
-    /// Folded: the same function, with fewer passes over memory. For inference only.
-    Folded,
-}
-
 impl LcNetV2 {
     /// The network with these weights on a device. `classes` adds the classification head.
     ///
@@ -58,21 +47,15 @@ impl LcNetV2 {
         tensors: &Tensors,
         device: &Device,
     ) -> Result<Self> {
-        let build = Builder { tensors, norms, form, device };
+        let layers = Layers { tensors, norms, epsilon: EPSILON, device };
+        let build = Builder { layers, form };
         let blocks = config.blocks().iter().map(|block| build.block(block)).collect::<Result<_>>()?;
-        let head = match classes {
-            None => None,
-            Some(classes) => {
-                let shape = [config.embedding, classes];
-                let weight = &tensors.expect("head.fc.weight", &shape)?.values;
-                Some(Linear { weight: build.parameter(weight.clone(), shape), bias: None })
-            }
-        };
+        let head = classes.map(|classes| build.layers.linear("head.fc", [config.embedding, classes])).transpose()?;
         Ok(LcNetV2 {
             stem: build.conv_norm("backbone.stem.0", [config.stem_channels(), 3], 3, 2, 1)?,
             blocks,
             last_conv: build.conv("backbone.last_conv", [config.embedding, config.last_channels()], 1, 1, 1)?,
-            neck: build.norm("neck.feat_bn", config.embedding)?,
+            neck: build.layers.norm("neck.feat_bn", config.embedding)?,
             head,
         })
     }
@@ -139,59 +122,6 @@ impl LcNetV2 {
     }
 }
 
-/// A convolution, its BatchNorm where that is not folded into it, and ReLU where `activate`.
-#[derive(Module, Debug)]
-struct ConvNorm {
-    conv: Conv2d,
-    norm: Option<BatchNorm>,
-    activate: bool,
-}
-
-impl ConvNorm {
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        if let Some(y) = in_one(&x, std::slice::from_ref(self), self.activate) {
-            return y;
-        }
-        let x = convolve(&self.conv, x);
-        let x = match &self.norm {
-            Some(norm) => normalize(norm, x),
-            None => x,
-        };
-        if self.activate { relu(x) } else { x }
-    }
-}
-
-/// The sum of layers of the same input as one operation, in training on the CPU; `None` elsewhere.
-#[cfg(all(feature = "train", not(target_arch = "wasm32")))]
-fn in_one(x: &Tensor<4>, layers: &[ConvNorm], activate: bool) -> Option<Tensor<4>> {
-    let branches: Vec<_> =
-        layers.iter().map(|layer| Some((&layer.conv, layer.norm.as_ref()?))).collect::<Option<_>>()?;
-    crate::layers::conv_norm::forward(x, &branches, activate)
-}
-
-#[cfg(not(all(feature = "train", not(target_arch = "wasm32"))))]
-fn in_one(_: &Tensor<4>, _: &[ConvNorm], _: bool) -> Option<Tensor<4>> {
-    None
-}
-
-/// A convolution; in training on a GPU with gradients that are faster than Burn's.
-fn convolve(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-    #[cfg(all(feature = "train", not(target_arch = "wasm32"), any(test, feature = "webgpu", feature = "cuda")))]
-    if let Some(y) = crate::layers::gpu::convolution(conv, &x) {
-        return y;
-    }
-    conv.forward(x)
-}
-
-/// A BatchNorm; in training on a GPU with sums that are faster than Burn's.
-fn normalize(norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
-    #[cfg(all(feature = "train", not(target_arch = "wasm32"), any(test, feature = "webgpu", feature = "cuda")))]
-    if let Some(y) = crate::layers::gpu::norm(norm, &x) {
-        return y;
-    }
-    norm.forward(x)
-}
-
 /// `RepDepthwiseSeparable`.
 #[derive(Module, Debug)]
 struct Block {
@@ -238,46 +168,15 @@ impl SqueezeExcite {
     }
 }
 
-/// Builds layers from named tensors.
+/// Builds the network from named tensors.
 struct Builder<'a> {
-    tensors: &'a Tensors,
-    norms: Norms,
+    layers: Layers<'a>,
     form: Form,
-    device: &'a Device,
 }
 
 impl Builder<'_> {
-    fn parameter<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
-        Param::from_data(TensorData::new(values, shape), self.device)
-    }
-
-    fn layer(
-        &self,
-        weight: Vec<f32>,
-        bias: Option<Vec<f32>>,
-        [out, input]: [usize; 2],
-        kernel: usize,
-        stride: usize,
-        groups: usize,
-    ) -> Conv2d {
-        let pad = (kernel - 1) / 2;
-        Conv2d {
-            weight: self.parameter(weight, [out, input / groups, kernel, kernel]),
-            bias: bias.map(|bias| self.parameter(bias, [out])),
-            stride: [stride; 2],
-            kernel_size: [kernel; 2],
-            dilation: [1; 2],
-            groups,
-            padding: PaddingConfig2d::Explicit(pad, pad, pad, pad),
-        }
-    }
-
-    /// A convolution with bias, without BatchNorm.
     fn conv(&self, path: &str, channels: [usize; 2], kernel: usize, stride: usize, groups: usize) -> Result<Conv2d> {
-        let shape = [channels[0], channels[1] / groups, kernel, kernel];
-        let weight = self.tensors.expect(&format!("{path}.weight"), &shape)?.values.clone();
-        let bias = self.tensors.expect(&format!("{path}.bias"), &channels[..1])?.values.clone();
-        Ok(self.layer(weight, Some(bias), channels, kernel, stride, groups))
+        self.layers.conv(path, Shape::centered(channels, kernel, stride, groups))
     }
 
     /// A convolution with its BatchNorm, without activation.
@@ -289,23 +188,10 @@ impl Builder<'_> {
         stride: usize,
         groups: usize,
     ) -> Result<ConvNorm> {
-        let shape = [channels[0], channels[1] / groups, kernel, kernel];
-        let weight = self.tensors.expect(&format!("{path}.conv.weight"), &shape)?;
-        let norm_path = format!("{path}.bn");
-        Ok(match self.norms {
-            Norms::Separate => ConvNorm {
-                conv: self.layer(weight.values.clone(), None, channels, kernel, stride, groups),
-                norm: Some(self.norm(&norm_path, channels[0])?),
-                activate: false,
-            },
-            Norms::Folded => {
-                let (weight, bias) = fold_norm(weight, &norm_path, self.tensors)?;
-                let conv = self.layer(weight, Some(bias), channels, kernel, stride, groups);
-                ConvNorm { conv, norm: None, activate: false }
-            }
-        })
+        self.layers.conv_norm(path, Shape::centered(channels, kernel, stride, groups), Activation::None)
     }
 
+    /// A convolution with its BatchNorm and ReLU.
     fn conv_norm(
         &self,
         path: &str,
@@ -314,26 +200,7 @@ impl Builder<'_> {
         stride: usize,
         groups: usize,
     ) -> Result<ConvNorm> {
-        Ok(ConvNorm { activate: true, ..self.conv_norm_linear(path, channels, kernel, stride, groups)? })
-    }
-
-    fn norm(&self, path: &str, channels: usize) -> Result<BatchNorm> {
-        let read = |name: &str| {
-            Ok::<_, crate::Error>(self.tensors.expect(&format!("{path}.{name}"), &[channels])?.values.clone())
-        };
-        let statistics = |name| {
-            let data = TensorData::new(read(name)?, [channels]);
-            Ok::<_, crate::Error>(RunningState::new(Tensor::from_data(data, self.device)))
-        };
-        Ok(BatchNorm {
-            gamma: self.parameter(read("weight")?, [channels]),
-            beta: self.parameter(read("bias")?, [channels]),
-            training: Param::from_bool(true),
-            running_mean: statistics("_mean")?,
-            running_var: statistics("_variance")?,
-            momentum: MOMENTUM,
-            epsilon: EPSILON,
-        })
+        self.layers.conv_norm(path, Shape::centered(channels, kernel, stride, groups), Activation::Relu)
     }
 
     fn block(&self, block: &BlockConfig) -> Result<Block> {
@@ -352,7 +219,7 @@ impl Builder<'_> {
                 .collect::<Result<_>>()?,
             (_, Form::Deploy) => {
                 let conv = self.conv(&format!("{path}.dw_conv"), [input; 2], *kernel, *stride, input)?;
-                vec![ConvNorm { conv, norm: None, activate: false }]
+                vec![ConvNorm::fused(conv)]
             }
         };
         let squeeze = match block.squeeze {

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 
 use super::internal_names::internal_names;
-use super::pickle;
 use super::pickle_writer::{Object, write};
 use crate::model::{Parameter, Role};
 use crate::tensors::{Tensor, Tensors};
 use crate::weights::model::Model;
-use crate::weights::named;
+use crate::weights::{named, pickle};
 use crate::{Error, Result};
 
 /// Key of the entry with the internal name of each parameter.

@@ -48,6 +48,8 @@ pub(super) fn check_name(name: &str, network: &Network) -> Result<()> {
     let (fits, graph) = match network {
         Network::LcNetV2(_) => (name.starts_with(PUBLISHED) && !is_vit, PUBLISHED),
         Network::Vit(_) => (is_vit, PUBLISHED_VIT),
+        // never read from Paddle's files
+        Network::EfficientNetLite(_) => (false, PUBLISHED),
     };
     if fits {
         return Ok(());

@@ -16,7 +16,6 @@ mod internal_names;
 mod op;
 mod pdiparams;
 pub(super) mod pdparams;
-mod pickle;
 #[cfg(feature = "train")]
 mod pickle_writer;
 mod pir;

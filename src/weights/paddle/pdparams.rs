@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::pickle;
 use crate::Result;
 use crate::weights::element::RawTensor;
 use crate::weights::model::Model;
 use crate::weights::named;
 use crate::weights::origin::{Format, Origin};
+use crate::weights::pickle;
 use crate::weights::published::{default_description, published_name};
 
 /// Reads a model. `keep_head` keeps the classification head.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::image::{Normalize, Preprocess, Resize};
+use crate::model::efficientnet_lite::EfficientNetLiteConfig;
 use crate::model::lcnet_v2::{Form, LcNetV2Config};
 use crate::model::vit::VitConfig;
 use crate::model::{ModelDescription, Network};
@@ -29,6 +30,7 @@ pub(super) struct Description {
 
 const LCNET_V2: &str = "lcnet_v2";
 const VIT: &str = "vit";
+const EFFICIENTNET_LITE: &str = "efficientnet_lite";
 
 /// A network as JSON. Written by hand: derived code would be several times as large, which counts in a browser.
 fn network_entry(network: &Network) -> Value {
@@ -50,6 +52,12 @@ fn network_entry(network: &Network) -> Value {
             for (name, size) in vit_sizes(&mut config.clone()) {
                 set(name, (*size).into());
             }
+        }
+        Network::EfficientNetLite(config) => {
+            set("type", EFFICIENTNET_LITE.into());
+            set("width", config.width.into());
+            set("depth", config.depth.into());
+            set("neck", config.embedding.is_some().into());
         }
     }
     Value::Object(entry)
@@ -92,7 +100,27 @@ fn network(entry: &Value) -> Result<Network> {
             limits::check_vit(&config)?;
             Ok(Network::Vit(config))
         }
-        Some(other) => Err(Error::model(format!("a network of type `{other}`; `{LCNET_V2}` and `{VIT}` are known"))),
+        Some(EFFICIENTNET_LITE) => {
+            let factor = |name: &str| {
+                let value = entry.get(name).and_then(Value::as_f64).ok_or_else(|| missing(name))?;
+                limits::check_factor(name, value).map(|()| value)
+            };
+            let (width, depth) = (factor("width")?, factor("depth")?);
+            limits::check_input(input)?;
+            let neck = entry.get("neck").and_then(Value::as_bool).ok_or_else(|| missing("neck"))?;
+            let config = EfficientNetLiteConfig { width, depth, input, embedding: neck.then_some(embedding) };
+            if config.dimension() != embedding {
+                return Err(Error::model(format!(
+                    "`network.embedding` is {embedding}; without a neck it is {}",
+                    config.dimension()
+                )));
+            }
+            limits::check_embedding(embedding)?;
+            Ok(Network::EfficientNetLite(config))
+        }
+        Some(other) => Err(Error::model(format!(
+            "a network of type `{other}`; `{LCNET_V2}`, `{VIT}` and `{EFFICIENTNET_LITE}` are known"
+        ))),
         None => Err(missing("type")),
     }
 }

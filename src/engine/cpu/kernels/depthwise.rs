@@ -60,7 +60,7 @@ pub(in super::super) enum Target {
 ///
 /// # Safety
 /// The instruction set of `V` is enabled, every pointer of `work` is valid for what its field says, and `SIDE` is the
-/// side of `work`. The middle weight of each output row lies over a row of the input.
+/// side of `work`. Each output row has a row of the kernel over the input.
 #[inline(always)]
 pub(in super::super) unsafe fn depthwise<V: Lanes, const PIXELS: usize, const SIDE: usize>(work: &Depthwise) {
     match work.stride {

@@ -55,32 +55,48 @@ pub(in super::super) unsafe fn sum<V: Lanes>(
     }
 }
 
-/// Converts pixels to bytes: each value times its channel's factor and, where there is a gate, the gate's, rounded and
-/// limited to 0..=127. The bytes of a pixel overwrite the first of its values.
-///
+/// Pixels that are converted to bytes: each value times its channel's factor and, where there is a gate, the gate's, plus
+/// `zero`, rounded and limited to 0..=127.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Quantize {
+    pub pixels: *const f32,
+    /// Number of pixels.
+    pub count: usize,
+    /// Values from a pixel to the next.
+    pub stride: usize,
+    /// A multiple of [`CHANNELS`](super::CHANNELS).
+    pub channels: usize,
+    /// `channels` values.
+    pub factors: *const f32,
+    /// `channels` values.
+    pub gate: Option<*const f32>,
+    /// The number that stands for 0.
+    pub zero: f32,
+    /// The first pixel's bytes. They may lie on the values of `pixels` where `bytes_stride` is as far as `stride`.
+    pub bytes: *mut u8,
+    /// Bytes from a pixel's to the next one's.
+    pub bytes_stride: usize,
+}
+
 /// # Safety
-/// As [`scale`]; `gate` as `factors`.
+/// The instruction set of `V` is enabled, and every pointer of `work` is valid for what its field says.
 #[inline(always)]
-pub(in super::super) unsafe fn quantize<V: Lanes>(
-    pixels: *mut f32,
-    count: usize,
-    stride: usize,
-    channels: usize,
-    factors: *const f32,
-    gate: Option<*const f32>,
-) {
-    for pixel in 0..count {
+pub(in super::super) unsafe fn quantize<V: Lanes>(work: &Quantize) {
+    for pixel in 0..work.count {
         let mut channel = 0;
-        while channel < channels {
-            // SAFETY: as in `scale`; a channel's byte lies within its pixel
+        while channel < work.channels {
+            // SAFETY: the pixel and its bytes have the channels from `channel` on, since their number is a multiple of the
+            // lanes
             unsafe {
-                let from = pixels.add(pixel * stride);
-                let mut factor = V::load(factors.add(channel));
-                if let Some(gate) = gate {
+                let mut factor = V::load(work.factors.add(channel));
+                if let Some(gate) = work.gate {
                     factor = factor.mul(V::load(gate.add(channel)));
                 }
-                // the bytes overwrite only values that have been read
-                V::load(from.add(channel)).mul(factor).store_u7(from.cast::<u8>().add(channel));
+                let value = V::load(work.pixels.add(pixel * work.stride + channel));
+                // in place, the bytes overwrite only values that have been read
+                let to = work.bytes.add(pixel * work.bytes_stride + channel);
+                // two roundings, which are the same on every instruction set
+                value.mul(factor).add(V::splat(work.zero)).store_u7(to);
             }
             channel += V::COUNT;
         }

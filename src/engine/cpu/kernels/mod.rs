@@ -16,6 +16,7 @@ pub(super) mod tests;
 
 pub(super) use convolution::Convolution;
 pub(super) use depthwise::{Depthwise, Target};
+pub(super) use elementwise::Quantize;
 pub(super) use gemm::{Gemm, Pixels};
 pub(super) use gemm_i8::{GemmI8, Output};
 
@@ -33,6 +34,8 @@ pub(super) enum Activation {
     None,
     /// Negative values become 0.
     Relu,
+    /// Negative values become 0, and values above 6 become 6.
+    Relu6,
 }
 
 impl Activation {
@@ -44,6 +47,8 @@ impl Activation {
             Activation::None => value,
             // SAFETY: the instruction set is enabled
             Activation::Relu => unsafe { value.max(V::splat(0.0)) },
+            // SAFETY: as above
+            Activation::Relu6 => unsafe { value.max(V::splat(0.0)).min(V::splat(6.0)) },
         }
     }
 }
@@ -71,7 +76,7 @@ pub(super) struct Kernels {
     /// Pixels, their number and stride, channels, factors.
     pub scale: unsafe fn(*mut f32, usize, usize, usize, *const f32),
     /// Pixels, their number and stride, channels, factors, a gate's factors.
-    pub quantize: unsafe fn(*mut f32, usize, usize, usize, *const f32, Option<*const f32>),
+    pub quantize: unsafe fn(&Quantize),
     /// Pixels, their number and stride, channels, sums.
     pub sum: unsafe fn(*const f32, usize, usize, usize, *mut f32),
     /// Pixels, their number and stride, channels.
@@ -191,15 +196,8 @@ macro_rules! compile {
                 elementwise::scale::<$lanes>(pixels, count, stride, channels, factors)
             }
             $(#[target_feature(enable = $features)])?
-            unsafe fn quantize(
-                pixels: *mut f32,
-                count: usize,
-                stride: usize,
-                channels: usize,
-                factors: *const f32,
-                gate: Option<*const f32>,
-            ) {
-                elementwise::quantize::<$lanes>(pixels, count, stride, channels, factors, gate)
+            unsafe fn quantize(work: &Quantize) {
+                elementwise::quantize::<$lanes>(work)
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn sum(pixels: *const f32, count: usize, stride: usize, channels: usize, sums: *mut f32) {

@@ -18,6 +18,8 @@ pub(in super::super) struct Layer {
     pub input: Place,
     /// 3 or 5.
     pub side: usize,
+    /// Rows of the kernel above the input at the first output pixel, and columns left of it: at most half of `side`.
+    pub before: usize,
     pub stride: usize,
     pub weights: Vec<f32>,
     pub bias: Vec<f32>,
@@ -57,17 +59,16 @@ impl Layer {
     /// these rows with all channels of the input, and `rows.sums`, unless null, for `rows.channels` values; nothing
     /// else reads or writes the channels in question meanwhile.
     pub(super) unsafe fn run(&self, run: &Run, rows: Rows) {
-        let reach = self.side / 2;
         let kernel = match self.side {
             3 => run.kernels.depthwise_3x3,
             5 => run.kernels.depthwise_5x5,
             side => unreachable!("lowering lets no kernel of {side}x{side} pass"),
         };
-        // SAFETY: the input's margins are at least `reach` wide, so the first pixel less `reach` is in the arena, and
-        // so is all that the kernel reads beside the rows. It leaves out the rows above and below the input. Weights,
+        // SAFETY: the input's margins are at least half the kernel wide, and `Plan::check` lets no kernel reach further
+        // than that before or behind a row, so all that the kernel reads is in the arena. It leaves out the rows above and below the input. Weights,
         // bias and factors have as many channels as the input. Pixels of bytes are `pixel` times four bytes apart.
         unsafe {
-            let input = run.pixel(&self.input, rows.image, 0, 0).sub(reach * self.input.stride);
+            let input = run.pixel(&self.input, rows.image, 0, 0).sub(self.before * self.input.stride);
             let (output, unit) = match &self.byte_factors {
                 None => (Target::F32(rows.start.add(rows.channel)), 1),
                 Some(factors) => {
@@ -84,7 +85,7 @@ impl Layer {
                 stride: self.stride,
                 input: input.add(rows.channel),
                 input_height: self.input.height,
-                first: (rows.first * self.stride) as isize - reach as isize,
+                first: (rows.first * self.stride) as isize - self.before as isize,
                 input_pixel: self.input.stride,
                 input_row: self.input.row(),
                 output,

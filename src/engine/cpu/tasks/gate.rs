@@ -1,4 +1,4 @@
-use super::super::kernels::{Activation, Gemm, Pixels};
+use super::super::kernels::{self, Activation, Gemm, Pixels};
 use super::super::memory::Place;
 use super::super::pack;
 use super::{Run, Task};
@@ -75,14 +75,16 @@ impl Task for Gate {
     }
 }
 
-/// Converts a map's values to bytes in place: each is multiplied by the factor of its channel and, if there is a gate,
-/// by the gate's factor, then rounded.
-///
-/// The distance of the pixels stays as it was.
+/// Converts a map's values to bytes, in place or beside it: each is multiplied by the factor of its channel and, if there
+/// is a gate, by the gate's factor, then `zero` is added and the sum is rounded.
 pub(in super::super) struct Quantize {
     pub pixels: Place,
     pub gate: Option<Place>,
     pub factors: Vec<f32>,
+    /// The number that stands for 0.
+    pub zero: u8,
+    /// The place of the bytes, which may be that of the pixels.
+    pub bytes: Place,
 }
 
 impl Task for Quantize {
@@ -92,17 +94,20 @@ impl Task for Quantize {
 
     unsafe fn run(&self, run: &Run, _: *mut f32, chunk: usize) {
         let (image, y) = (chunk / self.pixels.height, chunk % self.pixels.height);
-        // SAFETY: the map has a row of `width` pixels with `channels` values, which only this chunk uses; factors and
-        // gate have as many values as the map has channels
+        // SAFETY: the map has a row of `width` pixels with `channels` values, and a row of as many pixels of bytes, which
+        // only this chunk uses; factors and gate have as many values as the map has channels
         unsafe {
-            (run.kernels.quantize)(
-                run.pixel(&self.pixels, image, y, 0),
-                self.pixels.width,
-                self.pixels.stride,
-                self.pixels.channels,
-                self.factors.as_ptr(),
-                self.gate.as_ref().map(|gate| run.pixel(gate, image, 0, 0).cast_const()),
-            );
+            (run.kernels.quantize)(&kernels::Quantize {
+                pixels: run.pixel(&self.pixels, image, y, 0),
+                count: self.pixels.width,
+                stride: self.pixels.stride,
+                channels: self.pixels.channels,
+                factors: self.factors.as_ptr(),
+                gate: self.gate.as_ref().map(|gate| run.pixel(gate, image, 0, 0).cast_const()),
+                zero: self.zero.into(),
+                bytes: run.pixel(&self.bytes, image, y, 0).cast(),
+                bytes_stride: size_of::<f32>() * self.bytes.stride,
+            });
         }
     }
 }

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::internal_names::internal_names;
 use super::yaml_writer::dump;
-use crate::Result;
 use crate::image::Resize;
 use crate::model::lcnet_v2::Form;
 use crate::model::vit::VitConfig;
@@ -15,6 +14,7 @@ use crate::model::{ModelDescription, Network, Parameter};
 use crate::tensors::Tensors;
 use crate::weights::model::Model;
 use crate::weights::published::{PUBLISHED, PUBLISHED_VIT};
+use crate::{Error, Result};
 
 impl Model {
     /// The model as Paddle's own inference files, by name: `inference.json`, `inference.pdiparams` and `inference.yml`.
@@ -23,9 +23,15 @@ impl Model {
     /// Branches are fused, the classification head is left out.
     ///
     /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for an EfficientNet-Lite, which PaddleX does not know;
     /// [`Model`](crate::ErrorKind::Model) where a tensor of the network is missing.
     pub fn to_paddle(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let ModelDescription { network, .. } = &self.description;
+        let ModelDescription { name, network, .. } = &self.description;
+        if let Network::EfficientNetLite(_) = network {
+            return Err(Error::unsupported(format!(
+                "{name} is an EfficientNet-Lite, which PaddleX does not know; write a .safetensors"
+            )));
+        }
         let tensors = network.deploy_form(self.form, &self.tensors)?;
         let named = names(network);
         let graph = Graph::of(network, &named);
@@ -122,6 +128,7 @@ fn known_name(network: &Network) -> String {
         Network::LcNetV2(_) => PUBLISHED.into(),
         Network::Vit(config) if config.width < VitConfig::large().width => format!("{PUBLISHED_VIT}_base"),
         Network::Vit(_) => format!("{PUBLISHED_VIT}_large"),
+        Network::EfficientNetLite(_) => unreachable!("refused before"),
     }
 }
 
@@ -161,6 +168,7 @@ impl<'a> Graph<'a> {
         let features = match network {
             Network::LcNetV2(config) => graph.lcnet_v2(config, images),
             Network::Vit(config) => graph.vit(config, images),
+            Network::EfficientNetLite(_) => unreachable!("refused before"),
         };
         let attributes =
             vec![attribute("name", "0.a_str", json!("fetch_name_0")), attribute("col", "0.a_i32", json!(0))];

@@ -155,7 +155,7 @@ proptest! {
 
     /// Bytes from floats, in place, with and without factors of the channels.
     #[test]
-    fn every_instruction_set_quantizes_alike(pixels in 1usize..5, blocks in 1usize..5, seed in any::<u32>(), factor in 0.5f32..3.0, gated in any::<bool>()) {
+    fn every_instruction_set_quantizes_alike(pixels in 1usize..5, blocks in 1usize..5, seed in any::<u32>(), factor in 0.5f32..3.0, gated in any::<bool>(), signed in any::<bool>()) {
         let channels = CHANNELS * blocks;
         let stride = channels + CHANNELS;
         let value = |at: usize| ((seed.wrapping_add(at as u32).wrapping_mul(0x9E37_79B9) >> 8) as f32 / 65536.0) - 20.0;
@@ -164,12 +164,16 @@ proptest! {
         for kernels in Kernels::available() {
             let mut values: Vec<f32> = (0..pixels * stride).map(value).collect();
             let (factors, gate) = (by.as_ptr(), gated.then_some(gates.as_ptr()));
+            let zero = if signed { 64.0 } else { 0.0 };
+            let bytes = values.as_mut_ptr().cast::<u8>();
+            let (pixels_at, bytes_stride) = (values.as_ptr(), 4 * stride);
+            let work = Quantize { pixels: pixels_at, count: pixels, stride, channels, factors, gate, zero, bytes, bytes_stride };
             // SAFETY: the kernels are available, the pointers those of slices of these sizes
-            unsafe { (kernels.quantize)(values.as_mut_ptr(), pixels, stride, channels, factors, gate) };
+            unsafe { (kernels.quantize)(&work) };
             for pixel in 0..pixels {
                 for channel in 0..channels {
                     let by = if gated { by[channel] * gates[channel] } else { by[channel] };
-                    let expected = (value(pixel * stride + channel) * by).clamp(0.0, 127.0).round_ties_even();
+                    let expected = (value(pixel * stride + channel) * by + zero).clamp(0.0, 127.0).round_ties_even();
                     let byte = values[pixel * stride + channel / 4].to_le_bytes()[channel % 4];
                     prop_assert_eq!(f32::from(byte), expected, "{} at {}, {}", kernels.name, pixel, channel);
                 }

@@ -1,9 +1,9 @@
-//! Reads Python pickles of named arrays (`.pdparams`, `.pdopt`, `.pdstates`) and of labels by id (`id_map.pkl`), and of nothing
-//! else.
+//! Reads Python pickles of named arrays (Paddle's `.pdparams`, `.pdopt`, `.pdstates`), of named tensors (PyTorch's
+//! checkpoints) and of labels by id (`id_map.pkl`), and of nothing else.
 //!
 //! A pickle is a program, and Python's reader lets it import and call anything. This reader knows the few opcodes of a
-//! dictionary of NumPy arrays and numbers, and the five names that such a pickle imports. It calls nothing: a known name stands for
-//! the object that it would build, and any other name is refused.
+//! dictionary of arrays and numbers, and the names that such a pickle imports: five of NumPy, a dozen of PyTorch. It calls
+//! nothing: a known name stands for the object that it would build, and any other name is refused.
 //!
 //! All objects are in one flat list, so nothing recurses, however deep or circular the objects are. Their number is
 //! limited by [`Limits`]. Array data is borrowed from the input.
@@ -11,8 +11,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::weights::element::{Element, RawTensor};
-use crate::weights::limits;
+use super::element::{Element, RawTensor};
+use super::limits;
 use crate::{Error, Result};
 
 /// Limits of a pickle.
@@ -48,6 +48,37 @@ enum Object<'a> {
     Dtype(Dtype<'a>),
     /// `None` until its state is set.
     Array(Option<Array>),
+    Storage(Storage<'a>),
+    Tensor(StridedTensor<'a>),
+}
+
+/// A block of numbers outside of the pickle, which PyTorch's tensors refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::weights) struct Storage<'a> {
+    pub element: Element,
+    /// The storage's name in the file.
+    pub key: &'a str,
+    /// Number of elements.
+    pub len: usize,
+}
+
+/// A tensor of PyTorch: where its elements lie in a storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::weights) struct StridedTensor<'a> {
+    pub storage: Storage<'a>,
+    /// Elements before the first.
+    pub offset: usize,
+    pub shape: Vec<usize>,
+    /// Elements from a position to the next, for each dimension.
+    pub strides: Vec<usize>,
+}
+
+/// The library whose objects a pickle may hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Library {
+    #[default]
+    NumPy,
+    PyTorch,
 }
 
 /// The names a pickle may import.
@@ -63,6 +94,14 @@ enum Global {
     Scalar,
     /// `_codecs.encode`: protocol 2 has no bytes and writes them as encoded text.
     Encode,
+    /// `collections.OrderedDict`
+    OrderedDict,
+    /// `torch._utils._rebuild_tensor_v2`: a tensor of a storage.
+    RebuildTensor,
+    /// `torch._utils._rebuild_parameter`: the tensor that a parameter holds.
+    RebuildParameter,
+    /// `torch.FloatStorage` and its siblings
+    Storage(Element),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -123,8 +162,50 @@ pub(crate) fn read_id_map(bytes: &[u8]) -> Result<Vec<(i64, &str)>> {
     entries.iter().map(entry).collect()
 }
 
+/// The dictionary of a checkpoint of PyTorch.
+#[derive(Debug)]
+pub(in crate::weights) struct Checkpoint<'a> {
+    /// The tensors with their keys, in the dictionary's order.
+    pub tensors: Vec<(&'a str, StridedTensor<'a>)>,
+    /// Every storage that the pickle names, those of other entries included.
+    pub storages: Vec<Storage<'a>>,
+    /// Number of bytes of the pickle.
+    pub end: usize,
+}
+
+/// Reads the pickled dictionary of a checkpoint of PyTorch. It may be the entry `state_dict` or `model` of another one.
+pub(in crate::weights) fn read_tensors(bytes: &[u8]) -> Result<Checkpoint<'_>> {
+    let mut machine = Machine { input: bytes, library: Library::PyTorch, ..Machine::default() };
+    let root = machine.result(&OF_ARRAYS)?;
+    let storages = machine.objects.iter().filter_map(|object| match object {
+        Object::Storage(storage) => Some(*storage),
+        _ => None,
+    });
+    Ok(Checkpoint { tensors: machine.tensors(root)?, storages: storages.collect(), end: machine.position })
+}
+
+/// The texts of a pickled list, and the number of bytes read.
+pub(in crate::weights) fn read_texts(bytes: &[u8]) -> Result<(Vec<&str>, usize)> {
+    let mut machine = Machine { input: bytes, ..Machine::default() };
+    let root = machine.result(&OF_ARRAYS)?;
+    let Object::List(items) = &machine.objects[root] else { return Err(Error::model("the pickle holds no list")) };
+    let texts = items.iter().map(|&item| match machine.objects[item] {
+        Object::Text(text) => Ok(text),
+        _ => Err(Error::model("the pickled list holds other things than texts")),
+    });
+    Ok((texts.collect::<Result<_>>()?, machine.position))
+}
+
+/// The number of bytes of a pickle whose object is not needed.
+pub(in crate::weights) fn skip(bytes: &[u8]) -> Result<usize> {
+    let mut machine = Machine { input: bytes, ..Machine::default() };
+    machine.result(&OF_ARRAYS)?;
+    Ok(machine.position)
+}
+
 #[derive(Default)]
 struct Machine<'a> {
+    library: Library,
     input: &'a [u8],
     position: usize,
     objects: Vec<Object<'a>>,
@@ -300,13 +381,15 @@ impl<'a> Machine<'a> {
                 let (&Object::Text(module), &Object::Text(name)) = (&self.objects[module], &self.objects[name]) else {
                     return Err(Error::model("imports something that is not a name"));
                 };
-                self.push(Object::Global(global(module, name)?));
+                self.push(Object::Global(self.library.global(module, name)?));
             }
             // GLOBAL
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.push(Object::Global(global(module, name)?));
+                self.push(Object::Global(self.library.global(module, name)?));
             }
+            // BINPERSID
+            b'Q' if self.library == Library::PyTorch => self.storage()?,
             // REDUCE, BUILD
             b'R' => self.reduce()?,
             b'b' => self.build()?,
@@ -424,15 +507,63 @@ impl<'a> Machine<'a> {
                 let bytes: Option<Vec<u8>> = text.chars().map(|char| u8::try_from(char).ok()).collect();
                 Object::Bytes(Cow::Owned(bytes.ok_or_else(|| Error::model("text that should be bytes is not"))?))
             }
+            (Global::OrderedDict, None, _) => Object::Dict(Vec::new()),
+            (Global::RebuildTensor, Some(&Object::Storage(storage)), Some(&Object::Int(offset))) => {
+                self.strided(storage, offset, argument(2), argument(3)).map(Object::Tensor)?
+            }
+            (Global::RebuildParameter, Some(Object::Tensor(tensor)), _) => Object::Tensor(tensor.clone()),
             _ => return Err(Error::model(format!("calls {callee:?} with arguments that make no array"))),
         };
         self.push(made);
         Ok(())
     }
 
+    /// A tensor of a storage.
+    fn strided(
+        &self,
+        storage: Storage<'a>,
+        offset: i64,
+        shape: Option<&Object>,
+        strides: Option<&Object>,
+    ) -> Result<StridedTensor<'a>> {
+        let (Ok(offset), Some(Object::Tuple(shape)), Some(Object::Tuple(strides))) =
+            (usize::try_from(offset), shape, strides)
+        else {
+            return Err(Error::model("a tensor has no offset, shape and strides"));
+        };
+        Ok(StridedTensor { storage, offset, shape: self.shape(shape)?, strides: self.shape(strides)? })
+    }
+
+    /// Makes a storage of a persistent id: `("storage", type, key, device, length, …)`.
+    fn storage(&mut self) -> Result<()> {
+        let id = self.pop()?;
+        let Object::Tuple(parts) = &self.objects[id] else {
+            return Err(Error::model("a persistent id is not a tuple"));
+        };
+        let part = |index: usize| parts.get(index).map(|&id| &self.objects[id]);
+        let storage = match (part(0), part(1), part(2), part(4)) {
+            (
+                Some(&Object::Text("storage")),
+                Some(&Object::Global(Global::Storage(element))),
+                Some(&Object::Text(key)),
+                Some(&Object::Int(len)),
+            ) => usize::try_from(len).ok().map(|len| Storage { element, key, len }),
+            _ => None,
+        };
+        let storage = storage.ok_or_else(|| Error::model("a persistent id is not that of a storage"))?;
+        self.push(Object::Storage(storage));
+        Ok(())
+    }
+
     /// Sets the state of a dtype or an array.
     fn build(&mut self) -> Result<()> {
         let (state, target) = (self.pop()?, self.top()?);
+        // attributes of a dictionary, such as the `_metadata` of a state dict: not needed
+        if let Object::Dict(_) = &self.objects[target]
+            && self.library == Library::PyTorch
+        {
+            return Ok(());
+        }
         let Object::Tuple(state) = &self.objects[state] else {
             return Err(Error::model("an object's state is not a tuple"));
         };
@@ -521,6 +652,34 @@ impl<'a> Machine<'a> {
         Ok(contents)
     }
 
+    fn tensors(&self, root: Id) -> Result<Vec<(&'a str, StridedTensor<'a>)>> {
+        let dictionary = |id: Id| match &self.objects[id] {
+            Object::Dict(entries) => Some(entries),
+            _ => None,
+        };
+        let key = |id: Id| match self.objects[id] {
+            Object::Text(text) => Some(text),
+            _ => None,
+        };
+        let root = dictionary(root).ok_or_else(|| Error::model("the checkpoint holds no dictionary of tensors"))?;
+        let nested = ["state_dict", "model"].iter().find_map(|name| {
+            let (_, value) = root.iter().find(|(other, _)| key(*other) == Some(name))?;
+            dictionary(*value)
+        });
+        let entries = nested.unwrap_or(root);
+        if entries.len() > limits::TENSORS {
+            return Err(Error::limit(format!("{} entries; at most {} are read", entries.len(), limits::TENSORS)));
+        }
+        let mut tensors = Vec::new();
+        for &(name, value) in entries {
+            if let (Some(name), Object::Tensor(tensor)) = (key(name), &self.objects[value]) {
+                limits::check_name(name)?;
+                tensors.push((name, tensor.clone()));
+            }
+        }
+        Ok(tensors)
+    }
+
     /// An array. It is moved, not copied: an array with two names is missing under the second.
     fn take_array(&mut self, name: &str, array: Id) -> Result<RawTensor<'a>> {
         let Object::Array(array) = &mut self.objects[array] else {
@@ -547,19 +706,54 @@ impl<'a> Machine<'a> {
     }
 }
 
-fn global(module: &str, name: &str) -> Result<Global> {
+impl Library {
+    /// The object that an imported name stands for.
+    fn global(self, module: &str, name: &str) -> Result<Global> {
+        let known = match self {
+            Library::NumPy => numpy_global(module, name),
+            Library::PyTorch => torch_global(module, name),
+        };
+        known.ok_or_else(|| {
+            Error::model(format!(
+                "the pickle asks for `{}`, which loading it in Python would run; a file of weights has no need of it, and \
+                 it is refused",
+                shown(module, name)
+            ))
+        })
+    }
+}
+
+fn numpy_global(module: &str, name: &str) -> Option<Global> {
     match (module, name) {
         // NumPy 2 renamed the module
-        ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Ok(Global::Reconstruct),
-        ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Ok(Global::Scalar),
-        ("numpy", "ndarray") => Ok(Global::NdArray),
-        ("numpy", "dtype") => Ok(Global::Dtype),
-        ("_codecs", "encode") => Ok(Global::Encode),
-        _ => Err(Error::model(format!(
-            "the pickle asks for `{}`, which loading it in Python would run; a file of weights has no need of it, and it \
-             is refused",
-            shown(module, name)
-        ))),
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Some(Global::Reconstruct),
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Some(Global::Scalar),
+        ("numpy", "ndarray") => Some(Global::NdArray),
+        ("numpy", "dtype") => Some(Global::Dtype),
+        ("_codecs", "encode") => Some(Global::Encode),
+        _ => None,
+    }
+}
+
+fn torch_global(module: &str, name: &str) -> Option<Global> {
+    match (module, name) {
+        ("collections", "OrderedDict") => Some(Global::OrderedDict),
+        ("torch._utils", "_rebuild_tensor_v2") => Some(Global::RebuildTensor),
+        ("torch._utils", "_rebuild_parameter") => Some(Global::RebuildParameter),
+        ("torch", name) => Some(Global::Storage(match name.strip_suffix("Storage")? {
+            "Float" => Element::Float32,
+            "Half" => Element::Float16,
+            "BFloat16" => Element::Bfloat16,
+            "Double" => Element::Float64,
+            "Long" => Element::Int64,
+            "Int" => Element::Int32,
+            "Short" => Element::Int16,
+            "Char" => Element::Int8,
+            "Byte" => Element::Uint8,
+            "Bool" => Element::Bool,
+            _ => return None,
+        })),
+        _ => None,
     }
 }
 
