@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::file_kind::FileKind;
 use crate::{Error, Result};
 
 /// An image file format that [`decode`](crate::decode) reads.
@@ -87,12 +88,19 @@ fn unread(bytes: &[u8]) -> Error {
     if let Some(name) = known_but_unread(bytes) {
         return Error::unsupported(format!("{name} is not supported: convert the file first; {READ}"));
     }
+    match FileKind::of(bytes) {
+        Some(kind @ FileKind::Archive(_)) => {
+            return Error::unsupported(format!("{kind}, which is not read here; {}", kind.remedy()));
+        }
+        Some(kind) => return Error::decode(format!("not an image but {kind}; {}", kind.remedy())),
+        None => {}
+    }
     let first: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     Error::decode(format!("not an image (first bytes {}); {READ}", first.join(" ")))
 }
 
 /// The name of a common format that is not supported.
-fn known_but_unread(bytes: &[u8]) -> Option<&'static str> {
+pub(crate) fn known_but_unread(bytes: &[u8]) -> Option<&'static str> {
     if bytes.len() >= 12 && &bytes[4..8] == b"ftyp" {
         return Some(match &bytes[8..12] {
             b"avif" | b"avis" => "AVIF",

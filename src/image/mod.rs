@@ -24,6 +24,7 @@ pub use budget::{DecodeBudget, DecodeShare};
 pub use decode::decode_noting_damage;
 pub use decode::{decode, probe};
 pub use format::ImageFormat;
+pub(crate) use format::known_but_unread;
 pub use info::ImageInfo;
 pub use limits::DecodeLimits;
 pub use preprocess::{Normalize, Preprocess, Resize};

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::Context;
+use crate::file_kind::FileKind;
 use crate::gallery::{Entry, Gallery, Metric, Storage};
 use crate::{Error, Result};
 
@@ -63,8 +64,12 @@ pub fn read_line(line: &str) -> Result<Option<(Entry, Vec<f32>)>> {
     if line.len() > LINE_BYTES {
         return Err(Error::gallery(format!("a line of {} bytes; at most {LINE_BYTES} are read", line.len())));
     }
-    let read: ReadLine =
-        serde_json::from_str(line).map_err(|error| Error::gallery(format!("not a vector as JSON: {error}")))?;
+    let read: ReadLine = serde_json::from_str(line).map_err(|error| match FileKind::of(line.as_bytes()) {
+        Some(kind) if kind.is_stand_in() && kind != FileKind::Json => {
+            Error::gallery(format!("not a vector as JSON but {kind}; {}", kind.remedy()))
+        }
+        _ => Error::gallery(format!("not a vector as JSON: {error}")),
+    })?;
     let ReadLine { id, label, metadata, feature } = read;
     Ok(feature.map(|feature| (Entry { id, label, metadata }, feature)))
 }

@@ -15,6 +15,7 @@ use std::io::{self, Seek, Write};
 
 use half::f16;
 
+use crate::file_kind::FileKind;
 use crate::gallery::{Entry, Gallery, Metric, Storage};
 use crate::{Error, Result};
 
@@ -66,7 +67,10 @@ impl Matrix {
 /// [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where the file is damaged or no `.npy`,
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for other types, orders and shapes.
 pub fn read(bytes: &[u8]) -> Result<Matrix> {
-    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| Error::gallery("no .npy file: it begins otherwise"))?;
+    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| match FileKind::instead(bytes) {
+        Some(instead) => Error::gallery(format!("no .npy file but {instead}")),
+        None => Error::gallery("no .npy file: it begins otherwise"),
+    })?;
     let (length, rest) = match rest {
         [1, _, a, b, rest @ ..] => (usize::from(u16::from_le_bytes([*a, *b])), rest),
         [2 | 3, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest),
