@@ -1,10 +1,14 @@
 //! Features of images that the command line names; for `predict`, `gallery`, `evaluate`, `check` and `serve`.
 
+mod apart;
 mod archive;
+mod argument;
 mod engine;
 mod inputs;
 mod item;
+mod pattern;
 mod pipeline;
+mod remarks;
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
@@ -16,6 +20,7 @@ pub use inputs::{FILE_BYTES, Inputs, read_file};
 pub use item::{Content, Origin};
 pub use pipeline::Preparation;
 use pipeline::Prepared;
+pub use remarks::Remarks;
 
 /// The preparation of images for a model.
 pub fn preparation(model: &Model, roi: Option<Roi>, threads: usize, batch_size: usize) -> Preparation {

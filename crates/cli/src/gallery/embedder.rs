@@ -69,6 +69,7 @@ impl Embedder {
         inputs: Inputs,
         take: &mut dyn FnMut(Origin, Vec<f32>) -> Result<ControlFlow<()>>,
     ) -> Result<Outcome> {
+        let remarks = inputs.remarks();
         let mut progress = Progress::new(inputs.count(), self.quiet);
         let mut worst = None;
         embed_all(inputs, &self.preparation, &self.engine, self.batch_size, &mut |origin, result| {
@@ -84,6 +85,9 @@ impl Embedder {
             })
         })?;
         progress.finish();
+        if !self.quiet {
+            remarks.tell();
+        }
         Ok(worst.map_or(Outcome::Good, Outcome::Failed))
     }
 }

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{check_output, save};
+use super::{check_output, open, save};
 use crate::Outcome;
+use crate::address::refuse_address;
 use crate::output_file::OutputFile;
 use crate::terminal::note;
 use image_feature::error::Context;
-use image_feature::gallery::{Entry, Gallery, Metric, Storage, json_lines, npy, paddlex};
+use image_feature::gallery::{Entry, Metric, Storage, json_lines, npy, paddlex};
 use image_feature::{Error, Result};
 
 /// Write a gallery for others
@@ -50,7 +51,7 @@ fn suffix(path: &Path) -> String {
 }
 
 pub fn export(args: &ExportArgs) -> Result<Outcome> {
-    let gallery = Gallery::open(&args.gallery)?;
+    let gallery = open(&args.gallery)?;
     match suffix(&args.output).as_str() {
         "jsonl" => {
             let mut file = OutputFile::create(&args.output)?;
@@ -75,6 +76,7 @@ pub fn export(args: &ExportArgs) -> Result<Outcome> {
 }
 
 pub fn import(args: &ImportArgs) -> Result<Outcome> {
+    refuse_address(&args.input)?;
     check_output(&args.output, args.force)?;
     let read = |path: &Path| std::fs::read(path).context(|| path.display().to_string());
     let metric = args.metric.unwrap_or_default();

@@ -5,7 +5,7 @@ mod save;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::embed::{Content, Engine, Inputs, Origin, embed_all, preparation};
+use super::embed::{Content, Engine, Inputs, Origin, Remarks, embed_all, preparation};
 use super::format::{numpy, python};
 use super::output_file::delete_unfinished_on_interrupt;
 use super::terminal::{Progress, Stdout, complain, note};
@@ -118,6 +118,7 @@ struct Report {
     saved_to: Option<PathBuf>,
     embedded: u64,
     failures: Vec<(Origin, Error)>,
+    remarks: Remarks,
 }
 
 impl Report {
@@ -131,6 +132,7 @@ impl Report {
             saved_to: args.save.clone(),
             embedded: 0,
             failures: Vec::new(),
+            remarks: inputs.remarks(),
         }
     }
 
@@ -178,6 +180,9 @@ impl Report {
             };
             let plural = if self.embedded == 1 { "" } else { "s" };
             note(&format!("{} image{plural} in {took:.1} s{saved}{replaced}", self.embedded));
+        }
+        if !self.quiet {
+            self.remarks.tell();
         }
         let mut worst = None;
         for (origin, error) in &self.failures {

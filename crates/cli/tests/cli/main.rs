@@ -14,6 +14,7 @@ mod dataset;
 mod default_model;
 mod evaluate;
 mod gallery;
+mod inputs;
 mod model;
 #[cfg(feature = "train")]
 mod paddlex;
