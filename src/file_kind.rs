@@ -78,12 +78,6 @@ impl FileKind {
         !matches!(self, FileKind::Archive(_) | FileKind::Empty)
     }
 
-    /// What a file is instead of the kind that is expected, with what to do about it, as a part of a sentence; `None`
-    /// where it is not known.
-    pub fn instead(start: &[u8]) -> Option<String> {
-        Self::of(start).map(|kind| format!("{kind}; {}", kind.remedy()))
-    }
-
     /// What to do about such a file, as a part of a sentence.
     pub fn remedy(self) -> &'static str {
         match self {

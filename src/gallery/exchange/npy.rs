@@ -67,8 +67,8 @@ impl Matrix {
 /// [`ErrorKind::Gallery`](crate::ErrorKind::Gallery) where the file is damaged or no `.npy`,
 /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for other types, orders and shapes.
 pub fn read(bytes: &[u8]) -> Result<Matrix> {
-    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| match FileKind::instead(bytes) {
-        Some(instead) => Error::gallery(format!("no .npy file but {instead}")),
+    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| match FileKind::of(bytes) {
+        Some(kind) => Error::gallery(format!("no .npy file but {kind}; {}", kind.remedy())),
         None => Error::gallery("no .npy file: it begins otherwise"),
     })?;
     let (length, rest) = match rest {

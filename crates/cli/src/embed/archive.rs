@@ -83,8 +83,7 @@ pub fn for_each_image(
     });
     let error = match read {
         Ok(ControlFlow::Continue(())) if images == 0 => {
-            let instead = found.passed_over().map_or(String::new(), |text| format!("; {text}"));
-            Error::new(ErrorKind::Io, format!("the archive holds no images{instead}"))
+            Error::new(ErrorKind::Io, format!("the archive holds no images{}", found.instead()))
         }
         other => {
             remarks.add(&found);
@@ -111,7 +110,13 @@ fn read_images(
         {
             name = decoded;
         }
-        if member.kind == MemberKind::Folder || is_hidden(&name) || is_other_name(&name) {
+        if member.kind == MemberKind::Folder || is_other_name(&name) {
+            continue;
+        }
+        if is_hidden(&name) {
+            if is_image_name(&name) {
+                remarks.hide(&name);
+            }
             continue;
         }
         let content = match content(&mut members, &member, &name) {
@@ -248,8 +253,12 @@ mod tests {
             ControlFlow::Continue(())
         });
         assert_eq!(found, ["front/photo", "front/b.HEIC"].map(std::path::PathBuf::from));
-        let passed = remarks.passed_over().unwrap();
-        assert!(passed.contains("passed over 1 file") && passed.ends_with("no-suffix/c.heic (HEIC)"), "{passed}");
+        let passed = remarks.instead();
+        assert!(
+            passed.contains("passed over 1 file") && passed.contains("no-suffix/c.heic (HEIC); hidden"),
+            "{passed}"
+        );
+        assert!(passed.contains("such as .ipynb_checkpoints/d.jpg, are read where"), "{passed}");
         std::fs::write(&path, tar_of(&[("c.heic", b"\0\0\0\x1cftypheic")])).unwrap();
         let inside = inside(&path);
         assert!(inside[0].contains("holds no images; passed over 1 file") && inside.len() == 1, "{inside:?}");

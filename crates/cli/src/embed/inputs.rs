@@ -11,10 +11,10 @@ use super::archive;
 use super::argument::{Argument, in_other_form};
 use super::item::{Content, Item, Origin};
 use super::pattern::Pattern;
-use super::remarks::{Remarks, instead};
+use super::remarks::Remarks;
 use image_feature::file_tree::{
-    ArchiveFormat, EntryKind, FileTree, Folder, ProblemCode, ProblemEffect, image_suffixes, images, images_among,
-    is_hidden, is_image_name, is_other_name,
+    ArchiveFormat, EntryKind, FileTree, Folder, PassedOver, ProblemCode, ProblemEffect, image_suffixes, images,
+    images_among, is_hidden, is_image_name, is_other_name,
 };
 use image_feature::{Error, ErrorKind, Result};
 
@@ -144,30 +144,32 @@ impl Inputs {
 
     fn find_in_folder(&mut self, folder: &Path, front: &Path) {
         let before = self.sources.len();
-        let Some(tree) = self.open(folder) else { return };
+        let Some(tree) = self.open(folder, &|_| true) else { return };
+        let remarks = Remarks::default();
         let found = images(&tree);
+        pass_over(&remarks, folder, found.passed_over);
         if found.files.is_empty() && self.sources.len() == before {
+            let paths = tree.entries().iter().map(|entry| &entry.path);
+            { paths }.filter(|path| is_image_name(path) && is_hidden(path)).take(1).for_each(|path| remarks.hide(path));
             let looked = format!("the folder holds no images at any depth (looked for {})", image_suffixes());
-            self.fail(folder, Error::new(ErrorKind::Io, looked + &instead(&found)));
+            self.fail(folder, Error::new(ErrorKind::Io, looked + &remarks.instead()));
             return;
         }
-        for one in found.passed_over {
-            self.remarks.pass_over(folder.join(one.path).to_string_lossy().into_owned(), one.what);
-        }
+        self.remarks.add(&remarks);
         self.push_files(&tree, folder, front, found.files);
     }
 
     fn find_matches(&mut self, pattern: &Pattern, front: &Path) -> Result<()> {
         let matcher = pattern.matcher()?;
         let before = self.sources.len();
-        let tree = if pattern.root().is_dir() { self.open(pattern.root()) } else { None };
+        let is_meant = |path: &str| matcher.is_match(path) && (pattern.wants_hidden() || !is_hidden(path));
+        let tree = if pattern.root().is_dir() { self.open(pattern.root(), &is_meant) } else { None };
         let Some(tree) = tree else {
             if self.sources.len() == before {
                 self.fail(Path::new(&pattern.text), Error::new(ErrorKind::Io, "the pattern matches no file"));
             }
             return Ok(());
         };
-        let is_meant = |path: &str| matcher.is_match(path) && (pattern.wants_hidden() || !is_hidden(path));
         let entries = tree.entries().iter().enumerate();
         let matches: Vec<usize> = entries
             .filter(|(_, entry)| entry.kind == EntryKind::File && is_meant(&entry.path))
@@ -176,29 +178,29 @@ impl Inputs {
         let (archives, others): (Vec<usize>, Vec<usize>) =
             matches.iter().partition(|&&index| self.is_archive(&tree, index));
         let found = images_among(&tree, others);
+        let remarks = Remarks::default();
+        pass_over(&remarks, &pattern.base, found.passed_over);
         if found.files.is_empty() && archives.is_empty() && self.sources.len() == before {
             let why = match matches.len() {
                 0 => "the pattern matches no file".to_string(),
                 count => format!(
                     "the pattern matches {count} files, none of them an image or archive (by names: {} .zip .tar .tar.gz){}",
                     image_suffixes(),
-                    instead(&found)
+                    remarks.instead()
                 ),
             };
             self.fail(Path::new(&pattern.text), Error::new(ErrorKind::Io, why));
             return Ok(());
         }
-        for one in found.passed_over {
-            self.remarks.pass_over(pattern.base.join(one.path).to_string_lossy().into_owned(), one.what);
-        }
+        self.remarks.add(&remarks);
         let mut files = [archives, found.files].concat();
         files.sort_unstable();
         self.push_files(&tree, &pattern.base, front, files);
         Ok(())
     }
 
-    /// Lists a folder. What cannot be read in it becomes a failed source.
-    fn open(&mut self, folder: &Path) -> Option<Folder> {
+    /// Lists a folder. What cannot be read in it becomes a failed source; links that lead nowhere, where they are meant.
+    fn open(&mut self, folder: &Path, is_meant: &dyn Fn(&str) -> bool) -> Option<Folder> {
         let tree = match Folder::open(folder) {
             Ok(tree) => tree,
             Err(error) => {
@@ -214,7 +216,7 @@ impl Inputs {
                 (ProblemEffect::Harmless, _) | (_, ProblemCode::SpecialFile) => {
                     self.remarks.note(format!("{}: {}", folder.join(path).display(), problem.message()));
                 }
-                _ if is_other_name(path) => {}
+                (_, ProblemCode::LinkBroken) if is_other_name(path) || !is_meant(path) => {}
                 _ => self.fail(&folder.join(path), Error::new(ErrorKind::Io, problem.message())),
             }
         }
@@ -243,6 +245,12 @@ impl Inputs {
                 }
             });
         }
+    }
+}
+
+fn pass_over(remarks: &Remarks, folder: &Path, files: Vec<PassedOver>) {
+    for PassedOver { path, what } in files {
+        remarks.pass_over(folder.join(path).to_string_lossy().into_owned(), what);
     }
 }
 

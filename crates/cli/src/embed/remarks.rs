@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::terminal::note;
-use image_feature::file_tree::{Images, PassedOver, tell_passed_over};
+use image_feature::file_tree::{PassedOver, tell_passed_over};
 
 /// Maximum notes, and names of files, that are kept.
 const MOST: usize = 20;
@@ -17,6 +17,8 @@ struct Kept {
     notes: Vec<String>,
     count: usize,
     passed_over: Vec<PassedOver>,
+    /// An image that is hidden.
+    hidden: Option<String>,
 }
 
 impl Remarks {
@@ -48,26 +50,32 @@ impl Remarks {
         kept.count += other.count;
         kept.passed_over.extend(other.passed_over);
         kept.passed_over.truncate(MOST);
+        kept.hidden = kept.hidden.take().or(other.hidden);
         kept.notes.extend(other.notes);
         kept.notes.truncate(MOST);
     }
 
-    /// A sentence about the files that were passed over so far; `None` where there are none.
-    pub fn passed_over(&self) -> Option<String> {
+    /// Adds an image that is hidden. It is told only where nothing else is found.
+    pub fn hide(&self, path: &str) {
+        self.kept().hidden.get_or_insert_with(|| path.into());
+    }
+
+    /// What is added to the reason why no image was found: what there is instead.
+    pub fn instead(&self) -> String {
         let kept = self.kept();
-        tell_passed_over(kept.count, &kept.passed_over)
+        let passed_over = tell_passed_over(kept.count, &kept.passed_over);
+        let hidden = kept
+            .hidden
+            .as_ref()
+            .map(|path| format!("hidden images, such as {path}, are read where their own folder or file is given"));
+        passed_over.into_iter().chain(hidden).map(|text| format!("; {text}")).collect()
     }
 
     /// Prints all on stderr.
     pub fn tell(&self) {
-        let sentence = self.passed_over();
-        for text in self.kept().notes.iter().chain(&sentence) {
+        let kept = self.kept();
+        for text in kept.notes.iter().chain(&tell_passed_over(kept.count, &kept.passed_over)) {
             note(&format!("note: {text}"));
         }
     }
-}
-
-/// What is added to the reason why nothing was found: the files that were passed over.
-pub fn instead(found: &Images) -> String {
-    tell_passed_over(found.passed_over.len(), &found.passed_over).map_or(String::new(), |text| format!("; {text}"))
 }

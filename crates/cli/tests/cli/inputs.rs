@@ -99,6 +99,13 @@ fn what_nobody_means_is_passed_over_by_all() {
     // a folder that is named itself is meant
     assert_eq!(bench.predicted(&["set/.git"]).0, ["set/.git/3.ppm"]);
     assert_eq!(bench.predicted(&["set/.g*/*.ppm"]).0, ["set/.git/3.ppm"]);
+    bench.photos(&["only/.photos/1.ppm"]);
+    write(&bench.path("only.zip"), &zip_of(&bench.path("only")));
+    for input in ["only", "only.zip"] {
+        bench
+            .here(&["predict", input])
+            .fails(1, &["holds no images", "; hidden images, such as .photos/1.ppm, are read"]);
+    }
     for list in ["train.txt", "gallery.txt", "query.txt"] {
         write(&bench.path("set").join(list), b"tea/1.ppm 0\n");
     }
@@ -234,6 +241,9 @@ fn files_in_the_place_of_others_are_named() {
     ];
     for (bytes, name, remedy) in kinds {
         let is_empty = bytes.is_empty();
+        write(&bench.path("p.npy"), bytes);
+        let import = bench.here(&["gallery", "import", "p.npy", "--output", "o.safetensors"]);
+        import.fails(1, &["p.npy: no .npy file but", name, remedy]);
         for file in ["p.jpg", "p.safetensors", "export/inference.pdiparams", "p.zip"] {
             write(&bench.path(file), bytes);
         }
@@ -367,6 +377,7 @@ mod unix {
         let (paths, run) = bench.predicted(&["set", "--quiet"]);
         assert_eq!((paths.len(), run.code), (2, Some(1)));
         run.fails_all(&["set/tea: a link that leads nowhere", "1 of 2 inputs failed"]);
+        assert_eq!(bench.predicted(&["set/c*/*.ppm", "--quiet"]).1.code, Some(0), "the pattern does not mean the link");
         let (_, images, run) = bench.converted("set");
         assert_eq!(images, 1);
         run.fails(1, &["set: tea: a link that leads nowhere"]);
