@@ -194,6 +194,7 @@ fn each_image(
     let (lists, others): (Vec<&PathBuf>, Vec<&PathBuf>) = arguments.iter().partition(|path| is_list(path));
     let mut parts: Vec<(Inputs, HashMap<String, String>)> = Vec::new();
     for list in lists {
+        refuse_address(list)?;
         parts.push(read_list(list)?);
     }
     if !others.is_empty() {

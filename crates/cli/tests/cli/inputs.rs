@@ -322,6 +322,8 @@ fn addresses_are_to_be_downloaded() {
     ] {
         bench.here(command).fails(2, &[address, remedy]);
     }
+    let list = ["gallery", "build", "https://example.org/list.txt", "--output", "o.safetensors"];
+    bench.here(&list).fails(2, &["curl -L -o 'list.txt' 'https://example.org/list.txt'"]);
 }
 
 #[cfg(unix)]
