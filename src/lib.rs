@@ -121,6 +121,7 @@ pub mod engine;
 pub mod error;
 #[cfg(any(feature = "cpu", feature = "burn"))]
 mod extractor;
+mod file_kind;
 pub mod file_tree;
 pub mod finetune;
 #[cfg(feature = "gallery")]

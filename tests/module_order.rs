@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "error",
     "random",
     "tensors",
+    "file_kind",
     "image",
     "file_tree",
     "output_file",

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::str::FromStr;
 
 use super::csv;
-use super::dataset::is_image_name;
 use super::item::Item;
 use super::output::{Namer, NewDataset};
 use super::split::{SplitOptions, divide, in_order};
 use super::subset::Subset;
 use crate::error::Context;
-use crate::file_tree::{EntryKind, FileTree};
+use crate::file_tree::{EntryKind, FileTree, images, is_hidden};
 use crate::{Error, Result};
 
 /// The most bytes of a text file.
@@ -145,11 +144,10 @@ fn read_text(tree: &dyn FileTree, index: usize) -> Result<String> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
 }
 
-/// The files of a tree that are not hidden, without the resource forks that macOS adds to archives.
+/// The files of a tree that are not hidden.
 fn files(tree: &dyn FileTree) -> impl Iterator<Item = (usize, &str)> {
-    let visible = |path: &str| !path.split('/').any(|part| part.starts_with('.') || part == "__MACOSX");
     let entries = tree.entries().iter().enumerate().filter(|(_, entry)| entry.kind == EntryKind::File);
-    entries.map(|(index, entry)| (index, entry.path.as_str())).filter(move |(_, path)| visible(path))
+    entries.map(|(index, entry)| (index, entry.path.as_str())).filter(|(_, path)| !is_hidden(path))
 }
 
 fn from_labelme(tree: &dyn FileTree) -> Result<Source> {
@@ -213,7 +211,8 @@ fn labelme_image(text: &str, classes: &[String]) -> Result<Option<(String, i64)>
 }
 
 fn from_folders(tree: &dyn FileTree) -> Result<Source> {
-    let all: Vec<(usize, &str)> = files(tree).filter(|(_, path)| is_image_name(path)).collect();
+    let path = |index: usize| (index, tree.entries()[index].path.as_str());
+    let all: Vec<(usize, &str)> = images(tree).files.into_iter().map(path).collect();
     // skip folders that contain everything: they are not classes
     let mut skip = 0;
     while let Some((_, first)) = all.first()

@@ -5,15 +5,12 @@ use std::collections::HashMap;
 use super::findings::{Code, Finding, Findings};
 use super::lists::{self, Row};
 use super::subset::Subset;
-use crate::file_tree::{EntryKind, FileTree};
+use crate::file_tree::{EntryKind, FileTree, has_same_letters, is_hidden, is_image_name, plain_form};
 
 /// The most bytes of a list.
 const MOST_LIST_BYTES: u64 = 256 << 20;
 /// The most missing files for which all names are searched for a similar one; each search is a pass over all names.
 const MOST_GUESSES: u32 = 100;
-/// Extensions of image files, in lower case.
-const IMAGE_EXTENSIONS: [&str; 15] =
-    ["jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "pbm", "qoi"];
 
 /// The lists of a data set, and the files that they name.
 ///
@@ -127,11 +124,6 @@ impl Dataset {
     }
 }
 
-/// Whether a file has the extension of an image.
-pub(super) fn is_image_name(path: &str) -> bool {
-    extension(path).is_some_and(|extension| IMAGE_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()))
-}
-
 /// The extension of a file's name, without the dot.
 pub(super) fn extension(path: &str) -> Option<&str> {
     let name = path.rsplit('/').next()?;
@@ -141,7 +133,7 @@ pub(super) fn extension(path: &str) -> Option<&str> {
 /// The folder with the most lists; of several such folders the highest, then the first.
 fn find_root(tree: &dyn FileTree, notes: &mut Vec<String>) -> String {
     let mut folders: HashMap<&str, usize> = HashMap::new();
-    for entry in tree.entries().iter().filter(|entry| entry.kind == EntryKind::File) {
+    for entry in tree.entries().iter().filter(|entry| entry.kind == EntryKind::File && !is_hidden(&entry.path)) {
         let (folder, name) = entry.path.rsplit_once('/').unwrap_or(("", &entry.path));
         if Subset::ALL.iter().any(|list| list.list() == name) {
             *folders.entry(folder).or_default() += 1;
@@ -268,14 +260,16 @@ impl LookUp<'_, '_> {
         inside.map(|(_, index)| index)
     }
 
-    /// The file that differs from a path in case only. Where there is none, the file is reported as missing, with the
-    /// one that may be meant.
+    /// The file that differs from a path only in case, or in the form of Unicode. Where there is none, the file is
+    /// reported as missing, with the one that may be meant.
     fn similar(&mut self, row: &Row, path: &str) -> Option<usize> {
         let names = self.names.get_or_insert_with(|| Names::new(self.files));
-        if let Some(&[index]) = names.by_lower_case.get(&path.to_lowercase()).map(Vec::as_slice) {
-            let is = names.paths[&index];
-            let reason = format!("`{path}` is written, the file is called `{is}`");
-            self.findings.add(Code::FileCase, |code| {
+        if let Some((index, is, code)) = names.same_but_for_form(path) {
+            let reason = match code {
+                Code::UnicodeForm => format!("`{path}` is written in another form of Unicode than the file's name"),
+                _ => format!("`{path}` is written, the file is called `{is}`"),
+            };
+            self.findings.add(code, |code| {
                 Finding::new(code, reason).at(row.list, row.line).column(1).image(path).fix(format!("Write `{is}`"))
             });
             return Some(index);
@@ -302,7 +296,8 @@ impl LookUp<'_, '_> {
 
 /// All names of files, to find the one that a wrong path may mean. Made for the first missing file.
 struct Names<'a> {
-    by_lower_case: HashMap<String, Vec<usize>>,
+    /// By the path in lower case, in the form of Unicode that takes accents apart.
+    by_plain_form: HashMap<String, Vec<usize>>,
     by_name: HashMap<&'a str, Vec<&'a str>>,
     paths: HashMap<usize, &'a str>,
     guesses: u32,
@@ -311,15 +306,28 @@ struct Names<'a> {
 impl<'a> Names<'a> {
     fn new(files: &Files<'a>) -> Self {
         let mut names =
-            Names { by_lower_case: HashMap::new(), by_name: HashMap::new(), paths: HashMap::new(), guesses: 0 };
+            Names { by_plain_form: HashMap::new(), by_name: HashMap::new(), paths: HashMap::new(), guesses: 0 };
         for (index, kind, path) in files.below() {
             if kind == EntryKind::File {
-                names.by_lower_case.entry(path.to_lowercase()).or_default().push(index);
+                names.by_plain_form.entry(plain_form(path)).or_default().push(index);
                 names.by_name.entry(file_name(path)).or_default().push(path);
                 names.paths.insert(index, path);
             }
         }
         names
+    }
+
+    /// The only file whose path differs in form and case only, its path, and the code of what differs: the form alone, or
+    /// the case, too. A file that differs in the form alone goes before those that differ in case.
+    fn same_but_for_form(&self, path: &str) -> Option<(usize, &'a str, Code)> {
+        let same = self.by_plain_form.get(&plain_form(path))?;
+        let is_same_case = |index: &&usize| has_same_letters(path, self.paths[*index]);
+        let of_form: Vec<&usize> = same.iter().filter(is_same_case).collect();
+        match (of_form.as_slice(), same.as_slice()) {
+            (&[&index], _) => Some((index, self.paths[&index], Code::UnicodeForm)),
+            ([], &[index]) => Some((index, self.paths[&index], Code::FileCase)),
+            _ => None,
+        }
     }
 
     /// The only file of that name in another folder, or the file with the most similar path, at most two edits away.
@@ -402,9 +410,7 @@ fn find_repeated(rows: &mut [Row], findings: &mut Findings) {
 
 fn find_unlisted(files: &Files<'_>, images: &[usize], findings: &mut Findings) {
     for (index, kind, path) in files.below() {
-        // macOS adds such resource forks to archives
-        let is_shadow = path.starts_with("__MACOSX/") || file_name(path).starts_with("._");
-        if kind == EntryKind::File && is_image_name(path) && !is_shadow && images.binary_search(&index).is_err() {
+        if kind == EntryKind::File && is_image_name(path) && !is_hidden(path) && images.binary_search(&index).is_err() {
             let reason = format!("no list names `{path}`");
             findings.add(Code::UnlistedImage, |code| Finding::new(code, reason).image(path));
         }
@@ -412,8 +418,10 @@ fn find_unlisted(files: &Files<'_>, images: &[usize], findings: &mut Findings) {
 }
 
 fn check_images_folder(files: &Files<'_>, findings: &mut Findings) {
+    // PaddleX does not look below links
+    let is_seen = |index: usize, path: &str| file_name(path) == "images" && !files.tree.is_below_link(index);
     let all: Vec<&str> =
-        files.below().filter(|(_, _, path)| file_name(path) == "images").map(|(_, _, path)| path).collect();
+        files.below().filter(|(index, _, path)| is_seen(*index, path)).map(|(_, _, path)| path).collect();
     if all != ["images"] {
         let reason = match all.as_slice() {
             [] => "there is no folder `images` beside the lists".into(),
@@ -436,7 +444,7 @@ mod tests {
 
     #[test]
     fn paths_are_found_by_what_was_meant() {
-        let files = ["images/a.jpg", "images/b/Photo.JPG", "images/c.png"];
+        let files = ["images/a.jpg", "images/b/Photo.JPG", "images/c.png", "images/café.png"];
         let cases = [
             ("images/a.jpg", Some("images/a.jpg"), None),
             ("images\\a.jpg", Some("images/a.jpg"), Some(Code::WindowsSeparator)),
@@ -447,6 +455,8 @@ mod tests {
             ("/elsewhere/x.jpg", None, Some(Code::AbsolutePath)),
             ("../a.jpg", None, Some(Code::PathOutside)),
             ("images/b/photo.jpg", Some("images/b/Photo.JPG"), Some(Code::FileCase)),
+            ("images/cafe\u{301}.png", Some("images/café.png"), Some(Code::UnicodeForm)),
+            ("images/Cafe\u{301}.png", Some("images/café.png"), Some(Code::FileCase)),
             ("images/b", None, Some(Code::NotAFile)),
             ("images/aa.jpg", None, Some(Code::FileMissing)),
         ];
@@ -457,6 +467,16 @@ mod tests {
             let found = found.into_iter().filter(|code| !matches!(code, Code::ListMissing | Code::UnlistedImage));
             assert_eq!(found.collect::<Vec<_>>(), Vec::from_iter(code), "{written}");
         }
+    }
+
+    #[test]
+    fn both_forms_of_a_name_may_be_there() {
+        // Linux keeps them apart: each path is the file that is called so
+        let files = ["images/\u{e9}.png", "images/e\u{301}.png"];
+        let dataset = dataset(&files, "images/\u{e9}.png 0\nimages/e\u{301}.png 1\nimages/\u{c9}.png 2\n");
+        assert_eq!(dataset.images().len(), 2);
+        assert_eq!(dataset.findings().count(Code::UnicodeForm), 0);
+        assert_eq!(dataset.findings().count(Code::FileMissing), 1, "which of the two is not clear");
     }
 
     #[test]

@@ -55,6 +55,7 @@ macro_rules! codes {
 codes! {
     ArchiveProblem "A001" "archive-problem" Error "The archive, or an entry of it, cannot be used" "Pack the archive again, with plain names and without links or passwords";
     ArchiveOddity "A002" "archive-oddity" Warning "The archive is not as it should be" "Pack the archive again";
+    FolderOddity "A003" "folder-oddity" Warning "The folder has links or names that are not as they should be" "Give files names in UTF-8, and take out links that lead back";
     ListMissing "L001" "list-missing" Error "A list is missing" "Write it: a row `PATH LABEL` for each image; `image-feature convert` makes lists from folders, CSV and LabelMe, `image-feature split` makes them from one another";
     ListEmpty "L002" "list-empty" Error "A list has no rows" "Add rows `PATH LABEL`, or make the lists anew with `image-feature split`";
     ListUnreadable "L003" "list-unreadable" Error "A list cannot be read" "Make it a text file below 256 MB";
@@ -84,7 +85,8 @@ codes! {
     NotAFile "F003" "not-a-file" Error "A listed path is a folder" "List the images in it";
     UnlistedImage "F004" "unlisted-image" Hint "No list names an image" "List it, or leave it out of the data set";
     ImagesFolder "F005" "images-folder" Warning "There is not exactly one folder `images`" "Keep all images below one folder `images` beside the lists: PaddleX looks for it; `check --fix` does it in its copy";
-    Unreadable "I001" "unreadable" Error "A file cannot be read" "Check the file, or the archive it is in";
+    UnicodeForm "F006" "unicode-form" Error "A file's name is written in another form of Unicode" "Write it as the file is called: macOS takes letters and their accents apart, other systems tell the forms apart; `check --fix` does it";
+    Unreadable "I001" "unreadable" Error "A file or folder cannot be read" "Check the file and its permissions, or the archive it is in";
     Undecodable "I002" "undecodable" Error "A file is no image that can be decoded" "Replace the image, or delete its rows; `check --fix` sets them aside";
     Truncated "I003" "truncated" Error "An image ends before its end" "Copy or download it again; `check --fix` sets its rows aside";
     Damaged "I004" "damaged" Error "An image has damaged data: a part of it shows nothing or something else" "Copy or download it again; `check --fix` sets its rows aside";

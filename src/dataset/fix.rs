@@ -24,7 +24,7 @@ pub struct Fixed {
 }
 
 /// Plans a copy with all faults repaired that need no decision: line ends, byte order marks, separators, spaces in
-/// names, upper and lower case, backslashes, absolute paths.
+/// names, upper and lower case, forms of Unicode, backslashes, absolute paths.
 ///
 /// Some rows are left out, and listed with the reason in the file `set_aside.tsv`: repeated rows, rows that cannot be
 /// understood or contradict each other, and rows of broken images. `facts` tell which images are broken; they belong to

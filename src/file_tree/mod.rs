@@ -18,6 +18,10 @@
 mod archive;
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 mod folder;
+#[cfg(feature = "dataset")]
+mod forms;
+mod hidden;
+mod images;
 mod memory;
 #[cfg(feature = "dataset")]
 mod overlay;
@@ -33,7 +37,16 @@ pub use archive::name_decoder;
 pub use archive::{Archive, ArchiveFormat, ArchiveOptions, DecodedNames, NameDecoder};
 pub use archive::{ArchiveLimits, Member, MemberKind, Members};
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
-pub use folder::Folder;
+pub use folder::{Folder, path_text};
+#[cfg(feature = "dataset")]
+pub use forms::has_same_letters;
+#[cfg(feature = "dataset")]
+pub(crate) use forms::plain_form;
+pub use hidden::is_hidden;
+pub use images::{
+    Images, PassedOver, image_suffixes, images, images_among, is_image_name, is_other_name, tell_passed_over,
+    why_no_image,
+};
 pub use memory::Memory;
 #[cfg(feature = "dataset")]
 pub use overlay::{Content, Overlay};
@@ -41,6 +54,9 @@ pub use problem::{Problem, ProblemCode, ProblemEffect};
 #[cfg(any(unix, windows))]
 pub use source::FileSource;
 pub use source::{ReadAt, Seekable};
+
+/// The most bytes of a file of which only the start is wanted, where a tree can only read it whole.
+const START_LIMIT: u64 = 64 << 20;
 
 /// Opens a folder or an archive of the file system. Archives are known by their content, not by their name.
 ///
@@ -101,6 +117,16 @@ pub trait FileTree: Send + Sync {
     /// in memory. [`ErrorKind::Io`](crate::ErrorKind::Io) and others where the file cannot be read.
     fn read(&self, index: usize, limit: u64) -> Result<Vec<u8>>;
 
+    /// The first bytes of the file at this index of [`entries`](Self::entries), at most `count` of them.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_start(&self, index: usize, count: usize) -> Result<Vec<u8>> {
+        let mut bytes = self.read(index, START_LIMIT)?;
+        bytes.truncate(count);
+        Ok(bytes)
+    }
+
     /// Reads each of these files and passes its index and bytes to `take`, in the fastest order for this tree, until
     /// `take` breaks.
     fn read_each(
@@ -117,10 +143,15 @@ pub trait FileTree: Send + Sync {
         indices.sort_unstable();
     }
 
-    /// The problems of an archive: first those of the whole, then those of each entry. Other trees have none. Some
+    /// The problems of an archive or folder: first those of the whole, then those of each entry. Some
     /// problems are only found when files are read: the list is complete after all files were read.
     fn problems(&self) -> Vec<Problem> {
         Vec::new()
+    }
+
+    /// Whether the entry at this index is below a folder that is a link. False in trees without links.
+    fn is_below_link(&self, _index: usize) -> bool {
+        false
     }
 
     /// The index of the entry at a path, `None` where there is none.

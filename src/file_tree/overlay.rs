@@ -157,6 +157,14 @@ impl FileTree for Overlay {
         }
     }
 
+    fn read_start(&self, index: usize, count: usize) -> Result<Vec<u8>> {
+        match &self.contents[index] {
+            None => Err(Error::usage(format!("{}: a folder, not a file", self.entries[index].path))),
+            Some(Content::Of(index)) => self.below.read_start(*index, count),
+            Some(Content::Bytes(bytes)) => Ok(bytes[..bytes.len().min(count)].to_vec()),
+        }
+    }
+
     fn read_each(
         &self,
         indices: &[usize],

@@ -1,4 +1,4 @@
-//! Problems of an archive or of one of its entries.
+//! Problems of an archive or folder, or of one of its entries.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ use crate::{Error, ErrorKind};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// The entry's number in the archive's order, from 1; `None` for the archive as a whole.
+    /// The entry's number in the archive's order, from 1; `None` for the archive as a whole, and in folders.
     pub position: Option<u64>,
     /// The entry's name as written in the archive, with escapes for bytes that are not text, shortened where very long.
     pub entry: Option<String>,
@@ -155,6 +155,21 @@ codes! {
     /// A file at a path where other entries have a folder.
     NameFolder "name-folder" LeftOut Unsupported
         "other entries have this file's path as a folder, so the file is not read; rename it";
+    /// A name of a folder's file that is not UTF-8.
+    FileNameEncoding "file-name-encoding" Harmless Unsupported
+        "the name is not UTF-8, so what it was can only be guessed; other programs may not find the file: rename it";
+    /// A link that leads back to a folder it is in.
+    LinkLoop "link-loop" Harmless Unsupported
+        "a link that leads back to a folder it is in, which is not entered again";
+    /// A link that leads nowhere.
+    LinkBroken "link-broken" LeftOut Io
+        "a link that leads nowhere; mend it, or delete it";
+    /// Links to too many files.
+    TooManyLinked "too-many-linked" Incomplete Limit
+        "links lead to more than a million files and folders; from here on they are left out: take out links that are not needed";
+    /// A folder that cannot be listed, or a file that cannot be looked at.
+    PathUnreadable "path-unreadable" Incomplete Io
+        "it cannot be looked at, so it is left out with all that is below it; see to its permissions";
     /// A symbolic link.
     SymbolicLink "symbolic-link" LeftOut Unsupported
         "a symbolic link, which is not followed; pack the file itself (tar --dereference, zip without -y)";

@@ -12,6 +12,7 @@ use super::{Entry, Gallery, Metric, ModelId};
 use crate::engine::cpu::scan::pages;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::error::Context;
+use crate::file_kind::{FileKind, START};
 use crate::{Error, Result};
 
 /// Metadata keys of the description and of the checksum.
@@ -245,8 +246,17 @@ impl Gallery {
             input.read_exact(&mut taken)?;
             Ok(taken)
         };
-        let head = u64::from_le_bytes(take(8, "its first eight bytes")?.try_into().unwrap_or_default());
+        let start = take(8.min(len as usize), "its first eight bytes")?;
+        let head = u64::from_le_bytes(start[..].try_into().unwrap_or([0xff; 8]));
         if head > HEADER_BYTES {
+            let mut start = start;
+            input.take((START - 8) as u64).read_to_end(&mut start)?;
+            if let Some(kind) = FileKind::of(&start).filter(|kind| *kind != FileKind::Empty) {
+                return Err(Error::gallery(format!("not a gallery but {kind}; {}", kind.remedy())));
+            }
+            if start.len() < 8 {
+                return Err(damaged("it ends within its first eight bytes, as if it were truncated"));
+            }
             return Err(Error::gallery(format!(
                 "no gallery file: its header would have {head} bytes, at most {HEADER_BYTES} are read"
             )));

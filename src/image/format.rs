@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::file_kind::FileKind;
 use crate::{Error, Result};
 
 /// An image file format that [`decode`](crate::decode) reads.
@@ -97,12 +98,19 @@ fn unread(bytes: &[u8]) -> Error {
             "this is {what}, which is not supported: convert it to JPEG or PNG; {READ}"
         ));
     }
+    match FileKind::of(bytes) {
+        Some(kind @ FileKind::Archive(_)) => {
+            return Error::unsupported(format!("{kind}, which is not read here; {}", kind.remedy()));
+        }
+        Some(kind) => return Error::decode(format!("not an image but {kind}; {}", kind.remedy())),
+        None => {}
+    }
     let first: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     Error::decode(format!("not an image (first bytes {}); {READ}", first.join(" ")))
 }
 
 /// A common format that is not supported, in words.
-fn known_but_unread(bytes: &[u8]) -> Option<&'static str> {
+pub(crate) fn known_but_unread(bytes: &[u8]) -> Option<&'static str> {
     if bytes.len() >= 12 && &bytes[4..8] == b"ftyp" {
         let size = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
         let brands = bytes.get(8..size.min(bytes.len())).unwrap_or_default().as_chunks::<4>().0;

@@ -28,6 +28,7 @@ pub use budget::{DecodeBudget, DecodeShare};
 pub(crate) use decode::decode_noting_damage;
 pub use decode::{Decoded, decode, decode_with, probe, probe_with};
 pub use format::ImageFormat;
+pub(crate) use format::known_but_unread;
 pub use info::ImageInfo;
 pub use limits::DecodeLimits;
 pub use options::{DecodeOptions, Orient};

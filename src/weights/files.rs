@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::torch;
+use crate::file_kind::FileKind;
+use crate::{Error, Result};
 
 /// A file in memory; its name may hold folders, separated by `/`.
 pub(super) struct File<'a> {
@@ -69,6 +71,23 @@ pub(super) fn sniff(bytes: &[u8]) -> Option<Candidate> {
         [_, _, _, _, 0, 0, 0, 0, b'{', ..] => Some(Candidate::Safetensors(0)),
         _ => None,
     }
+}
+
+/// Refuses a file that is something else than its name says, such as a Git LFS pointer or the page of an error.
+pub(super) fn refuse_other_kinds(file: &File) -> Result<()> {
+    let Some(kind) = FileKind::of(&file.bytes) else { return Ok(()) };
+    let is_fitting = match part(&file.name) {
+        // a graph and its description are texts
+        Some(Part::Pir | Part::Yml) => kind == FileKind::Json || kind == FileKind::Empty,
+        // the graph says what is missing in an empty file
+        Some(Part::Program | Part::Params) => kind == FileKind::Empty,
+        Some(Part::Safetensors | Part::Pdparams) => false,
+        None => kind == FileKind::Json || kind == FileKind::Empty,
+    };
+    if is_fitting {
+        return Ok(());
+    }
+    Err(Error::model(format!("not a model but {kind}; {}", kind.remedy())).context(file.name.clone()))
 }
 
 /// The models among files of these names.

@@ -153,10 +153,14 @@ impl ModelLoader {
             // the content of a single file tells its format, whatever its name
             [file] => match files::sniff(&file.bytes) {
                 Some(candidate) => candidate,
-                None => choose(&[&file.name])?,
+                None => {
+                    files::refuse_other_kinds(file)?;
+                    choose(&[&file.name])?
+                }
             },
             _ => choose(&unpacked.iter().map(|file| &file.name[..]).collect::<Vec<_>>())?,
         };
+        candidate.files().into_iter().try_for_each(|index| files::refuse_other_kinds(&unpacked[index]))?;
         let sizes = candidate.files().into_iter().map(|index| unpacked[index].bytes.len() as u64);
         let bytes = sizes.sum();
         limits::check_size("the model", bytes, limits::MODEL_BYTES)?;

@@ -131,7 +131,7 @@ fn content_says_what_a_path_is() {
     let cases: [(&str, &[u8], &str); 5] = [
         ("text", b"images/a.png 0\n", "not an archive that is read; expected a .zip, .tar or .tar.gz"),
         ("nothing", b"", "not an archive"),
-        ("7z", b"7z\xbc\xaf\x27\x1c\0\0", "7z archives are not read"),
+        ("7z", b"7z\xbc\xaf\x27\x1c\0\0", "a 7z archive, which is not read; unpack it, or pack it as .zip or .tar.gz"),
         ("gz of a text", &gzip(b"hello"), "its end is missing"),
         ("gz of much text", &gzip(&[b'x'; 5000]), "this is no tar archive"),
     ];

@@ -323,6 +323,80 @@ onPage("a data set is opened from whatever a browser has", {}, async (page) => {
   }
 });
 
+onPage("a folder that cannot be listed is a finding, and does not end the others", {}, async (page) => {
+  const outcome = await page.evaluate(
+    async (files) => {
+      const bytes = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+      const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("partly", { create: true });
+      for (const [path, content] of files) {
+        const parts = path.split("/");
+        let inner = folder;
+        for (const part of parts.slice(0, -1)) inner = await inner.getDirectoryHandle(part, { create: true });
+        const writable = await (await inner.getFileHandle(parts.at(-1), { create: true })).createWritable();
+        await writable.write(bytes(content));
+        await writable.close();
+      }
+      await folder.getDirectoryHandle("shut", { create: true });
+      await folder.getFileHandle("gone.jpg", { create: true });
+      const { values } = FileSystemDirectoryHandle.prototype;
+      const { getFile } = FileSystemFileHandle.prototype;
+      FileSystemDirectoryHandle.prototype.values = function () {
+        if (this.name === "shut") throw new DOMException("no", "NotAllowedError");
+        return values.call(this);
+      };
+      FileSystemFileHandle.prototype.getFile = function () {
+        return this.name === "gone.jpg" ? Promise.reject(new DOMException("no", "NotFoundError")) : getFile.call(this);
+      };
+      try {
+        const dataset = await api.Dataset.open(folder);
+        const { name, images, findings } = await dataset.check();
+        dataset.dispose();
+        const told = findings.filter(({ code }) => code === "I001").map(({ image, reason }) => [image, reason]);
+        const shut = await folder.getDirectoryHandle("shut");
+        const alone = await api.Dataset.open(shut).then(
+          () => "fine",
+          ({ kind, message }) => `${kind}: ${message}`,
+        );
+        return { name, decoded: images.decoded, told, alone };
+      } finally {
+        Object.assign(FileSystemDirectoryHandle.prototype, { values });
+        Object.assign(FileSystemFileHandle.prototype, { getFile });
+      }
+    },
+    small().map(([path, content]) => [path, content.toString("base64")]),
+  );
+  const { name, decoded, told, alone } = outcome;
+  assert.deepEqual([name, decoded], ["partly", 144]);
+  assert.deepEqual(told.map(([image]) => image).sort(), ["gone.jpg", "shut"]);
+  for (const [, reason] of told) assert.match(reason, /^path-unreadable: it cannot be looked at/);
+  assert.match(alone, /^io: shut could not be read/);
+});
+
+onPage("archives of other formats are named", {}, async (page) => {
+  const errors = await page.evaluate(async () => {
+    const starts = {
+      "7z": [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c, 0, 4],
+      rar: [0x52, 0x61, 0x72, 0x21, 0x1a, 7, 1, 0],
+      page: [...new TextEncoder().encode("<!DOCTYPE html><html>403</html>")],
+    };
+    const errors = {};
+    for (const [name, start] of Object.entries(starts)) {
+      errors[name] = await api.Dataset.open(new File([new Uint8Array(start)], "shop.zip")).then(
+        () => "fine",
+        ({ kind, message }) => `${kind}: ${message}`,
+      );
+    }
+    return errors;
+  });
+  assert.deepEqual(errors, {
+    "7z": "unsupported: shop.zip: a 7z archive, which is not read; unpack it, or pack it as .zip or .tar.gz",
+    rar: "unsupported: shop.zip: a rar archive, which is not read; unpack it, or pack it as .zip or .tar.gz",
+    page:
+      "unsupported: shop.zip: not an archive but an HTML page; download the file again: this looks like a server's " +
+      "answer in its place, such as an error or a login",
+  });
+});
+
 onPage("calls wait for each other, stop when they are told to, and end with dispose", {}, async (page) => {
   const outcome = await page.evaluate(async (zip) => {
     const bytes = Uint8Array.from(atob(zip), (character) => character.charCodeAt(0));

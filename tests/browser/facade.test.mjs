@@ -35,6 +35,7 @@ before(async () => {
       response.writeHead(204).end();
     },
     "/gone-model": (response) => response.writeHead(404).end(),
+    "/no-model": (response) => response.writeHead(200).end("<!DOCTYPE html>"),
     "/model.tar": (response) => response.writeHead(200).end('{"milliseconds":1}'),
     "/only-cpu/cpu/image_feature_bg.wasm": (response) => response.writeHead(200).end(TRAP_WASM),
     "/broken/cpu/image_feature_bg.wasm": (response) => response.writeHead(200).end("not wasm"),
@@ -274,6 +275,7 @@ inBrowser(
       noFiles: await outcome(FeatureExtractor.load([])),
       address: await outcome(FeatureExtractor.load("http://")),
       wrongFile: await outcome(FeatureExtractor.load(image("hello", "notes.txt"), { device: "cpu" })),
+      wrongAddress: await outcome(FeatureExtractor.load("/no-model", { device: "cpu" })),
       missing: await outcome(FeatureExtractor.load("/gone-model", { device: "cpu" })),
       noImage: await outcome(extractor.embed(42)),
       emptyCanvas: await outcome(extractor.embed(canvas)),
@@ -301,6 +303,7 @@ inBrowser(
       noFiles: "usage",
       address: "usage",
       wrongFile: "model",
+      wrongAddress: "model",
       missing: "io",
       noImage: "usage",
       emptyCanvas: "usage",
@@ -313,6 +316,7 @@ inBrowser(
     for (const [name, outcome] of Object.entries(outcomes)) assert.ok(outcome.ours, `${name} is an ImageFeatureError`);
     assert.match(outcomes.named.message, /PP-ShiTuV2_rec_infer\.tar/);
     assert.match(outcomes.wrongFile.message, /notes\.txt/);
+    assert.match(outcomes.wrongAddress.message, /^http:\/\/.*\/no-model: /);
     assert.match(outcomes.missing.message, /404/);
   },
   { expected: /404/ },

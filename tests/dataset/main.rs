@@ -127,6 +127,14 @@ fn faults() -> Vec<(&'static str, Plant, Vec<&'static str>)> {
         fault("listed-across", |files| add(files, "query.txt", "images/g100.ppm 100"), &[]),
         replaced("file-missing", "images/t0_00.ppm 0\n", &["unlisted-image"]),
         replaced("file-case", "images/T0_0.PPM 0\n", &[]),
+        fault(
+            "unicode-form",
+            |files| {
+                files.insert("images/caf\u{e9}.ppm".into(), ppm(&photo(905)));
+                add(files, "train.txt", "images/cafe\u{301}.ppm 0");
+            },
+            &[],
+        ),
         replaced("not-a-file", "images 0\n", &["unlisted-image"]),
         fault("unlisted-image", |files| drop(files.insert("images/other.jpg".into(), vec![])), &[]),
         fault("images-folder", |files| drop(files.insert("old/images/readme.md".into(), vec![])), &[]),
@@ -295,7 +303,8 @@ fn each_planted_fault_is_found_and_nothing_else() {
 }
 
 /// The codes that are not planted in generated lists: they need archives, other options, or a model.
-const ELSEWHERE: [&str; 9] = [
+const ELSEWHERE: [&str; 10] = [
+    "folder-oddity",
     "archive-problem",
     "archive-oddity",
     "list-unreadable",

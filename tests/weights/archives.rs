@@ -162,8 +162,8 @@ fn broken_and_hostile_archives_are_refused() {
         ("cut zip", cut(&zipped, 0.9), ErrorKind::Model, &["the archive is damaged"]),
         ("flipped zip", flipped, ErrorKind::Model, &["the archive is damaged"]),
         ("gzip of something", gz(&[7; 5000]), ErrorKind::Model, &["the archive is damaged"]),
-        ("xz", b"\xfd7zXZ\0\0\0".to_vec(), ErrorKind::Unsupported, &["xz archives are not read"]),
-        ("7z", b"7z\xbc\xaf\x27\x1c\0".to_vec(), ErrorKind::Unsupported, &["7z archives are not read"]),
+        ("xz", b"\xfd7zXZ\0\0\0".to_vec(), ErrorKind::Unsupported, &["an xz archive, which is not read"]),
+        ("7z", b"7z\xbc\xaf\x27\x1c\0".to_vec(), ErrorKind::Unsupported, &["a 7z archive, which is not read"]),
         ("nothing", vec![], ErrorKind::Unsupported, &["no model among `x`"]),
         ("a text", b"hello".to_vec(), ErrorKind::Unsupported, &["no model among `x`", ".tar.gz"]),
     ];

@@ -1,5 +1,7 @@
 /** Dropped files: event listeners, and reading of folders. */
 
+import { isHidden } from "./hidden-files.js";
+
 /** Endings of files that belong to a model. */
 const MODEL_FILE = /\.(tar|tgz|tar\.gz|gz|zip|pdparams|pdiparams|pdiparams\.info|pdmodel|json|ya?ml|safetensors)$/i;
 
@@ -86,11 +88,13 @@ export async function droppedPaths(transfer) {
  * @returns {PathAndFile[]}
  */
 export function pickedPaths(files) {
-  // each path begins with the folder that was picked
-  return files.map((file) => ({
+  const paths = files.map((file) => ({
+    // each path begins with the folder that was picked
     path: file.webkitRelativePath.slice(file.webkitRelativePath.indexOf("/") + 1) || file.name,
     file,
   }));
+  // a file that was picked itself is meant
+  return paths.filter(({ path, file }) => file.webkitRelativePath === "" || !isHidden(path));
 }
 
 /**
@@ -114,6 +118,6 @@ async function walk(entry, path) {
     );
     if (entries.length === 0) return files;
     for (const inner of entries)
-      if (!inner.name.startsWith(".")) files.push(...(await walk(inner, path ? `${path}/${inner.name}` : inner.name)));
+      if (!isHidden(inner.name)) files.push(...(await walk(inner, path ? `${path}/${inner.name}` : inner.name)));
   }
 }

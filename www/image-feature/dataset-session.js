@@ -84,7 +84,7 @@ export function createDatasetHandlers() {
       opened =
         "archive" in source
           ? DatasetFiles.fromArchive(name, source.archive, encoding, likelyEncodings(navigator.languages))
-          : DatasetFiles.fromFolder(name, source.paths, source.blobs);
+          : DatasetFiles.fromFolder(name, source.paths, source.blobs, source.unreadable);
       return { value: { isStream: opened.isStream } };
     },
 

@@ -13,9 +13,11 @@ import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
  *
  * @typedef {[path: string, file: Blob]} PathAndFile
  *
- * The form in which workers open it.
+ * The form in which workers open it. `unreadable` are paths that the browser could not look at.
  *
- * @typedef {{ archive: Blob } | { paths: string[], blobs: Blob[] }} DatasetSource
+ * @typedef {{ archive: Blob } | { paths: string[], blobs: Blob[], unreadable: string[] }} DatasetSource
+ *
+ * @typedef {{ files: PathAndFile[], unreadable: string[], signal?: AbortSignal }} Walk what was found so far
  */
 
 /**
@@ -26,8 +28,9 @@ import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 export async function toDatasetSource(input, signal) {
   // dropped items can be read during the event only, so all are taken before the first `await`
   const given = isList(input) ? Array.from(input, taken) : [taken(input)];
-  /** @type {PathAndFile[]} */
-  const files = [];
+  /** @type {Walk} */
+  const walk = { files: [], unreadable: [], signal };
+  const { files, unreadable } = walk;
   let isFolder = given.length !== 1;
   /** Whether the caller gave the paths. They are then relative to the data set already. */
   let isNamed = false;
@@ -43,18 +46,22 @@ export async function toDatasetSource(input, signal) {
     } else {
       isFolder ||= "isDirectory" in one ? one.isDirectory : one.kind === "directory";
       try {
-        await ("isDirectory" in one ? walkEntry(one, "", files, signal) : walkHandle(one, "", files, signal));
+        await ("isDirectory" in one ? walkEntry(one, "", walk) : walkHandle(one, "", walk));
       } catch (error) {
         throw toError(error, "io", `${one.name} could not be read`);
       }
     }
   }
   if (!isFolder) return { name: files[0][0], source: { archive: files[0][1] } };
-  const { name, paths } = withoutTop(
-    files.map(([path]) => path),
-    isNamed,
-  );
-  return { name, source: { paths, blobs: files.map(([, file]) => file) } };
+  const { name, paths } = withoutTop([...files.map(([path]) => path), ...unreadable], isNamed);
+  return {
+    name,
+    source: {
+      paths: paths.slice(0, files.length),
+      blobs: files.map(([, file]) => file),
+      unreadable: paths.slice(files.length),
+    },
+  };
 }
 
 /**
@@ -94,17 +101,16 @@ function nameOf(blob) {
 /**
  * @param {FileSystemEntry} entry
  * @param {string} above
- * @param {PathAndFile[]} files
- * @param {AbortSignal} [signal]
+ * @param {Walk} walk
  */
-async function walkEntry(entry, above, files, signal) {
-  throwIfAborted(signal);
+async function walkEntry(entry, above, walk) {
+  throwIfAborted(walk.signal);
   const path = above + entry.name;
   if (entry.isFile) {
     const file = await new Promise((/** @type {(file: File) => void} */ resolve, reject) =>
       /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject),
     );
-    return void files.push([path, file]);
+    return void walk.files.push([path, file]);
   }
   const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
   for (;;) {
@@ -113,24 +119,40 @@ async function walkEntry(entry, above, files, signal) {
       reader.readEntries(resolve, reject),
     );
     if (entries.length === 0) return;
-    for (const inner of entries) await walkEntry(inner, `${path}/`, files, signal);
+    for (const inner of entries) await goOn(walkEntry(inner, `${path}/`, walk), `${path}/${inner.name}`, walk);
   }
 }
 
 /**
  * @param {FileSystemHandle} handle
  * @param {string} above
- * @param {PathAndFile[]} files
- * @param {AbortSignal} [signal]
+ * @param {Walk} walk
  */
-async function walkHandle(handle, above, files, signal) {
-  throwIfAborted(signal);
+async function walkHandle(handle, above, walk) {
+  throwIfAborted(walk.signal);
   const path = above + handle.name;
   if (handle.kind === "file")
-    return void files.push([path, await /** @type {FileSystemFileHandle} */ (handle).getFile()]);
+    return void walk.files.push([path, await /** @type {FileSystemFileHandle} */ (handle).getFile()]);
   // TypeScript's library does not have this method yet
   const folder = /** @type {FileSystemDirectoryHandle & { values: () => AsyncIterable<FileSystemHandle> }} */ (handle);
-  for await (const inner of folder.values()) await walkHandle(inner, `${path}/`, files, signal);
+  for await (const inner of folder.values())
+    await goOn(walkHandle(inner, `${path}/`, walk), `${path}/${inner.name}`, walk);
+}
+
+/**
+ * Waits for the walk of a file or folder. One that cannot be looked at is noted, and does not end the walk of others.
+ *
+ * @param {Promise<void>} walking
+ * @param {string} path
+ * @param {Walk} walk
+ */
+async function goOn(walking, path, { unreadable, signal }) {
+  try {
+    await walking;
+  } catch {
+    throwIfAborted(signal);
+    unreadable.push(path);
+  }
 }
 
 /**

@@ -18,7 +18,8 @@ import { fetchChecked, readBody } from "./loader.js";
  *
  * @typedef {{ name: string, blob: Blob } | { address: string }} ModelPart
  * @typedef {{ parts: ModelPart[], cache: "default" | "none", sha256?: string }} ModelRequest
- * @typedef {{ name: string, bytes: Uint8Array<ArrayBuffer> }} ModelBytes
+ * @typedef {{ name: string, bytes: Uint8Array<ArrayBuffer>, address?: string }} ModelBytes a file, and where it was
+ *   downloaded from
  */
 
 /** Larger files are refused before they are read: they would not fit into WebAssembly's memory. */
@@ -121,7 +122,7 @@ async function download(address, cache, signal, progress) {
       checkSize(address, Math.max(loaded, total ?? 0));
       progress.report("download", address, loaded, total);
     });
-    return { name, bytes };
+    return { name, bytes, address };
   } catch (error) {
     if (signal.aborted) throw cancelled(signal);
     if (error instanceof ImageFeatureError) throw error;
@@ -145,7 +146,7 @@ function checkSize(name, size) {
  * @param {ModelBytes} file
  * @param {string} expected
  */
-async function verify({ name, bytes }, expected) {
+async function verify({ name, bytes, address }, expected) {
   if (!globalThis.crypto?.subtle) {
     throw new ImageFeatureError(
       "unsupported",
@@ -157,7 +158,7 @@ async function verify({ name, bytes }, expected) {
   if (actual !== expected.toLowerCase()) {
     throw new ImageFeatureError(
       "model",
-      `${name}: its sha256 is ${actual}, expected ${expected}; is it the right file, and complete?`,
+      `${address ?? name}: its sha256 is ${actual}, expected ${expected}; is it the right file, and complete?`,
     );
   }
 }

@@ -173,10 +173,7 @@ class Session {
    */
   static async load({ device, cpu, gpu }, { files, dtype, orientation = "opencv" }, signal, progress) {
     const { ModelFile, Network } = cpu.core;
-    const model = ModelFile.fromFiles(
-      files.map(({ name }) => name),
-      files.map(({ bytes }) => bytes),
-    );
+    const model = readFiles(ModelFile, files);
     const onCpu = await orTrap(Network.load(model, { threads: cpu.threads, dtype }));
     const { simd, threads: computing, dtype: computed } = infoOf(onCpu);
     if (dtype === "i8" && computed !== "i8") {
@@ -390,6 +387,23 @@ class Session {
     });
     this.#lastRun = run.catch(() => {});
     return run;
+  }
+}
+
+/**
+ * Reads a model's files. Errors name the addresses of downloaded files: what a server sends may be no model.
+ *
+ * @param {{ fromFiles: (names: string[], contents: Uint8Array[]) => ModelFile }} reader
+ * @param {LoadRequest["files"]} files
+ */
+function readFiles(reader, files) {
+  try {
+    return reader.fromFiles(
+      files.map(({ name }) => name),
+      files.map(({ bytes }) => bytes),
+    );
+  } catch (error) {
+    throw toError(error, "internal", files.flatMap(({ address }) => address ?? []).join(", "));
   }
 }
 

@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr. The exit code is 0 for success, 1 where the input is at fault (missing,
 //! damaged or unsuitable files), 2 for wrong usage, 3 for an error of the program or the device, 130 after Ctrl-C.
 
+mod address;
 #[cfg(feature = "train")]
 mod config;
 mod contact_sheet;

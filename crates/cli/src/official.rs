@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::address::refuse_address;
 use image_feature::{Error, ErrorKind, Result};
 
 /// The address of the archives `<model>_infer.tar`.
@@ -55,11 +56,12 @@ fn cache() -> Option<PathBuf> {
 /// The file or folder that `--model` means: a path that exists, else an official name in PaddleX's cache.
 ///
 /// # Errors
-/// [`ErrorKind::Io`] where there is no such path and no such model in the cache.
+/// [`ErrorKind::Io`] where there is no such path and no such model in the cache, [`ErrorKind::Usage`] for an address.
 pub fn locate(model: &Path) -> Result<PathBuf> {
     if model.exists() {
         return Ok(model.to_path_buf());
     }
+    refuse_address(model)?;
     let missing = |message: String| Err(Error::new(ErrorKind::Io, message).context(model.display().to_string()));
     let Some(official) = model.to_str().and_then(OfficialModel::find) else {
         return missing(format!(

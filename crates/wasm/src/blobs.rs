@@ -11,7 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use js_sys::Uint8Array;
 use web_sys::{Blob, FileReaderSync, TextDecoder, TextDecoderOptions};
 
-use image_feature::file_tree::{DecodedNames, Entry, EntryKind, FileTree, NameDecoder, ReadAt};
+use image_feature::file_tree::{
+    DecodedNames, Entry, EntryKind, FileTree, NameDecoder, Problem, ProblemCode, ReadAt, is_hidden,
+};
 use image_feature::{Error, Result};
 
 thread_local! {
@@ -116,6 +118,7 @@ pub struct BlobFolder {
     /// The place of each entry's Blob; `None` for folders.
     blobs: Vec<Option<usize>>,
     held: Held,
+    problems: Vec<Problem>,
 }
 
 impl BlobFolder {
@@ -152,7 +155,32 @@ impl BlobFolder {
         });
         let entries = entries.collect();
         let which = paths.into_iter().map(|(_, blob)| blob).collect();
-        Ok(BlobFolder { name: name.into(), entries, blobs: which, held: Held::new(blobs) })
+        Ok(BlobFolder { name: name.into(), entries, blobs: which, held: Held::new(blobs), problems: Vec::new() })
+    }
+
+    /// Adds paths that the browser could not look at. They are among the folder's problems, unless they are hidden.
+    pub fn with_unreadable(mut self, paths: Vec<String>) -> Self {
+        let paths = paths.into_iter().filter(|path| !is_hidden(path));
+        let problem = |path| Problem {
+            position: None,
+            entry: Some(path),
+            code: ProblemCode::PathUnreadable,
+            detail: String::new(),
+        };
+        self.problems.extend(paths.map(problem));
+        self
+    }
+
+    /// The first bytes of a file, at most `count` of them.
+    fn start(&self, index: usize, count: u64) -> Result<Vec<u8>> {
+        let Entry { path, size, .. } = &self.entries[index];
+        let Some(blob) = self.blobs[index] else {
+            return Err(Error::usage("a folder, not a file").context(path.clone()));
+        };
+        let mut content = vec![0; count.min(*size) as usize];
+        let count = self.held.read(blob, 0, &mut content).map_err(|error| Error::from(error).context(path.clone()))?;
+        content.truncate(count);
+        Ok(content)
     }
 }
 
@@ -167,18 +195,19 @@ impl FileTree for BlobFolder {
 
     fn read(&self, index: usize, limit: u64) -> Result<Vec<u8>> {
         let Entry { path, size, .. } = &self.entries[index];
-        let at_path = |error: Error| error.context(path.clone());
-        let Some(blob) = self.blobs[index] else {
-            return Err(at_path(Error::usage("a folder, not a file")));
-        };
         if *size > limit {
             let message = format!("{size} bytes; at most {limit} are read");
-            return Err(at_path(Error::limit(message)));
+            return Err(Error::limit(message).context(path.clone()));
         }
-        let mut content = vec![0; *size as usize];
-        let count = self.held.read(blob, 0, &mut content).map_err(|error| at_path(error.into()))?;
-        content.truncate(count);
-        Ok(content)
+        self.start(index, *size)
+    }
+
+    fn read_start(&self, index: usize, count: usize) -> Result<Vec<u8>> {
+        self.start(index, count as u64)
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        self.problems.clone()
     }
 }
 

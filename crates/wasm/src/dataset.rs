@@ -46,13 +46,19 @@ impl DatasetFiles {
         Ok(DatasetFiles { session: Session::new(name, Arc::new(archive)), is_stream })
     }
 
-    /// Opens the files of a folder. `paths` are their paths below it.
+    /// Opens the files of a folder. `paths` are their paths below it, `unreadable` those that the browser could not look at.
     #[wasm_bindgen(js_name = fromFolder)]
-    pub fn from_folder(name: String, paths: Vec<String>, blobs: Array) -> Result<DatasetFiles, JsValue> {
+    pub fn from_folder(
+        name: String,
+        paths: Vec<String>,
+        blobs: Array,
+        unreadable: Option<Vec<String>>,
+    ) -> Result<DatasetFiles, JsValue> {
         let blobs = blobs.iter().map(|blob| blob.dyn_into::<Blob>());
         let blobs =
             blobs.collect::<Result<Vec<_>, _>>().map_err(|_| to_js(Error::usage("each file must be a Blob")))?;
         let folder = BlobFolder::new(name.clone(), paths.into_iter().zip(blobs).collect()).map_err(to_js)?;
+        let folder = folder.with_unreadable(unreadable.unwrap_or_default());
         Ok(DatasetFiles { session: Session::new(name, Arc::new(folder)), is_stream: false })
     }
 

@@ -91,7 +91,7 @@ pub fn audit(dataset: &Dataset, evidence: &Evidence<'_>, options: &AuditOptions)
     assert!(facts.is_empty() || facts.len() == dataset.images().len(), "facts of other images");
     assert!(features.is_empty() || features.len() == dataset.images().len(), "features of other images");
     let mut findings = dataset.findings().clone();
-    judge_archive(problems, &mut findings);
+    judge_problems(problems, &mut findings);
     let uses = Uses::of(dataset);
     images::judge(dataset, &uses, facts, &mut findings);
     let (classes, evaluation, largest_batch) = classes::judge(dataset, options, &mut findings);
@@ -103,11 +103,15 @@ pub fn audit(dataset: &Dataset, evidence: &Evidence<'_>, options: &AuditOptions)
     Audit { findings, classes, evaluation, largest_batch, is_complete }
 }
 
-fn judge_archive(problems: &[Problem], findings: &mut Findings) {
+fn judge_problems(problems: &[Problem], findings: &mut Findings) {
     for problem in problems {
-        let code = match problem.code.effect() {
-            ProblemEffect::Harmless => Code::ArchiveOddity,
-            _ => Code::ArchiveProblem,
+        // entries of an archive have a position, those of a folder have none
+        let is_of_folder = problem.entry.is_some() && problem.position.is_none();
+        let code = match (is_of_folder, problem.code.effect()) {
+            (true, ProblemEffect::Harmless) => Code::FolderOddity,
+            (true, _) => Code::Unreadable,
+            (false, ProblemEffect::Harmless) => Code::ArchiveOddity,
+            (false, _) => Code::ArchiveProblem,
         };
         let reason = format!("{}: {}", problem.code.as_str(), problem.message());
         findings.add(code, |code| Finding { image: problem.entry.clone(), ..Finding::new(code, reason) });

@@ -129,14 +129,16 @@ pub(super) enum Found {
 }
 
 impl<'a> ShiTuRec<'a> {
-    /// Finds the data set in a tree: the folder that contains `images`, at any depth.
+    /// Finds the data set in a tree: the folder that contains `images`, at any depth, but not below links.
     ///
     /// # Errors
     /// [`Stop::Raised`] where there is not exactly one file or folder `images`.
     pub fn find(tree: &'a dyn FileTree, place: Place<'a>, flavor: Flavor) -> Result<Self, Stop> {
         let is_images = |path: &str| path == "images" || path.ends_with("/images");
-        let mut paths = tree.entries().iter().map(|entry| entry.path.as_str()).filter(|path| is_images(path));
-        let (Some(images), None) = (paths.next(), paths.next()) else {
+        let paths = tree.entries().iter().map(|entry| entry.path.as_str()).enumerate();
+        // Python's search does not enter folders through links
+        let mut paths = paths.filter(|(index, path)| is_images(path) && !tree.is_below_link(*index));
+        let (Some((_, images)), None) = (paths.next(), paths.next()) else {
             return Err(no_single_images());
         };
         let inner = images.strip_suffix("images").unwrap_or_default().trim_end_matches('/').to_string();

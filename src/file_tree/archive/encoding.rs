@@ -43,6 +43,9 @@ pub fn name_decoder(label: Option<&str>) -> Result<Box<NameDecoder>> {
 
 /// The most likely encoding of all these names together.
 fn detect(names: &[&[u8]]) -> &'static Encoding {
+    if is_short_chinese(names) && !has_other_old_encoding(&locale()) {
+        return encoding_rs::GBK;
+    }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     for name in names {
         // separated, so that the end of one name and the beginning of the next do not form a word
@@ -53,9 +56,54 @@ fn detect(names: &[&[u8]]) -> &'static Encoding {
     detector.guess(None, Utf8Detection::Deny)
 }
 
+/// Whether names are too short for detection, and all pairs of bytes are frequent characters of GBK.
+fn is_short_chinese(names: &[&[u8]]) -> bool {
+    const MOST: usize = 24;
+    let mut length = 0;
+    for name in names {
+        let mut bytes = name.iter();
+        while let Some(&first) = bytes.next() {
+            if first.is_ascii() {
+                continue;
+            }
+            length += 2;
+            // the first level of GB 2312
+            let is_frequent = (0xb0..=0xd7).contains(&first) && bytes.next().is_some_and(|second| *second > 0xa0);
+            if !is_frequent || length > MOST {
+                return false;
+            }
+        }
+    }
+    length > 0
+}
+
+/// The user's locale, such as `ja_JP.UTF-8`; empty where it is not set.
+fn locale() -> String {
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok());
+    { set }.find(|locale| !locale.is_empty()).unwrap_or_default()
+}
+
+/// Whether the language of a locale had another encoding in which names look like Chinese in GBK.
+fn has_other_old_encoding(locale: &str) -> bool {
+    ["ja", "ko", "ru", "uk", "be", "bg", "el"].iter().any(|language| locale.starts_with(language))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_names_are_taken_for_chinese() {
+        let gbk = |text: &str| encoding_rs::GBK.encode(text).0.into_owned();
+        assert!(is_short_chinese(&[&gbk("绿"), &gbk("绿茶/1.jpg"), b"cup"]));
+        for names in [&[&b"caf\xe9.jpg"[..]][..], &[b"\xd2\xe5\xf1\xf2"], &[b"cup"], &[b"\xb0"]] {
+            assert!(!is_short_chinese(names), "{}", names[0].escape_ascii());
+        }
+        let long = gbk("红色的香蕉和绿色的苹果和黄色的梨");
+        assert!(!is_short_chinese(&[&long]), "long enough for detection");
+        assert!(has_other_old_encoding("ja_JP.UTF-8") && !has_other_old_encoding("en_US.UTF-8"));
+        assert!(!has_other_old_encoding("zh_CN.UTF-8") && !has_other_old_encoding(""));
+    }
 
     #[test]
     fn names_tell_their_encoding() {

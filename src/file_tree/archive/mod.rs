@@ -17,12 +17,15 @@ use std::io;
 
 use super::problem::{Problem, ProblemCode};
 use super::source::{ReadAt, fill};
+use crate::file_kind::FileKind;
 use crate::{Error, Result};
 
 #[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
 pub use encoding::name_decoder;
 pub use member::{Member, MemberKind};
 pub use members::Members;
+#[cfg(all(feature = "dataset", not(target_arch = "wasm32")))]
+pub(super) use names::escaped;
 pub use names::{DecodedNames, NameDecoder};
 pub use tree::{Archive, ArchiveOptions};
 
@@ -47,15 +50,6 @@ pub enum ArchiveFormat {
     TarGz,
 }
 
-/// First bytes of archive formats that are known but not supported.
-const OTHERS: [(&[u8], &str); 5] = [
-    (b"\xfd7zXZ\0", "xz archives"),
-    (b"BZh", "bzip2 archives"),
-    (b"\x28\xb5\x2f\xfd", "zstd archives"),
-    (b"7z\xbc\xaf\x27\x1c", "7z archives"),
-    (b"Rar!\x1a\x07", "rar archives"),
-];
-
 impl ArchiveFormat {
     /// The format by the first bytes of `source`; `None` where they are not those of an archive.
     ///
@@ -72,8 +66,8 @@ impl ArchiveFormat {
             Ok(Some(ArchiveFormat::TarGz))
         } else if start.try_into().is_ok_and(tar::is_header) {
             Ok(Some(ArchiveFormat::Tar))
-        } else if let Some((_, name)) = OTHERS.iter().find(|(magic, _)| start.starts_with(magic)) {
-            Err(Error::unsupported(format!("{name} are not read; pack as .tar, .tar.gz or .zip")))
+        } else if let Some(kind) = FileKind::unread_archive(start) {
+            Err(Error::unsupported(format!("{kind}, which is not read; {}", kind.remedy())))
         } else {
             Ok(None)
         }

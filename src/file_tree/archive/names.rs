@@ -61,7 +61,7 @@ pub(super) fn clean(name: &str) -> Result<(String, Option<ProblemCode>), Problem
 
 /// The text for a name in an unknown encoding: `%` and two digits for each byte beyond ASCII, so that different names
 /// stay different.
-pub(super) fn escaped(name: &[u8]) -> String {
+pub(in crate::file_tree) fn escaped(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
     for &byte in name {
         if byte.is_ascii() {

@@ -10,6 +10,7 @@ use super::names::{DecodedNames, NameDecoder};
 use super::place::Place;
 use super::tar::Gz;
 use super::{ArchiveFormat, ArchiveLimits, Fault, names, zip};
+use crate::file_kind::{FileKind, START};
 use crate::file_tree::problem::{Problem, ProblemCode, Problems};
 use crate::file_tree::source::{ReadAt, Source};
 use crate::file_tree::{Entry, EntryKind, FileTree};
@@ -126,7 +127,12 @@ impl Archive {
     }
 
     fn list(name: String, source: Source<'static>, options: &ArchiveOptions) -> Result<Self> {
-        let not_one = || Error::unsupported("not an archive that is read; expected a .zip, .tar or .tar.gz");
+        let not_one = || match start_of(&*source).and_then(|start| FileKind::of(&start)) {
+            Some(kind) if kind.is_stand_in() => {
+                Error::unsupported(format!("not an archive but {kind}; {}", kind.remedy()))
+            }
+            _ => Error::unsupported("not an archive that is read; expected a .zip, .tar or .tar.gz"),
+        };
         // A self-extracting archive begins with a program and ends like a zip.
         let known = ArchiveFormat::of(&*source)?;
         let format = known.unwrap_or(ArchiveFormat::Zip);
@@ -222,6 +228,14 @@ impl Archive {
             _ => Ok(content),
         }
     }
+}
+
+/// The first bytes of a source that can be read.
+fn start_of(source: &dyn ReadAt) -> Option<Vec<u8>> {
+    let mut start = vec![0; START];
+    let count = source.fill_at(0, &mut start).ok()?;
+    start.truncate(count);
+    Some(start)
 }
 
 impl FileTree for Archive {

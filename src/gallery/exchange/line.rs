@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::file_kind::FileKind;
 use crate::gallery::{Entry, ModelId};
 use crate::{Error, Result};
 
@@ -30,7 +31,7 @@ pub(super) struct Line {
 impl Line {
     /// Reads a JSON object.
     pub fn parse(text: &str) -> Result<Self> {
-        let Fields(fields) = serde_json::from_str(text).map_err(|error| not_a_vector(&error))?;
+        let Fields(fields) = serde_json::from_str(text).map_err(|error| not_a_vector(text, &error))?;
         let mut fields = unwrapped(fields)?;
         let model = take_model(&mut fields);
         let vector = take_vector(&mut fields)?;
@@ -66,7 +67,10 @@ fn listed(keys: &[&str]) -> String {
     keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn not_a_vector(error: &serde_json::Error) -> Error {
+fn not_a_vector(text: &str, error: &serde_json::Error) -> Error {
+    if let Some(kind) = FileKind::of(text.as_bytes()).filter(|kind| kind.is_stand_in() && *kind != FileKind::Json) {
+        return Error::gallery(format!("not a vector as JSON but {kind}; {}", kind.remedy()));
+    }
     let hint = if error.is_eof() { "; each line must be a whole object, as `jq -c .` writes it" } else { "" };
     Error::gallery(format!("not a vector as JSON: {error}{hint}"))
 }

@@ -15,6 +15,7 @@ use std::io::{self, Seek, Write};
 
 use half::f16;
 
+use crate::file_kind::FileKind;
 use crate::gallery::{Entry, Gallery, Metric, Storage};
 use crate::{Error, Result};
 
@@ -168,8 +169,10 @@ struct Array<'b> {
 
 impl<'b> Array<'b> {
     fn of(bytes: &'b [u8]) -> Result<Self> {
-        let rest =
-            bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| Error::gallery("no .npy file: it begins otherwise"))?;
+        let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(|| match FileKind::of(bytes) {
+            Some(kind) => Error::gallery(format!("no .npy file but {kind}; {}", kind.remedy())),
+            None => Error::gallery("no .npy file: it begins otherwise"),
+        })?;
         let (length, rest) = match rest {
             [1, _, a, b, rest @ ..] => (usize::from(u16::from_le_bytes([*a, *b])), rest),
             [2 | 3, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest),

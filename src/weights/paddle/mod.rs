@@ -25,7 +25,6 @@ mod yaml;
 mod yaml_writer;
 
 #[cfg(feature = "gallery")]
-pub(crate) use self::pickle::read_id_map;
 #[cfg(feature = "train")]
 pub use self::yaml::parse as parse_yaml;
 #[cfg(feature = "train")]

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use super::split::{Shares, tell_lists};
-use super::{Compat, CopyTarget, DatasetArgs};
+use super::{Compat, CopyTarget, DatasetArgs, tell_problems};
 use crate::Outcome;
 use crate::output_file::delete_unfinished_on_interrupt;
+use crate::terminal::note;
 use image_feature::dataset::{SourceForm, SplitOptions, convert};
 use image_feature::error::Context;
+use image_feature::file_tree::{images, tell_passed_over};
 use image_feature::{Error, Result};
 
 /// Convert a data set to images/ with train.txt, gallery.txt and query.txt
@@ -67,5 +69,11 @@ fn run_ours(args: ConvertArgs) -> Result<Outcome> {
     let new = convert(tree.as_ref(), form, &options).context(|| args.dataset.name())?;
     copy.write(tree.as_ref(), &new, args.json)?;
     tell_lists(&new, &target, args.json)?;
-    Ok(Outcome::Good)
+    if form == SourceForm::Folders {
+        let passed_over = images(tree.as_ref()).passed_over;
+        if let Some(text) = tell_passed_over(passed_over.len(), &passed_over) {
+            note(&format!("note: {text}"));
+        }
+    }
+    Ok(tell_problems(tree.as_ref()))
 }

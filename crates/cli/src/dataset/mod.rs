@@ -5,14 +5,17 @@ mod compat;
 pub mod convert;
 pub mod split;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::Outcome;
+use super::address::refuse_address;
 use super::output_file::OutputFile;
-use super::terminal::{Progress, note};
+use super::terminal::{Progress, complain, note};
 use image_feature::dataset::{Dataset, FolderTarget, ImageFacts, NewDataset, ZipTarget, survey};
-use image_feature::file_tree::{self, FileTree, ProblemCode};
-use image_feature::{DecodeLimits, Result};
+use image_feature::file_tree::{self, FileTree, Problem, ProblemCode, ProblemEffect, is_hidden, is_other_name};
+use image_feature::{DecodeLimits, ErrorKind, Result};
 
 /// The data set of a command.
 #[derive(clap::Args)]
@@ -28,6 +31,7 @@ pub(super) struct DatasetArgs {
 
 impl DatasetArgs {
     pub fn open(&self) -> Result<Box<dyn FileTree>> {
+        refuse_address(&self.path)?;
         let decoder = file_tree::name_decoder(self.name_encoding.as_deref())?;
         let tree = file_tree::open_with(&self.path, &file_tree::ArchiveOptions { decode_names: Some(&*decoder) })?;
         // each file seems whole, but any of them may be damaged
@@ -79,6 +83,34 @@ fn look_at_images(tree: &dyn FileTree, dataset: &Dataset, threads: usize, quiet:
     );
     progress.finish();
     facts
+}
+
+/// Maximum complaints about files of a data set that were left out.
+const MOST_LEFT_OUT: usize = 20;
+
+/// Tells which files of a tree were left out because they cannot be read, and what else is odd in it. Called after all
+/// files were read.
+fn tell_problems(tree: &dyn FileTree) -> Outcome {
+    let (mut left_out, mut odd) = (Vec::new(), BTreeMap::<ProblemCode, (usize, Problem)>::new());
+    for problem in tree.problems() {
+        let is_needless = problem.entry.as_deref().is_some_and(|path| is_hidden(path) || is_other_name(path));
+        match problem.code.effect() {
+            ProblemEffect::Harmless => odd.entry(problem.code).or_insert((0, problem)).0 += 1,
+            _ if is_needless => {}
+            _ => left_out.push(problem),
+        }
+    }
+    for (count, example) in odd.into_values() {
+        let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+        note(&format!("note: {}: {example}{more}", tree.name()));
+    }
+    for problem in left_out.iter().take(MOST_LEFT_OUT) {
+        complain(&format!("{}: {problem}", tree.name()));
+    }
+    if left_out.len() > MOST_LEFT_OUT {
+        complain(&format!("{}: {} more files are left out", tree.name(), left_out.len() - MOST_LEFT_OUT));
+    }
+    if left_out.is_empty() { Outcome::Good } else { Outcome::Failed(ErrorKind::Decode) }
 }
 
 /// The target of a copy of a data set: a folder, or a `.zip`. It is opened before the work, so that errors appear at once.

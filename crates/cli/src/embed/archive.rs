@@ -5,104 +5,148 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::inputs::{FILE_BYTES, is_image_name, too_large};
+use super::inputs::{FILE_BYTES, too_large};
 use super::item::{Content, Item, Origin};
-use image_feature::file_tree::{ArchiveFormat, ArchiveLimits, FileSource, MemberKind, Members, name_decoder};
+use super::remarks::Remarks;
+use image_feature::file_tree::{
+    ArchiveFormat, ArchiveLimits, FileSource, Member, MemberKind, Members, is_hidden, is_image_name, is_other_name,
+    name_decoder, why_no_image,
+};
 use image_feature::{Error, ErrorKind, Result};
 
-/// The kinds of archive that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArchiveKind {
-    Zip,
-    Tar,
-    TarGz,
+/// Maximum bytes of an entry whose name does not tell whether it is an image.
+const UNCLEAR_BYTES: u64 = 64 << 20;
+
+/// The format of the archive at this path, by its content, or else by its suffix: a damaged archive is one, too. `None`
+/// for files that are no archive.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] for an archive of a format that is not read.
+pub fn format_of(path: &Path) -> Result<Option<ArchiveFormat>> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    if is_image_name(&name) {
+        return Ok(None);
+    }
+    let content = File::open(path).and_then(FileSource::new).ok();
+    if let Some(format) = content.map_or(Ok(None), |content| ArchiveFormat::of(&content))? {
+        return Ok(Some(format));
+    }
+    let suffixes = [
+        (".zip", ArchiveFormat::Zip),
+        (".tar", ArchiveFormat::Tar),
+        (".tar.gz", ArchiveFormat::TarGz),
+        (".tgz", ArchiveFormat::TarGz),
+    ];
+    Ok(suffixes.into_iter().find(|(suffix, _)| name.ends_with(suffix)).map(|(_, format)| format))
 }
 
-impl ArchiveKind {
-    /// The kind of archive by a file's suffix.
-    pub fn of(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
-        let kinds = [(".zip", Self::Zip), (".tar", Self::Tar), (".tar.gz", Self::TarGz), (".tgz", Self::TarGz)];
-        kinds.into_iter().find(|(suffix, _)| name.ends_with(suffix)).map(|(_, kind)| kind)
+/// Number of images inside; `None` where only reading them all would tell.
+pub fn count(format: ArchiveFormat, path: &Path) -> Option<u64> {
+    if format != ArchiveFormat::Zip {
+        return None;
     }
-
-    /// Number of images inside; `None` where the archive has no directory.
-    pub fn count(self, path: &Path) -> Option<u64> {
-        if self != Self::Zip {
+    let mut members = open(format, path).ok()?;
+    let mut count = 0;
+    while let Some(member) = members.next_member().ok()? {
+        let name = member.lossy_name();
+        if member.kind != MemberKind::File || is_hidden(&name) || is_other_name(&name) {
+            continue;
+        }
+        if !is_image_name(&name) {
             return None;
         }
-        let mut members = self.open(path).ok()?;
-        let mut count = 0;
-        while let Some(member) = members.next_member().ok()? {
-            count += u64::from(member.kind == MemberKind::File && is_image_name(&member.lossy_name()));
-        }
-        Some(count)
+        count += 1;
     }
+    Some(count)
+}
 
-    fn open(self, path: &Path) -> Result<Members<'static>> {
-        let format = match self {
-            Self::Zip => ArchiveFormat::Zip,
-            Self::Tar => ArchiveFormat::Tar,
-            Self::TarGz => ArchiveFormat::TarGz,
-        };
-        Members::open(Arc::new(FileSource::new(File::open(path)?)?), format, ArchiveLimits::DATA)
-    }
+fn open(format: ArchiveFormat, path: &Path) -> Result<Members<'static>> {
+    Members::open(Arc::new(FileSource::new(File::open(path)?)?), format, ArchiveLimits::DATA)
 }
 
 /// Gives each image in the archive to `take`, in the archive's order, until it breaks. An entry that cannot be read is a
-/// failed item; an archive that cannot be read to its end adds one more failed item.
+/// failed item; an archive that cannot be read to its end adds one more failed item. The relative paths begin with `front`.
 pub fn for_each_image(
-    kind: ArchiveKind,
+    format: ArchiveFormat,
     path: &Path,
+    front: &Path,
+    remarks: &Remarks,
     take: &mut dyn FnMut(Item) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let mut images = 0u64;
-    let read = kind.open(path).and_then(|members| {
-        read_images(members, path, &mut |item| {
+    let found = Remarks::default();
+    let read = open(format, path).and_then(|members| {
+        read_images(members, path, &found, &mut |Item { origin, content }| {
             images += 1;
-            take(item)
+            take(Item { origin: origin.below(front), content })
         })
     });
     let error = match read {
-        Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
-        Ok(ControlFlow::Continue(())) if images > 0 => return ControlFlow::Continue(()),
-        Ok(ControlFlow::Continue(())) => Error::new(ErrorKind::Io, "the archive holds no images"),
-        Err(error) => error,
+        Ok(ControlFlow::Continue(())) if images == 0 => {
+            Error::new(ErrorKind::Io, format!("the archive holds no images{}", found.instead()))
+        }
+        other => {
+            remarks.add(&found);
+            match other {
+                Ok(flow) => return flow,
+                Err(error) => error,
+            }
+        }
     };
-    let name = path.file_name().unwrap_or_default().into();
-    take(Item {
-        origin: Origin { input_path: path.to_string_lossy().into_owned(), relative: name },
-        content: Content::Failed(error),
-    })
+    take(Item { origin: Origin::of_file(path).below(front), content: Content::Failed(error) })
 }
 
 fn read_images(
     mut members: Members,
     path: &Path,
+    remarks: &Remarks,
     give: &mut dyn FnMut(Item) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
     let decode = name_decoder(None)?;
     while let Some(member) = members.next_member()? {
         let mut name = member.lossy_name();
-        if member.kind != MemberKind::File || !is_image_name(&name) {
-            continue;
-        }
         if std::str::from_utf8(&member.name).is_err()
             && let Some(decoded) = decode(&[&member.name]).and_then(|decoded| decoded.names.into_iter().next())
         {
             name = decoded;
         }
-        let content = match members.read(&member, FILE_BYTES) {
-            Ok(bytes) => Content::Bytes(bytes),
-            Err(_) if member.size > FILE_BYTES => Content::Failed(too_large()),
-            // the item has the name already
-            Err(error) => Content::Failed(error.without_context()),
+        if member.kind == MemberKind::Folder || is_other_name(&name) {
+            continue;
+        }
+        if is_hidden(&name) {
+            if is_image_name(&name) {
+                remarks.hide(&name);
+            }
+            continue;
+        }
+        let content = match content(&mut members, &member, &name) {
+            Ok(content) => content,
+            Err(what) => {
+                remarks.pass_over(format!("{}/{name}", path.display()), what);
+                continue;
+            }
         };
         if give(Item { origin: Origin::of_entry(path, &name), content }).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
     members.damage().map_or(Ok(ControlFlow::Continue(())), Err)
+}
+
+/// The content of an entry that is an image by its name or its first bytes; what it is instead where it is none.
+fn content(members: &mut Members, member: &Member, name: &str) -> Result<Content, String> {
+    if let MemberKind::Other(code) = member.kind {
+        return Err(code.as_str().into());
+    }
+    let is_image = is_image_name(name);
+    match members.read(member, if is_image { FILE_BYTES } else { UNCLEAR_BYTES }) {
+        Ok(bytes) if is_image => Ok(Content::Bytes(bytes)),
+        Ok(bytes) => why_no_image(&bytes).map_or(Ok(Content::Bytes(bytes)), Err),
+        Err(_) if is_image && member.size > FILE_BYTES => Ok(Content::Failed(too_large())),
+        // the item has the name already
+        Err(error) if is_image => Ok(Content::Failed(error.without_context())),
+        Err(error) => Err(error.without_context().to_string()),
+    }
 }
 
 #[cfg(test)]
@@ -115,9 +159,9 @@ mod tests {
 
     /// Names and sizes, or errors, of the images inside.
     fn inside(path: &Path) -> Vec<String> {
-        let kind = ArchiveKind::of(path).expect("a name of an archive");
+        let format = format_of(path).unwrap().expect("an archive");
         let mut items = Vec::new();
-        let _ = for_each_image(kind, path, &mut |item| {
+        let _ = for_each_image(format, path, Path::new(""), &Remarks::default(), &mut |item| {
             items.push(match item.content {
                 Content::Bytes(bytes) => format!("{}={}", item.origin.relative.display(), bytes.len()),
                 Content::Failed(error) => format!("{}: {error}", item.origin.relative.display()),
@@ -163,7 +207,7 @@ mod tests {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
             assert_eq!(inside(&path), expected, "{name}");
-            assert_eq!(ArchiveKind::of(&path).unwrap().count(&path), name.ends_with("zip").then_some(3));
+            assert_eq!(count(format_of(&path).unwrap().unwrap(), &path), name.ends_with("zip").then_some(3));
         }
     }
 
@@ -190,13 +234,52 @@ mod tests {
     }
 
     #[test]
+    fn content_tells_archives_and_images() {
+        let folder = temp_dir::TempDir::new().unwrap();
+        let jpeg: &[u8] = b"\xff\xd8\xff\xe0";
+        let tar = tar_of(&[
+            ("photo", jpeg),
+            ("b.HEIC", jpeg),
+            ("c.heic", b"\0\0\0\x1cftypheic"),
+            (".ipynb_checkpoints/d.jpg", jpeg),
+            ("labels.txt", jpeg),
+        ]);
+        let path = folder.path().join("no-suffix");
+        std::fs::write(&path, gzip(&tar)).unwrap();
+        assert_eq!(format_of(&path).unwrap(), Some(ArchiveFormat::TarGz));
+        let (remarks, mut found) = (Remarks::default(), Vec::new());
+        let _ = for_each_image(ArchiveFormat::TarGz, &path, Path::new("front"), &remarks, &mut |item| {
+            found.push(item.origin.relative);
+            ControlFlow::Continue(())
+        });
+        assert_eq!(found, ["front/photo", "front/b.HEIC"].map(std::path::PathBuf::from));
+        let passed = remarks.instead();
+        assert!(
+            passed.contains("passed over 1 file") && passed.contains("no-suffix/c.heic (HEIC); hidden"),
+            "{passed}"
+        );
+        assert!(passed.contains("such as .ipynb_checkpoints/d.jpg, are read where"), "{passed}");
+        std::fs::write(&path, tar_of(&[("c.heic", b"\0\0\0\x1cftypheic")])).unwrap();
+        let inside = inside(&path);
+        assert!(inside[0].contains("holds no images; passed over 1 file") && inside.len() == 1, "{inside:?}");
+        for (start, name) in
+            [(&b"7z\xbc\xaf\x27\x1c\0\x04"[..], "a 7z archive"), (b"Rar!\x1a\x07\x01", "a rar archive")]
+        {
+            std::fs::write(&path, start).unwrap();
+            let error = format_of(&path).unwrap_err();
+            assert!(error.is_unsupported() && error.to_string().starts_with(name), "{error}");
+            assert!(error.to_string().ends_with("unpack it, or pack it as .zip or .tar.gz"), "{error}");
+        }
+    }
+
+    #[test]
     fn skipped_entries_count_towards_the_limit() {
         let gz = gzip(&tar_of(&[("skipped.bin", &[0; 100_000]), ("a.png", b"1")]));
         let mut images = 0;
         let mut read = |total_free| {
             let limits = ArchiveLimits { ratio: 0, total_free, ..ArchiveLimits::DATA };
             let members = Members::open(Arc::new(gz.clone()), ArchiveFormat::TarGz, limits).unwrap();
-            read_images(members, Path::new("bomb.tar.gz"), &mut |_| {
+            read_images(members, Path::new("bomb.tar.gz"), &Remarks::default(), &mut |_| {
                 images += 1;
                 ControlFlow::Continue(())
             })

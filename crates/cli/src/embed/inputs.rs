@@ -1,51 +1,40 @@
 //! The images that arguments name: files, folders, patterns, archives, stdin.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use globset::GlobBuilder;
-use walkdir::WalkDir;
-
-use super::archive::{self, ArchiveKind};
+use super::apart::fronts;
+use super::archive;
+use super::argument::{Argument, in_other_form};
 use super::item::{Content, Item, Origin};
-use image_feature::file_tree::FileTree;
+use super::pattern::Pattern;
+use super::remarks::Remarks;
+use image_feature::file_tree::{
+    ArchiveFormat, EntryKind, FileTree, Folder, PassedOver, ProblemCode, ProblemEffect, image_suffixes, images,
+    images_among, is_hidden, is_image_name, is_other_name,
+};
 use image_feature::{Error, ErrorKind, Result};
 
 /// Maximum bytes of an image file.
 pub const FILE_BYTES: u64 = 512 << 20;
 
-/// Suffixes of images in folders and archives. A file that is an argument itself is read whatever its name.
-const SUFFIXES: [&str; 16] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "pnm", "pbm", "pgm", "ppm", "qoi",
-];
-
 /// The places of images, in the order in which they are read.
-pub struct Inputs(Vec<Source>);
+#[derive(Default)]
+pub struct Inputs {
+    sources: Vec<Source>,
+    remarks: Remarks,
+}
 
 enum Source {
     File(Origin, PathBuf),
-    Archive(ArchiveKind, PathBuf),
+    /// An archive, and what its images have in front of their relative paths.
+    Archive(ArchiveFormat, PathBuf, PathBuf),
     Entry(Origin, Arc<dyn FileTree>, usize),
     Stdin,
     Failed(Origin, Error),
-}
-
-/// Whether a name in a folder or archive is an image's: it has a known suffix, and is not one of the files in which macOS
-/// keeps attributes.
-pub fn is_image_name(name: &str) -> bool {
-    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    let suffix = file.rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase());
-    suffix.is_some_and(|suffix| SUFFIXES.contains(&suffix.as_str()))
-        && !file.starts_with("._")
-        && !name.split(['/', '\\']).any(|part| part == "__MACOSX")
-}
-
-fn suffixes() -> String {
-    SUFFIXES.map(|suffix| format!(".{suffix}")).join(" ")
 }
 
 impl Inputs {
@@ -54,54 +43,83 @@ impl Inputs {
     /// # Errors
     /// [`ErrorKind::Usage`] for an invalid pattern, and for stdin given twice.
     pub fn find(arguments: &[PathBuf]) -> Result<Self> {
-        let mut sources = Vec::new();
-        for argument in arguments {
-            if argument.as_os_str() == "-" {
-                if sources.iter().any(|source| matches!(source, Source::Stdin)) {
-                    return Err(Error::usage("`-` (stdin) is given twice; it can be read once"));
-                }
-                sources.push(Source::Stdin);
-                continue;
-            }
-            match std::fs::metadata(argument) {
-                Ok(metadata) if metadata.is_dir() => find_in_folder(argument, &mut sources),
-                Ok(_) => sources.push(named(Origin::of_file(argument), argument.clone())),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => match argument.to_str() {
-                    Some(pattern) if pattern.contains(['*', '?', '[', '{']) => find_matches(pattern, &mut sources)?,
-                    _ => sources.push(failed(argument, Error::new(ErrorKind::Io, "no such file or folder"))),
-                },
-                Err(error) => sources.push(failed(argument, error.into())),
+        let arguments: Vec<Argument> = arguments.iter().map(|argument| Argument::of(argument)).collect();
+        let no_fronts = vec![PathBuf::new(); arguments.len()];
+        Self::of_arguments(arguments, no_fronts)
+    }
+
+    /// As [`find`](Self::find), with relative paths that tell images of several folders apart: see [`fronts`].
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub fn find_apart(arguments: &[PathBuf]) -> Result<Self> {
+        let arguments: Vec<Argument> = arguments.iter().map(|argument| Argument::of(argument)).collect();
+        let fronts = fronts(&arguments);
+        Self::of_arguments(arguments, fronts)
+    }
+
+    fn of_arguments(arguments: Vec<Argument>, fronts: Vec<PathBuf>) -> Result<Self> {
+        if arguments.iter().filter(|argument| matches!(argument, Argument::Stdin)).count() > 1 {
+            return Err(Error::usage("`-` (stdin) is given twice; it can be read once"));
+        }
+        let mut inputs = Inputs::default();
+        for (argument, front) in arguments.into_iter().zip(fronts) {
+            match argument {
+                Argument::Stdin => inputs.sources.push(Source::Stdin),
+                Argument::Folder(folder) => inputs.find_in_folder(&folder, &front),
+                Argument::File(path) => inputs.sources.push(Source::File(Origin::of_file(&path).below(&front), path)),
+                Argument::Archive(format, path) => inputs.sources.push(Source::Archive(format, path, front)),
+                Argument::Pattern(pattern) => inputs.find_matches(&pattern, &front)?,
+                Argument::Failed(path, error) => inputs.fail(&path, error),
             }
         }
-        Ok(Inputs(sources))
+        Ok(inputs)
     }
 
     /// Inputs of files with known names.
     pub fn of_files(files: impl IntoIterator<Item = (Origin, PathBuf)>) -> Self {
-        Inputs(files.into_iter().map(|(origin, path)| Source::File(origin, path)).collect())
+        let source = |(origin, path): (Origin, PathBuf)| {
+            let path = in_other_form(&path).unwrap_or(path);
+            Source::File(origin, path)
+        };
+        Inputs { sources: files.into_iter().map(source).collect(), ..Inputs::default() }
     }
 
     /// Inputs of entries of a tree.
     pub fn of_entries(tree: &Arc<dyn FileTree>, entries: impl IntoIterator<Item = (Origin, usize)>) -> Self {
-        Inputs(entries.into_iter().map(|(origin, index)| Source::Entry(origin, tree.clone(), index)).collect())
+        let sources = entries.into_iter().map(|(origin, index)| Source::Entry(origin, tree.clone(), index));
+        Inputs { sources: sources.collect(), ..Inputs::default() }
+    }
+
+    /// Leaves out the files that are `known`, and returns their number. The images inside of archives stay.
+    pub fn leave_out(&mut self, known: impl Fn(&Origin) -> bool) -> usize {
+        let before = self.sources.len();
+        self.sources.retain(|source| !matches!(source, Source::File(origin, _) if known(origin)));
+        before - self.sources.len()
+    }
+
+    /// What is to be told at the end, after all items were read.
+    pub fn remarks(&self) -> Remarks {
+        self.remarks.clone()
     }
 
     /// Whether there is nothing to read, only failures.
     pub fn all_failed(&self) -> bool {
-        self.0.iter().all(|source| matches!(source, Source::Failed(..)))
+        self.sources.iter().all(|source| matches!(source, Source::Failed(..)))
     }
 
     /// Number of items; `None` where only reading an archive to its end would tell.
     pub fn count(&self) -> Option<u64> {
-        self.0
-            .iter()
-            .map(|source| if let Source::Archive(kind, path) = source { kind.count(path) } else { Some(1) })
-            .sum()
+        let count = |source: &Source| match source {
+            Source::Archive(format, path, _) => archive::count(*format, path),
+            _ => Some(1),
+        };
+        self.sources.iter().map(count).sum()
     }
 
     /// Gives each item to `take`, in order, until it breaks. An archive is read entry by entry.
     pub fn for_each(self, mut take: impl FnMut(Item) -> ControlFlow<()>) {
-        for source in self.0 {
+        for source in self.sources {
             let flow = match source {
                 Source::File(origin, path) => take(Item { origin, content: Content::File(path) }),
                 Source::Entry(origin, tree, index) => take(Item {
@@ -109,120 +127,143 @@ impl Inputs {
                     content: tree.read(index, FILE_BYTES).map_or_else(Content::Failed, Content::Bytes),
                 }),
                 Source::Failed(origin, error) => take(Item { origin, content: Content::Failed(error) }),
-                Source::Stdin => take(Item {
-                    origin: Origin { input_path: "-".into(), relative: "stdin".into() },
-                    content: match read_limited(std::io::stdin().lock(), FILE_BYTES) {
-                        Ok(Some(bytes)) if bytes.is_empty() => {
-                            Content::Failed(Error::decode("stdin is empty; pipe an image in"))
-                        }
-                        Ok(Some(bytes)) => Content::Bytes(bytes),
-                        Ok(None) => Content::Failed(too_large()),
-                        Err(error) => Content::Failed(error.into()),
-                    },
-                }),
-                Source::Archive(kind, path) => archive::for_each_image(kind, &path, &mut take),
+                Source::Stdin => take(stdin()),
+                Source::Archive(format, path, front) => {
+                    archive::for_each_image(format, &path, &front, &self.remarks, &mut take)
+                }
             };
             if flow.is_break() {
                 return;
             }
         }
     }
-}
 
-fn failed(path: &Path, error: Error) -> Source {
-    Source::Failed(Origin::of_file(path), error)
-}
-
-fn named(origin: Origin, path: PathBuf) -> Source {
-    match ArchiveKind::of(&path) {
-        Some(kind) => Source::Archive(kind, path),
-        None => Source::File(origin, path),
+    fn fail(&mut self, path: &Path, error: Error) {
+        self.sources.push(Source::Failed(Origin::of_file(path), error));
     }
-}
 
-fn find_in_folder(folder: &Path, sources: &mut Vec<Source>) {
-    let before = sources.len();
-    let mut paths = BTreeSet::new();
-    walk(folder, sources, |path| {
-        if is_image_name(&path.to_string_lossy()) {
-            paths.insert(path);
+    fn find_in_folder(&mut self, folder: &Path, front: &Path) {
+        let before = self.sources.len();
+        let Some(tree) = self.open(folder, &|_| true) else { return };
+        let remarks = Remarks::default();
+        let found = images(&tree);
+        pass_over(&remarks, folder, found.passed_over);
+        if found.files.is_empty() && self.sources.len() == before {
+            let paths = tree.entries().iter().map(|entry| &entry.path);
+            { paths }.filter(|path| is_image_name(path) && is_hidden(path)).take(1).for_each(|path| remarks.hide(path));
+            let looked = format!("the folder holds no images at any depth (looked for {})", image_suffixes());
+            self.fail(folder, Error::new(ErrorKind::Io, looked + &remarks.instead()));
+            return;
         }
-    });
-    if paths.is_empty() && sources.len() == before {
-        let looked = format!("the folder holds no images at any depth (looked for {})", suffixes());
-        sources.push(failed(folder, Error::new(ErrorKind::Io, looked)));
+        self.remarks.add(&remarks);
+        self.push_files(&tree, folder, front, found.files);
     }
-    sources.extend(in_python_order(paths).map(|path| Source::File(Origin::below(folder, &path), path)));
-}
 
-fn find_matches(pattern: &str, sources: &mut Vec<Source>) -> Result<()> {
-    let glob = GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| Error::usage(format!("{pattern}: no such file, and not a pattern: {error}")))?
-        .compile_matcher();
-    let base: PathBuf = Path::new(pattern)
-        .components()
-        .take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']))
-        .collect();
-    let root = if base.as_os_str().is_empty() { Path::new(".") } else { &base };
-
-    let before = sources.len();
-    let (mut paths, mut others) = (BTreeSet::new(), 0);
-    if root.is_dir() {
-        walk(root, sources, |path| {
-            // the walk starts at `.`, which the pattern does not have
-            let path = if base.as_os_str().is_empty() {
-                path.components().skip_while(|part| *part == Component::CurDir).collect()
-            } else {
-                path
-            };
-            if glob.is_match(&path) {
-                if is_image_name(&path.to_string_lossy()) || ArchiveKind::of(&path).is_some() {
-                    paths.insert(path);
-                } else {
-                    others += 1;
-                }
+    fn find_matches(&mut self, pattern: &Pattern, front: &Path) -> Result<()> {
+        let matcher = pattern.matcher()?;
+        let before = self.sources.len();
+        let is_meant = |path: &str| matcher.is_match(path) && (pattern.wants_hidden() || !is_hidden(path));
+        let tree = if pattern.root().is_dir() { self.open(pattern.root(), &is_meant) } else { None };
+        let Some(tree) = tree else {
+            if self.sources.len() == before {
+                self.fail(Path::new(&pattern.text), Error::new(ErrorKind::Io, "the pattern matches no file"));
             }
-        });
-    }
-    if paths.is_empty() && sources.len() == before {
-        let why = match others {
-            0 => "the pattern matches no file".to_string(),
-            _ => format!(
-                "the pattern matches {others} files, none of them an image or archive by its name ({})",
-                suffixes()
-            ),
+            return Ok(());
         };
-        sources.push(failed(Path::new(pattern), Error::new(ErrorKind::Io, why)));
+        let entries = tree.entries().iter().enumerate();
+        let matches: Vec<usize> = entries
+            .filter(|(_, entry)| entry.kind == EntryKind::File && is_meant(&entry.path))
+            .map(|(index, _)| index)
+            .collect();
+        let (archives, others): (Vec<usize>, Vec<usize>) =
+            matches.iter().partition(|&&index| self.is_archive(&tree, index));
+        let found = images_among(&tree, others);
+        let remarks = Remarks::default();
+        pass_over(&remarks, &pattern.base, found.passed_over);
+        if found.files.is_empty() && archives.is_empty() && self.sources.len() == before {
+            let why = match matches.len() {
+                0 => "the pattern matches no file".to_string(),
+                count => format!(
+                    "the pattern matches {count} files, none of them an image or archive (by names: {} .zip .tar .tar.gz){}",
+                    image_suffixes(),
+                    remarks.instead()
+                ),
+            };
+            self.fail(Path::new(&pattern.text), Error::new(ErrorKind::Io, why));
+            return Ok(());
+        }
+        self.remarks.add(&remarks);
+        let mut files = [archives, found.files].concat();
+        files.sort_unstable();
+        self.push_files(&tree, &pattern.base, front, files);
+        Ok(())
     }
-    sources.extend(in_python_order(paths).map(|path| named(Origin::below(&base, &path), path)));
-    Ok(())
-}
 
-/// Gives every file below `root` to `found`. A folder that cannot be read becomes a failed source.
-fn walk(root: &Path, sources: &mut Vec<Source>, mut found: impl FnMut(PathBuf)) {
-    for entry in WalkDir::new(root) {
-        match entry {
-            // A link to a file is a file. Links to folders are not followed: they may form a circle.
-            Ok(entry) if entry.file_type().is_file() || entry.path_is_symlink() && entry.path().is_file() => {
-                found(entry.into_path());
-            }
-            Ok(_) => {}
+    /// Lists a folder. What cannot be read in it becomes a failed source; links that lead nowhere, where they are meant.
+    fn open(&mut self, folder: &Path, is_meant: &dyn Fn(&str) -> bool) -> Option<Folder> {
+        let tree = match Folder::open(folder) {
+            Ok(tree) => tree,
             Err(error) => {
-                let path = error.path().unwrap_or(root).to_path_buf();
-                let message = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
-                sources.push(failed(&path, Error::new(ErrorKind::Io, message)));
+                self.fail(folder, error.without_context());
+                return None;
             }
+        };
+        for problem in tree.problems() {
+            let path = problem.entry.as_deref().unwrap_or_default();
+            match (problem.code.effect(), problem.code) {
+                // such files are read
+                (_, ProblemCode::FileNameEncoding) => {}
+                (ProblemEffect::Harmless, _) | (_, ProblemCode::SpecialFile) => {
+                    self.remarks.note(format!("{}: {}", folder.join(path).display(), problem.message()));
+                }
+                (_, ProblemCode::LinkBroken) if is_other_name(path) || !is_meant(path) => {}
+                _ => self.fail(&folder.join(path), Error::new(ErrorKind::Io, problem.message())),
+            }
+        }
+        Some(tree)
+    }
+
+    /// Whether a file is an archive; one that is not read fails.
+    fn is_archive(&self, tree: &Folder, index: usize) -> bool {
+        let path = &tree.entries()[index].path;
+        !is_image_name(path) && !is_other_name(path) && !matches!(archive::format_of(&tree.path(index)), Ok(None))
+    }
+
+    /// Adds files of a folder that was found as `base`, in the order of PaddleX: `a.png` comes before `a/b.png`.
+    fn push_files(&mut self, tree: &Folder, base: &Path, front: &Path, files: Vec<usize>) {
+        for index in files {
+            let (text, path) = (&tree.entries()[index].path, tree.path(index));
+            let input_path = base.join(text).to_string_lossy().into_owned();
+            let origin = Origin { input_path, relative: front.join(text) };
+            self.sources.push(if is_image_name(text) {
+                Source::File(origin, path)
+            } else {
+                match Argument::of_file(&path) {
+                    Argument::Archive(format, path) => Source::Archive(format, path, front.into()),
+                    Argument::Failed(_, error) => Source::Failed(origin, error),
+                    _ => Source::File(origin, path),
+                }
+            });
         }
     }
 }
 
-/// Paths sorted as strings, as in PaddleX: `a.png` comes before `a/b.png`. A set of paths compares components.
-fn in_python_order(paths: BTreeSet<PathBuf>) -> impl Iterator<Item = PathBuf> {
-    let mut paths: Vec<PathBuf> = paths.into_iter().collect();
-    paths.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
-    paths.into_iter()
+fn pass_over(remarks: &Remarks, folder: &Path, files: Vec<PassedOver>) {
+    for PassedOver { path, what } in files {
+        remarks.pass_over(folder.join(path).to_string_lossy().into_owned(), what);
+    }
+}
+
+fn stdin() -> Item {
+    Item {
+        origin: Origin { input_path: "-".into(), relative: "stdin".into() },
+        content: match read_limited(std::io::stdin().lock(), FILE_BYTES) {
+            Ok(Some(bytes)) if bytes.is_empty() => Content::Failed(Error::decode("stdin is empty; pipe an image in")),
+            Ok(Some(bytes)) => Content::Bytes(bytes),
+            Ok(None) => Content::Failed(too_large()),
+            Err(error) => Content::Failed(error.into()),
+        },
+    }
 }
 
 /// All bytes of `reader`; `None` where there are more than `limit`. Holds at most one byte more than `limit`.

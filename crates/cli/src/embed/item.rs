@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use image_feature::Error;
+use image_feature::file_tree::path_text;
 
 /// The names of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,15 +30,13 @@ pub enum Content {
 
 impl Origin {
     pub(super) fn of_file(path: &Path) -> Self {
-        Origin {
-            input_path: path.to_string_lossy().into_owned(),
-            relative: path.file_name().map(PathBuf::from).unwrap_or_default(),
-        }
+        let relative = path.file_name().map(|name| PathBuf::from(path_text(Path::new(name)))).unwrap_or_default();
+        Origin { input_path: path_text(path), relative }
     }
 
-    pub(super) fn below(base: &Path, path: &Path) -> Self {
-        let relative = path.strip_prefix(base).unwrap_or(path).to_path_buf();
-        Origin { relative, ..Origin::of_file(path) }
+    /// With this in front of the relative path.
+    pub(super) fn below(self, front: &Path) -> Self {
+        Origin { relative: front.join(&self.relative), ..self }
     }
 
     /// The names of an archive's entry. The archive's name for it may be any text.

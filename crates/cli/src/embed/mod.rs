@@ -1,11 +1,15 @@
 //! Features of images that the command line names; for `predict`, `gallery`, `evaluate`, `check` and `serve`.
 
+mod apart;
 mod archive;
+mod argument;
 mod decoding;
 mod engine;
 mod inputs;
 mod item;
+mod pattern;
 mod pipeline;
+mod remarks;
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
@@ -18,6 +22,7 @@ pub use inputs::{FILE_BYTES, Inputs, read_file};
 pub use item::{Content, Origin};
 pub use pipeline::Preparation;
 use pipeline::{Input, Prepared};
+pub use remarks::Remarks;
 
 /// The preparation of images for a model.
 pub fn preparation(

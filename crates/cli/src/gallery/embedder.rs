@@ -71,6 +71,7 @@ impl Embedder {
         inputs: Inputs,
         take: &mut dyn FnMut(Origin, Embedded) -> Result<ControlFlow<()>>,
     ) -> Result<Outcome> {
+        let remarks = inputs.remarks();
         let mut progress = Progress::new(inputs.count(), self.quiet);
         let mut worst = None;
         let (mut damaged, mut images) = (Damaged::default(), 0);
@@ -93,6 +94,9 @@ impl Embedder {
         progress.finish();
         if let Some(warning) = damaged.note(images) {
             note(&warning);
+        }
+        if !self.quiet {
+            remarks.tell();
         }
         Ok(worst.map_or(Outcome::Good, Outcome::Failed))
     }

@@ -5,7 +5,7 @@ mod exchange;
 #[cfg(feature = "postgres")]
 mod postgres;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use self::exchange::{ExportArgs, ImportArgs};
 #[cfg(feature = "postgres")]
 use self::postgres::{Conditions, Database, PullArgs, PushArgs, Remote};
 use super::Outcome;
+use super::address::refuse_address;
 use super::contact_sheet::{Picture, contact_sheet};
 use super::embed::{Embedded, Inputs, Origin, read_file};
 use super::output_file::{OutputFile, check_output, delete_unfinished_on_interrupt};
@@ -46,8 +47,8 @@ pub enum GalleryCommand {
 
 /// Make a gallery of images
 ///
-/// INPUT is a folder, whose folders become labels; an archive of one; images; or a list, a .txt file with a line `PATH LABEL` for
-/// each image, separated by a tab or a blank, paths being relative to the list.
+/// INPUT is a folder, whose folders become labels; several folders, which become labels; an archive of one; images; or a list, a
+/// .txt file with a line `PATH LABEL` for each image, separated by a tab or a blank, paths being relative to the list.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -73,6 +74,8 @@ pub struct BuildArgs {
 }
 
 /// Add images to a gallery
+///
+/// Images that are in it already are left out.
 #[derive(clap::Args)]
 pub struct AddArgs {
     /// The gallery's file
@@ -179,23 +182,27 @@ fn is_list(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt"))
 }
 
-/// Calls `take` for each image that the arguments name, and reports images that failed.
+/// Calls `take` for each image that the arguments name, and reports images that failed. Files that are `known` are left
+/// out before they are read; their number is the second result.
 fn each_image(
     arguments: &[PathBuf],
     embedder: &Embedder,
+    known: &dyn Fn(&Entry) -> bool,
     take: &mut dyn FnMut(Entry, Vec<f32>) -> Result<()>,
-) -> Result<Outcome> {
-    let mut outcome = Outcome::Good;
+) -> Result<(Outcome, usize)> {
+    let (mut outcome, mut left_out) = (Outcome::Good, 0);
     let (lists, others): (Vec<&PathBuf>, Vec<&PathBuf>) = arguments.iter().partition(|path| is_list(path));
     let mut parts: Vec<(Inputs, HashMap<String, String>)> = Vec::new();
     for list in lists {
+        refuse_address(list)?;
         parts.push(read_list(list)?);
     }
     if !others.is_empty() {
         let others: Vec<PathBuf> = others.into_iter().cloned().collect();
-        parts.push((Inputs::find(&others)?, HashMap::new()));
+        parts.push((Inputs::find_apart(&others)?, HashMap::new()));
     }
-    for (inputs, labels) in parts {
+    for (mut inputs, labels) in parts {
+        left_out += inputs.leave_out(|origin| known(&entry_of(origin, labels.get(&origin.input_path))));
         let ended = embedder.run(inputs, &mut |origin, embedded| {
             take(entry_of(&origin, labels.get(&origin.input_path)), embedded.feature)?;
             Ok(ControlFlow::Continue(()))
@@ -204,7 +211,26 @@ fn each_image(
             outcome = ended;
         }
     }
-    Ok(outcome)
+    Ok((outcome, left_out))
+}
+
+/// The path of the file that an entry was made of.
+fn path_of(entry: &Entry) -> Option<&str> {
+    entry.metadata.get("path").and_then(Value::as_str)
+}
+
+/// Whether a gallery's vector is the feature of the same image, up to rounding.
+fn is_same_vector(gallery: &Gallery, id: &str, feature: &[f32]) -> bool {
+    const MOST: f64 = 1e-4;
+    let Some(known) = gallery.vector(id).filter(|known| known.len() == feature.len()) else { return false };
+    if gallery.metric() == Metric::Hamming {
+        return known.iter().zip(feature).all(|(a, b)| (*a > 0.0) == (*b > 0.0));
+    }
+    // the gallery may have other lengths than the model gives
+    let length = |vector: &[f32]| vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    let (known_length, feature_length) = (length(&known), length(feature));
+    let difference = |(a, b): (&f32, &f32)| (f64::from(*a) / known_length - f64::from(*b) / feature_length).powi(2);
+    known.iter().zip(feature).map(difference).sum::<f64>().sqrt() < MOST
 }
 
 /// The entry of an image: its path as id, the list's label or else the folder's name, and its absolute path as metadata.
@@ -236,6 +262,12 @@ fn check_model(gallery: &Gallery, embedder: &Embedder, any_model: bool) -> Resul
         )));
     }
     Ok(())
+}
+
+/// Opens the file of a gallery.
+fn open(path: &Path) -> Result<Gallery> {
+    refuse_address(path)?;
+    Gallery::open(path)
 }
 
 /// Saves a gallery when no other process changes the file.
@@ -291,7 +323,8 @@ fn build(args: &BuildArgs) -> Result<Outcome> {
     let embedder = Embedder::open(&args.model)?;
     let mut gallery = Gallery::new(embedder.dimension(), args.metric, args.storage)?;
     gallery.set_model(Some(embedder.model.clone()));
-    let outcome = each_image(&args.inputs, &embedder, &mut |entry, feature| gallery.add(entry, &feature))?;
+    let take = &mut |entry, feature: Vec<f32>| gallery.add(entry, &feature);
+    let (outcome, _) = each_image(&args.inputs, &embedder, &|_| false, take)?;
     if gallery.is_empty() {
         return Err(Error::decode("there is no image of which a vector could be made; no gallery is written"));
     }
@@ -303,17 +336,27 @@ fn build(args: &BuildArgs) -> Result<Outcome> {
 }
 
 fn add(args: &AddArgs) -> Result<Outcome> {
-    let known = Gallery::open(&args.gallery)?;
+    let known = open(&args.gallery)?;
     let embedder = Embedder::open(&args.model)?;
     check_model(&known, &embedder, args.any_model).context(|| args.gallery.display().to_string())?;
     let mut new = Vec::new();
-    let mut outcome = each_image(&args.inputs, &embedder, &mut |entry, feature| {
-        if known.get(&entry.id).is_some() {
-            return Err(Error::usage("the gallery has this id already; remove it first"));
+    let paths: HashSet<&str> = known.iter().filter_map(|(entry, _)| path_of(entry)).collect();
+    let is_known = |entry: &Entry| path_of(entry).is_some_and(|path| paths.contains(path));
+    let mut again = 0;
+    let (mut outcome, left_out) = each_image(&args.inputs, &embedder, &is_known, &mut |entry, feature| {
+        match known.get(&entry.id) {
+            None => new.push((entry, feature)),
+            // the same image from another place, or from an archive
+            Some(_) if is_same_vector(&known, &entry.id, &feature) => again += 1,
+            Some(_) => {
+                return Err(Error::usage("the gallery has this id already; remove it first, or rename the image"));
+            }
         }
-        new.push((entry, feature));
         Ok(())
     })?;
+    if left_out + again > 0 && !args.model.quiet {
+        note(&format!("{} images are in the gallery already", left_out + again));
+    }
     drop(known);
     if new.is_empty() {
         return Ok(outcome);
@@ -337,6 +380,7 @@ fn add(args: &AddArgs) -> Result<Outcome> {
 }
 
 fn remove(args: &RemoveArgs) -> Result<Outcome> {
+    refuse_address(&args.gallery)?;
     Gallery::change(&args.gallery, |gallery| {
         let removed = args.ids.iter().try_for_each(|id| gallery.remove(id).map(|_| ()));
         removed.context(|| args.gallery.display().to_string())
@@ -361,7 +405,7 @@ impl Searched {
             let remote = Remote::open(database, &table, conditions)?;
             return Ok(Searched::Table(Box::new(remote)));
         }
-        Ok(Searched::File(Box::new(Gallery::open(&args.gallery)?)))
+        Ok(Searched::File(Box::new(open(&args.gallery)?)))
     }
 
     /// The gallery, or an empty one that is like the table.
@@ -462,10 +506,9 @@ impl Shown {
                 let image = path.and_then(|path| read_file(Path::new(path)).ok());
                 Picture::new(caption, image.as_deref(), None)
             };
-            let hits = hits.iter().map(|(entry, score)| {
-                let path = entry.metadata.get("path").and_then(Value::as_str);
-                picture(format!("{score:.4} {} {}", label(entry), entry.id), path)
-            });
+            let hits = hits
+                .iter()
+                .map(|(entry, score)| picture(format!("{score:.4} {} {}", label(entry), entry.id), path_of(entry)));
             rows.push((picture(origin.input_path.clone(), Some(&origin.input_path)), hits.collect()));
         }
         let done = self.stdout.is_closed() && self.rows.is_none();
@@ -484,7 +527,7 @@ fn label(entry: &Entry) -> &str {
 }
 
 fn info(args: &InfoArgs) -> Result<Outcome> {
-    let gallery = Gallery::open(&args.gallery)?;
+    let gallery = open(&args.gallery)?;
     let mut labels = gallery.labels();
     let unlabelled: usize = [None, Some("")].iter().filter_map(|none| labels.remove(none)).sum();
     let (count, dimension) = (gallery.len(), gallery.dimension());

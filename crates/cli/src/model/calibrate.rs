@@ -19,6 +19,7 @@ pub fn calibrate(model: &Model, images: &[PathBuf]) -> Result<Calibration> {
     let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
     let mut calibrator = Calibrator::new(&plan)?;
     let inputs = Inputs::find(images)?;
+    let remarks = inputs.remarks();
     let mut progress = Progress::new(inputs.count(), false);
     let (mut failed, mut damaged) = (0u64, None);
     inputs.for_each(|item| {
@@ -45,6 +46,7 @@ pub fn calibrate(model: &Model, images: &[PathBuf]) -> Result<Calibration> {
         ControlFlow::Continue(())
     });
     let took = progress.finish();
+    remarks.tell();
     if let Some(error) = damaged {
         return Err(error);
     }

@@ -5,7 +5,7 @@ mod save;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::embed::{Content, Damaged, Decoding, Embedded, Engine, Inputs, Origin, embed_all, preparation};
+use super::embed::{Content, Damaged, Decoding, Embedded, Engine, Inputs, Origin, Remarks, embed_all, preparation};
 use super::format::{numpy, python};
 use super::output_file::delete_unfinished_on_interrupt;
 use super::terminal::{Progress, Stdout, complain, note};
@@ -122,6 +122,7 @@ struct Report {
     embedded: u64,
     damaged: Damaged,
     failures: Vec<(Origin, Error)>,
+    remarks: Remarks,
 }
 
 impl Report {
@@ -136,6 +137,7 @@ impl Report {
             embedded: 0,
             damaged: Damaged::default(),
             failures: Vec::new(),
+            remarks: inputs.remarks(),
         }
     }
 
@@ -189,6 +191,9 @@ impl Report {
         }
         if let Some(warning) = self.damaged.note(self.embedded) {
             note(&warning);
+        }
+        if !self.quiet {
+            self.remarks.tell();
         }
         let mut worst = None;
         for (origin, error) in &self.failures {

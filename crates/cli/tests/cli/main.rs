@@ -16,6 +16,7 @@ mod default_model;
 mod evaluate;
 mod exchange;
 mod gallery;
+mod inputs;
 mod model;
 mod output;
 #[cfg(feature = "train")]

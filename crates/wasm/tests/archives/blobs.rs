@@ -54,6 +54,10 @@ fn folders_are_read_from_blobs() {
     assert_eq!(folder.read(index, 3).unwrap(), b"new");
     assert!(folder.read(index, 2).unwrap_err().is_limit());
     assert!(folder.read(0, 2).is_err());
+    assert_eq!(folder.read_start(index, 2).unwrap(), b"ne");
+    let folder = folder.with_unreadable(vec!["data/shut".into(), "data/.git/shut".into()]);
+    let problems: Vec<String> = folder.problems().iter().map(ToString::to_string).collect();
+    assert!(problems.len() == 1 && problems[0].starts_with("data/shut: it cannot be looked at"), "{problems:?}");
     assert!(BlobFolder::new("x", vec![("a/../b".into(), blob(b""))]).is_err());
 }
 

@@ -4,8 +4,9 @@ mod output;
 
 use std::path::Path;
 
-use super::Compat;
+use super::{Compat, tell_problems};
 use crate::Outcome;
+use crate::address::refuse_address;
 use crate::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use crate::terminal::{Stdout, complain, note};
 use image_feature::dataset::compat::{
@@ -37,6 +38,7 @@ struct Located {
 impl Located {
     /// Opens a data set. A missing one counts as empty, as in PaddleX.
     fn open(path: &Path) -> Result<Self> {
+        refuse_address(path)?;
         let tree = if path.exists() {
             file_tree::open(path)?
         } else {
@@ -126,7 +128,8 @@ fn change(
         Ok(changes) => {
             target.apply(&*located.tree, &changes)?;
             Stdout::default().line(&if json { lists_json(&changes) } else { message.into() })?;
-            Ok(Outcome::Good)
+            // a copy has all files; what cannot be read is missing in it
+            Ok(if output.is_some() { tell_problems(&*located.tree) } else { Outcome::Good })
         }
         Err(exception) => report_exception(&exception, json),
     }

@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::super::open;
 use super::suffix;
 use crate::Outcome;
 use crate::output_file::{OutputFile, check_output};
 use image_feature::error::Context;
-use image_feature::gallery::{Gallery, Turn, json_lines, npy, paddlex};
+use image_feature::gallery::{Turn, json_lines, npy, paddlex};
 use image_feature::{Error, Result};
 
 /// Write a gallery for others
@@ -26,7 +27,7 @@ pub struct ExportArgs {
 }
 
 pub fn export(args: &ExportArgs) -> Result<Outcome> {
-    let gallery = Gallery::open(&args.gallery)?;
+    let gallery = open(&args.gallery)?;
     let output = &args.output;
     match suffix(output).as_str() {
         "jsonl" => {

@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use super::super::{check_output, save};
+use super::super::{open, save};
 use super::source::Source;
+use crate::address::refuse_address;
+use crate::output_file::check_output;
 use crate::terminal::note;
 use crate::{Outcome, open_model};
 use image_feature::error::Context;
@@ -47,6 +49,7 @@ pub struct ImportArgs {
 }
 
 pub fn import(args: &ImportArgs) -> Result<Outcome> {
+    refuse_address(&args.input)?;
     check_output(&args.output, args.force)?;
     let source = Source::find(&args.input)?;
     let tell = |text: String| {
@@ -87,7 +90,7 @@ fn read(source: &Source, args: &ImportArgs, tell: &dyn Fn(String)) -> Result<Gal
             index.with_metric(args.metric.unwrap_or(index.metric()), storage)
         }
         Source::Gallery(path) => {
-            let gallery = Gallery::open(path)?;
+            let gallery = open(path)?;
             let metric = args.metric.unwrap_or(gallery.metric());
             gallery.with_metric(metric, args.storage.unwrap_or(gallery.storage()))
         }

@@ -14,6 +14,7 @@ use super::row::{Column, check_characters, digest};
 use super::table::{Description, Table};
 use super::{AT_ONCE, DatabaseArgs};
 use crate::Outcome;
+use crate::address::refuse_address;
 use crate::terminal::{Progress, note};
 use image_feature::error::Context;
 use image_feature::gallery::{Entry, Gallery, Metric};
@@ -46,6 +47,7 @@ pub struct PushArgs {
 }
 
 pub fn push(args: &PushArgs) -> Result<Outcome> {
+    refuse_address(&args.gallery)?;
     let gallery = Gallery::open(&args.gallery)?;
     let name = match &args.table {
         Some(name) => name.clone(),
