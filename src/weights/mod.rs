@@ -52,7 +52,7 @@ pub use origin::SkippedTensor;
 #[cfg(feature = "train")]
 pub use paddle::parse_yaml;
 #[cfg(feature = "gallery")]
-pub(crate) use paddle::read_id_map;
+pub(crate) use pickle::read_id_map;
 #[cfg(feature = "train")]
 pub(crate) use paddle::{checkpoint, dump_yaml};
 #[cfg(feature = "train")]

@@ -24,7 +24,6 @@ mod yaml;
 #[cfg(not(target_arch = "wasm32"))]
 mod yaml_writer;
 
-#[cfg(feature = "gallery")]
 #[cfg(feature = "train")]
 pub use self::yaml::parse as parse_yaml;
 #[cfg(feature = "train")]
