@@ -161,7 +161,7 @@ impl<'r> Progress<'r> {
             for note in unreadable.values() {
                 output.log.warn(&format!("an image is replaced by another of its class: {note}"))?;
             }
-            output.tell(Event::Note(format!(
+            output.tell(Event::Replaced(format!(
                 "{} images cannot be read and are replaced by others of their class; train.log names them",
                 self.reported
             )));

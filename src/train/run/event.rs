@@ -12,6 +12,8 @@ pub enum Event {
     Begin(Begin),
     /// A remark for the user.
     Note(String),
+    /// Images cannot be read, and others of their class are trained on instead: how many, in words.
+    Replaced(String),
     /// One batch is done.
     Step(StepDone),
     /// A model was evaluated.

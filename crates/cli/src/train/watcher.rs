@@ -31,8 +31,13 @@ impl Watcher {
     }
 
     fn tell(&self, text: &str) {
+        if !self.quiet {
+            self.always_tell(text);
+        }
+    }
+
+    fn always_tell(&self, text: &str) {
         match &self.bar {
-            _ if self.quiet => {}
             Some(bar) => bar.suspend(|| note(text)),
             None => note(text),
         }
@@ -40,6 +45,8 @@ impl Watcher {
 
     pub fn take(&mut self, event: Event) {
         match event {
+            // also where it is to be quiet: what is trained is not what was asked for
+            Event::Replaced(text) => self.always_tell(&format!("note: {text}")),
             Event::Note(text) => self.tell(&format!("note: {text}")),
             Event::Step(step) => {
                 if let Some(bar) = &self.bar {
