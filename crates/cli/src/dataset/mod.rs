@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::output_file::OutputFile;
 use super::terminal::Progress;
 use image_feature::dataset::{Dataset, FolderTarget, ImageFacts, NewDataset, ZipTarget, survey};
-use image_feature::file_tree::{self, FileTree};
+use image_feature::file_tree::{self, FileTree, NameDecoder};
 use image_feature::{DecodeLimits, Result};
 
 /// The data set of a command.
@@ -20,16 +20,31 @@ pub(super) struct DatasetArgs {
     /// A folder or archive with images/, train.txt, gallery.txt and query.txt in it, at any depth
     #[arg(value_name = "DATASET")]
     path: PathBuf,
-    /// The encoding of names in an archive that are not UTF-8: gbk, big5, shift_jis, euc-kr, windows-1251, ibm866, …
-    /// [default: guessed from the names]
+    /// The encoding of lists, and of names in an archive, that are not UTF-8: gbk, big5, shift_jis, euc-kr, windows-1251,
+    /// ibm866, … [default: guessed from them]
     #[arg(long, value_name = "NAME")]
     name_encoding: Option<String>,
 }
 
 impl DatasetArgs {
     pub fn open(&self) -> Result<Box<dyn FileTree>> {
+        self.open_at(&self.path)
+    }
+
+    /// Opens another path than the data set's, with its options.
+    fn open_at(&self, path: &Path) -> Result<Box<dyn FileTree>> {
         let decoder = file_tree::name_decoder(self.name_encoding.as_deref())?;
-        file_tree::open_with(&self.path, &file_tree::ArchiveOptions { decode_names: Some(&*decoder) })
+        file_tree::open_with(path, &file_tree::ArchiveOptions { decode_names: Some(&*decoder) })
+    }
+
+    /// The decoder of lists that are not UTF-8, where the user says their encoding.
+    pub fn decoder(&self) -> Result<Option<Box<NameDecoder>>> {
+        self.name_encoding.as_deref().map(|label| file_tree::name_decoder(Some(label))).transpose()
+    }
+
+    /// Reads the lists.
+    pub fn read(&self, tree: &dyn FileTree) -> Result<Dataset> {
+        Ok(Dataset::read_with(tree, self.decoder()?.as_deref()))
     }
 
     pub fn name(&self) -> String {
