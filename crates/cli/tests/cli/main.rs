@@ -10,10 +10,12 @@ mod cases;
 
 mod audit;
 mod bench;
+mod convert;
 mod dataset;
 mod default_model;
 mod evaluate;
 mod gallery;
+mod lists;
 mod model;
 #[cfg(feature = "train")]
 mod paddlex;
