@@ -94,11 +94,12 @@ fn labelled<'d>(dataset: &'d Dataset, list: Subset, args: &EvaluateArgs) -> Resu
     let rows = dataset.rows().iter().filter(|row| row.list == list);
     let image = |row: &'d Row| match (row.entry, row.label) {
         (Some(entry), Some(label)) => Ok(Image { row, entry, label }),
-        _ => Err(Error::decode(format!(
-            "{}: line {}: `{}` is not an image and its label; `image-feature check` says more",
+        (entry, _) => Err(Error::decode(format!(
+            "{}: line {}: `{}` {}; `image-feature check` says more",
             list.list(),
             row.line,
-            row.path
+            row.path,
+            if entry.is_none() { "does not exist" } else { "has no label that is a whole number" }
         ))),
     };
     let images = rows.map(image).collect::<Result<Vec<_>>>()?;
