@@ -108,7 +108,9 @@ fn split_and_paddlexs_conversions_are_quiet_where_that_is_asked_for() {
     let set = root.path().join("set");
     images(&set, (0..20).map(|at| format!("images/{at}.ppm")));
     let rows: String = (0..20).map(|at| format!("images/{at}.ppm {}\n", at % 2)).collect();
-    ["train.txt", "gallery.txt", "query.txt"].map(|list| std::fs::write(set.join(list), &rows).unwrap());
+    for list in ["train.txt", "gallery.txt", "query.txt"] {
+        std::fs::write(set.join(list), &rows).unwrap();
+    }
     for (at, more) in [&["--ignore-copies"][..], &["--compat", "paddlex"]].into_iter().enumerate() {
         let target = root.path().join(format!("out{at}"));
         let shares = ["--train", "50", "--gallery", "30", "--query", "20"];
