@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::findings::{Code, Finding, Findings};
 use super::lists::{self, Row};
 use super::subset::Subset;
-use crate::file_tree::{EntryKind, FileTree, has_same_letters, is_hidden, is_image_name, plain_form};
+use crate::file_tree::{EntryKind, FileTree, NameDecoder, has_same_letters, is_hidden, is_image_name, plain_form};
 
 /// The most bytes of a list.
 const MOST_LIST_BYTES: u64 = 256 << 20;
@@ -50,6 +50,12 @@ impl Dataset {
     /// assert_eq!(dataset.findings().count(Code::ListMissing), 2);
     /// ```
     pub fn read(tree: &dyn FileTree) -> Self {
+        Self::read_with(tree, None)
+    }
+
+    /// As [`read`](Self::read), with a decoder for rows that are not UTF-8. See
+    /// [`decode_text`](super::decode_text).
+    pub fn read_with(tree: &dyn FileTree, decode: Option<&NameDecoder>) -> Self {
         let mut findings = Findings::default();
         let mut notes = Vec::new();
         let root = find_root(tree, &mut notes);
@@ -66,7 +72,7 @@ impl Dataset {
             match tree.read(index, MOST_LIST_BYTES) {
                 Ok(bytes) => {
                     let exists = |path: &str| files.find(path).is_some();
-                    rows.extend(lists::parse(&bytes, list, &exists, &mut findings));
+                    rows.extend(lists::parse(&bytes, list, &exists, decode, &mut findings));
                 }
                 Err(error) => {
                     findings.add(Code::ListUnreadable, |code| Finding::new(code, error.to_string()).in_list(list))
@@ -98,7 +104,7 @@ impl Dataset {
         &self.notes
     }
 
-    /// The rows of all lists in order, without those that are blank or not UTF-8.
+    /// The rows of all lists in order, without those that are blank.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
@@ -204,7 +210,7 @@ fn path_form(path: &str) -> PathForm {
 /// Looks up each row's file.
 fn look_up(files: &Files<'_>, rows: &mut [Row], findings: &mut Findings) {
     let mut look_up = LookUp { files, names: None, findings };
-    for row in rows {
+    for row in rows.iter_mut().filter(|row| row.fault != Some(Code::NotUtf8)) {
         let found = files.find(&row.path).or_else(|| look_up.differently(row));
         row.entry = found.filter(|&index| files.tree.entries()[index].kind == EntryKind::File);
         if found.is_some() && row.entry.is_none() {

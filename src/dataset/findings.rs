@@ -59,7 +59,7 @@ codes! {
     ListMissing "L001" "list-missing" Error "A list is missing" "Write it: a row `PATH LABEL` for each image; `image-feature convert` makes lists from folders, CSV and LabelMe, `image-feature split` makes them from one another";
     ListEmpty "L002" "list-empty" Error "A list has no rows" "Add rows `PATH LABEL`, or make the lists anew with `image-feature split`";
     ListUnreadable "L003" "list-unreadable" Error "A list cannot be read" "Make it a text file below 256 MB";
-    NotUtf8 "L004" "not-utf8" Error "A row is not UTF-8" "Save the list as UTF-8";
+    NotUtf8 "L004" "not-utf8" Error "A row is not UTF-8" "Save the list as UTF-8; `check --fix` does it where the encoding is known";
     ByteOrderMark "L005" "byte-order-mark" Error "A byte order mark stands before the first path" "Save the list as UTF-8 without BOM; `check --fix` does it";
     WindowsLineEnds "L006" "windows-line-ends" Hint "Lines end as on Windows (CRLF)" "Save with LF: other tools take the CR for a part of the label; `check --fix` does it";
     NoFinalNewline "L007" "no-final-newline" Hint "The last row has no line end" "End the last row with a line break: PaddleX's split glues it to another row; `check --fix` does it";
@@ -67,7 +67,7 @@ codes! {
     TabSeparator "L009" "tab-separator" Error "A tab separates path and label" "Separate path and label by one space; `check --fix` does it";
     ExtraSpace "L010" "extra-space" Error "There are spaces before, after or between, beside the one that separates" "Leave exactly one space between path and label; `check --fix` does it";
     SpaceInName "L011" "space-in-name" Error "There is a space in the path" "Rename the file: the format has no way to write a space; `check --fix` does it in its copy";
-    OtherSeparator "L012" "other-separator" Error "A comma or semicolon separates path and label" "Separate path and label by one space; `check --fix` does it";
+    OtherSeparator "L012" "other-separator" Error "Another character than a space separates path and label" "Separate path and label by one space; `check --fix` does it";
     LabelMissing "L013" "label-missing" Error "A row has no label" "Add a space and the class number";
     LabelNotInteger "L014" "label-not-integer" Error "The label is not a whole number" "Number the classes from 0; `image-feature convert --from csv` does it for names";
     LabelOutOfRange "L015" "label-out-of-range" Error "The label does not fit into 64 bits" "Number the classes from 0";

@@ -24,10 +24,10 @@ pub struct Fixed {
 }
 
 /// Plans a copy with all faults repaired that need no decision: line ends, byte order marks, separators, spaces in
-/// names, upper and lower case, forms of Unicode, backslashes, absolute paths.
+/// names, upper and lower case, forms of Unicode, backslashes, absolute paths, encodings other than UTF-8.
 ///
-/// Some rows are left out, and listed with the reason in the file `set_aside.tsv`: repeated rows, rows that cannot be
-/// understood or contradict each other, and rows of broken images. `facts` tell which images are broken; they belong to
+/// Some rows are left out, and listed with the reason and all their bytes in the file `set_aside.tsv`: repeated rows,
+/// rows that cannot be understood or contradict each other, and rows of broken images. `facts` tell which images are broken; they belong to
 /// [`Dataset::images`], and may be empty.
 ///
 /// Faults that need a decision stay: images in two lists, copies, classes that are missing in the gallery.
@@ -59,25 +59,27 @@ pub fn fix(dataset: &Dataset, facts: &[Option<ImageFacts>]) -> Fixed {
             }
         }
     }
-    let unreadable = dataset.findings().of(Code::NotUtf8);
     let mut new = NewDataset::default();
     new.add_lists(rows.iter().map(|&(list, image, label)| (list, names[image].as_str(), label)));
-    if !aside.is_empty() || !unreadable.is_empty() {
-        let mut text = String::from("list\tline\tcode\trow\n");
-        for (row, reason) in &aside {
-            text.push_str(&format!("{}\t{}\t{reason}\t{}\n", row.list.list(), row.line, row.text()));
-        }
-        for finding in unreadable {
-            let (list, line) = (finding.list.map_or("", |list| list.list()), finding.line.unwrap_or(0));
-            text.push_str(&format!("{list}\t{line}\t{}\t\n", finding.code.name()));
-        }
-        new.files.push((SET_ASIDE.into(), text.into_bytes()));
+    if !aside.is_empty() {
+        new.files.push((SET_ASIDE.into(), set_aside_table(&aside)));
     }
     let images = dataset.images().iter().copied().zip(names);
     new.images = images.zip(&used).filter(|(_, used)| **used).map(|(image, _)| image).collect();
     let old_path = |index: &usize| dataset.images().binary_search(index).map_or("", |at| dataset.paths()[at].as_str());
     let renamed = new.images.iter().filter(|(index, path)| old_path(index) != path).count();
-    Fixed { dataset: new, kept: rows.len(), set_aside: aside.len() + unreadable.len(), renamed }
+    Fixed { dataset: new, kept: rows.len(), set_aside: aside.len(), renamed }
+}
+
+/// The rows that are left out, each with its place, its reason, and its bytes as they are in the list.
+fn set_aside_table(rows: &[(&Row, &str)]) -> Vec<u8> {
+    let mut table = b"list\tline\tcode\trow\n".to_vec();
+    for (row, reason) in rows {
+        table.extend(format!("{}\t{}\t{reason}\t", row.list.list(), row.line).bytes());
+        table.extend(&*row.bytes());
+        table.push(b'\n');
+    }
+    table
 }
 
 /// The image and label of a row that can stay, or the name of the code of its fault.

@@ -1,7 +1,11 @@
 //! Reading of lists, with PaddleX's meaning where it can read a row, and the intended meaning where it cannot.
 
+use std::borrow::Cow;
+
 use super::findings::{Code, Finding, Findings};
 use super::subset::Subset;
+use super::text::{DecodedLines, OldEncoding, Unwrapped, decode_lines};
+use crate::file_tree::NameDecoder;
 
 /// A row of a list, as far as it can be understood. See [`Dataset::rows`](super::Dataset::rows).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub struct Row {
     pub fault: Option<Code>,
     /// The whole row as written, where that is not `path label`.
     pub written: Option<Box<str>>,
+    /// The bytes of the whole row, where they are not UTF-8. Rows of UTF-16 are bytes of UTF-8 here.
+    pub bytes: Option<Box<[u8]>>,
 }
 
 impl Row {
@@ -32,43 +38,69 @@ impl Row {
             (None, None) => self.path.clone(),
         }
     }
+
+    /// The row as its bytes in the list, in whatever encoding it is.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        match &self.bytes {
+            Some(bytes) => Cow::Borrowed(bytes),
+            None => Cow::Owned(self.text().into_bytes()),
+        }
+    }
 }
 
-/// Reads a list. Returns its rows in order, without those that are blank or not UTF-8, and adds faults to `findings`.
+/// Reads a list. Returns its rows in order, without those that are blank, and adds faults to `findings`.
 ///
-/// `exists` tells whether a path is in the data set: that decides the meaning of a row with several spaces.
-pub(super) fn parse(bytes: &[u8], list: Subset, exists: &dyn Fn(&str) -> bool, findings: &mut Findings) -> Vec<Row> {
+/// `exists` tells whether a path is in the data set: that decides the meaning of a row with several spaces. `decode`
+/// reads rows that are not UTF-8.
+pub(super) fn parse(
+    bytes: &[u8],
+    list: Subset,
+    exists: &dyn Fn(&str) -> bool,
+    decode: Option<&NameDecoder>,
+    findings: &mut Findings,
+) -> Vec<Row> {
     let mut rows = Vec::new();
-    let mut bytes = bytes;
-    if let Some(rest) = bytes.strip_prefix(b"\xef\xbb\xbf") {
-        bytes = rest;
+    let text = Unwrapped::of(bytes);
+    if text.has_mark {
         let reason = "the list begins with the bytes EF BB BF, which become a part of the first path";
         findings.add(Code::ByteOrderMark, |code| Finding::new(code, reason).at(list, 1).column(1));
     }
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        findings.add(Code::NotUtf8, |code| Finding::new(code, "the list is UTF-16").at(list, 1).column(1));
-        return rows;
+    if let Some(encoding) = text.wide {
+        findings.add(Code::NotUtf8, |code| Finding::new(code, format!("the list is {encoding}")).at(list, 1).column(1));
     }
-    if bytes.is_empty() {
+    if text.bytes.is_empty() {
         findings.add(Code::ListEmpty, |code| Finding::new(code, format!("{} is empty", list.list())).in_list(list));
         return rows;
     }
-    let (mut carriage_returns, mut first_return, mut ended) = (0u64, 0, true);
-    for (index, (line, end)) in Lines(bytes).enumerate() {
-        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+    let lines: Vec<(&[u8], &[u8])> = Lines(&text.bytes).collect();
+    let (mut carriage_returns, mut first_return) = (0u64, 0);
+    for (number, (_, end)) in (1..).zip(&lines) {
         if end.starts_with(b"\r") {
             carriage_returns += 1;
             first_return = if first_return == 0 { number } else { first_return };
         }
-        ended = !end.is_empty();
-        match std::str::from_utf8(line) {
-            Ok(text) => rows.extend(parse_row(text, list, number, exists, findings)),
-            Err(error) => findings.add(Code::NotUtf8, |code| {
-                let reason = format!("byte {} of the row is not UTF-8", error.valid_up_to() + 1);
-                let column = String::from_utf8_lossy(&line[..error.valid_up_to()]).chars().count() + 1;
-                Finding::new(code, reason).at(list, number).column(column)
-            }),
-        }
+    }
+    let ended = lines.last().is_none_or(|(_, end)| !end.is_empty());
+    let lines: Vec<&[u8]> = lines.into_iter().map(|(line, _)| line).collect();
+    let makes_sense = |line: &str| {
+        let is_end = |c: char| BLANKS.contains(&c) || OTHER_SEPARATORS.contains(&c);
+        line.trim().rsplit_once(is_end).is_some_and(|(path, _)| exists(path.trim()))
+    };
+    let mut decoded = decode_lines(&lines, OldEncoding { decode, makes_sense: Some(&makes_sense) });
+    for (index, line) in lines.iter().enumerate() {
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        rows.extend(match (decoded.take(index), std::str::from_utf8(line)) {
+            (None, Ok(text)) => parse_row(text, list, number, exists, findings),
+            (Some(text), _) => {
+                find_not_utf8(line, &decoded, list, number, findings);
+                let row = parse_row(&text, list, number, exists, findings);
+                row.map(|row| Row { bytes: Some((*line).into()), ..row })
+            }
+            (None, Err(_)) => {
+                find_not_utf8(line, &DecodedLines::default(), list, number, findings);
+                Some(unreadable_row(line, list, number))
+            }
+        });
     }
     if carriage_returns > 0 {
         findings.add(Code::WindowsLineEnds, |code| {
@@ -82,6 +114,36 @@ pub(super) fn parse(bytes: &[u8], list: Subset, exists: &dyn Fn(&str) -> bool, f
         });
     }
     rows
+}
+
+/// Reports a row that is not UTF-8, with the encoding in which it was read.
+fn find_not_utf8(line: &[u8], decoded: &DecodedLines, list: Subset, number: u32, findings: &mut Findings) {
+    findings.add(Code::NotUtf8, |code| {
+        // a row may be UTF-8 by accident, among others that are not
+        let valid = std::str::from_utf8(line).map_or_else(|error| error.valid_up_to(), str::len);
+        let column = String::from_utf8_lossy(&line[..valid]).chars().count() + 1;
+        let reason = match &decoded.encoding {
+            Some(encoding) => format!("the row is read as {encoding}"),
+            None => format!("byte {} of the row is not UTF-8", valid + 1),
+        };
+        let column = if valid == line.len() { 1 } else { column };
+        Finding::new(code, reason).at(list, number).column(column)
+    });
+}
+
+/// A row that is in no known encoding.
+fn unreadable_row(line: &[u8], list: Subset, number: u32) -> Row {
+    let text = String::from_utf8_lossy(line);
+    Row {
+        list,
+        line: number,
+        path: text.trim().into(),
+        label: None,
+        entry: None,
+        fault: Some(Code::NotUtf8),
+        written: Some(text.into()),
+        bytes: Some(line.into()),
+    }
 }
 
 /// The lines of a text by Python's rules, each with its end: LF, CRLF, CR, or nothing at the end of the file.
@@ -103,6 +165,9 @@ impl<'a> Iterator for Lines<'a> {
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];
+/// Characters other than blanks that people put between path and label: Chinese keyboards write the wide ones, and text
+/// from pages has the blank that does not break.
+const OTHER_SEPARATORS: [char; 8] = [',', ';', '|', '\u{3000}', '\u{a0}', '，', '；', '｜'];
 
 fn parse_row(
     text: &str,
@@ -124,9 +189,9 @@ fn parse_row(
             text.finding(code, reason, text.start + text.trimmed.len()).image(text.trimmed)
         });
         let (path, fault) = (text.trimmed.into(), Some(Code::LabelMissing));
-        return Some(Row { list, line, path, label: None, entry: None, fault, written });
+        return Some(Row { list, line, path, label: None, entry: None, fault, written, bytes: None });
     };
-    let mut row = Row { list, line, path: path.into(), label: None, entry: None, fault, written };
+    let mut row = Row { list, line, path: path.into(), label: None, entry: None, fault, written, bytes: None };
     match whole_number(label) {
         Some(Ok(number)) => {
             row.label = Some(number);
@@ -162,8 +227,8 @@ struct Parts<'a> {
 
 impl<'a> RowText<'a> {
     fn new(whole: &'a str, list: Subset, line: u32) -> Self {
-        let start = whole.len() - whole.trim_start_matches(BLANKS).len();
-        RowText { whole, trimmed: whole.trim_matches(BLANKS), start, list, line }
+        let start = whole.len() - whole.trim_start().len();
+        RowText { whole, trimmed: whole.trim(), start, list, line }
     }
 
     /// A finding at the byte `at` of the row.
@@ -175,9 +240,10 @@ impl<'a> RowText<'a> {
     fn parts(&self, exists: &dyn Fn(&str) -> bool, findings: &mut Findings) -> Option<Parts<'a>> {
         if let Some((path, label)) = separated_otherwise(self.trimmed) {
             let at = self.start + path.len();
-            let reason = format!("`{}` separates", &self.whole[at..=at]);
-            findings.add(Code::OtherSeparator, |code| self.finding(code, reason, at));
-            return Some(Parts { path: path.trim_end_matches(BLANKS), label, fault: None });
+            let separator = self.whole[at..].chars().next().unwrap_or_default();
+            findings.add(Code::OtherSeparator, |code| self.finding(code, separates(separator), at));
+            let path = path.trim_end_matches(|c: char| c.is_whitespace() || c == separator);
+            return Some(Parts { path, label, fault: None });
         }
         let at = self.trimmed.rfind(BLANKS)?;
         let path = self.trimmed[..at].trim_end_matches(BLANKS);
@@ -241,11 +307,21 @@ fn is_written(text: &str, path: &str, label: i64) -> bool {
     rest.is_some_and(|rest| rest == label.to_string())
 }
 
-/// Path and label where a comma or semicolon is between them and the label is a whole number.
+/// Path and label where another separator is between them and the label is a whole number.
 fn separated_otherwise(text: &str) -> Option<(&str, &str)> {
-    let (path, label) = text.rsplit_once([',', ';'])?;
-    let label = label.trim_matches(BLANKS);
-    (whole_number(label).is_some() && !path.is_empty()).then_some((path, label))
+    let (path, label) = text.rsplit_once(OTHER_SEPARATORS)?;
+    let label = label.trim();
+    let has_path = !path.trim_matches(|c: char| c.is_whitespace() || OTHER_SEPARATORS.contains(&c)).is_empty();
+    (whole_number(label).is_some() && has_path).then_some((path, label))
+}
+
+/// The reason of a finding; blanks are named, because they look like a space.
+fn separates(separator: char) -> String {
+    match separator {
+        '\u{3000}' => "a full-width blank (U+3000) separates".into(),
+        '\u{a0}' => "a blank that does not break (U+00A0) separates".into(),
+        other => format!("`{other}` separates"),
+    }
 }
 
 /// A whole number by Python's rules, signs and leading zeros allowed. `None` for other text, an error for a number that
@@ -267,7 +343,7 @@ mod tests {
 
     fn parsed(text: &[u8], existing: &[&str]) -> (Read, Found) {
         let mut findings = Findings::default();
-        let rows = parse(text, Subset::Train, &|path| existing.contains(&path), &mut findings);
+        let rows = parse(text, Subset::Train, &|path| existing.contains(&path), None, &mut findings);
         let found = Code::ALL.iter().flat_map(|&code| findings.of(code)).map(|f| (f.code, f.line, f.column)).collect();
         (rows.into_iter().map(|row| (row.path, row.label)).collect(), found)
     }
@@ -275,7 +351,7 @@ mod tests {
     #[test]
     fn each_slip_is_named_with_its_place() {
         use Code::*;
-        let cases: [Case; 21] = [
+        let cases: [Case; 30] = [
             ("a.jpg 3\n", Some(3), "a.jpg", &[]),
             ("a.jpg +03\n", Some(3), "a.jpg", &[]),
             ("a.jpg -1\n", Some(-1), "a.jpg", &[]),
@@ -287,6 +363,15 @@ mod tests {
             ("my\tcat.jpg 3\n", Some(3), "my\tcat.jpg", &[(SpaceInName, 3)]),
             ("a.jpg,3\n", Some(3), "a.jpg", &[(OtherSeparator, 6)]),
             ("my cat.jpg; 3\n", Some(3), "my cat.jpg", &[(OtherSeparator, 11)]),
+            ("a.jpg|3\n", Some(3), "a.jpg", &[(OtherSeparator, 6)]),
+            ("a.jpg | 3\n", Some(3), "a.jpg", &[(OtherSeparator, 7)]),
+            ("a.jpg\u{3000}3\n", Some(3), "a.jpg", &[(OtherSeparator, 6)]),
+            ("a.jpg\u{3000}\u{3000}3\n", Some(3), "a.jpg", &[(OtherSeparator, 7)]),
+            ("a.jpg \u{3000} 3\n", Some(3), "a.jpg", &[(OtherSeparator, 7)]),
+            ("a.jpg\u{a0}3\n", Some(3), "a.jpg", &[(OtherSeparator, 6)]),
+            ("a.jpg，3\n", Some(3), "a.jpg", &[(OtherSeparator, 6)]),
+            ("\u{3000}a.jpg 3\n", Some(3), "a.jpg", &[(ExtraSpace, 1)]),
+            ("a.jpg 3\u{a0}\n", Some(3), "a.jpg", &[(ExtraSpace, 8)]),
             ("a.jpg\n", None, "a.jpg", &[(LabelMissing, 6)]),
             ("a.jpg cat\n", None, "a.jpg", &[(LabelNotInteger, 7)]),
             ("a.jpg 3.0\n", None, "a.jpg", &[(LabelNotInteger, 7)]),
@@ -310,11 +395,37 @@ mod tests {
     #[test]
     fn what_is_no_row_is_left_out() {
         assert_eq!(parsed(b"", &[]), (vec![], vec![(Code::ListEmpty, None, None)]));
-        let (rows, found) = parsed(b"a.jpg 1\n\n \t\nb\xffb 2\nc.jpg 4\n", &[]);
+        let (rows, found) = parsed(b"a.jpg 1\n\n \t\nc.jpg 4\n", &[]);
         assert_eq!(rows, [("a.jpg".into(), Some(1)), ("c.jpg".into(), Some(4))]);
-        let (not_utf8, blank) = (Code::NotUtf8, Code::BlankRow);
-        assert_eq!(found, [(not_utf8, Some(4), Some(2)), (blank, Some(2), Some(1)), (blank, Some(3), Some(1))],);
-        assert_eq!(parsed(b"\xff\xfea\0", &[]).1, [(not_utf8, Some(1), Some(1))]);
+        assert_eq!(found, [(Code::BlankRow, Some(2), Some(1)), (Code::BlankRow, Some(3), Some(1))],);
+    }
+
+    #[test]
+    fn rows_that_are_not_utf8_are_read_and_keep_their_bytes() {
+        let rows = |bytes: &[u8], decode: Option<&NameDecoder>| {
+            let mut findings = Findings::default();
+            let rows = parse(bytes, Subset::Train, &|_| false, decode, &mut findings);
+            (rows, findings)
+        };
+        let gbk = b"a.jpg 1\nimages/\xc2\xcc\xb2\xe8/1.jpg 2\nimages/\xba\xec\xb2\xe8/2.jpg 3\n";
+        let (read, findings) = rows(gbk, None);
+        assert_eq!(read[1].path, "images/绿茶/1.jpg");
+        assert_eq!((read[1].label, read[1].fault, &*read[1].bytes()), (Some(2), None, &gbk[8..27]));
+        let found: Vec<_> = findings.of(Code::NotUtf8).iter().map(|f| (f.line, f.column, f.reason.as_str())).collect();
+        assert_eq!(found[0], (Some(2), Some(8), "the row is read as GBK"));
+        assert_eq!((found.len(), read[0].bytes.is_none()), (2, true));
+
+        let none = |_: &[&[u8]]| None;
+        let (read, findings) = rows(gbk, Some(&none));
+        assert_eq!((read[1].fault, read[1].label, &*read[1].bytes()), (Some(Code::NotUtf8), None, &gbk[8..27]));
+        assert_eq!(findings.of(Code::NotUtf8)[0].reason, "byte 8 of the row is not UTF-8");
+
+        let wide: Vec<u8> = "茶.jpg 0\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [[&b"\xff\xfe"[..], &wide].concat(), wide] {
+            let (read, findings) = rows(&bytes, None);
+            assert_eq!((read[0].path.as_str(), read[0].label, read[0].fault), ("茶.jpg", Some(0), None));
+            assert_eq!(findings.of(Code::NotUtf8)[0].reason, "the list is UTF-16LE");
+        }
     }
 
     proptest! {
@@ -335,7 +446,7 @@ mod tests {
             bytes in prop::collection::vec(prop::sample::select(b"a./\\ \t\r\n,;0123-+\xff\xc3\xa9\xef\xbb\xbf".to_vec()), 0..60),
         ) {
             let mut findings = Findings::default();
-            let rows = parse(&bytes, Subset::Query, &|path| path.len() == 1, &mut findings);
+            let rows = parse(&bytes, Subset::Query, &|path| path.len() == 1, None, &mut findings);
             let lines = Lines(&bytes).count();
             for row in &rows {
                 prop_assert!(row.line as usize <= lines && !row.path.is_empty());

@@ -29,12 +29,13 @@ mod audit;
 pub mod compat;
 mod convert;
 mod covered;
-mod csv;
 #[allow(clippy::module_inception)] // the type `Dataset`
 mod dataset;
 mod facts;
 mod findings;
 mod fix;
+#[cfg(not(target_arch = "wasm32"))]
+mod folder_target;
 mod hex;
 mod item;
 mod lists;
@@ -46,24 +47,26 @@ mod split;
 mod subset;
 #[cfg(not(target_arch = "wasm32"))]
 mod survey;
+mod text;
 mod thumbnail;
 
 pub use audit::{Audit, AuditOptions, ClassSizes, Evaluation, Evidence, audit};
-pub use convert::{SourceForm, convert};
+pub use convert::{ConvertOptions, Converted, CsvColumns, Divisions, SourceForm, convert, convert_with};
 pub use dataset::Dataset;
 pub use facts::{Digest, ImageFacts, PixelFacts, Problem};
 pub use findings::{Code, Finding, Findings, Severity};
 pub use fix::{Fixed, fix};
-pub use lists::Row;
 #[cfg(not(target_arch = "wasm32"))]
-pub use output::FolderTarget;
+pub use folder_target::{FolderTarget, delete_unfinished_folders};
+pub use lists::Row;
 pub use output::{NewDataset, Target, ZipTarget};
 pub use report::{Thumbnails, report, report_html, shown_images};
-pub use session::{FixOutcome, ImageFile, ListSizes, Session};
+pub use session::{ConvertOutcome, FixOutcome, ImageFile, ListSizes, Session};
 pub use split::{SplitBy, SplitOptions, split};
 pub use subset::Subset;
 #[cfg(not(target_arch = "wasm32"))]
 pub use survey::survey;
+pub use text::{DecodedText, OldEncoding, decode_text};
 pub use thumbnail::shrunk;
 #[cfg(not(target_arch = "wasm32"))]
 pub use thumbnail::thumbnail;

@@ -55,10 +55,11 @@ impl NewDataset {
         tree.replaced(&self.images, &self.files)
     }
 
-    /// Writes all files, the lists first. `step` is called after each image, and may break.
+    /// Writes all files, the lists first, and completes the target. `step` is called after each image, and may break.
     ///
     /// # Errors
-    /// Errors of reading the tree and of the target; [`ErrorKind::Cancelled`] where `step` broke.
+    /// Errors of reading the tree and of the target; [`ErrorKind::Cancelled`] where `step` broke. The target is not
+    /// complete then.
     pub fn write(
         &self,
         tree: &dyn FileTree,
@@ -81,7 +82,7 @@ impl NewDataset {
         });
         outcome?;
         match flow {
-            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Continue(()) => target.complete(),
             ControlFlow::Break(()) => {
                 Err(Error::new(ErrorKind::Cancelled, "cancelled; what was written is incomplete"))
             }
@@ -96,6 +97,14 @@ pub trait Target {
     /// # Errors
     /// [`ErrorKind::Io`] where it cannot be written.
     fn write(&mut self, path: &str, bytes: &[u8]) -> Result<()>;
+
+    /// Called when all files are written.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] where the target cannot be completed.
+    fn complete(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A writer of zip archives that does not seek. Nothing is compressed: images are compressed already, and lists are
@@ -220,51 +229,6 @@ impl<W: Write> Target for ZipTarget<W> {
 fn put(bytes: &mut Vec<u8>, values: &[u16]) {
     for value in values {
         bytes.extend(value.to_le_bytes());
-    }
-}
-
-/// A folder of the file system as the destination.
-///
-/// ```
-/// use image_feature::dataset::{FolderTarget, Target};
-///
-/// # let folder = std::env::temp_dir().join(format!("image-feature-target-{}", std::process::id()));
-/// let mut target = FolderTarget::new(&folder)?;
-/// target.write("images/a.png", b"...")?;
-/// assert_eq!(std::fs::read(folder.join("images/a.png"))?, b"...");
-/// assert!(FolderTarget::new(&folder).is_err(), "it is not empty");
-/// # std::fs::remove_dir_all(&folder)?;
-/// # Ok::<(), image_feature::Error>(())
-/// ```
-#[cfg(not(target_arch = "wasm32"))]
-pub struct FolderTarget(std::path::PathBuf);
-
-#[cfg(not(target_arch = "wasm32"))]
-impl FolderTarget {
-    /// Creates the folder, or uses an empty one.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Usage`] where the folder is not empty; [`ErrorKind::Io`] where it cannot be created.
-    pub fn new(folder: impl AsRef<std::path::Path>) -> Result<Self> {
-        let folder = folder.as_ref();
-        let name = || folder.display().to_string();
-        std::fs::create_dir_all(folder).context(name)?;
-        if std::fs::read_dir(folder).context(name)?.next().is_some() {
-            return Err(Error::usage(format!("{}: the folder is not empty; give a new one", name())));
-        }
-        Ok(FolderTarget(folder.into()))
-    }
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-impl Target for FolderTarget {
-    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.0.join(path);
-        let name = || path.display().to_string();
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).context(name)?;
-        }
-        std::fs::write(&path, bytes).context(name)
     }
 }
 

@@ -82,6 +82,11 @@ pub(super) fn columns(samples: &Samples, recipe: &Recipe) -> Result<Vec<usize>> 
             if distinct > recipe.classes {
                 return too_few(distinct);
             }
+            if distinct < 2 {
+                return Err(Error::usage(
+                    "the training list has one class; the triplet loss compares two or more: add images of another class",
+                ));
+            }
             if distinct * each < recipe.batch_size {
                 return Err(Error::usage(format!(
                     "batch size({}) should not be bigger than than #classes({distinct})*sample_per_id({each}); set \

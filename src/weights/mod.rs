@@ -51,9 +51,9 @@ pub use model_id::ModelId;
 pub use origin::SkippedTensor;
 #[cfg(feature = "train")]
 pub use paddle::parse_yaml;
-#[cfg(feature = "gallery")]
-pub(crate) use pickle::read_id_map;
 #[cfg(feature = "train")]
 pub(crate) use paddle::{checkpoint, dump_yaml};
+#[cfg(feature = "gallery")]
+pub(crate) use pickle::read_id_map;
 #[cfg(feature = "train")]
 pub(crate) use published::published_description;

@@ -46,6 +46,9 @@ addEventListener("message", async ({ data: { id, archive, images } }) => {
         "x",
         images.map((_, index) => `${String(index).padStart(3, "0")}`),
         await Promise.all(images.map(fetched)),
+        undefined,
+        undefined,
+        [],
       );
       value = images.map((_, index) => JSON.parse(files.look(index)));
       files.free();

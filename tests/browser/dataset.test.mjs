@@ -437,6 +437,8 @@ onPage("calls wait for each other, stop when they are told to, and end with disp
       by: await tell(dataset.split({ by: "colour" })),
       compat: await tell(dataset.check({ compat: "paddle" })),
       form: await tell(dataset.convert({ from: "yolo" })),
+      divisions: await tell(dataset.convert({ from: "folders", divisions: "perhaps" })),
+      column: await tell(dataset.convert({ from: "csv", labelColumn: {} })),
       path: await tell(dataset.read("gone.txt")),
       encoding: await tell(api.Dataset.open(new File([bytes], "shop.zip"), { encoding: "klingon" })),
       workers: await tell(api.Dataset.open(new File([bytes], "shop.zip"), { workers: 0 })),
@@ -471,6 +473,58 @@ onPage("calls wait for each other, stop when they are told to, and end with disp
   assert.deepEqual([paths.length, paths.at(-1)], [147, "train.txt"]);
   for (const [name, told] of Object.entries(wrong)) assert.equal(told, "ImageFeatureError usage", name);
   assert.deepEqual(ended, ["ImageFeatureError usage", "ImageFeatureError usage"]);
+});
+
+onPage("divisions, columns and encodings are those of the program", {}, async (page) => {
+  const outcome = await page.evaluate(async () => {
+    const image = new TextEncoder().encode("P3 1 1 255  9 9 9");
+    const opened = (files) =>
+      api.Dataset.open(
+        Object.entries(files).map(([path, bytes]) => [path, new Blob([bytes])]),
+        { encoding: "gbk", workers: 1 },
+      );
+    const told = async (files, options) => {
+      const dataset = await opened(files);
+      try {
+        const outcome = await dataset.convert(options);
+        const text = new TextDecoder().decode(await dataset.read("label.txt"));
+        return { ...outcome, classes: text.trim().split("\n") };
+      } catch ({ kind, message }) {
+        return { kind, message };
+      } finally {
+        dataset.dispose();
+      }
+    };
+    const pets = { "train/cat/1.ppm": image, "train/dog/2.ppm": image, "val/cat/3.ppm": image, "val/dog/4.ppm": image };
+    const mixed = { ...pets, "bird/5.ppm": image };
+    // "a.ppm,绿茶" and "a.ppm 0" with 绿 in the path, in GBK
+    const table = [...new TextEncoder().encode("id,path,label\n7,a.ppm,"), 0xc2, 0xcc, 0xb2, 0xe8, 10];
+    const list = [...new TextEncoder().encode("images/"), 0xc2, 0xcc, ...new TextEncoder().encode(".ppm 0\n")];
+    const csv = { "list.csv": new Uint8Array(table), "a.ppm": image };
+    const dataset = await opened({ "images/绿.ppm": image, "train.txt": new Uint8Array(list) });
+    const report = await dataset.check({ thumbnails: false });
+    dataset.dispose();
+    return {
+      pets: await told(pets, { from: "folders" }),
+      mixed: await told(mixed, { from: "folders" }),
+      classes: await told(mixed, { from: "folders", divisions: "no" }),
+      csv: await told(csv, { from: "csv" }),
+      byId: await told(csv, { from: "csv", labelColumn: "id" }).then(({ notes }) => notes.join()),
+      decoded: report.images.decoded,
+      codes: report.codes.map(({ code }) => code),
+    };
+  });
+  assert.deepEqual(outcome.pets.classes, ["cat", "dog"]);
+  assert.equal(outcome.pets.train, 2);
+  assert.deepEqual(outcome.pets.notes[0], "train -> train.txt (2 images)");
+  assert.equal(outcome.mixed.kind, "unsupported");
+  assert.match(outcome.mixed.message, /`train`, `val` may be divisions/);
+  assert.deepEqual(outcome.classes.classes, ["bird", "train", "val"]);
+  assert.deepEqual(outcome.csv.classes, ["绿茶"]);
+  assert.match(outcome.csv.notes.join(), /label is `label`, not used: `id`/);
+  assert.match(outcome.byId, /label is `id`, name of the class is `label`/);
+  assert.equal(outcome.decoded, 1);
+  assert.ok(outcome.codes.includes("L004") && !outcome.codes.includes("F001"), outcome.codes.join());
 });
 
 test("an image that stops the WebAssembly is one that cannot be read; the others are looked at", {

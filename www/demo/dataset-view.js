@@ -352,14 +352,20 @@ class DatasetView extends Component {
       csv: "a CSV file with path and label",
       labelme: "LabelMe: label.txt and annotations",
     });
+    const divisions = choice("convert-divisions", "Folders named train, val, test are", {
+      auto: "divisions, where all are",
+      yes: "divisions",
+      no: "classes",
+    });
     const convert = () =>
       this.#change("Converting", "converted", async (dataset, signal) => {
-        const sizes = await dataset.convert({
+        const { notes, ...sizes } = await dataset.convert({
           from: /** @type {"folders" | "csv" | "labelme"} */ (from.input.value),
+          divisions: /** @type {"auto" | "yes" | "no"} */ (divisions.input.value),
           ...shares.read(),
           signal,
         });
-        return `Converted: ${listed(sizes)}.`;
+        return [`Converted: ${listed(sizes)}.`, ...notes.map((note) => `${note}.`)].join(" ");
       });
     return form(
       "Convert from another form",
@@ -367,6 +373,7 @@ class DatasetView extends Component {
       "Convert and save (.zip)",
       convert,
       from.element,
+      divisions.element,
       ...shares.elements,
     );
   }

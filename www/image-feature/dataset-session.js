@@ -13,6 +13,8 @@ import { RelayedProgress } from "./progress.js";
  * @typedef {import("./wasm/dataset/image_feature.js").DatasetFiles} DatasetFiles
  * @typedef {import("./dataset-types.js").DatasetReport} DatasetReport
  * @typedef {import("./dataset-types.js").CompatVerdict} CompatVerdict
+ * @typedef {import("./dataset-types.js").ConvertChoices} ConvertChoices
+ * @typedef {import("./dataset-types.js").ConvertOutcome} ConvertOutcome
  * @typedef {import("./dataset-types.js").FixOutcome} FixOutcome
  * @typedef {import("./dataset-types.js").ListSizes} ListSizes
  *
@@ -39,7 +41,7 @@ const PART_BYTES = 8 * 2 ** 20;
 
 const THUMBNAIL = { type: "image/jpeg", quality: 0.72 };
 
-/** The encoding in which Windows writes names, by language. */
+/** The encoding in which Windows writes names and lists, by language. */
 const OLD_ENCODINGS = {
   zh: "gbk",
   "zh-tw": "big5",
@@ -52,7 +54,7 @@ const OLD_ENCODINGS = {
 };
 
 /**
- * The encodings that names may have in an archive that does not name its encoding; the likeliest first.
+ * The encodings that lists may have, and names in an archive that does not name its encoding; the likeliest first.
  *
  * @param {readonly string[]} languages of the user, the preferred one first
  */
@@ -81,10 +83,11 @@ export function createDatasetHandlers() {
       const progress = new RelayedProgress(onProgress);
       const { DatasetFiles } = await startDatasetCore({ signal, progress, folder: wasm, compiled });
       throwIfAborted(signal);
+      const guesses = likelyEncodings(navigator.languages);
       opened =
         "archive" in source
-          ? DatasetFiles.fromArchive(name, source.archive, encoding, likelyEncodings(navigator.languages))
-          : DatasetFiles.fromFolder(name, source.paths, source.blobs, source.unreadable);
+          ? DatasetFiles.fromArchive(name, source.archive, encoding, guesses)
+          : DatasetFiles.fromFolder(name, source.paths, source.blobs, source.unreadable, encoding, guesses);
       return { value: { isStream: opened.isStream } };
     },
 
@@ -153,9 +156,16 @@ export function createDatasetHandlers() {
       return { value: /** @type {FixOutcome} */ (JSON.parse(files().fix())) };
     },
 
-    async convert(/** @type {{ from: string, percent: number[], seed: number }} */ { from, percent, seed }) {
-      const sizes = files().convert(from, Float64Array.from(percent), seed);
-      return { value: /** @type {ListSizes} */ (JSON.parse(sizes)) };
+    async convert(
+      /** @type {{ from: string, percent: number[], seed: number, choices: ConvertChoices }} */ {
+        from,
+        percent,
+        seed,
+        choices,
+      },
+    ) {
+      const outcome = files().convert(from, Float64Array.from(percent), seed, JSON.stringify(choices));
+      return { value: /** @type {ConvertOutcome} */ (JSON.parse(outcome)) };
     },
 
     async split(

@@ -9,8 +9,9 @@
 /**
  * @typedef {object} OpenDatasetOptions
  * @property {string} [name] of the data set, in reports and messages
- * @property {string} [encoding] of names in an archive that are not UTF-8, such as `gbk`, `shift_jis`, `koi8-r`. By
- *   default it is guessed from the user's languages, and a finding of the check names the one that was taken.
+ * @property {string} [encoding] of lists, and of names in an archive, that are not UTF-8, such as `gbk`, `shift_jis`,
+ *   `koi8-r`. By default it is guessed from the user's languages, and a finding of the check names the one that was
+ *   taken. UTF-16 is recognised.
  * @property {number} [workers] number of workers that look at images at the same time: 1 to 16. By default 4, or the
  *   number of the machine's cores if that is less.
  * @property {AbortSignal} [signal]
@@ -100,6 +101,27 @@
  * Number of rows of each list.
  *
  * @typedef {{ train: number, gallery: number, query: number }} ListSizes
+ */
+
+/**
+ * What is in the source of a conversion, where that is not clear.
+ *
+ * @typedef {object} ConvertChoices
+ * @property {"auto" | "yes" | "no"} [divisions] whether folders named train, val, test, gallery, query are divisions
+ *   (`yes`) or classes (`no`). `auto`, the default: divisions where all are named so, an error where only some are
+ * @property {string} [pathColumn] the column of a CSV file with the paths: its name, or its number from 1. By default
+ *   columns are known by their names and content
+ * @property {string} [labelColumn] the column with the labels
+ * @property {string} [listColumn] the column that says train, val, test, gallery or query
+ * @property {string} [table] the path of the CSV file, where there are several
+ * @property {boolean} [skipFaulty] leave out faulty rows and annotations, and tell them in the notes; false by default:
+ *   they are an error, with up to 20 of them in the lines of its message
+ */
+
+/**
+ * Number of rows of each list, and what was taken as what and left out, in words.
+ *
+ * @typedef {ListSizes & { notes: string[] }} ConvertOutcome
  */
 
 /**

@@ -12,6 +12,8 @@ import { Turns } from "./turns.js";
  * @typedef {import("./dataset-source.js").DatasetInput} DatasetInput
  * @typedef {import("./dataset-types.js").Compat} Compat
  * @typedef {import("./dataset-types.js").CompatVerdict} CompatVerdict
+ * @typedef {import("./dataset-types.js").ConvertChoices} ConvertChoices
+ * @typedef {import("./dataset-types.js").ConvertOutcome} ConvertOutcome
  * @typedef {import("./dataset-types.js").DatasetReport} DatasetReport
  * @typedef {import("./dataset-types.js").FixOutcome} FixOutcome
  * @typedef {import("./dataset-types.js").ListSizes} ListSizes
@@ -21,6 +23,7 @@ import { Turns } from "./turns.js";
  * @typedef {import("./progress.js").ProgressEvent} ProgressEvent
  */
 
+const DIVISIONS = /** @type {const} */ (["auto", "yes", "no"]);
 const COMPATS = /** @type {const} */ (["paddlex", "paddlex-beta"]);
 const MAX_DEFAULT_WORKERS = 4;
 const MAX_WORKERS = 16;
@@ -145,9 +148,10 @@ export class Dataset {
   }
 
   /**
-   * Converts the data set from another form: `labelme`, `folders` (one for each class) or `csv`. Images that the source
-   * does not divide into lists are divided, by default 50 : 30 : 20. With `compat` it converts from LabelMe as PaddleX
-   * does.
+   * Converts the data set from another form: `labelme`, `folders` (one for each class) or `csv`. Divisions of the
+   * source become lists: `val` and `test` are divided into gallery and queries where there is neither. Images that the
+   * source does not divide are divided, by default 50 : 30 : 20. The notes say what was taken as what. With `compat`
+   * it converts from LabelMe as PaddleX does.
    *
    * @overload
    * @param {{ from?: string, compat: Compat, signal?: AbortSignal }} options
@@ -155,14 +159,27 @@ export class Dataset {
    */
   /**
    * @overload
-   * @param {Shares & { from: "labelme" | "folders" | "csv", compat?: undefined, signal?: AbortSignal }} options
-   * @returns {Promise<ListSizes>}
+   * @param {Shares & ConvertChoices & { from: "labelme" | "folders" | "csv", compat?: undefined, signal?: AbortSignal }}
+   *   options
+   * @returns {Promise<ConvertOutcome>}
    */
   /**
-   * @param {Shares & { from?: string, compat?: Compat, signal?: AbortSignal }} options
-   * @returns {Promise<ListSizes | CompatVerdict>}
+   * @param {Shares & ConvertChoices & { from?: string, compat?: Compat, signal?: AbortSignal }} options
+   * @returns {Promise<ConvertOutcome | CompatVerdict>}
    */
-  convert({ from, compat, seed = 0, signal, ...shares }) {
+  convert({
+    from,
+    compat,
+    seed = 0,
+    divisions = "auto",
+    pathColumn,
+    labelColumn,
+    listColumn,
+    table,
+    skipFaulty = false,
+    signal,
+    ...shares
+  }) {
     if (compat !== undefined) {
       // PaddleX accepts the name in this spelling only
       const form = from?.toLowerCase() === "labelme" ? "LabelMe" : from;
@@ -175,6 +192,14 @@ export class Dataset {
         from: String(from),
         percent: toPercent(shares, [50, 30, 20]),
         seed: checkWhole("seed", seed, 0),
+        choices: {
+          divisions: checkOneOf("divisions", divisions, DIVISIONS),
+          pathColumn: toColumn("pathColumn", pathColumn),
+          labelColumn: toColumn("labelColumn", labelColumn),
+          listColumn: toColumn("listColumn", listColumn),
+          table: toColumn("table", table),
+          skipFaulty: skipFaulty === true,
+        },
       };
       return this.#main.request("convert", request, { signal });
     });
@@ -318,6 +343,18 @@ export class Dataset {
 
 function disposed() {
   return new ImageFeatureError("usage", "this Dataset was disposed of; open it again");
+}
+
+/**
+ * A name, or the number of a column.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ */
+function toColumn(name, value) {
+  if (value === undefined) return undefined;
+  check(typeof value === "string" || Number.isInteger(value), `${name} must be a string`, value);
+  return String(value);
 }
 
 /**

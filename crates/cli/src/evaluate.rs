@@ -14,7 +14,7 @@ use super::gallery::{Embedder, ModelArgs};
 use super::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use super::terminal::{Stdout, note};
 use super::{Outcome, open_model};
-use image_feature::dataset::{Dataset, Row, Subset};
+use image_feature::dataset::{Code, Dataset, Row, Subset};
 use image_feature::error::Context;
 use image_feature::file_tree::{FileTree, ProblemCode};
 use image_feature::gallery::{Entry, Gallery, Metric, ModelId, Storage};
@@ -51,7 +51,10 @@ pub struct EvaluateArgs {
 pub fn run(args: EvaluateArgs) -> Result<Outcome> {
     delete_unfinished_on_interrupt();
     let tree: Arc<dyn FileTree> = Arc::from(args.dataset.open()?);
-    let dataset = Dataset::read(tree.as_ref());
+    let dataset = args.dataset.read(tree.as_ref())?;
+    if !args.model.quiet {
+        tell_encodings(&dataset);
+    }
     let [gallery, query] = [Subset::Gallery, Subset::Query].map(|list| labelled(&dataset, list, &args));
     let (gallery, query) = (gallery?, query?);
     let report = evaluated(&tree, &gallery, &query, &args)?;
@@ -72,6 +75,14 @@ pub fn run(args: EvaluateArgs) -> Result<Outcome> {
     Ok(if is_damaged { Outcome::Failed(ErrorKind::Decode) } else { Outcome::Good })
 }
 
+/// Says where a list was not UTF-8: what is read may not be what was meant.
+fn tell_encodings(dataset: &Dataset) {
+    for finding in dataset.findings().of(Code::NotUtf8).iter().take(1) {
+        let place = finding.list.map_or("", Subset::list);
+        note(&format!("note: {place}: {}; `image-feature check --fix` writes UTF-8", finding.reason));
+    }
+}
+
 /// A row of a list, with the entry of its image and its label.
 #[derive(Clone, Copy)]
 struct Image<'d> {
@@ -85,11 +96,12 @@ fn labelled<'d>(dataset: &'d Dataset, list: Subset, args: &EvaluateArgs) -> Resu
     let rows = dataset.rows().iter().filter(|row| row.list == list);
     let image = |row: &'d Row| match (row.entry, row.label) {
         (Some(entry), Some(label)) => Ok(Image { row, entry, label }),
-        _ => Err(Error::decode(format!(
-            "{}: line {}: `{}` is not an image and its label; `image-feature check` says more",
+        (entry, _) => Err(Error::decode(format!(
+            "{}: line {}: `{}` {}; `image-feature check` says more",
             list.list(),
             row.line,
-            row.path
+            row.path,
+            if entry.is_none() { "does not exist" } else { "has no label that is a whole number" }
         ))),
     };
     let images = rows.map(image).collect::<Result<Vec<_>>>()?;

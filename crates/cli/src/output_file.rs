@@ -14,7 +14,7 @@ pub fn check_output(path: &Path, force: bool) -> Result<()> {
     }
 }
 
-/// On Ctrl-C (and SIGTERM) deletes unfinished files and ends the program with code 130.
+/// On Ctrl-C (and SIGTERM) deletes unfinished files and folders and ends the program with code 130.
 pub fn delete_unfinished_on_interrupt() {
     delete_unfinished_unless(|| false);
 }
@@ -25,9 +25,11 @@ pub fn delete_unfinished_unless(stops: impl Fn() -> bool + Send + 'static) {
         if stops() {
             return;
         }
-        image_feature::output_file::delete_unfinished(|| {
-            let _ = writeln!(std::io::stderr(), "interrupted");
-            std::process::exit(super::INTERRUPTED.into())
+        image_feature::dataset::delete_unfinished_folders(|| {
+            image_feature::output_file::delete_unfinished(|| {
+                let _ = writeln!(std::io::stderr(), "interrupted");
+                std::process::exit(super::INTERRUPTED.into())
+            })
         })
     });
     if let Err(error) = installed {

@@ -6,14 +6,17 @@
 use std::sync::Arc;
 
 use js_sys::Array;
+use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 use web_sys::{Blob, ImageData};
 
 use crate::values::{to_js, to_text};
 use crate::{BlobFolder, BlobSource, guessing_name_decoder, name_decoder};
 use image_feature::dataset::compat::{Flavor, Percent};
-use image_feature::dataset::{AuditOptions, Session, SourceForm, SplitBy, SplitOptions};
-use image_feature::file_tree::{Archive, ArchiveFormat, ArchiveOptions};
+use image_feature::dataset::{
+    AuditOptions, ConvertOptions, CsvColumns, Divisions, Session, SourceForm, SplitBy, SplitOptions,
+};
+use image_feature::file_tree::{Archive, ArchiveFormat, ArchiveOptions, NameDecoder};
 use image_feature::{Error, Result};
 
 /// Opened files, and the facts about the data set in them.
@@ -26,8 +29,8 @@ pub struct DatasetFiles {
 
 #[wasm_bindgen]
 impl DatasetFiles {
-    /// Opens an archive. `encoding` is the browser's label of the encoding of names that are not UTF-8; without it, the first
-    /// of the `guesses` in which all names are valid is used.
+    /// Opens an archive. `encoding` is the browser's label of the encoding of names and lists that are not UTF-8; without
+    /// it, the first of the `guesses` in which all names are valid is used.
     #[wasm_bindgen(js_name = fromArchive)]
     pub fn from_archive(
         name: String,
@@ -35,31 +38,31 @@ impl DatasetFiles {
         encoding: Option<String>,
         guesses: Vec<String>,
     ) -> Result<DatasetFiles, JsValue> {
-        let decoder = match &encoding {
-            Some(label) => name_decoder(label),
-            None => guessing_name_decoder(&guesses),
-        };
-        let decoder = decoder.map_err(to_js)?;
+        let decoder = decoder(encoding.as_deref(), &guesses)?;
         let options = ArchiveOptions { decode_names: Some(&*decoder) };
         let archive = Archive::with_options(name.clone(), BlobSource::new(blob), &options).map_err(to_js)?;
         let is_stream = archive.format() == ArchiveFormat::TarGz;
-        Ok(DatasetFiles { session: Session::new(name, Arc::new(archive)), is_stream })
+        Ok(DatasetFiles { session: Session::new(name, Arc::new(archive)).with_decoder(decoder), is_stream })
     }
 
-    /// Opens the files of a folder. `paths` are their paths below it, `unreadable` those that the browser could not look at.
+    /// Opens the files of a folder. `paths` are their paths below it, `unreadable` those that the browser could not look at. The
+    /// encodings are those of lists that are not UTF-8.
     #[wasm_bindgen(js_name = fromFolder)]
     pub fn from_folder(
         name: String,
         paths: Vec<String>,
         blobs: Array,
         unreadable: Option<Vec<String>>,
+        encoding: Option<String>,
+        guesses: Vec<String>,
     ) -> Result<DatasetFiles, JsValue> {
+        let decoder = decoder(encoding.as_deref(), &guesses)?;
         let blobs = blobs.iter().map(|blob| blob.dyn_into::<Blob>());
         let blobs =
             blobs.collect::<Result<Vec<_>, _>>().map_err(|_| to_js(Error::usage("each file must be a Blob")))?;
         let folder = BlobFolder::new(name.clone(), paths.into_iter().zip(blobs).collect()).map_err(to_js)?;
         let folder = folder.with_unreadable(unreadable.unwrap_or_default());
-        Ok(DatasetFiles { session: Session::new(name, Arc::new(folder)), is_stream: false })
+        Ok(DatasetFiles { session: Session::new(name, Arc::new(folder)).with_decoder(decoder), is_stream: false })
     }
 
     /// Whether each worker would unpack the whole archive, so that several are no faster than one.
@@ -146,10 +149,14 @@ impl DatasetFiles {
     }
 
     /// Converts a data set of another form: `labelme`, `folders` or `csv`. Images that it does not divide are divided by these
-    /// percentages.
-    pub fn convert(&mut self, form: &str, percent: Vec<f64>, seed: f64) -> Result<String, JsValue> {
+    /// percentages. `choices` are [`Choices`] as JSON.
+    pub fn convert(&mut self, form: &str, percent: Vec<f64>, seed: f64, choices: &str) -> Result<String, JsValue> {
         let form: SourceForm = form.parse().map_err(to_js)?;
-        let options = SplitOptions { percent: three(&percent)?, seed: seed as u64, ..SplitOptions::default() };
+        let split = SplitOptions { percent: three(&percent)?, seed: seed as u64, ..SplitOptions::default() };
+        let Choices { divisions, path_column, label_column, list_column, table, skip_faulty } = from_text(choices)?;
+        let divisions = divisions.map_or(Ok(Divisions::Auto), |text| text.parse()).map_err(to_js)?;
+        let columns = CsvColumns { path: path_column, label: label_column, list: list_column };
+        let options = ConvertOptions { split, divisions, columns, table, skip_faulty };
         to_text(&self.session.convert(form, &options).map_err(to_js)?)
     }
 
@@ -197,6 +204,23 @@ impl DatasetFiles {
     pub fn next_of_zip(&mut self) -> Result<Option<Vec<u8>>, JsValue> {
         self.session.next_of_zip().map_err(to_js)
     }
+}
+
+/// Choices of a conversion.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Choices {
+    divisions: Option<String>,
+    path_column: Option<String>,
+    label_column: Option<String>,
+    list_column: Option<String>,
+    table: Option<String>,
+    skip_faulty: bool,
+}
+
+/// The decoder of an encoding, or of the first of the guesses that fits.
+fn decoder(encoding: Option<&str>, guesses: &[String]) -> Result<Box<NameDecoder>, JsValue> {
+    encoding.map_or_else(|| guessing_name_decoder(guesses), name_decoder).map_err(to_js)
 }
 
 /// The value of a JSON text that another worker wrote.

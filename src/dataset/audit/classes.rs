@@ -130,9 +130,12 @@ fn judge_training(
         findings.add(Code::TooFewClasses, |code| {
             let wanted = batch.div_ceil(SAMPLES_PER_CLASS);
             let reason = format!("a batch of {batch} takes 4 images of {wanted} classes; there are {}", train.len());
-            Finding::new(code, reason)
-                .in_list(Subset::Train)
-                .fix(format!("Take a batch size of at most {largest_batch}, or add classes"))
+            let fix = match train.len() {
+                // a batch of one class is refused, too: the loss compares two or more
+                1 => "Add images of another class: training compares classes".into(),
+                _ => format!("Take a batch size of at most {largest_batch}, or add classes"),
+            };
+            Finding::new(code, reason).in_list(Subset::Train).fix(fix)
         });
     }
 }

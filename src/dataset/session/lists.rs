@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::dataset::{Dataset, ImageFacts};
-use crate::file_tree::{Content, Overlay, Problem};
+use crate::file_tree::{Content, NameDecoder, Overlay, Problem};
 
 /// An image of the lists that is a file of the tree as it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,8 +27,8 @@ pub(super) struct Lists {
 
 impl Lists {
     /// Reads the lists of a tree. `known` are facts by file.
-    pub fn read(tree: &Overlay, known: &BTreeMap<usize, ImageFacts>) -> Self {
-        let dataset = Dataset::read(tree);
+    pub fn read(tree: &Overlay, known: &BTreeMap<usize, ImageFacts>, decode: Option<&NameDecoder>) -> Self {
+        let dataset = Dataset::read_with(tree, decode);
         let facts = dataset.images().iter().map(|&index| match tree.content(index) {
             Some(Content::Of(file)) => known.get(file).cloned(),
             _ => None,

@@ -16,18 +16,18 @@ use serde_json::Value;
 use super::MOST_FILE_BYTES;
 use super::audit::{AuditOptions, Evidence, audit};
 use super::compat::{CONVERTED, DIVIDED, Flavor, Percent, Place, ShiTuRec, Stop, Verdict};
-use super::convert::{SourceForm, convert};
+use super::convert::{ConvertOptions, SourceForm, convert_with};
 use super::facts::ImageFacts;
 use super::fix::fix;
 use super::output::NewDataset;
 use super::report::{Thumbnails, report, shown_images};
 use super::split::{SplitOptions, split};
 use super::thumbnail::shrunk;
-use crate::file_tree::{Content, EntryKind, FileTree, Overlay, Problem};
+use crate::file_tree::{Content, EntryKind, FileTree, NameDecoder, Overlay, Problem};
 use crate::{DecodeLimits, Error, Result, decode};
 
 pub use lists::ImageFile;
-pub use outcome::{FixOutcome, ListSizes};
+pub use outcome::{ConvertOutcome, FixOutcome, ListSizes};
 
 use lists::{Lists, in_reading_order};
 use zip::ZipPieces;
@@ -66,13 +66,20 @@ pub struct Session {
     /// Facts of images from before the lists changed, by file. The images themselves do not change.
     facts: BTreeMap<usize, ImageFacts>,
     zip: Option<ZipPieces>,
+    /// Decodes text files that are not UTF-8.
+    decode: Option<Box<NameDecoder>>,
 }
 
 impl Session {
     /// A session on the files of a tree. `name` is the data set's name in reports. Nothing is read yet.
     pub fn new(name: impl Into<String>, tree: Arc<dyn FileTree>) -> Self {
         let tree = Overlay::whole(tree);
-        Session { name: name.into(), tree, lists: None, facts: BTreeMap::new(), zip: None }
+        Session { name: name.into(), tree, lists: None, facts: BTreeMap::new(), zip: None, decode: None }
+    }
+
+    /// Takes this decoder for lists and tables that are not UTF-8. See [`decode_text`](super::decode_text).
+    pub fn with_decoder(self, decode: Box<NameDecoder>) -> Self {
+        Session { decode: Some(decode), ..self }
     }
 
     /// Number of images in the lists.
@@ -190,13 +197,15 @@ impl Session {
         FixOutcome::of(&fixed)
     }
 
-    /// Replaces a data set of another form, see [`convert`]. Returns the rows of the new lists.
+    /// Replaces a data set of another form, see [`convert`](super::convert). Returns the rows of the new lists, and
+    /// what was taken as what.
     ///
     /// # Errors
-    /// As [`convert`]. The data set stays as it is.
-    pub fn convert(&mut self, form: SourceForm, options: &SplitOptions) -> Result<ListSizes> {
-        let new = convert(&self.tree, form, options)?;
-        Ok(self.replace(&new))
+    /// As [`convert`](super::convert). The data set stays as it is.
+    pub fn convert(&mut self, form: SourceForm, options: &ConvertOptions) -> Result<ConvertOutcome> {
+        let new = convert_with(&self.tree, form, options, self.decode.as_deref())?;
+        let sizes = self.replace(&new.dataset);
+        Ok(ConvertOutcome { sizes, notes: new.notes })
     }
 
     /// Divides all images again, see [`split`]. Returns the rows of the new lists.
@@ -262,8 +271,8 @@ impl Session {
 
     /// The files and the lists. Reads the lists where they are not known.
     fn parts(&mut self) -> (&Overlay, &mut Lists) {
-        let Session { tree, lists, facts, .. } = self;
-        let lists = lists.get_or_insert_with(|| Lists::read(tree, facts));
+        let Session { tree, lists, facts, decode, .. } = self;
+        let lists = lists.get_or_insert_with(|| Lists::read(tree, facts, decode.as_deref()));
         (tree, lists)
     }
 

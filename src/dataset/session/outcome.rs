@@ -27,6 +27,17 @@ impl ListSizes {
     }
 }
 
+/// The outcome of a conversion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ConvertOutcome {
+    /// The rows of the new lists.
+    #[serde(flatten)]
+    pub sizes: ListSizes,
+    /// What was taken as what, and what was left out, in words.
+    pub notes: Vec<String>,
+}
+
 /// The outcome of a repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -8,7 +8,7 @@ use super::member::{Member, MemberKind};
 use super::members::Members;
 use super::names::{DecodedNames, NameDecoder};
 use super::place::Place;
-use super::tar::Gz;
+use super::tar::{BLOCK, Gz};
 use super::{ArchiveFormat, ArchiveLimits, Fault, names, zip};
 use crate::file_kind::{FileKind, START};
 use crate::file_tree::problem::{Problem, ProblemCode, Problems};
@@ -134,7 +134,8 @@ impl Archive {
             _ => Error::unsupported("not an archive that is read; expected a .zip, .tar or .tar.gz"),
         };
         // A self-extracting archive begins with a program and ends like a zip.
-        let known = ArchiveFormat::of(&*source)?;
+        let empty = is_empty_tar(&*source)?.then_some(ArchiveFormat::Tar);
+        let known = ArchiveFormat::of(&*source)?.or(empty);
         let format = known.unwrap_or(ArchiveFormat::Zip);
         let mut members = Members::open(source.clone(), format, LIMITS);
         if known.is_none() {
@@ -236,6 +237,17 @@ fn start_of(source: &dyn ReadAt) -> Option<Vec<u8>> {
     let count = source.fill_at(0, &mut start).ok()?;
     start.truncate(count);
     Some(start)
+}
+
+/// Whether it is what `tar` makes of no files: nothing but zeros, some blocks of them.
+fn is_empty_tar(source: &dyn ReadAt) -> Result<bool> {
+    const MOST: u64 = 1 << 16;
+    let size = source.size();
+    if size > MOST || size < 2 * BLOCK as u64 || !size.is_multiple_of(BLOCK as u64) {
+        return Ok(false);
+    }
+    let mut bytes = vec![0; size as usize];
+    Ok(source.fill_at(0, &mut bytes)? == bytes.len() && bytes.iter().all(|&byte| byte == 0))
 }
 
 impl FileTree for Archive {

@@ -43,6 +43,8 @@ struct Directory {
     long_count: bool,
     /// The number of bytes before the archive, which all offsets lack.
     shift: u64,
+    /// What the end record says that does not fit: others refuse the archive.
+    odd: Option<ProblemCode>,
 }
 
 /// The entries in the order of the directory, each with its fault.
@@ -73,6 +75,9 @@ fn find_directory(source: &dyn ReadAt, problems: &mut Problems) -> Result<Direct
                 if at + END_BYTES + comment != tail.len() {
                     problems.archive(ProblemCode::TrailingBytes, String::new());
                 }
+                if let Some(code) = directory.odd {
+                    problems.archive(code, String::new());
+                }
                 return Ok(directory);
             }
             Err(code) => fault = code,
@@ -83,20 +88,29 @@ fn find_directory(source: &dyn ReadAt, problems: &mut Problems) -> Result<Direct
 
 /// The directory of the end record at `position`, or the fault of that record.
 fn read_end(source: &dyn ReadAt, end: &[u8], position: u64) -> io::Result<Result<Directory, ProblemCode>> {
-    let volumes = u16_at(end, 4);
+    // the number of this volume, and of the one where the directory begins; all ones where the 64-bit record has them
+    let is_volume = |number: u64, all_ones: u64| number != 0 && number != all_ones;
+    let mut has_volumes = [4, 6].into_iter().any(|at| is_volume(u16_at(end, at).into(), u16::MAX.into()));
     let mut directory =
-        Directory { start: 0, end: position, count: u16_at(end, 10).into(), long_count: false, shift: 0 };
+        Directory { start: 0, end: position, count: u16_at(end, 10).into(), long_count: false, shift: 0, odd: None };
     let mut size = u64::from(u32_at(end, 12));
     let mut offset = u64::from(u32_at(end, 16));
     let full = directory.count == u64::from(u16::MAX) || size == u64::from(u32::MAX) || offset == u64::from(u32::MAX);
-    if full && let Some((record, at)) = read_end64(source, position)? {
+    if full && let Some((record, at, volumes)) = read_end64(source, position)? {
+        has_volumes |=
+            volumes > 1 || [16, 20].into_iter().any(|at| is_volume(u32_at(&record, at).into(), u32::MAX.into()));
         directory.count = u64_at(&record, 32);
         directory.long_count = true;
         directory.end = at;
         size = u64_at(&record, 40);
         offset = u64_at(&record, 48);
     }
+    directory.odd = has_volumes.then_some(ProblemCode::MultiDisk);
     if size == 0 && directory.count == 0 {
+        if directory.end > 0 {
+            // bytes of entries, and none in the directory
+            directory.odd = directory.odd.or(Some(ProblemCode::DirectoryDamaged));
+        }
         directory.start = directory.end;
         return Ok(Ok(directory));
     }
@@ -113,14 +127,16 @@ fn read_end(source: &dyn ReadAt, end: &[u8], position: u64) -> io::Result<Result
         (directory.start, directory.shift) = (start, shift);
     } else if offset < directory.end && begins(offset)? {
         directory.start = offset;
+        // it is longer or shorter than it should be
+        directory.odd = directory.odd.or(Some(ProblemCode::DirectoryDamaged));
     } else {
-        return Ok(Err(if volumes == 0 { ProblemCode::DirectoryDamaged } else { ProblemCode::MultiDisk }));
+        return Ok(Err(if has_volumes { ProblemCode::MultiDisk } else { ProblemCode::DirectoryDamaged }));
     }
     Ok(Ok(directory))
 }
 
-/// The 64-bit end record and its offset.
-fn read_end64(source: &dyn ReadAt, end: u64) -> io::Result<Option<([u8; END64_BYTES], u64)>> {
+/// The 64-bit end record, its offset, and the number of volumes.
+fn read_end64(source: &dyn ReadAt, end: u64) -> io::Result<Option<([u8; END64_BYTES], u64, u32)>> {
     let mut locator = [0; LOCATOR_BYTES];
     let Some(locator_at) = end.checked_sub(LOCATOR_BYTES as u64) else { return Ok(None) };
     if source.fill_at(locator_at, &mut locator)? < LOCATOR_BYTES || !locator.starts_with(LOCATOR) {
@@ -129,7 +145,7 @@ fn read_end64(source: &dyn ReadAt, end: u64) -> io::Result<Option<([u8; END64_BY
     for at in [Some(u64_at(&locator, 8)), locator_at.checked_sub(END64_BYTES as u64)].into_iter().flatten() {
         let mut record = [0; END64_BYTES];
         if at < locator_at && source.fill_at(at, &mut record)? == END64_BYTES && record.starts_with(END64) {
-            return Ok(Some((record, at)));
+            return Ok(Some((record, at, u32_at(&locator, 16))));
         }
     }
     Ok(None)

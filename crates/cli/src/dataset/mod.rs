@@ -14,7 +14,9 @@ use super::address::refuse_address;
 use super::output_file::OutputFile;
 use super::terminal::{Progress, complain, note};
 use image_feature::dataset::{Dataset, FolderTarget, ImageFacts, NewDataset, ZipTarget, survey};
-use image_feature::file_tree::{self, FileTree, Problem, ProblemCode, ProblemEffect, is_hidden, is_other_name};
+use image_feature::file_tree::{
+    self, FileTree, NameDecoder, Problem, ProblemCode, ProblemEffect, is_hidden, is_other_name,
+};
 use image_feature::{DecodeLimits, ErrorKind, Result};
 
 /// The data set of a command.
@@ -23,22 +25,37 @@ pub(super) struct DatasetArgs {
     /// A folder or archive with images/, train.txt, gallery.txt and query.txt in it, at any depth
     #[arg(value_name = "DATASET")]
     path: PathBuf,
-    /// The encoding of names in an archive that are not UTF-8: gbk, big5, shift_jis, euc-kr, windows-1251, ibm866, …
-    /// [default: guessed from the names]
+    /// The encoding of lists, and of names in an archive, that are not UTF-8: gbk, big5, shift_jis, euc-kr, windows-1251,
+    /// ibm866, … [default: guessed from them]
     #[arg(long, value_name = "NAME")]
     name_encoding: Option<String>,
 }
 
 impl DatasetArgs {
     pub fn open(&self) -> Result<Box<dyn FileTree>> {
-        refuse_address(&self.path)?;
+        self.open_at(&self.path)
+    }
+
+    /// Opens another path than the data set's, with its options.
+    fn open_at(&self, path: &Path) -> Result<Box<dyn FileTree>> {
+        refuse_address(path)?;
         let decoder = file_tree::name_decoder(self.name_encoding.as_deref())?;
-        let tree = file_tree::open_with(&self.path, &file_tree::ArchiveOptions { decode_names: Some(&*decoder) })?;
+        let tree = file_tree::open_with(path, &file_tree::ArchiveOptions { decode_names: Some(&*decoder) })?;
         // each file seems whole, but any of them may be damaged
         for problem in tree.problems().iter().filter(|problem| problem.code == ProblemCode::StreamChecksum) {
             note(&format!("warning: {}: {}", self.name(), problem));
         }
         Ok(tree)
+    }
+
+    /// The decoder of lists that are not UTF-8, where the user says their encoding.
+    pub fn decoder(&self) -> Result<Option<Box<NameDecoder>>> {
+        self.name_encoding.as_deref().map(|label| file_tree::name_decoder(Some(label))).transpose()
+    }
+
+    /// Reads the lists.
+    pub fn read(&self, tree: &dyn FileTree) -> Result<Dataset> {
+        Ok(Dataset::read_with(tree, self.decoder()?.as_deref()))
     }
 
     pub fn name(&self) -> String {

@@ -51,6 +51,9 @@ pub struct SplitArgs {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+    /// Print nothing but the result
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 /// Percentages of the three lists.
@@ -98,7 +101,8 @@ pub fn run(args: SplitArgs) -> Result<Outcome> {
         Some(compat) => {
             let Shares { train, gallery, query } = args.shares;
             let percents = [train, gallery, query];
-            super::compat::split(&args.dataset.path, compat, percents, args.seed, args.output.as_deref(), args.json)
+            let how = super::compat::How { json: args.json, quiet: args.quiet };
+            super::compat::split(&args.dataset.path, compat, percents, args.seed, args.output.as_deref(), how)
         }
     }
 }
@@ -110,7 +114,7 @@ fn run_ours(args: SplitArgs) -> Result<Outcome> {
         return Err(Error::usage("--in-place needs a folder: give --output DIR|ZIP for an archive"));
     }
     let tree = args.dataset.open()?;
-    let dataset = Dataset::read(tree.as_ref());
+    let dataset = args.dataset.read(tree.as_ref())?;
     let options = SplitOptions {
         percent: args.shares.percent(SplitOptions::default().percent)?,
         seed: args.seed,
@@ -123,22 +127,23 @@ fn run_ours(args: SplitArgs) -> Result<Outcome> {
     };
     let name = || args.dataset.name();
     let copy = args.output.as_deref().map(CopyTarget::open).transpose()?;
+    let quiet = args.quiet || args.json;
     // reports errors of the lists before the images are opened
     let mut new = split(&dataset, &[], &options).context(name)?;
     if !args.ignore_copies {
-        let facts = look_at_images(tree.as_ref(), &dataset, default_threads(), args.json);
+        let facts = look_at_images(tree.as_ref(), &dataset, default_threads(), quiet);
         new = split(&dataset, &facts, &options).context(name)?;
     }
     match args.output.as_deref().zip(copy) {
         Some((target, copy)) => {
-            copy.write(tree.as_ref(), &new, args.json)?;
-            tell_lists(&new, target, args.json)?;
+            copy.write(tree.as_ref(), &new, quiet)?;
+            tell_lists(&new, target, None, args.json)?;
         }
         None => {
             let new = split_in_place(&dataset, new);
             let root = args.dataset.path.join(dataset.root());
             replace_lists(&root, &new).context(|| root.display().to_string())?;
-            tell_lists(&new, &root, args.json)?;
+            tell_lists(&new, &root, None, args.json)?;
         }
     }
     Ok(Outcome::Good)
@@ -157,19 +162,27 @@ fn split_in_place(dataset: &Dataset, new: NewDataset) -> NewDataset {
     NewDataset { files: files.collect(), images: Vec::new() }
 }
 
-/// Replaces lists and keeps the old ones as `.bak`. An existing `.bak` stays, as in PaddleX.
+/// Replaces lists and keeps the old ones as `.bak`. An existing `.bak` stays, as in PaddleX. All new lists are written
+/// before the first is replaced.
 fn replace_lists(root: &Path, new: &NewDataset) -> Result<()> {
+    let mut written = Vec::new();
     for list in Subset::ALL {
+        let text = new.files.iter().find(|(name, _)| name == list.list()).map(|(_, text)| text);
+        let file = text.map(|text| -> Result<OutputFile> {
+            let mut file = OutputFile::create(root.join(list.list()))?;
+            file.write_all(text)?;
+            file.flush()?;
+            Ok(file)
+        });
+        written.push((list, file.transpose()?));
+    }
+    for (list, file) in written {
         let (path, kept) = (root.join(list.list()), root.join(format!("{}.bak", list.list())));
         if path.exists() && !kept.exists() {
             std::fs::rename(&path, &kept)?;
         }
-        match new.files.iter().find(|(name, _)| name == list.list()) {
-            Some((_, text)) => {
-                let mut file = OutputFile::create(&path)?;
-                file.write_all(text)?;
-                file.commit()?;
-            }
+        match file {
+            Some(file) => file.commit()?,
             None if path.exists() => std::fs::remove_file(&path)?,
             None => {}
         }
@@ -177,16 +190,20 @@ fn replace_lists(root: &Path, new: &NewDataset) -> Result<()> {
     Ok(())
 }
 
-/// Prints the number of images of each list.
-pub fn tell_lists(new: &NewDataset, target: &Path, as_json: bool) -> Result<()> {
+/// Prints the number of images of each list; as JSON with the notes of a conversion.
+pub fn tell_lists(new: &NewDataset, target: &Path, notes: Option<&[String]>, as_json: bool) -> Result<()> {
     let rows = |list: Subset| {
         let text = new.files.iter().find(|(name, _)| name == list.list()).map(|(_, text)| text.as_slice());
         text.unwrap_or_default().iter().filter(|&&byte| byte == b'\n').count()
     };
     let [train, gallery, query] = Subset::ALL.map(rows);
     let text = if as_json {
-        json!({ "output": target.display().to_string(), "train": train, "gallery": gallery, "query": query })
-            .to_string()
+        let mut json =
+            json!({ "output": target.display().to_string(), "train": train, "gallery": gallery, "query": query });
+        if let Some(notes) = notes {
+            json["notes"] = json!(notes);
+        }
+        json.to_string()
     } else {
         format!("{}: {train} images for training, {gallery} in the gallery, {query} queries", target.display())
     };

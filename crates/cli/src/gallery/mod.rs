@@ -22,6 +22,7 @@ use super::contact_sheet::{Picture, contact_sheet};
 use super::embed::{Embedded, Inputs, Origin, read_file};
 use super::output_file::{OutputFile, check_output, delete_unfinished_on_interrupt};
 use super::terminal::{Stdout, complain, note, printable};
+use image_feature::dataset::{DecodedText, OldEncoding, decode_text};
 use image_feature::error::Context;
 use image_feature::gallery::{Entry, Filter, Gallery, Metric, ModelId, Search, Storage, Turn};
 use image_feature::{Error, ErrorKind, Result};
@@ -282,10 +283,17 @@ fn read_list(list: &Path) -> Result<(Inputs, HashMap<String, String>)> {
         if std::fs::metadata(list)?.len() > LIST_BYTES {
             return Err(Error::limit(format!("more than {LIST_BYTES} bytes, which no list of images has")));
         }
-        let text = std::fs::read_to_string(list)?;
         let root = list.parent().unwrap_or(Path::new(""));
+        let exists = |line: &str| {
+            line.trim().rsplit_once([' ', '\t']).is_some_and(|(path, _)| root.join(path.trim_end()).exists())
+        };
+        let old = OldEncoding { makes_sense: Some(&exists), ..OldEncoding::default() };
+        let DecodedText { text, encoding, .. } = decode_text(&std::fs::read(list)?, old)?;
+        if let Some(encoding) = encoding {
+            note(&format!("note: {} is read as {encoding}", list.display()));
+        }
         let (mut files, mut labels) = (Vec::new(), HashMap::new());
-        for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        for (number, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() {
                 continue;

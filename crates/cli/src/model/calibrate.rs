@@ -11,16 +11,16 @@ use image_feature::weights::Model;
 use image_feature::{DecodeLimits, Error, Result, decode};
 
 /// Measures a model's activations on images: files, folders, patterns or archives. Images that cannot be read are
-/// reported and left out.
+/// reported and left out; `quiet` hides the progress.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`](image_feature::ErrorKind::Usage) where no image could be read, and errors of the engine.
-pub fn calibrate(model: &Model, images: &[PathBuf]) -> Result<Calibration> {
+pub fn calibrate(model: &Model, images: &[PathBuf], quiet: bool) -> Result<Calibration> {
     let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
     let mut calibrator = Calibrator::new(&plan)?;
     let inputs = Inputs::find(images)?;
     let remarks = inputs.remarks();
-    let mut progress = Progress::new(inputs.count(), false);
+    let mut progress = Progress::new(inputs.count(), quiet);
     let (mut failed, mut damaged) = (0u64, None);
     inputs.for_each(|item| {
         let bytes = match item.content {
@@ -55,6 +55,8 @@ pub fn calibrate(model: &Model, images: &[PathBuf]) -> Result<Calibration> {
             "--calibrate: none of the {failed} inputs is an image that can be read; give photos like those the model will see"
         )));
     }
-    note(&format!("calibrated on {} images in {:.1} s", calibrator.images(), took.as_secs_f64()));
+    if !quiet {
+        note(&format!("calibrated on {} images in {:.1} s", calibrator.images(), took.as_secs_f64()));
+    }
     calibrator.finish()
 }

@@ -34,6 +34,9 @@ pub struct ConvertArgs {
     /// Print what was written as JSON
     #[arg(long)]
     json: bool,
+    /// Print nothing but the result and what is left out
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 pub fn run(args: ConvertArgs) -> Result<()> {
@@ -50,7 +53,7 @@ pub fn run(args: ConvertArgs) -> Result<()> {
     delete_unfinished_on_interrupt();
     let mut model = open_model(Some(&args.model))?;
     if !args.calibrate.is_empty() {
-        model.calibration = Some(calibrate(&model, &args.calibrate)?);
+        model.calibration = Some(calibrate(&model, &args.calibrate, args.quiet)?);
     }
     if let Some(name) = args.name {
         model.description.name = name;
@@ -61,6 +64,8 @@ pub fn run(args: ConvertArgs) -> Result<()> {
         let written = serde_json::json!({ "output": args.output.to_string_lossy(), "bytes": bytes.len() });
         return Stdout::default().line(&written.to_string());
     }
-    note(&format!("{output}: {} bytes written", bytes.len()));
+    if !args.quiet {
+        note(&format!("{output}: {} bytes written", bytes.len()));
+    }
     Ok(())
 }

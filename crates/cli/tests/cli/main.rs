@@ -10,6 +10,7 @@ mod cases;
 
 mod audit;
 mod bench;
+mod convert;
 mod damaged;
 mod dataset;
 mod default_model;
@@ -17,6 +18,7 @@ mod evaluate;
 mod exchange;
 mod gallery;
 mod inputs;
+mod lists;
 mod model;
 mod output;
 #[cfg(feature = "train")]

@@ -45,6 +45,23 @@ const SMALL: [&str; 12] = [
     "1",
 ];
 
+/// No batch size is recommended that is then refused.
+#[test]
+fn one_class_is_too_few_for_any_batch() {
+    let folder = TempDir::new().unwrap();
+    let [dataset, out] = ["shop", "run"].map(|name| folder.path().join(name));
+    shop(&dataset);
+    let rows: String = (0..4).map(|k| format!("images/0_{k}.png 0\n")).collect();
+    std::fs::write(dataset.join("train.txt"), rows).unwrap();
+    for batch in ["4", "8"] {
+        let mut arguments = vec!["train", text(&dataset), "--output", text(&out), "--width", "0.25", "--size", "32"];
+        arguments.extend(["--batch-size", batch, "--quiet"]);
+        let run = run(arguments);
+        run.fails(2, &["one class", "add images of another class"]);
+        assert!(!run.stderr.contains("at most"), "{run:?}");
+    }
+}
+
 #[test]
 fn a_small_model_is_trained_resumed_evaluated_and_exported() {
     let folder = TempDir::new().unwrap();

@@ -28,7 +28,7 @@ const BATCH: usize = 16;
 pub fn run(args: CheckArgs) -> Result<Outcome> {
     delete_unfinished_on_interrupt();
     let tree = args.dataset.open()?;
-    let dataset = Dataset::read(tree.as_ref());
+    let dataset = args.dataset.read(tree.as_ref())?;
     let copy = args.fix.as_deref().map(CopyTarget::open).transpose()?;
     let threads = args.threads.map_or_else(default_threads, usize::from);
     let (facts, features) = match &args.model {

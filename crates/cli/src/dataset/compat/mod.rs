@@ -84,17 +84,20 @@ pub fn check(dataset: &Path, compat: Compat, output: Option<&Path>, json: bool) 
     }
 }
 
+/// How a command tells its result.
+#[derive(Clone, Copy)]
+pub struct How {
+    /// As JSON.
+    pub json: bool,
+    /// Without progress.
+    pub quiet: bool,
+}
+
 /// Converts a data set to `output`, or in place where there is no `output`.
-pub fn convert(
-    dataset: &Path,
-    compat: Compat,
-    from: Option<&str>,
-    output: Option<&Path>,
-    json: bool,
-) -> Result<Outcome> {
+pub fn convert(dataset: &Path, compat: Compat, from: Option<&str>, output: Option<&Path>, how: How) -> Result<Outcome> {
     // PaddleX accepts this spelling only
     let from = from.map(|from| if from.eq_ignore_ascii_case("labelme") { "LabelMe" } else { from });
-    change(dataset, compat, output, json, CONVERTED, |dataset| dataset.convert(from))
+    change(dataset, compat, output, how, CONVERTED, |dataset| dataset.convert(from))
 }
 
 /// Divides a data set to `output`, or in place where there is no `output`.
@@ -104,16 +107,16 @@ pub fn split(
     percents: [Option<Percent>; 3],
     seed: u64,
     output: Option<&Path>,
-    json: bool,
+    how: How,
 ) -> Result<Outcome> {
-    change(dataset, compat, output, json, DIVIDED, |dataset| dataset.split(percents, seed))
+    change(dataset, compat, output, how, DIVIDED, |dataset| dataset.split(percents, seed))
 }
 
 fn change(
     dataset: &Path,
     compat: Compat,
     output: Option<&Path>,
-    json: bool,
+    How { json, quiet }: How,
     message: &str,
     step: impl FnOnce(&mut ShiTuRec<'_>) -> Result<(), Stop>,
 ) -> Result<Outcome> {
@@ -126,7 +129,7 @@ fn change(
     });
     match Stop::raised(changed)? {
         Ok(changes) => {
-            target.apply(&*located.tree, &changes)?;
+            target.apply(&*located.tree, &changes, quiet || json)?;
             Stdout::default().line(&if json { lists_json(&changes) } else { message.into() })?;
             // a copy has all files; what cannot be read is missing in it
             Ok(if output.is_some() { tell_problems(&*located.tree) } else { Outcome::Good })

@@ -8,7 +8,7 @@ use super::Located;
 use crate::output_file::OutputFile;
 use crate::terminal::Progress;
 use image_feature::dataset::compat::Change;
-use image_feature::dataset::{Target as _, ZipTarget};
+use image_feature::dataset::{FolderTarget, Target as _, ZipTarget};
 use image_feature::error::Context;
 use image_feature::file_tree::{EntryKind, FileTree};
 use image_feature::{Error, Result};
@@ -20,8 +20,10 @@ const FILE_LIMIT: u64 = 1 << 31;
 pub enum Target {
     /// The data set's own folder.
     InPlace(PathBuf),
-    /// A copy in a folder.
+    /// A copy in a folder that has files already.
     Folder(PathBuf),
+    /// A copy in a new or empty folder.
+    NewFolder(PathBuf),
     /// A copy in a zip archive.
     Zip(PathBuf),
 }
@@ -43,11 +45,17 @@ impl Target {
             return Err(Error::usage(format!("{}: is the data set itself; give --in-place", output.display())));
         }
         let is_zip = output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
-        Ok(if is_zip { Target::Zip(output.into()) } else { Target::Folder(output.into()) })
+        let has_files = || output.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+        Ok(match output.into() {
+            output if is_zip => Target::Zip(output),
+            output if has_files() => Target::Folder(output),
+            output => Target::NewFolder(output),
+        })
     }
 
     /// Writes the changes, and for a copy all other files.
-    pub fn apply(&self, tree: &dyn FileTree, changes: &[Change]) -> Result<()> {
+    pub fn apply(&self, tree: &dyn FileTree, changes: &[Change], quiet: bool) -> Result<()> {
+        let folders = || tree.entries().iter().filter(|entry| entry.kind == EntryKind::Folder);
         match self {
             Target::InPlace(folder) => changes.iter().try_for_each(|change| match change {
                 Change::Rename { from, to } => std::fs::rename(folder.join(from), folder.join(to))
@@ -55,19 +63,24 @@ impl Target {
                 Change::Write { path, bytes } => OutputFile::write(folder.join(path), bytes),
             }),
             Target::Folder(folder) => {
-                create_folder(folder)?;
-                for entry in tree.entries().iter().filter(|entry| entry.kind == EntryKind::Folder) {
+                for entry in folders() {
                     create_folder(&folder.join(&entry.path))?;
                 }
-                copy(tree, changes, &mut |path, bytes| OutputFile::write(folder.join(path), bytes))
+                copy(tree, changes, quiet, &mut |path, bytes| OutputFile::write(folder.join(path), bytes))
+            }
+            Target::NewFolder(folder) => {
+                let mut target = FolderTarget::new(folder)?;
+                folders().try_for_each(|entry| target.folder(&entry.path))?;
+                copy(tree, changes, quiet, &mut |path, bytes| target.write(path, bytes))?;
+                target.complete()
             }
             Target::Zip(path) => {
                 let mut zip = ZipTarget::new(OutputFile::create(path)?);
                 let at_path = || path.display().to_string();
-                for entry in tree.entries().iter().filter(|entry| entry.kind == EntryKind::Folder) {
+                for entry in folders() {
                     zip.folder(&entry.path).context(at_path)?;
                 }
-                copy(tree, changes, &mut |name, bytes| zip.write(name, bytes).context(at_path))?;
+                copy(tree, changes, quiet, &mut |name, bytes| zip.write(name, bytes).context(at_path))?;
                 zip.finish().context(at_path)?.commit()
             }
         }
@@ -79,7 +92,12 @@ fn create_folder(folder: &Path) -> Result<()> {
 }
 
 /// Gives all files of a tree to `write`, with the changes made.
-fn copy(tree: &dyn FileTree, changes: &[Change], write: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
+fn copy(
+    tree: &dyn FileTree,
+    changes: &[Change],
+    quiet: bool,
+    write: &mut dyn FnMut(&str, &[u8]) -> Result<()>,
+) -> Result<()> {
     let mut renamed: BTreeMap<&str, &str> = BTreeMap::new();
     let mut written: BTreeMap<&str, &[u8]> = BTreeMap::new();
     for change in changes {
@@ -95,7 +113,7 @@ fn copy(tree: &dyn FileTree, changes: &[Change], write: &mut dyn FnMut(&str, &[u
     };
     let is_kept = |&index: &usize| entries[index].kind == EntryKind::File && !written.contains_key(name(index));
     let files: Vec<usize> = (0..entries.len()).filter(is_kept).collect();
-    let mut progress = Progress::new(Some(files.len() as u64), false);
+    let mut progress = Progress::new(Some(files.len() as u64), quiet);
     let mut result = Ok(());
     let _ = tree.read_each(&files, FILE_LIMIT, &mut |index, bytes| {
         let place = || format!("{}: {}", tree.name(), entries[index].path);
