@@ -81,6 +81,8 @@ pub(super) fn refuse_other_kinds(file: &File) -> Result<()> {
         Some(Part::Pir | Part::Yml) => kind == FileKind::Json || kind == FileKind::Empty,
         // the graph says what is missing in an empty file
         Some(Part::Program | Part::Params) => kind == FileKind::Empty,
+        // the newer form is a zip archive
+        Some(Part::Torch) => matches!(kind, FileKind::Archive(_)),
         Some(Part::Safetensors | Part::Pdparams) => false,
         None => kind == FileKind::Json || kind == FileKind::Empty,
     };

@@ -110,7 +110,7 @@ pub(super) fn read_archive(bytes: &[u8]) -> Result<Option<Model>> {
         };
         files.insert(name.to_string(), content);
     }
-    if let Some(error) = members.incomplete() {
+    if let Some(error) = members.damage() {
         return Err(archive::of_model(error));
     }
     if files.get("/byteorder").is_some_and(|order| **order != *b"little") {

@@ -116,7 +116,7 @@ impl<'b> Arrays<'b> {
             }
             if member.name.ends_with(b".npy") { found.push(member) } else { others.push(member.lossy_name()) }
         }
-        if let Some(error) = members.incomplete() {
+        if let Some(error) = members.damage() {
             return Err(of_gallery(error));
         }
         if found.is_empty() {
