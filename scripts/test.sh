@@ -2,6 +2,8 @@
 # The tests, step by step. Each step is a command of its own: `./build.sh test STEP`.
 
 TEST_STEPS=(tools format lint rust wasm wasm-tests types browser package)
+# Not among all: before a release.
+MORE_STEPS=(features)
 
 # advice STEP: what to do if the step fails.
 advice() {
@@ -12,6 +14,7 @@ advice() {
     rust) echo "run one test alone with 'cargo test --release ${NATIVE[*]} NAME'" ;;
     wasm) echo "look at cargo's message; if an artefact is too large, find the cause with 'twiggy top', or raise the limit in scripts/test.sh" ;;
     wasm-tests) echo "look at the message of the test; webdriver.json holds the browser's flags" ;;
+    features) echo "run 'cargo check --package PACKAGE --no-default-features --features FEATURE'" ;;
     types) echo "mend what tsc reports: 'npm run check:types'" ;;
     browser) echo "run one test alone with 'node --test tests/browser/NAME.test.mjs'" ;;
     package) echo "look at the folder $PACKAGE_DIR" ;;
@@ -54,9 +57,20 @@ step_lint() {
   done <<<"$list"
 }
 
-# packages_and_features: a line for each package without features, and one for each of its features. Left out: `cuda`, whose
-# build downloads LLVM; `threads` and `gpu`, which the step `wasm` compiles; and the others with Burn, which is checked for
-# minutes with each choice of its features: the program's clippy above has them all together.
+# Each feature that brings Burn, alone. It takes some minutes for each, so `./build.sh test features` does it before a release,
+# and the step lint checks them together. Not `cuda`: its build downloads LLVM.
+step_features() {
+  local package feature
+  need_rust
+  for package in image-feature:burn image-feature:flex image-feature:webgpu image-feature:train image-feature-cli:train image-feature-cli:webgpu; do
+    feature="${package#*:}" package="${package%:*}"
+    say "features: $package with $feature"
+    RUSTFLAGS="--deny warnings" cargo check --quiet --package "$package" --no-default-features --features "$feature"
+  done
+}
+
+# packages_and_features: a line for each package without features, and one for each of its features. Left out: `threads` and
+# `gpu`, which the step `wasm` compiles, and those with Burn: see the step features.
 packages_and_features() {
   cargo metadata --format-version 1 --no-deps | node -e '
     const { packages } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
@@ -132,7 +146,8 @@ run_tests() {
   local step steps=("$@") started seconds passed=0 failed=0 report=()
   [ $# -gt 0 ] || steps=("${TEST_STEPS[@]}")
   for step in "${steps[@]}"; do
-    [[ " ${TEST_STEPS[*]} " == *" $step "* ]] || fail "no test step '$step': there are ${TEST_STEPS[*]}"
+    [[ " ${TEST_STEPS[*]} ${MORE_STEPS[*]} " == *" $step "* ]] \
+      || fail "no test step '$step': there are ${TEST_STEPS[*]}, and ${MORE_STEPS[*]}, which runs only by its name"
   done
   for step in "${steps[@]}"; do
     say "test: $step"

@@ -35,6 +35,7 @@ mod pickle;
 mod plan;
 mod published;
 mod safetensors;
+#[cfg_attr(target_arch = "wasm32", path = "torch_in_browsers.rs")]
 mod torch;
 
 pub use crate::tensors::{Tensor, Tensors};

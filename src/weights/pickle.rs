@@ -8,6 +8,9 @@
 //! All objects are in one flat list, so nothing recurses, however deep or circular the objects are. Their number is
 //! limited by [`Limits`]. Array data is borrowed from the input.
 
+// PyTorch's half is not used in browsers
+#![cfg_attr(target_arch = "wasm32", allow(dead_code))]
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 

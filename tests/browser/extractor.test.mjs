@@ -337,6 +337,41 @@ inBrowser(
 );
 
 inBrowser(
+  "pixels in Display P3 are the colours that they show, not their numbers",
+  async ({ load, photo }) => {
+    const extractor = await load({ device: "cpu" });
+    const bitmap = await createImageBitmap(await photo("chelsea.png"));
+    const { width, height } = bitmap;
+    const drawn = (colorSpace) => {
+      const context = new OffscreenCanvas(width, height).getContext("2d", { colorSpace });
+      context.drawImage(bitmap, 0, 0);
+      return context;
+    };
+    const wide = drawn("display-p3");
+    const wideData = wide.getImageData(0, 0, width, height);
+    const sources = {
+      canvas: wide.canvas,
+      data: wideData,
+      bitmap: await createImageBitmap(wide.canvas),
+      numbers: new ImageData(wideData.data, width, height),
+    };
+    const features = {};
+    for (const [name, source] of Object.entries(sources)) features[name] = [...(await extractor.embed(source)).feature];
+    const plain = [...(await extractor.embed(drawn("srgb").canvas)).feature];
+    return { space: wideData.colorSpace, plain, features };
+  },
+  ({ space, plain, features: { numbers, ...features } }) => {
+    assert.equal(space, "display-p3");
+    // features have length 1
+    const cosine = (a, b) => a.reduce((sum, value, index) => sum + value * b[index], 0);
+    for (const [name, feature] of Object.entries(features)) {
+      assert.ok(cosine(feature, plain) > 0.9999, `${name}: ${cosine(feature, plain)}`);
+    }
+    assert.ok(cosine(numbers, plain) < 0.9999, "the space makes no difference to this photo");
+  },
+);
+
+inBrowser(
   "a region of interest is the same as the image cut to it; one outside the image is refused",
   async ({ load, photo, outcome }) => {
     const extractor = await load({ device: "cpu" });

@@ -32,8 +32,10 @@ import { fetchChecked } from "./loader.js";
  *   }} ImageInput
  */
 
-/** No conversion that PaddleX would not make. */
+/** No conversion that PaddleX would not make: it does not follow a file's colour profile. */
 const RAW_PIXELS = /** @type {const} */ ({ colorSpaceConversion: "none", premultiplyAlpha: "none" });
+/** Numbers in sRGB, for pixels that may be in another space, such as those of a canvas in Display P3. */
+const SRGB_PIXELS = /** @type {const} */ ({ colorSpaceConversion: "default", premultiplyAlpha: "none" });
 
 /** @param {string} name */
 const globalClass = (name) => /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (globalThis))[name];
@@ -86,14 +88,20 @@ export function nameOf(source) {
   return undefined;
 }
 
-/** @param {ImageData} source */
-function fromImageData({ data, width, height }) {
+/**
+ * @param {ImageData} source
+ * @returns {ImageInput | Promise<ImageInput>}
+ */
+function fromImageData(source) {
+  const { data, width, height, colorSpace } = source;
   if (!(data instanceof Uint8ClampedArray)) {
     throw new ImageFeatureError(
       "unsupported",
       "this ImageData holds floating-point pixels; give one with 8 bits per channel",
     );
   }
+  // older browsers know one space only and do not name it
+  if (colorSpace && colorSpace !== "srgb") return fromPixels(source);
   // a copy: the caller keeps its pixels
   return { pixels: new Uint8Array(data), width, height };
 }
@@ -123,11 +131,12 @@ async function fromElement(image, signal) {
   return fromPixels(image);
 }
 
-/** @param {Exclude<ImageSource, Blob | URL | string | ImageData>} source */
+/** @param {Exclude<ImageSource, Blob | URL | string>} source */
 async function fromPixels(source) {
   try {
+    const options = isA(source, "HTMLImageElement") ? RAW_PIXELS : SRGB_PIXELS;
     // a copy, also of a bitmap: it is transferred to the worker
-    return { bitmap: await createImageBitmap(source, RAW_PIXELS) };
+    return { bitmap: await createImageBitmap(source, options) };
   } catch (error) {
     throw toError(error, "usage", `${describe(source)} has no pixels to read yet, or none at all`);
   }

@@ -221,7 +221,7 @@ mod tests {
             learnt.map(Parameter::len).sum::<usize>()
         };
         assert_eq!(floats(0), 4_652_008 - 1000 * 1281);
-        assert_eq!(EfficientNetLiteConfig::lite(2).unwrap().blocks().len(), 23);
+        assert_eq!(EfficientNetLiteConfig::lite(2).unwrap().blocks().len(), 21);
         assert_eq!(EfficientNetLiteConfig::lite(5), None);
     }
 

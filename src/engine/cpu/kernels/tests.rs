@@ -345,14 +345,15 @@ proptest! {
                 let normal = (value(channel) - mean) / (squares / channels as f64 + f64::from(epsilon)).sqrt();
                 if affine { normal * f64::from(scale[channel]) + f64::from(shift[channel]) } else { normal }
             };
-            // numbers near 50 are exact to 4e-6 in f32, an error that grows in proportion as they differ less
+            // The mean of numbers near 50 has an error of some 5e-5 where one lane adds them all up: the sum is then exact to 2e-4
+            // only. The error grows in proportion as the numbers differ less.
             let deviation = |x: usize| {
                 let values = (0..channels).map(|channel| input.get(0, x as isize, channel));
                 let mean = values.clone().sum::<f64>() / channels as f64;
                 (values.map(|value| (value - mean).powi(2)).sum::<f64>() / channels as f64 + f64::from(epsilon)).sqrt()
             };
             let least = (0..width).map(deviation).fold(f64::INFINITY, f64::min);
-            let tolerance = if far { (2e-5 / least).max(1e-4) } else { 1e-5 };
+            let tolerance = if far { (6e-5 / least).max(1e-4) } else { 1e-5 };
             if let Err(error) = output.holds_within(tolerance, FILL, expected) {
                 prop_assert!(false, "{}: {error}", kernels.name);
             }
