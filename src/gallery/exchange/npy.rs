@@ -118,8 +118,8 @@ pub fn read_texts(bytes: &[u8]) -> Result<Vec<String>> {
     let size: usize = size.parse().map_err(|_| unknown())?;
     let width = if letter == "<U" { size.checked_mul(4).ok_or_else(unknown)? } else { size };
     check_size(data, &[rows], width)?;
-    if width == 0 {
-        return Ok(vec![String::new(); rows]);
+    if width == 0 && rows > 0 {
+        return Err(unknown()); // no bytes in the file bound the number of rows
     }
     let whole = |cell: &[u8], signed: bool| {
         let negative = signed && cell.last().is_some_and(|byte| byte & 0x80 != 0);
@@ -140,7 +140,7 @@ pub fn read_texts(bytes: &[u8]) -> Result<Vec<String>> {
             _ => Err(unknown()),
         }
     };
-    data.chunks_exact(width).map(text).collect()
+    data.chunks_exact(width.max(1)).map(text).collect()
 }
 
 /// A text of four bytes a character, filled up with NUL.
@@ -343,6 +343,19 @@ mod tests {
     #[test]
     fn the_longest_header_fits() {
         assert_eq!(header(usize::MAX, usize::MAX)[HEADER - 2..], *b" \n");
+    }
+
+    #[test]
+    fn texts_without_bytes_are_refused_however_many() {
+        let file = |kind: &str, rows: u64| {
+            let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({rows},), }}\n");
+            [b"\x93NUMPY\x01\0", &(header.len() as u16).to_le_bytes()[..], header.as_bytes()].concat()
+        };
+        for kind in ["<U0", "|S0"] {
+            let error = read_texts(&file(kind, 1 << 60)).unwrap_err();
+            assert!(error.is_unsupported(), "{error}");
+            assert!(read_texts(&file(kind, 0)).unwrap().is_empty());
+        }
     }
 
     #[test]
