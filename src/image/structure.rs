@@ -58,18 +58,35 @@ pub(crate) fn webp_chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8]
 pub(crate) fn ends_early(format: ImageFormat, bytes: &[u8]) -> bool {
     let u32_at = |at: usize| bytes.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_le_bytes(*bytes));
     match format {
-        // there may be other data after the end, and thumbnails in the metadata have end marks of their own
-        ImageFormat::Jpeg => {
-            let end = bytes.windows(2).rposition(|pair| pair == [0xff, 0xd9]);
-            end.is_none_or(|end| bytes[end..].windows(2).any(|pair| pair == [0xff, 0xda]))
-        }
-        ImageFormat::Png => png_chunks(bytes).last().is_none_or(|chunk| chunk.name != b"IEND" || !chunk.is_whole),
+        // other data may follow the end of the first two: a phone's short film, a second picture
+        ImageFormat::Jpeg => !has_jpeg_end(bytes),
+        ImageFormat::Png => !png_chunks(bytes).any(|chunk| chunk.name == b"IEND" && chunk.is_whole),
         ImageFormat::Gif => !walk_gif(bytes).1,
         ImageFormat::WebP => u32_at(4).is_none_or(|size| u64::from(size) + 8 > bytes.len() as u64),
         ImageFormat::Bmp => u32_at(2).is_none_or(|size| u64::from(size) > bytes.len() as u64),
         // these formats have neither an end mark nor a length: their decoders find it
         ImageFormat::Tiff | ImageFormat::Pnm | ImageFormat::Pfm | ImageFormat::SunRaster | ImageFormat::Qoi => false,
     }
+}
+
+/// Whether a JPEG has its end mark. Thumbnails in its metadata have end marks of their own.
+fn has_jpeg_end(bytes: &[u8]) -> bool {
+    const END: u8 = 0xd9;
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    // what is no mark is stray, or the data of a scan
+    while let Some(at) = rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff)) {
+        let after = &rest[at + 2..];
+        rest = match rest[at + 1] {
+            END => return true,
+            // no segment follows
+            1 | 0xd0..=0xd8 => after,
+            _ => {
+                let len = after.first_chunk().map_or(0, |&len| usize::from(u16::from_be_bytes(len)));
+                after.get(len..).unwrap_or_default()
+            }
+        };
+    }
+    false
 }
 
 /// The number of frames of a GIF up to the first damage, and whether the end mark was found.
@@ -128,6 +145,20 @@ mod tests {
             }
         }
         assert!(!ends_early(ImageFormat::Jpeg, &[&b"\xff\xd8\xff\xd9"[..], &[7; 5000]].concat()));
+    }
+
+    #[test]
+    fn what_follows_the_end_and_what_is_in_the_metadata_does_not_count() {
+        let film = b"\0\0\0\x18ftypmp42 and then \xff\xda in its data";
+        for name in ["baseline_420.jpg", "gray8.png"] {
+            let bytes = [&file(name)[..], film].concat();
+            assert!(!ends_early(ImageFormat::detect(&bytes).unwrap(), &bytes), "{name}");
+        }
+        let photo = file("baseline_420.jpg");
+        let thumbnail = [&b"\xff\xd8\xff\xe1\0\x08\xff\xd8\xff\xd9ab"[..], &photo[2..]].concat();
+        assert!(!ends_early(ImageFormat::Jpeg, &thumbnail));
+        assert!(ends_early(ImageFormat::Jpeg, &thumbnail[..thumbnail.len() / 2]));
+        assert!(ends_early(ImageFormat::Jpeg, b"\xff\xd8\xff\xe1\0\x08\xff\xd8\xff\xd9ab"));
     }
 
     #[test]
