@@ -63,8 +63,14 @@ fn decode_with(mut decoder: Decoder<'_>, limits: &DecodeLimits) -> Result<(RgbIm
     Ok((image, damage.map(|warning| warning.to_string())))
 }
 
-/// The width of a JPEG with 1, 3 or 4 channels, and its samples, pixel after pixel: gray, RGB, or CMYK as stored.
-pub(super) fn samples(bytes: &[u8], channels: usize, limits: &DecodeLimits) -> Result<(usize, Vec<u8>)> {
+/// The width of a JPEG with 1, 3 or 4 channels, and its samples, pixel after pixel: gray, RGB, or CMYK as stored. One of more than
+/// `most` pixels in width or height is refused.
+pub(super) fn samples(
+    bytes: &[u8],
+    channels: usize,
+    most: [usize; 2],
+    limits: &DecodeLimits,
+) -> Result<(usize, Vec<u8>)> {
     with_end(bytes, |bytes| {
         let mut decoder = open(bytes, limits)?;
         let info = info(&decoder);
@@ -77,6 +83,13 @@ pub(super) fn samples(bytes: &[u8], channels: usize, limits: &DecodeLimits) -> R
             return Ok(Err(Error::decode(format!(
                 "JPEG data of {} channels where {channels} are announced",
                 info.channels
+            ))));
+        }
+        let size = [info.width as usize, info.height as usize];
+        if size[0] > most[0] || size[1] > most[1] {
+            return Ok(Err(Error::decode(format!(
+                "TIFF: a strip or tile holds a JPEG of {}x{} pixels, which is larger; is the file damaged?",
+                size[0], size[1]
             ))));
         }
         let bytes_per_pixel = channels as u64 * 3;

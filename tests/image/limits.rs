@@ -115,3 +115,49 @@ fn the_message_names_the_limit() {
         "PNG image of 21x13 = 273 pixels exceeds the limit of 100 pixels; raise DecodeLimits::max_pixels if you trust the file"
     );
 }
+
+/// A gray TIFF of one column, with a row in each of its strips, which all are the same bytes of the file.
+fn shared_strip(rows: u32, strip: &[u8], compression: u32, fill_order: u32) -> Vec<u8> {
+    let mut file = [&b"II*\0\0\0\0\0"[..], strip].concat();
+    let mut lists = [0; 2];
+    for (list, value) in lists.iter_mut().zip([8, strip.len() as u32]) {
+        *list = file.len() as u32;
+        (0..rows).for_each(|_| file.extend(value.to_le_bytes()));
+    }
+    let directory = file.len() as u32;
+    file[4..8].copy_from_slice(&directory.to_le_bytes());
+    let entries = [
+        (256, 1, 1),
+        (257, 1, rows),
+        (258, 1, 8),
+        (259, 1, compression),
+        (262, 1, 1),
+        (266, 1, fill_order),
+        (273, rows, lists[0]),
+        (277, 1, 1),
+        (278, 1, 1),
+        (279, rows, lists[1]),
+    ];
+    file.extend((entries.len() as u16).to_le_bytes());
+    for (tag, count, value) in entries {
+        file.extend([(tag as u16).to_le_bytes(), 4u16.to_le_bytes()].concat());
+        file.extend([count.to_le_bytes(), value.to_le_bytes()].concat());
+    }
+    file.extend([0; 4]);
+    file
+}
+
+#[test]
+fn strips_that_share_all_of_a_large_file_take_no_time() {
+    let started = Instant::now();
+    let (rows, pack_bits) = (60_000, 32773);
+    let image = decode(&shared_strip(rows, &[1; 4 << 20], 1, 2), &DecodeLimits::default()).unwrap();
+    assert_eq!((image.height(), image.pixels()[0]), (60_000, 0x80));
+    // codes that give nothing, before one that does
+    let empty = [&[128; 4 << 20][..], &[0, 7]].concat();
+    assert!(decode(&shared_strip(rows, &empty, pack_bits, 1), &DecodeLimits::default()).unwrap_err().is_decode());
+    let jpeg = std::fs::read(beside("files/gray.jpg")).unwrap();
+    let error = decode(&shared_strip(rows, &jpeg, 7, 1), &DecodeLimits::default()).unwrap_err();
+    assert!(error.to_string().contains("which is larger"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}

@@ -29,11 +29,18 @@ pub(super) fn tables(directory: &mut Decoder<Cursor<&[u8]>>, compression: Compre
     Ok(tables.strip_suffix(&END_OF_IMAGE).unwrap_or(tables).to_vec())
 }
 
-/// The samples of a strip or tile. YCbCr becomes RGB, as in libtiff's RGBA interface.
-pub(super) fn samples(page: &Page, stored: &[u8], channels: usize, limits: &DecodeLimits) -> Result<Samples> {
+/// The samples of a strip or tile, which has at most the width and height `most`. YCbCr becomes RGB, as in libtiff's RGBA
+/// interface.
+pub(super) fn samples(
+    page: &Page,
+    stored: &[u8],
+    channels: usize,
+    most: [usize; 2],
+    limits: &DecodeLimits,
+) -> Result<Samples> {
     let stored = stored.strip_prefix(&START_OF_IMAGE).ok_or_else(|| Error::decode("TIFF: a strip is no JPEG data"))?;
     let file = [&START_OF_IMAGE, &colour_marker(&page.layout)[..], &page.jpeg_tables, stored].concat();
-    let (width, values) = jpeg::samples(&file, channels, limits)?;
+    let (width, values) = jpeg::samples(&file, channels, most, limits)?;
     Ok(Samples { row_len: width * channels, values })
 }
 

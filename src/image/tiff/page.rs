@@ -153,7 +153,10 @@ impl<'a> Page<'a> {
         let stored = self.stored(plane * self.block_count() + block.index)?;
         let channels = self.channels_of_plane();
         if self.compression == Compression::Jpeg {
-            return jpeg::samples(self, &stored, channels, limits);
+            // as libtiff: only the last strip may have more rows than there are
+            let [width, height] = self.block;
+            let most = [width, if block.index + 1 == self.block_count() { usize::MAX } else { height }];
+            return jpeg::samples(self, &stored, channels, most, limits);
         }
         let width = self.block[0];
         let [horizontal, vertical] = self.subsampling;
@@ -187,7 +190,8 @@ impl<'a> Page<'a> {
         Ok(self.widened(data, row_len as usize, channels))
     }
 
-    /// The bytes of a strip or tile.
+    /// The bytes of a strip or tile, no more than its samples can take: in a hostile file, each of many small tiles may be
+    /// announced as the whole file.
     fn stored(&self, index: usize) -> Result<std::borrow::Cow<'a, [u8]>> {
         let place = |&(offset, len): &(u64, u64)| {
             let range = usize::try_from(offset).ok()?..usize::try_from(offset.checked_add(len)?).ok()?;
@@ -196,11 +200,21 @@ impl<'a> Page<'a> {
         let stored = self.places.get(index).ok_or_else(|| damaged("a strip is missing"))?;
         let stored =
             place(stored).ok_or_else(|| Error::decode("TIFF: a strip lies outside the file; is it truncated?"))?;
+        let stored = &stored[..stored.len().min(self.most_stored())];
         Ok(if self.reverse_bits {
             stored.iter().map(|byte| byte.reverse_bits()).collect::<Vec<u8>>().into()
         } else {
             stored.into()
         })
+    }
+
+    /// No compression takes more bytes for a strip or tile: a fax code takes less than a byte a pixel.
+    fn most_stored(&self) -> usize {
+        const BYTES_OF_SAMPLE: usize = 16;
+        let headers = if self.compression == Compression::Jpeg { 1 << 16 } else { 1 << 10 };
+        let [width, height] = self.block;
+        let samples = width.saturating_mul(height).saturating_mul(self.channels_of_plane());
+        samples.saturating_mul(BYTES_OF_SAMPLE).saturating_add(headers)
     }
 
     fn undo_differences(&self, row: &mut [u8], channels: usize) {
