@@ -86,6 +86,9 @@ impl FileKind {
             FileKind::Html | FileKind::Xml | FileKind::Json => {
                 "download the file again: this looks like a server's answer in its place, such as an error or a login"
             }
+            FileKind::Archive(name) if READ_ARCHIVES.iter().any(|(_, read)| *read == name) => {
+                "unpack it, and give what is inside"
+            }
             FileKind::Archive(_) => "unpack it, or pack it as .zip or .tar.gz",
         }
     }
@@ -140,5 +143,12 @@ mod tests {
         for (bytes, kind) in cases {
             assert_eq!(FileKind::of(bytes), kind, "{}", bytes.escape_ascii());
         }
+    }
+
+    #[test]
+    fn nobody_is_told_to_make_a_zip_of_a_zip() {
+        let remedy = |bytes: &[u8]| FileKind::of(bytes).unwrap().remedy();
+        assert_eq!(remedy(b"PK\x03\x04"), "unpack it, and give what is inside");
+        assert_eq!(remedy(b"Rar!\x1a\x07"), "unpack it, or pack it as .zip or .tar.gz");
     }
 }
