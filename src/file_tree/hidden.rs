@@ -44,6 +44,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_package_has_the_same_names() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/www/image-feature/hidden-files.js");
+        let Ok(text) = std::fs::read_to_string(file) else { return };
+        let list = text.split_once("new Set([").and_then(|(_, rest)| rest.split_once("])")).unwrap().0;
+        let listed: Vec<String> = list.split('"').skip(1).step_by(2).map(|name| name.replace("\\r", "\r")).collect();
+        assert_eq!(listed, NAMES);
+    }
+
+    #[test]
     fn what_nobody_means_is_hidden() {
         let hidden = [
             ".DS_Store",

@@ -2,6 +2,7 @@
 
 import { toDatasetSource } from "./dataset-source.js";
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
+import { isHidden } from "./hidden-files.js";
 
 /**
  * A file that says what rows or ids are.
@@ -30,8 +31,6 @@ const FAISS = /^(Ix|IH|Iw|IB)/;
 const HAS_VECTORS = /(^|\/)vector\.index$|\.(npy|npz|safetensors|jsonl)$/i;
 /** Files that may say what the rows of a matrix are. */
 const SAYS_ROWS = /\.(jsonl|csv|txt)$/i;
-/** Files that systems make for themselves. */
-const HIDDEN = /(^|\/)(\.[^/]*|__MACOSX\/.*)$/;
 
 /**
  * @param {import("./dataset-source.js").DatasetInput} input
@@ -44,7 +43,7 @@ export async function toGallerySource(input, { labels, signal }) {
   const all =
     "archive" in source
       ? [{ path: name, file: source.archive }]
-      : source.paths.map((path, at) => ({ path, file: source.blobs[at] })).filter(({ path }) => !HIDDEN.test(path));
+      : source.paths.map((path, at) => ({ path, file: source.blobs[at] })).filter(({ path }) => !isHidden(path));
   const one = withVectors(name, all);
   const start = new Uint8Array(await read(() => one.file.slice(0, 16).arrayBuffer()));
   throwIfAborted(signal);
