@@ -71,8 +71,8 @@ pub fn decode_with(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded> {
     Ok(Decoded { image, damage: damage.or_else(cut) })
 }
 
-/// As [`decode`], and a description of the damage where a JPEG's data or a bitmap's run-length codes gave only a part of the
-/// image.
+/// As [`decode`], and a description of the damage where JPEG data, also in a TIFF, or a bitmap's run-length codes gave only a
+/// part of the image.
 ///
 /// # Errors
 /// As [`decode`].
@@ -82,7 +82,7 @@ pub(crate) fn decode_noting_damage(bytes: &[u8], options: &DecodeOptions) -> Res
     guarded(format, || match format {
         ImageFormat::Jpeg => jpeg::decode(bytes, options),
         ImageFormat::Bmp => bmp::decode(bytes, &options.limits),
-        ImageFormat::Tiff => tiff::decode(bytes, options).map(whole),
+        ImageFormat::Tiff => tiff::decode(bytes, options),
         ImageFormat::Pfm => pfm::decode(bytes, &options.limits).map(whole),
         ImageFormat::SunRaster => sun_raster::decode(bytes, &options.limits).map(whole),
         _ => raster::decode(format, bytes, options).map(whole),

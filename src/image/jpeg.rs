@@ -57,20 +57,25 @@ fn decode_with(mut decoder: Decoder<'_>, limits: &DecodeLimits) -> Result<(RgbIm
     if is_cmyk {
         cmyk_to_rgb(&mut out);
     }
-    let image = RgbImage::new(width, height, out)?;
-    // stray bytes between segments do not change pixels
-    let damage = decoded.warnings.iter().find(|warning| !matches!(warning, DecodeWarning::ExtraneousData { .. }));
-    Ok((image, damage.map(|warning| warning.to_string())))
+    Ok((RgbImage::new(width, height, out)?, damage(&decoded.warnings)))
 }
 
-/// The width of a JPEG with 1, 3 or 4 channels, and its samples, pixel after pixel: gray, RGB, or CMYK as stored. One of more than
-/// `most` pixels in width or height is refused.
-pub(super) fn samples(
-    bytes: &[u8],
-    channels: usize,
-    most: [usize; 2],
-    limits: &DecodeLimits,
-) -> Result<(usize, Vec<u8>)> {
+/// What is wrong with the data. Stray bytes between segments do not change pixels.
+fn damage(warnings: &[DecodeWarning]) -> Option<String> {
+    let damage = warnings.iter().find(|warning| !matches!(warning, DecodeWarning::ExtraneousData { .. }));
+    damage.map(|warning| warning.to_string())
+}
+
+/// The samples of a JPEG, pixel after pixel: gray, RGB, or CMYK as stored.
+pub(super) struct Samples {
+    pub width: usize,
+    pub values: Vec<u8>,
+    /// A description of the damage where a part of them is made up.
+    pub damage: Option<String>,
+}
+
+/// The samples of a JPEG with 1, 3 or 4 channels. One of more than `most` pixels in width or height is refused.
+pub(super) fn samples(bytes: &[u8], channels: usize, most: [usize; 2], limits: &DecodeLimits) -> Result<Samples> {
     with_end(bytes, |bytes| {
         let mut decoder = open(bytes, limits)?;
         let info = info(&decoder);
@@ -102,8 +107,8 @@ pub(super) fn samples(
         decoder.set_output_format(format);
         decoder.set_lenient(true);
         Ok(zeroed(info.width as usize * info.height as usize * channels).and_then(|mut out| {
-            decoder.decode_image_into(&mut out).map_err(failed)?;
-            Ok((info.width as usize, out))
+            let decoded = decoder.decode_image_into(&mut out).map_err(failed)?;
+            Ok(Samples { width: info.width as usize, values: out, damage: damage(&decoded.warnings) })
         }))
     })
     .map_err(failed)?

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use image_feature::{DecodeLimits, Error, ErrorKind, decode, probe};
+use image_feature::{DecodeLimits, DecodeOptions, Error, ErrorKind, decode, decode_with, probe};
 use proptest::prelude::*;
 
 use crate::{beside, report, shared};
@@ -62,6 +62,17 @@ fn files_cut_at_any_byte_do_no_harm() {
 }
 
 /// A channel that is smaller than the decoder takes it to be made it panic.
+#[test]
+fn damaged_jpeg_data_in_a_tiff_is_told() {
+    let whole = std::fs::read(beside("files/rgb8_jpeg.tif")).unwrap();
+    assert_eq!(decode_with(&whole, &DecodeOptions::default()).unwrap().damage, None);
+    let mut cut = whole.clone();
+    let scan = whole.windows(2).rposition(|mark| mark == [0xff, 0xda]).unwrap();
+    cut[scan + 30..][..2].copy_from_slice(&[0xff, 0xd9]);
+    let decoded = decode_with(&cut, &DecodeOptions::default()).unwrap();
+    assert!(decoded.damage.is_some());
+}
+
 #[test]
 fn cmyk_with_any_sampling_factors_does_no_harm() {
     let bytes = std::fs::read(beside("files/cmyk.jpg")).unwrap();

@@ -40,8 +40,8 @@ pub(super) fn samples(
 ) -> Result<Samples> {
     let stored = stored.strip_prefix(&START_OF_IMAGE).ok_or_else(|| Error::decode("TIFF: a strip is no JPEG data"))?;
     let file = [&START_OF_IMAGE, &colour_marker(&page.layout)[..], &page.jpeg_tables, stored].concat();
-    let (width, values) = jpeg::samples(&file, channels, most, limits)?;
-    Ok(Samples { row_len: width * channels, values })
+    let jpeg::Samples { width, values, damage } = jpeg::samples(&file, channels, most, limits)?;
+    Ok(Samples { row_len: width * channels, values, damage })
 }
 
 /// Adobe's marker segment, which tells the JPEG decoder the colour space. In a TIFF only the directory knows it.

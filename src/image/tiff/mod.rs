@@ -21,18 +21,23 @@ pub(super) fn probe(bytes: &[u8], orient: Orient) -> Result<ImageInfo> {
     Ok(Page::open(bytes, &DecodeOptions { orient, ..DecodeOptions::default() })?.info)
 }
 
-pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage> {
+/// The image, and a description of the damage where JPEG data gave only a part of it.
+pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<(RgbImage, Option<String>)> {
     let limits = &options.limits;
     let page = Page::open(bytes, options)?;
     let info = page.info;
     // the output and its rotated copy; strips and tiles are checked when the first is read
     limits.check(ImageFormat::Tiff, info.width, info.height, 6)?;
     let mut out = zeroed(info.width as usize * info.height as usize * 3)?;
+    let mut damage = None;
     for block in page.blocks() {
-        let planes = (0..page.planes).map(|plane| page.samples(block, plane, limits)).collect::<Result<Vec<_>>>()?;
+        let mut planes =
+            (0..page.planes).map(|plane| page.samples(block, plane, limits)).collect::<Result<Vec<_>>>()?;
         paint(&page, block, &planes, &mut out);
+        damage = damage.or_else(|| planes.iter_mut().find_map(|plane| plane.damage.take()));
     }
-    RgbImage::new(info.width as usize, info.height as usize, out)?.oriented(info.orientation)
+    let image = RgbImage::new(info.width as usize, info.height as usize, out)?.oriented(info.orientation)?;
+    Ok((image, damage))
 }
 
 /// The 8-bit samples of a strip or tile, of all channels or of one plane.
@@ -40,6 +45,8 @@ struct Samples {
     /// Samples of a row.
     row_len: usize,
     values: Vec<u8>,
+    /// A description of the damage where a part of them is made up.
+    damage: Option<String>,
 }
 
 /// Converts the visible part of a strip or tile.

@@ -253,7 +253,7 @@ impl<'a> Page<'a> {
                 data.chunks_exact(row_len).flat_map(|row| (0..samples).map(move |x| sample(row, x))).collect()
             }
         };
-        Samples { row_len: samples, values }
+        Samples { row_len: samples, values, damage: None }
     }
 
     /// YCbCr pixels: the stored units have several values of Y and one colour.
@@ -270,7 +270,7 @@ impl<'a> Page<'a> {
                 }
             }
         }
-        Samples { row_len: 3 * width, values }
+        Samples { row_len: 3 * width, values, damage: None }
     }
 }
 
