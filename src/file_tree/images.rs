@@ -6,9 +6,9 @@ use crate::file_kind::{FileKind, START};
 use crate::image::known_but_unread;
 
 /// Suffixes of images, in lower case.
-const IMAGES: [&str; 18] = [
+const IMAGES: [&str; 21] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "pnm", "pbm", "pgm",
-    "ppm", "pam", "qoi",
+    "ppm", "pam", "pfm", "ras", "sun", "qoi",
 ];
 /// Suffixes of files that people keep beside images, and that are none.
 const OTHERS: [&str; 29] = [
