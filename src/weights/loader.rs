@@ -135,8 +135,8 @@ impl ModelLoader {
         for file in &files {
             limits::check_size("the file", file.bytes.len() as u64, limits::MODEL_BYTES)
                 .context(|| file.name.clone())?;
-            if let ([_], Some(mut model)) =
-                (&files[..], torch::read_archive(&file.bytes).context(|| file.name.clone())?)
+            if files.len() == 1
+                && let Some(mut model) = torch::read_archive(&file.bytes).context(|| file.name.clone())?
             {
                 model.origin.bytes = file.bytes.len() as u64;
                 return Ok(model);
