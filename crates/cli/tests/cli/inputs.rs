@@ -124,20 +124,20 @@ fn first_bytes_tell_images_and_the_rest_is_told() {
     for set in ["set", "set.zip"] {
         let (paths, run) = bench.predicted(&[set]);
         assert_eq!(paths, ["cup/noext", "tea/1.ppm", "tea/2.HEIC"].map(|name| format!("{set}/{name}")), "{run:?}");
-        assert!(run.stderr.contains(&format!("note: {told}{set}/cup/3.HEIC (HEIC)")), "{run:?}");
+        assert!(run.stderr.contains(&format!("note: {told}{set}/cup/3.HEIC (a HEIC image)")), "{run:?}");
         assert_eq!(run.code, Some(0));
         let (classes, images, run) = bench.converted(set);
         assert_eq!((classes.len(), images), (2, 3), "{run:?}");
-        assert!(run.stderr.contains(&format!("{told}cup/3.HEIC (HEIC)")), "{run:?}");
+        assert!(run.stderr.contains(&format!("{told}cup/3.HEIC (a HEIC image)")), "{run:?}");
     }
     let (_, run) = bench.predicted(&["set/cup/*"]);
-    assert!(run.stderr.contains("set/cup/3.HEIC (HEIC)"), "{run:?}");
+    assert!(run.stderr.contains("set/cup/3.HEIC (a HEIC image)"), "{run:?}");
     let (entries, run) = bench.built(&["set"]);
     assert_eq!(entries, pairs(&[("cup/noext", "cup"), ("tea/1.ppm", "tea"), ("tea/2.HEIC", "tea")]), "{run:?}");
     assert!(run.stderr.contains(told), "{run:?}");
     std::fs::remove_file(bench.path("set/cup/noext")).unwrap();
     let run = bench.here(&["predict", "set/cup"]);
-    run.fails(1, &["set/cup: the folder holds no images at any depth", "passed over 1 file", "3.HEIC (HEIC)"]);
+    run.fails(1, &["set/cup: the folder holds no images at any depth", "passed over 1 file", "3.HEIC (a HEIC image)"]);
 }
 
 #[test]

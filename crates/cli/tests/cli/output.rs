@@ -88,7 +88,7 @@ fn files_that_belong_together_are_from_one_run() {
     let index = folder.path().join("index");
     for _ in 0..6 {
         let start = |gallery: &std::path::PathBuf| {
-            program().args(["gallery", "export", text(gallery), "--output", text(&index)]).spawn().unwrap()
+            program().args(["gallery", "export", text(gallery), "--output", text(&index), "--force"]).spawn().unwrap()
         };
         for mut child in galleries.each_ref().map(start) {
             assert!(child.wait().unwrap().success());
