@@ -73,7 +73,7 @@
 //! | [`dataset`] | data sets: checking, mending, splitting, converting | `dataset` |
 //! | [`file_tree`] | files in folders, archives and memory | |
 //! | [`train`] | training, on Burn | `train` |
-//! | [`output_file`] | files that appear complete or not at all | `gallery` |
+//! | [`output_file`] | files that appear complete or not at all | `dataset` or `gallery` |
 //! | [`error`] | the error type | |
 //!
 //! # Features
@@ -107,7 +107,10 @@
 )]
 #![cfg_attr(not(feature = "gallery"), doc = "[`gallery`]: #features\n[`metrics`]: #features")]
 #![cfg_attr(not(feature = "dataset"), doc = "[`dataset`]: #features")]
-#![cfg_attr(not(all(feature = "gallery", not(target_arch = "wasm32"))), doc = "[`output_file`]: #features")]
+#![cfg_attr(
+    not(all(any(feature = "dataset", feature = "gallery"), not(target_arch = "wasm32"))),
+    doc = "[`output_file`]: #features"
+)]
 #![cfg_attr(not(all(feature = "train", not(target_arch = "wasm32"))), doc = "[`train`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Modules that need `unsafe`, the kernels among them, allow it for themselves.
@@ -132,7 +135,7 @@ mod layers;
 #[cfg(feature = "gallery")]
 pub mod metrics;
 pub mod model;
-#[cfg(all(feature = "gallery", not(target_arch = "wasm32")))]
+#[cfg(all(any(feature = "dataset", feature = "gallery"), not(target_arch = "wasm32")))]
 pub mod output_file;
 mod random;
 mod tensors;

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::output::Target;
 use crate::error::Context;
+use crate::output_file::create_folder;
 use crate::{Error, Result};
 
 /// The temporary folders, each with the folders that were made to contain it, the outermost first. The lock is held
@@ -42,6 +43,8 @@ pub struct FolderTarget {
     temporary: PathBuf,
     /// Whether the target was there: an empty folder, perhaps of another disk.
     is_there: bool,
+    /// Keeps other runs from taking the temporary folder for one that a killed run has left.
+    _lock: Option<fs::File>,
 }
 
 impl FolderTarget {
@@ -57,11 +60,11 @@ impl FolderTarget {
         let mut known = unfinished();
         let mut made = Vec::new();
         let parent = if is_there { target } else { target.parent().unwrap_or(Path::new("")) };
-        let temporary = make_with_parents(parent, &mut made).and_then(|()| make_temporary(parent));
+        let temporary = make_with_parents(parent, &mut made).and_then(|()| create_folder(parent));
         match temporary {
-            Ok(temporary) => {
+            Ok((temporary, lock)) => {
                 known.insert(temporary.clone(), made);
-                Ok(FolderTarget { target: target.into(), temporary, is_there })
+                Ok(FolderTarget { target: target.into(), temporary, is_there, _lock: lock })
             }
             Err(error) => {
                 remove_made(&made);
@@ -180,18 +183,6 @@ fn make_with_parents(folder: &Path, made: &mut Vec<PathBuf>) -> std::io::Result<
         }
     }
     Ok(())
-}
-
-/// Makes a folder of a name that is not taken.
-fn make_temporary(parent: &Path) -> std::io::Result<PathBuf> {
-    let mut number = 0u64;
-    loop {
-        let path = parent.join(format!(".image-feature-{}-{number}.folder.part", std::process::id()));
-        match fs::create_dir(&path) {
-            Err(error) if error.kind() == AlreadyExists => number += 1,
-            made => return made.map(|()| path),
-        }
-    }
 }
 
 #[cfg(test)]

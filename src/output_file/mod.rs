@@ -31,6 +31,8 @@ use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use self::place::{Place, folder_of};
+#[cfg(feature = "dataset")]
+pub(crate) use self::temporary::create_folder;
 use self::temporary::unfinished;
 use crate::Result;
 use crate::error::Context;

@@ -1,4 +1,4 @@
-//! Temporary files: their names, their removal, and what killed programs have left.
+//! Temporary files and folders: their names, their removal, and what killed programs have left.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 
 /// Beginning and end of the names.
 const NAME: [&str; 2] = [".image-feature-", ".part"];
+/// End of the names of folders.
+const FOLDER: &str = ".folder.part";
 /// Names that are tried. One is nearly always free.
 const NAMES: usize = 100;
 /// A file that was not written for so long, and that nobody has locked, is left over.
@@ -26,15 +28,38 @@ pub(super) fn unfinished() -> MutexGuard<'static, HashSet<PathBuf>> {
 /// Creates a file with a name of its own, to which an interrupt puts an end. On Unix, only the bits of `mode` are permitted.
 pub(super) fn create(folder: &Path, mode: Option<u32>) -> std::io::Result<(File, PathBuf)> {
     remove_left_once(folder);
-    create_named(folder, std::iter::repeat_with(random_name).take(NAMES), mode)
+    create_named(folder, std::iter::repeat_with(|| random_name(NAME[1])).take(NAMES), mode)
+}
+
+/// Makes a temporary folder with a name of its own. While the second result is open, others know that it is in use, where
+/// the system has locks on folders.
+#[cfg(feature = "dataset")]
+pub(crate) fn create_folder(parent: &Path) -> std::io::Result<(PathBuf, Option<File>)> {
+    remove_left_once(if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    for _ in 0..NAMES {
+        let path = parent.join(random_name(FOLDER));
+        match std::fs::create_dir(&path) {
+            Err(error) if error.kind() == AlreadyExists => {}
+            made => {
+                made?;
+                let lock = File::open(&path).ok().filter(|folder| folder.try_lock().is_ok());
+                return Ok((path, lock));
+            }
+        }
+    }
+    Err(no_name())
 }
 
 /// Not made of the target's name, which may already have the most bytes that file systems allow; nor of the process's number
 /// alone, which is 1 in every container.
-fn random_name() -> String {
+fn random_name(end: &str) -> String {
     // the keys of a `RandomState` are random bits of the system
     let number = RandomState::new().hash_one((std::process::id(), SystemTime::now()));
-    format!("{}{number:016x}{}", NAME[0], NAME[1])
+    format!("{}{number:016x}{end}", NAME[0])
+}
+
+fn no_name() -> std::io::Error {
+    std::io::Error::new(AlreadyExists, "no name is free for a temporary file")
 }
 
 /// Takes the first of the names that no file has.
@@ -59,7 +84,7 @@ fn create_named(
             }
         }
     }
-    Err(std::io::Error::new(AlreadyExists, "no name is free for a temporary file"))
+    Err(no_name())
 }
 
 #[cfg(unix)]
@@ -94,15 +119,16 @@ fn remove_left(folder: &Path) {
 
 fn remove_if_left(path: &Path) {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return };
+    let is_folder = metadata.is_dir() && path.as_os_str().as_encoded_bytes().ends_with(FOLDER.as_bytes());
     let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok());
-    if !metadata.is_file() || age.is_none_or(|age| age < LEFT_AFTER) {
+    if !(metadata.is_file() || is_folder) || age.is_none_or(|age| age < LEFT_AFTER) {
         return;
     }
-    // the lock is held until the file is gone
-    if let Ok(file) = OpenOptions::new().write(true).open(path)
+    // the lock is held until it is gone
+    if let Ok(file) = OpenOptions::new().read(is_folder).write(!is_folder).open(path)
         && file.try_lock().is_ok()
     {
-        let _ = std::fs::remove_file(path);
+        let _ = if is_folder { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     }
 }
 
@@ -125,7 +151,7 @@ mod tests {
 
     #[test]
     fn names_differ() {
-        let names: HashSet<String> = std::iter::repeat_with(random_name).take(1000).collect();
+        let names: HashSet<String> = std::iter::repeat_with(|| random_name(NAME[1])).take(1000).collect();
         assert_eq!(names.len(), 1000);
     }
 
@@ -146,6 +172,20 @@ mod tests {
         let in_use = make(".image-feature-in-use.part", days(9));
         in_use.lock().unwrap();
         std::fs::create_dir(folder.path().join(".image-feature-folder.part")).unwrap();
+        #[cfg(unix)]
+        let _held = {
+            let make = |name: &str| {
+                let path = folder.path().join(name);
+                std::fs::create_dir_all(path.join("images")).unwrap();
+                let held = File::open(&path).unwrap();
+                held.set_modified(SystemTime::now() - days(2)).unwrap();
+                held
+            };
+            make(".image-feature-17-0.folder.part");
+            let held = make(".image-feature-1-0.folder.part");
+            held.lock().unwrap();
+            held
+        };
         let (_, path) = create(folder.path(), None).unwrap();
         std::fs::remove_file(&path).unwrap();
         unfinished().remove(&path);
@@ -153,6 +193,8 @@ mod tests {
             std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         let expected = [
+            #[cfg(unix)]
+            ".image-feature-1-0.folder.part",
             ".image-feature-folder.part",
             ".image-feature-fresh.part",
             ".image-feature-in-use.part",
