@@ -9,6 +9,11 @@ use crate::file_tree::{EntryKind, FileTree, NameDecoder, has_same_letters, is_hi
 
 /// The most bytes of a list.
 const MOST_LIST_BYTES: u64 = 256 << 20;
+/// The most bytes of a file with the names of classes.
+const MOST_NAMES_BYTES: u64 = 64 << 20;
+/// Files beside the lists that name the classes, in lower case.
+const CLASS_FILES: [&str; 7] =
+    ["label.txt", "labels.txt", "label_list.txt", "class_id_map.txt", "classes.txt", "class_names.txt", "names.txt"];
 /// The most missing files for which all names are searched for a similar one; each search is a pass over all names.
 const MOST_GUESSES: u32 = 100;
 
@@ -32,6 +37,7 @@ pub struct Dataset {
     images: Vec<usize>,
     paths: Vec<String>,
     findings: Findings,
+    class_files: Vec<(String, Vec<u8>)>,
 }
 
 impl Dataset {
@@ -72,7 +78,8 @@ impl Dataset {
             match tree.read(index, MOST_LIST_BYTES) {
                 Ok(bytes) => {
                     let exists = |path: &str| files.find(path).is_some();
-                    rows.extend(lists::parse(&bytes, list, &exists, decode, &mut findings));
+                    let tell = &mut |encoding: &str| notes.push(format!("{} is read as {encoding}", list.list()));
+                    rows.extend(lists::parse(&bytes, list, &exists, decode, &mut findings, tell));
                 }
                 Err(error) => {
                     findings.add(Code::ListUnreadable, |code| Finding::new(code, error.to_string()).in_list(list))
@@ -82,6 +89,7 @@ impl Dataset {
         look_up(&files, &mut rows, &mut findings);
         find_repeated(&mut rows, &mut findings);
 
+        let class_files = files.class_files(&mut notes);
         let mut images: Vec<usize> = rows.iter().filter_map(|row| row.entry).collect();
         images.sort_unstable();
         images.dedup();
@@ -91,7 +99,7 @@ impl Dataset {
             find_unlisted(&files, &images, &mut findings);
             check_images_folder(&files, &mut findings);
         }
-        Dataset { root, notes, rows, images, paths, findings }
+        Dataset { root, notes, rows, images, paths, findings, class_files }
     }
 
     /// The path in the tree of the folder with the lists; empty for the tree's root.
@@ -117,6 +125,20 @@ impl Dataset {
     /// The paths of [`images`](Self::images) below the root.
     pub fn paths(&self) -> &[String] {
         &self.paths
+    }
+
+    /// The files beside the lists that name the classes, such as `label.txt`: their names and contents. New data sets
+    /// that [`fix`](super::fix()) and [`split`](super::split()) make have them, too.
+    ///
+    /// ```
+    /// use image_feature::dataset::Dataset;
+    /// use image_feature::file_tree::Memory;
+    ///
+    /// let tree = Memory::new("shop", [("train.txt", "a.png 0\n"), ("label.txt", "tea\n")].map(|(path, text)| (path, text.into())));
+    /// assert_eq!(Dataset::read(&tree).class_files(), [("label.txt".to_string(), b"tea\n".to_vec())]);
+    /// ```
+    pub fn class_files(&self) -> &[(String, Vec<u8>)] {
+        &self.class_files
     }
 
     /// The faults of the lists and of the files' names.
@@ -178,6 +200,38 @@ impl<'a> Files<'a> {
             .iter()
             .enumerate()
             .filter_map(move |(index, entry)| Some((index, entry.kind, entry.path.strip_prefix(&prefix)?)))
+    }
+
+    /// The files that name the classes. One that cannot be read is noted.
+    fn class_files(&self, notes: &mut Vec<String>) -> Vec<(String, Vec<u8>)> {
+        let is_one = |kind: EntryKind, path: &str| {
+            kind == EntryKind::File && CLASS_FILES.contains(&path.to_ascii_lowercase().as_str())
+        };
+        let mut found = Vec::new();
+        for (index, _, path) in self.below().filter(|(_, kind, path)| is_one(*kind, path)) {
+            match self.tree.read(index, MOST_NAMES_BYTES) {
+                Ok(bytes) => found.push((path.to_string(), bytes)),
+                Err(error) => notes.push(format!("the names of classes in {path} cannot be read: {error}")),
+            }
+        }
+        found
+    }
+}
+
+/// The file that a path means where there is none of that very path: in normal form, with `/` for `\`, in other case or
+/// another form of Unicode. Of an absolute path, or one that leads out, no file.
+pub(super) struct OtherForms<'a>(Names<'a>);
+
+impl<'a> OtherForms<'a> {
+    /// Those of the files below a folder; `root` is empty or ends with `/`.
+    pub fn below(tree: &'a dyn FileTree, root: &'a str) -> Self {
+        OtherForms(Names::new(&Files { tree, root: root.trim_end_matches('/') }))
+    }
+
+    /// The entry of the only file that a relative path means, and its path below the folder.
+    pub fn find(&self, path: &str) -> Option<(usize, &'a str)> {
+        let PathForm::Relative(normal) = path_form(path) else { return None };
+        self.0.same_but_for_form(&normal).map(|(index, path, _)| (index, path))
     }
 }
 

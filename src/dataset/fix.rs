@@ -19,6 +19,8 @@ pub struct Fixed {
     pub kept: usize,
     /// The number of rows left out, each with its reason in `set_aside.tsv`.
     pub set_aside: usize,
+    /// The number of rows kept without what follows after path and label; `set_aside.tsv` has the whole rows.
+    pub cut: usize,
     /// The number of images with another path in the copy.
     pub renamed: usize,
 }
@@ -27,8 +29,8 @@ pub struct Fixed {
 /// names, upper and lower case, forms of Unicode, backslashes, absolute paths, encodings other than UTF-8.
 ///
 /// Some rows are left out, and listed with the reason and all their bytes in the file `set_aside.tsv`: repeated rows,
-/// rows that cannot be understood or contradict each other, and rows of broken images. `facts` tell which images are broken; they belong to
-/// [`Dataset::images`], and may be empty.
+/// rows that cannot be understood or contradict each other, and rows of broken images. `facts` tell which images are
+/// broken; they belong to [`Dataset::images`], and may be empty. Rows that lose further columns are in that file, too.
 ///
 /// Faults that need a decision stay: images in two lists, copies, classes that are missing in the gallery.
 ///
@@ -48,19 +50,25 @@ pub fn fix(dataset: &Dataset, facts: &[Option<ImageFacts>]) -> Fixed {
     let mut seen = std::collections::HashSet::new();
     let mut used = vec![false; names.len()];
     let mut rows = Vec::new();
-    let mut aside = Vec::new();
+    let (mut aside, mut cut) = (Vec::new(), 0);
     for row in dataset.rows() {
         match usable(dataset, facts, row) {
             Err(reason) => aside.push((row, reason)),
             Ok((image, _)) if !seen.insert((row.list, image)) => aside.push((row, Code::DuplicateRow.name())),
             Ok((image, label)) => {
                 used[image] = true;
+                if row.has_more {
+                    cut += 1;
+                    aside.push((row, Code::ExtraColumn.name()));
+                }
                 rows.push((row.list, image, label));
             }
         }
     }
     let mut new = NewDataset::default();
     new.add_lists(rows.iter().map(|&(list, image, label)| (list, names[image].as_str(), label)));
+    new.files.extend_from_slice(dataset.class_files());
+    let set_aside = aside.len() - cut;
     if !aside.is_empty() {
         new.files.push((SET_ASIDE.into(), set_aside_table(&aside)));
     }
@@ -68,10 +76,10 @@ pub fn fix(dataset: &Dataset, facts: &[Option<ImageFacts>]) -> Fixed {
     new.images = images.zip(&used).filter(|(_, used)| **used).map(|(image, _)| image).collect();
     let old_path = |index: &usize| dataset.images().binary_search(index).map_or("", |at| dataset.paths()[at].as_str());
     let renamed = new.images.iter().filter(|(index, path)| old_path(index) != path).count();
-    Fixed { dataset: new, kept: rows.len(), set_aside: aside.len(), renamed }
+    Fixed { dataset: new, kept: rows.len(), set_aside, cut, renamed }
 }
 
-/// The rows that are left out, each with its place, its reason, and its bytes as they are in the list.
+/// The rows that are left out, or lose a part, each with its place, its reason, and its bytes as they are in the list.
 fn set_aside_table(rows: &[(&Row, &str)]) -> Vec<u8> {
     let mut table = b"list\tline\tcode\trow\n".to_vec();
     for (row, reason) in rows {

@@ -27,6 +27,8 @@ pub struct Row {
     pub written: Option<Box<str>>,
     /// The bytes of the whole row, where they are not UTF-8. Rows of UTF-16 are bytes of UTF-8 here.
     pub bytes: Option<Box<[u8]>>,
+    /// Whether more follows after path and label.
+    pub has_more: bool,
 }
 
 impl Row {
@@ -51,13 +53,14 @@ impl Row {
 /// Reads a list. Returns its rows in order, without those that are blank, and adds faults to `findings`.
 ///
 /// `exists` tells whether a path is in the data set: that decides the meaning of a row with several spaces. `decode`
-/// reads rows that are not UTF-8.
+/// reads rows that are not UTF-8. `tell` is given the encoding of the list where it is not UTF-8.
 pub(super) fn parse(
     bytes: &[u8],
     list: Subset,
     exists: &dyn Fn(&str) -> bool,
     decode: Option<&NameDecoder>,
     findings: &mut Findings,
+    tell: &mut dyn FnMut(&str),
 ) -> Vec<Row> {
     let mut rows = Vec::new();
     let text = Unwrapped::of(bytes);
@@ -87,6 +90,9 @@ pub(super) fn parse(
         line.trim().rsplit_once(is_end).is_some_and(|(path, _)| exists(path.trim()))
     };
     let mut decoded = decode_lines(&lines, OldEncoding { decode, makes_sense: Some(&makes_sense) });
+    if let Some(encoding) = text.wide.or(decoded.encoding.as_deref()) {
+        tell(encoding);
+    }
     for (index, line) in lines.iter().enumerate() {
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
         rows.extend(match (decoded.take(index), std::str::from_utf8(line)) {
@@ -143,6 +149,7 @@ fn unreadable_row(line: &[u8], list: Subset, number: u32) -> Row {
         fault: Some(Code::NotUtf8),
         written: Some(text.into()),
         bytes: Some(line.into()),
+        has_more: false,
     }
 }
 
@@ -183,25 +190,27 @@ fn parse_row(
         return None;
     }
     let written = Some(text.whole.into());
-    let Some(Parts { path, label, fault }) = text.parts(exists, findings) else {
+    let Some(Parts { path, label, fault, has_more }) = text.parts(exists, findings) else {
         findings.add(Code::LabelMissing, |code| {
             let reason = format!("`{}` stands alone", text.trimmed);
             text.finding(code, reason, text.start + text.trimmed.len()).image(text.trimmed)
         });
         let (path, fault) = (text.trimmed.into(), Some(Code::LabelMissing));
-        return Some(Row { list, line, path, label: None, entry: None, fault, written, bytes: None });
+        return Some(Row { list, line, path, label: None, entry: None, fault, written, bytes: None, has_more: false });
     };
-    let mut row = Row { list, line, path: path.into(), label: None, entry: None, fault, written, bytes: None };
+    let path = path.to_string();
+    let mut row = Row { list, line, path, label: None, entry: None, fault, written, bytes: None, has_more };
     match whole_number(label) {
         Some(Ok(number)) => {
             row.label = Some(number);
-            row.written = row.written.take_if(|written| !is_written(written, path, number));
+            row.written = row.written.take_if(|written| !is_written(written, &row.path, number));
         }
         other => {
             let code = if other.is_some() { Code::LabelOutOfRange } else { Code::LabelNotInteger };
             row.fault = Some(code);
             let at = text.whole.rfind(label).unwrap_or(0);
-            findings.add(code, |code| text.finding(code, format!("the label is `{label}`"), at).image(path));
+            findings
+                .add(code, |code| text.finding(code, format!("the label is `{label}`"), at).image(row.path.as_str()));
         }
     }
     Some(row)
@@ -223,6 +232,8 @@ struct Parts<'a> {
     path: &'a str,
     label: &'a str,
     fault: Option<Code>,
+    /// Whether more follows.
+    has_more: bool,
 }
 
 impl<'a> RowText<'a> {
@@ -243,7 +254,7 @@ impl<'a> RowText<'a> {
             let separator = self.whole[at..].chars().next().unwrap_or_default();
             findings.add(Code::OtherSeparator, |code| self.finding(code, separates(separator), at));
             let path = path.trim_end_matches(|c: char| c.is_whitespace() || c == separator);
-            return Some(Parts { path, label, fault: None });
+            return Some(Parts { path, label, fault: None, has_more: false });
         }
         let at = self.trimmed.rfind(BLANKS)?;
         let path = self.trimmed[..at].trim_end_matches(BLANKS);
@@ -254,7 +265,7 @@ impl<'a> RowText<'a> {
             return Some(parts);
         }
         self.judge_blanks(path, &self.trimmed[path.len()..=at], findings);
-        Some(Parts { path, label: &self.trimmed[at + 1..], fault: None })
+        Some(Parts { path, label: &self.trimmed[at + 1..], fault: None, has_more: false })
     }
 
     /// The first two words as path and label, where an existing file shows that more follows: the next row or another
@@ -267,7 +278,7 @@ impl<'a> RowText<'a> {
         if !digits.is_empty() && !glued.is_empty() && (exists(first) || exists(glued)) {
             let reason = format!("`{glued}` begins a row of its own");
             findings.add(Code::GluedRows, |code| self.finding(code, reason, second_at + digits.len()));
-            return Some(Parts { path: first, label: digits, fault: Some(Code::GluedRows) });
+            return Some(Parts { path: first, label: digits, fault: Some(Code::GluedRows), has_more: true });
         }
         if !exists(first) {
             return None;
@@ -275,7 +286,7 @@ impl<'a> RowText<'a> {
         findings.add(Code::ExtraColumn, |code| {
             self.finding(code, "more follows after path and label".into(), second_at + second.len())
         });
-        Some(Parts { path: first, label: second, fault: None })
+        Some(Parts { path: first, label: second, fault: None, has_more: true })
     }
 
     /// Reports blanks other than one space between path and label; `gap` is the text between them.
@@ -343,7 +354,7 @@ mod tests {
 
     fn parsed(text: &[u8], existing: &[&str]) -> (Read, Found) {
         let mut findings = Findings::default();
-        let rows = parse(text, Subset::Train, &|path| existing.contains(&path), None, &mut findings);
+        let rows = parse(text, Subset::Train, &|path| existing.contains(&path), None, &mut findings, &mut |_| ());
         let found = Code::ALL.iter().flat_map(|&code| findings.of(code)).map(|f| (f.code, f.line, f.column)).collect();
         (rows.into_iter().map(|row| (row.path, row.label)).collect(), found)
     }
@@ -404,7 +415,7 @@ mod tests {
     fn rows_that_are_not_utf8_are_read_and_keep_their_bytes() {
         let rows = |bytes: &[u8], decode: Option<&NameDecoder>| {
             let mut findings = Findings::default();
-            let rows = parse(bytes, Subset::Train, &|_| false, decode, &mut findings);
+            let rows = parse(bytes, Subset::Train, &|_| false, decode, &mut findings, &mut |_| ());
             (rows, findings)
         };
         let gbk = b"a.jpg 1\nimages/\xc2\xcc\xb2\xe8/1.jpg 2\nimages/\xba\xec\xb2\xe8/2.jpg 3\n";
@@ -446,7 +457,7 @@ mod tests {
             bytes in prop::collection::vec(prop::sample::select(b"a./\\ \t\r\n,;0123-+\xff\xc3\xa9\xef\xbb\xbf".to_vec()), 0..60),
         ) {
             let mut findings = Findings::default();
-            let rows = parse(&bytes, Subset::Query, &|path| path.len() == 1, None, &mut findings);
+            let rows = parse(&bytes, Subset::Query, &|path| path.len() == 1, None, &mut findings, &mut |_| ());
             let lines = Lines(&bytes).count();
             for row in &rows {
                 prop_assert!(row.line as usize <= lines && !row.path.is_empty());

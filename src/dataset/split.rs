@@ -95,6 +95,7 @@ pub fn split(dataset: &Dataset, facts: &[Option<ImageFacts>], options: &SplitOpt
     let names: Vec<String> = dataset.paths().iter().map(|path| namer.name(path)).collect();
     let mut new = NewDataset::default();
     new.add_lists(in_order(&items, &subsets, &names));
+    new.files.extend_from_slice(dataset.class_files());
     new.images = dataset.images().iter().copied().zip(names).collect();
     Ok(new)
 }

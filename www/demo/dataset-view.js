@@ -278,9 +278,11 @@ class DatasetView extends Component {
   #tools(report) {
     const fix = () =>
       this.#change("Mending", "mended", async (dataset, signal) => {
-        const { kept, setAside, renamed } = await dataset.fix({ signal });
+        const { kept, setAside, cut, renamed } = await dataset.fix({ signal });
         const aside = setAside > 0 ? `, ${counted(setAside, "row")} set aside (see set_aside.tsv in it)` : "";
-        return `Mended: ${counted(kept, "row")} kept${aside}${renamed > 0 ? `, ${counted(renamed, "image")} renamed` : ""}.`;
+        const shorter =
+          cut > 0 ? `, ${counted(cut, "row")} without further columns (whole in set_aside.tsv in it)` : "";
+        return `Mended: ${counted(kept, "row")} kept${aside}${shorter}${renamed > 0 ? `, ${counted(renamed, "image")} renamed` : ""}.`;
       });
     const name = stem(report.name);
     return h(

@@ -1,6 +1,10 @@
 /** Dropped files: event listeners, and reading of folders. */
 
+import { ImageFeatureError } from "../image-feature/index.js";
 import { isHidden } from "./hidden-files.js";
+
+/** The most names in a message. */
+const MOST_NAMED = 5;
 
 /** Endings of files that belong to a model. */
 const MODEL_FILE = /\.(tar|tgz|tar\.gz|gz|zip|pdparams|pdiparams|pdiparams\.info|pdmodel|json|ya?ml|safetensors)$/i;
@@ -50,10 +54,11 @@ export function takeDrops(component, take) {
 
 /**
  * @param {DataTransfer} transfer
+ * @param {string[]} unread as for `droppedPaths`
  * @returns {Promise<File[]>}
  */
-export async function droppedFiles(transfer) {
-  return (await droppedPaths(transfer)).map(({ file }) => file);
+export async function droppedFiles(transfer, unread) {
+  return (await droppedPaths(transfer, unread)).map(({ file }) => file);
 }
 
 /**
@@ -64,10 +69,14 @@ export async function droppedFiles(transfer) {
  */
 
 /**
+ * One file or folder that cannot be read does not end the reading of the others.
+ *
  * @param {DataTransfer} transfer
+ * @param {string[]} unread gets the paths of what could not be read
  * @returns {Promise<PathAndFile[]>}
+ * @throws {ImageFeatureError} where nothing could be read
  */
-export async function droppedPaths(transfer) {
+export async function droppedPaths(transfer, unread) {
   // entries can be read during the event only, so all are taken before the first `await`
   const entries = [...transfer.items]
     .filter(({ kind }) => kind === "file")
@@ -77,10 +86,40 @@ export async function droppedPaths(transfer) {
     entry instanceof File
       ? [{ path: entry.name, file: entry }]
       : entry
-        ? walk(entry, alone && entry.isDirectory ? "" : entry.name)
+        ? goOn(walk(entry, alone && entry.isDirectory ? "" : entry.name, unread), entry.name, unread)
         : [],
   );
-  return (await Promise.all(taken)).flat();
+  const files = (await Promise.all(taken)).flat();
+  if (files.length === 0 && unread.length > 0) throw unreadError(unread, false);
+  return files;
+}
+
+/**
+ * @param {readonly string[]} unread paths
+ * @param {boolean} others whether others could be read
+ */
+export function unreadError(unread, others = true) {
+  const named = unread.slice(0, MOST_NAMED).join(", ");
+  const more = unread.length > MOST_NAMED ? `, and ${unread.length - MOST_NAMED} more` : "";
+  const told = `the browser could not read ${named}${more}`;
+  return new ImageFeatureError("io", others ? `${told}; the others are taken` : told);
+}
+
+/**
+ * Waits for the walk of a file or folder. One that cannot be read is noted.
+ *
+ * @param {Promise<PathAndFile[]>} walking
+ * @param {string} path
+ * @param {string[]} unread
+ * @returns {Promise<PathAndFile[]>}
+ */
+async function goOn(walking, path, unread) {
+  try {
+    return await walking;
+  } catch {
+    unread.push(path);
+    return [];
+  }
 }
 
 /**
@@ -100,9 +139,10 @@ export function pickedPaths(files) {
 /**
  * @param {FileSystemEntry} entry
  * @param {string} path
+ * @param {string[]} unread
  * @returns {Promise<PathAndFile[]>}
  */
-async function walk(entry, path) {
+async function walk(entry, path, unread) {
   if (entry.isFile) {
     const file = await new Promise((/** @type {(file: File) => void} */ resolve, reject) =>
       /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject),
@@ -112,12 +152,22 @@ async function walk(entry, path) {
   const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
   const files = [];
   for (;;) {
-    // a reader gives about a hundred entries at a time, and an empty list at the end
-    const entries = await new Promise((/** @type {(entries: FileSystemEntry[]) => void} */ resolve, reject) =>
-      reader.readEntries(resolve, reject),
-    );
+    /** @type {FileSystemEntry[]} */
+    let entries;
+    try {
+      // a reader gives about a hundred entries at a time, and an empty list at the end
+      entries = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    } catch (error) {
+      // what was read before the failure stays
+      if (files.length === 0) throw error;
+      unread.push(path || entry.name);
+      return files;
+    }
     if (entries.length === 0) return files;
-    for (const inner of entries)
-      if (!isHidden(inner.name)) files.push(...(await walk(inner, path ? `${path}/${inner.name}` : inner.name)));
+    for (const inner of entries) {
+      if (isHidden(inner.name)) continue;
+      const below = path ? `${path}/${inner.name}` : inner.name;
+      for (const file of await goOn(walk(inner, below, unread), below, unread)) files.push(file);
+    }
   }
 }

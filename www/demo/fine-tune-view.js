@@ -2,7 +2,7 @@ import { ImageFeatureError } from "../image-feature/index.js";
 import { asError } from "./as-error.js";
 import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
-import { droppedPaths, isModelFile, pickedPaths, takeDrops } from "./file-drop.js";
+import { droppedPaths, isModelFile, pickedPaths, takeDrops, unreadError } from "./file-drop.js";
 import { TRAINING_LIST, isImage, learningImages } from "./gallery-pictures.js";
 import { problem } from "./gallery-problem.js";
 import { ProgressBar } from "./progress-bar.js";
@@ -49,7 +49,11 @@ class FineTuneView extends Component {
   /** @override */
   connect() {
     fill(this, this.#said, this.#problems, this.#content);
-    takeDrops(this, (transfer) => this.#take(droppedPaths(transfer), loneFolder(transfer)));
+    takeDrops(this, (transfer) => {
+      /** @type {string[]} */
+      const unread = [];
+      void this.#take(droppedPaths(transfer, unread), loneFolder(transfer), unread);
+    });
     this.listen(workspace, "model", () => this.#render());
     this.#render();
   }
@@ -63,21 +67,27 @@ class FineTuneView extends Component {
   /**
    * @param {Promise<PathAndFile[]>} coming
    * @param {string | undefined} folder that holds them all
+   * @param {readonly string[]} [unread] has the paths of what could not be read, once the files are there
    */
-  async #take(coming, folder) {
+  async #take(coming, folder, unread = []) {
     try {
       const files = await coming;
+      // of a model, all files are needed
+      if (unread.length > 0 && files.every(({ file }) => isModelFile(file))) throw unreadError(unread, false);
       if (files.length > 0 && files.every(({ file }) => isModelFile(file)))
         return void workspace.loadModel(files.map(({ file }) => file));
       const listed = files.some(({ path }) => path === TRAINING_LIST);
-      await this.#add(folder === undefined || listed ? files : files.map((one) => inFolder(one, folder)));
+      await this.#add(folder === undefined || listed ? files : files.map((one) => inFolder(one, folder)), unread);
     } catch (error) {
       this.#fail("What was dropped could not be read", error);
     }
   }
 
-  /** @param {PathAndFile[]} files */
-  async #add(files) {
+  /**
+   * @param {PathAndFile[]} files
+   * @param {readonly string[]} [unread]
+   */
+  async #add(files, unread = []) {
     if (this.#working)
       return this.#fail("They are not added", new ImageFeatureError("usage", "it is learning; wait, or cancel that"));
     fill(this.#problems);
@@ -93,7 +103,8 @@ class FineTuneView extends Component {
         ),
       );
     }
-    if (missing > 0)
+    if (unread.length > 0) this.#fail("Not all could be read", unreadError(unread));
+    else if (missing > 0)
       this.#fail(
         "Not all are there",
         new ImageFeatureError(

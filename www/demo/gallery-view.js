@@ -2,7 +2,7 @@ import { Gallery, ImageFeatureError } from "../image-feature/index.js";
 import { asError } from "./as-error.js";
 import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
-import { droppedPaths, isInOpenTab, isModelFile, pickedPaths, takeDrops } from "./file-drop.js";
+import { droppedPaths, isInOpenTab, isModelFile, pickedPaths, takeDrops, unreadError } from "./file-drop.js";
 import "./gallery-duplicates.js";
 import "./gallery-evaluation.js";
 import { isImage, sourcesAmong } from "./gallery-pictures.js";
@@ -45,7 +45,11 @@ class GalleryView extends Component {
   /** @override */
   connect() {
     fill(this, this.#said, this.#problems, this.#content, this.#head, this.#views);
-    takeDrops(this, (transfer) => this.#take(droppedPaths(transfer)));
+    takeDrops(this, (transfer) => {
+      /** @type {string[]} */
+      const unread = [];
+      void this.#take(droppedPaths(transfer, unread), unread);
+    });
     this.listen(document, "paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
       if (isInOpenTab(this) && files.length > 0) void this.#take(Promise.resolve(pickedPaths(files)));
@@ -69,30 +73,37 @@ class GalleryView extends Component {
    * Takes files that were dropped, pasted or picked: a query, a gallery's file, or images for a gallery.
    *
    * @param {Promise<PathAndFile[]>} coming
+   * @param {readonly string[]} [unread] has the paths of what could not be read, once the files are there
    */
-  async #take(coming) {
+  async #take(coming, unread = []) {
     try {
       const files = await coming;
       const images = files.filter(({ file }) => isImage(file));
+      // of a model or gallery, all files are needed
+      if (unread.length > 0 && images.length === 0) throw unreadError(unread, false);
       if (images.length === 0 && files.some(({ file }) => GALLERY_FILE.test(file.name)))
         return this.#openFiles(files.map(({ file }) => file));
       if (files.length > 0 && files.every(({ file }) => isModelFile(file)))
         return void workspace.loadModel(files.map(({ file }) => file));
       if (galleryState.gallery && files.length === 1 && images.length === 1)
         return void this.#search.askFile(files[0].file);
-      await this.#add(files);
+      await this.#add(files, unread);
     } catch (error) {
       this.#fail("What was dropped could not be read", error);
     }
   }
 
-  /** @param {PathAndFile[]} files */
-  async #add(files) {
+  /**
+   * @param {PathAndFile[]} files
+   * @param {readonly string[]} [unread]
+   */
+  async #add(files, unread = []) {
     fill(this.#problems);
     const { images, queries, missing } = await sourcesAmong(files);
     if (images.length === 0)
       return this.#fail("There is nothing to add", new ImageFeatureError("usage", "no image is among these files"));
-    if (missing > 0)
+    if (unread.length > 0) this.#fail("Not all could be read", unreadError(unread));
+    else if (missing > 0)
       this.#fail(
         "The lists name images that are not there",
         new ImageFeatureError(

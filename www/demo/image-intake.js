@@ -1,7 +1,7 @@
 import { ImageFeatureError } from "../image-feature/index.js";
 import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
-import { droppedFiles, isInOpenTab, isModelFile, takeDrops } from "./file-drop.js";
+import { droppedFiles, isInOpenTab, isModelFile, takeDrops, unreadError } from "./file-drop.js";
 import { problem } from "./gallery-problem.js";
 import { workspace } from "./workspace.js";
 
@@ -47,13 +47,17 @@ class ImageIntake extends Component {
   async #take(transfer) {
     /** @type {File[]} */
     let files;
+    /** @type {string[]} */
+    const unread = [];
     fill(this.#problems);
     try {
-      files = await droppedFiles(transfer);
+      files = await droppedFiles(transfer, unread);
     } catch (error) {
-      const unread = new ImageFeatureError("io", String(error), { cause: error });
-      return fill(this.#problems, problem("What was dropped could not be read", unread));
+      const failed =
+        error instanceof ImageFeatureError ? error : new ImageFeatureError("io", String(error), { cause: error });
+      return fill(this.#problems, problem("What was dropped could not be read", failed));
     }
+    if (unread.length > 0) fill(this.#problems, problem("Not all could be read", unreadError(unread)));
     const model = files.filter(isModelFile);
     const images = files.filter((file) => !isModelFile(file));
     if (model.length > 0) void workspace.loadModel(model);

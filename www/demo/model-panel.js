@@ -1,6 +1,6 @@
 import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
-import { droppedFiles, holdsFiles } from "./file-drop.js";
+import { droppedFiles, holdsFiles, unreadError } from "./file-drop.js";
 import { ProgressBar } from "./progress-bar.js";
 import { bytes, duration } from "./units.js";
 import { workspace } from "./workspace.js";
@@ -53,7 +53,13 @@ class ModelPanel extends Component {
       event.preventDefault();
       // files that are dropped on this element are a model, with any name
       event.stopPropagation();
-      void workspace.loadDropped(droppedFiles(event.dataTransfer));
+      /** @type {string[]} */
+      const unread = [];
+      const coming = droppedFiles(event.dataTransfer, unread);
+      // a model whose files are not all read would be another one
+      void workspace.loadDropped(
+        coming.then((files) => (unread.length > 0 ? Promise.reject(unreadError(unread, false)) : files)),
+      );
     });
     this.#render();
   }

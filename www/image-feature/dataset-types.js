@@ -125,9 +125,10 @@
  */
 
 /**
- * Number of rows that were kept and that were set aside, and number of images that were renamed.
+ * Number of rows that were kept, that were set aside, and that were kept without what follows after path and label (`cut`;
+ * `set_aside.tsv` has the whole rows), and number of images that were renamed.
  *
- * @typedef {ListSizes & { kept: number, setAside: number, renamed: number }} FixOutcome
+ * @typedef {ListSizes & { kept: number, setAside: number, cut: number, renamed: number }} FixOutcome
  */
 
 export {};

@@ -1,5 +1,6 @@
 //! A CSV file with a row for each image.
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ConvertOptions;
@@ -7,6 +8,7 @@ use super::columns::{Columns, whole_number};
 use super::csv;
 use super::division::Division;
 use super::source::{Faults, Labelled, Source, file_at, files, read_text};
+use crate::dataset::dataset::OtherForms;
 use crate::dataset::text::OldEncoding;
 use crate::error::Context;
 use crate::file_tree::{FileTree, NameDecoder};
@@ -16,7 +18,7 @@ pub(super) fn read(tree: &dyn FileTree, options: &ConvertOptions, decode: Option
     let (index, name) = find_table(tree, options.table.as_deref())?;
     let root = &name[..name.rfind('/').map_or(0, |at| at + 1)];
     let mut notes = Vec::new();
-    let images = Images { tree, root };
+    let images = Images { tree, root, others: OnceCell::new(), matched: RefCell::default() };
     let exists = |cell: &str| images.find(cell).is_some();
     let makes_sense = |line: &str| line.split(csv::SEPARATORS).any(|cell| exists(cell.trim().trim_matches('"')));
     let text = read_text(tree, index, OldEncoding { decode, makes_sense: Some(&makes_sense) }, &mut notes)?;
@@ -26,6 +28,7 @@ pub(super) fn read(tree: &dyn FileTree, options: &ConvertOptions, decode: Option
 
     let mut faults = Faults::default();
     let mut rows = Vec::new();
+    images.matched.borrow_mut().clear();
     for (line, fields) in records.iter().skip(usize::from(columns.has_head)) {
         match row(fields, &columns, &images) {
             Ok(row) => rows.push((row, format!("{name}:{line}"))),
@@ -35,6 +38,7 @@ pub(super) fn read(tree: &dyn FileTree, options: &ConvertOptions, decode: Option
     for ((row, place), message) in list_faults(&rows, &columns) {
         faults.add(format!("{place}: `{}`: {message}", row.path));
     }
+    images.tell(&mut notes);
     let (labels, classes) = labels(&rows.iter().map(|(row, _)| row).collect::<Vec<_>>());
     let images = rows.into_iter().zip(labels).filter_map(|((row, place), label)| {
         Some(Labelled { entry: row.entry, label, division: row.division.transpose().ok()?, place })
@@ -68,12 +72,52 @@ fn find_table<'t>(tree: &'t dyn FileTree, given: Option<&str>) -> Result<(usize,
 struct Images<'t> {
     tree: &'t dyn FileTree,
     root: &'t str,
+    /// Made for the first path that is no file.
+    others: OnceCell<OtherForms<'t>>,
+    /// Paths that were matched in another form, and the files' paths.
+    matched: RefCell<BTreeMap<String, String>>,
 }
 
 impl Images<'_> {
     /// The file that a path means: from the table's folder on, or from `images` in it; of an absolute path the longest
-    /// end that is a file there.
+    /// end that is a file there. Where there is none, the only one that differs in case or in the form of Unicode.
     fn find(&self, path: &str) -> Option<usize> {
+        if let Some(entry) = self.find_as_written(path) {
+            if path.contains('\\') {
+                self.remember(path, &self.tree.entries()[entry].path[self.root.len()..]);
+            }
+            return Some(entry);
+        }
+        let path = path.trim();
+        if path.is_empty() {
+            return None;
+        }
+        let others = self.others.get_or_init(|| OtherForms::below(self.tree, self.root));
+        let (entry, is) = others.find(path).or_else(|| others.find(&format!("images/{path}")))?;
+        self.remember(path, is);
+        Some(entry)
+    }
+
+    fn remember(&self, path: &str, is: &str) {
+        self.matched.borrow_mut().insert(path.into(), is.into());
+    }
+
+    /// Notes the paths that were matched in another form.
+    fn tell(&self, notes: &mut Vec<String>) {
+        const MOST_EXAMPLES: usize = 3;
+        let matched = self.matched.borrow();
+        if !matched.is_empty() {
+            let examples = matched.iter().take(MOST_EXAMPLES).map(|(path, is)| format!("`{path}` is `{is}`"));
+            let more = if matched.len() > MOST_EXAMPLES { ", …" } else { "" };
+            notes.push(format!(
+                "paths that are written otherwise than the files' names (case, form of Unicode, backslashes): {}: {}{more}",
+                matched.len(),
+                examples.collect::<Vec<_>>().join(", ")
+            ));
+        }
+    }
+
+    fn find_as_written(&self, path: &str) -> Option<usize> {
         let path = path.trim().replace('\\', "/");
         let is_absolute = path.starts_with('/') || path.as_bytes().get(1) == Some(&b':');
         let path = path.trim_start_matches("./");

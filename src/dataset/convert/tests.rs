@@ -374,3 +374,33 @@ fn what_the_original_trips_over_is_said() {
     }
     assert!("Label".parse::<SourceForm>().is_err(), "a part of a name is no name");
 }
+
+#[test]
+fn paths_of_tables_are_matched_as_those_of_lists() {
+    let files: Vec<(&str, &[u8])> = vec![
+        (
+            "set/l.csv",
+            "path,label\nCAT.jpg,a\ncafe\u{301}.jpg,a\ndeep\\dog.jpg,b\nDeep\\Bird.JPG,b\n./deep/../x.jpg,b\n"
+                .as_bytes(),
+        ),
+        ("set/cat.jpg", b"1"),
+        ("set/images/caf\u{e9}.jpg", b"2"),
+        ("set/deep/dog.jpg", b"3"),
+        ("set/deep/bird.jpg", b"4"),
+        ("set/x.jpg", b"5"),
+    ];
+    let options = ConvertOptions {
+        split: SplitOptions { percent: [100.0, 0.0, 0.0], ..SplitOptions::default() },
+        ..ConvertOptions::default()
+    };
+    let new = converted(&files, SourceForm::Csv, &options).unwrap();
+    let note = new.notes.iter().find(|note| note.contains("written otherwise")).expect("a note");
+    assert!(note.contains(": 5: ") && note.contains("`CAT.jpg` is `cat.jpg`") && note.ends_with(", …"), "{note}");
+    let rows =
+        "images/caf\u{e9}.jpg 0\nimages/cat.jpg 0\nimages/deep/bird.jpg 1\nimages/deep/dog.jpg 1\nimages/x.jpg 1\n";
+    assert_eq!(texts(new)[0], only("train.txt", rows));
+
+    let two: Vec<(&str, &[u8])> = vec![("l.csv", b"path,label\nA.jpg,a\n"), ("a.jpg", b""), ("a.JPG", b"")];
+    let error = converted(&two, SourceForm::Csv, &options).unwrap_err().to_string();
+    assert!(error.contains("`A.jpg` does not exist"), "it is not clear which is meant: {error}");
+}

@@ -47,6 +47,8 @@ pub struct FixOutcome {
     pub kept: usize,
     /// The number of rows left out, each with its reason in `set_aside.tsv`.
     pub set_aside: usize,
+    /// The number of rows kept without what follows after path and label; `set_aside.tsv` has the whole rows.
+    pub cut: usize,
     /// The number of images with another path.
     pub renamed: usize,
     /// Rows of the new `train.txt`.
@@ -60,7 +62,7 @@ pub struct FixOutcome {
 impl FixOutcome {
     pub(super) fn of(fixed: &Fixed) -> Self {
         let ListSizes { train, gallery, query } = ListSizes::of(&fixed.dataset);
-        let Fixed { kept, set_aside, renamed, .. } = *fixed;
-        FixOutcome { kept, set_aside, renamed, train, gallery, query }
+        let Fixed { kept, set_aside, cut, renamed, .. } = *fixed;
+        FixOutcome { kept, set_aside, cut, renamed, train, gallery, query }
     }
 }

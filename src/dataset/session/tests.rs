@@ -36,7 +36,7 @@ fn facts_stay_known_after_changes() {
     assert_eq!(
         serde_json::to_value(fixed).unwrap(),
         json!({
-            "kept": 2, "setAside": 0, "renamed": 0, "train": 2, "gallery": 0, "query": 0,
+            "kept": 2, "setAside": 0, "cut": 0, "renamed": 0, "train": 2, "gallery": 0, "query": 0,
         })
     );
     assert_eq!((session.image_count(), session.unknown_images().len()), (2, 0));

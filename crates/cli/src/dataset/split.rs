@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Compat, CopyTarget, DatasetArgs, look_at_images};
 use crate::output_file::{OutputFile, delete_unfinished_on_interrupt};
-use crate::terminal::Stdout;
+use crate::terminal::{Stdout, note};
 use crate::{Outcome, default_threads};
 use image_feature::dataset::compat::Percent;
 use image_feature::dataset::{Dataset, NewDataset, SplitBy, SplitOptions, Subset, split};
@@ -115,6 +115,9 @@ fn run_ours(args: SplitArgs) -> Result<Outcome> {
     }
     let tree = args.dataset.open()?;
     let dataset = args.dataset.read(tree.as_ref())?;
+    for text in dataset.notes().iter().filter(|_| !args.quiet) {
+        note(&format!("note: {text}"));
+    }
     let options = SplitOptions {
         percent: args.shares.percent(SplitOptions::default().percent)?,
         seed: args.seed,
@@ -153,7 +156,9 @@ fn run_ours(args: SplitArgs) -> Result<Outcome> {
 fn split_in_place(dataset: &Dataset, new: NewDataset) -> NewDataset {
     let old = |index: usize| dataset.paths()[super::place_of(dataset, index)].clone();
     let names: HashMap<String, String> = new.images.iter().map(|(index, name)| (name.clone(), old(*index))).collect();
-    let files = new.files.into_iter().map(|(file, text)| {
+    let is_list = |file: &str| Subset::ALL.iter().any(|list| list.list() == file);
+    // the files that name the classes stay as they are
+    let files = new.files.into_iter().filter(|(file, _)| is_list(file)).map(|(file, text)| {
         let text = String::from_utf8_lossy(&text).into_owned();
         let rows = text.lines().filter_map(|row| row.rsplit_once(' '));
         let rows: String = rows.map(|(name, label)| format!("{} {label}\n", names[name])).collect();

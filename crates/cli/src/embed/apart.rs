@@ -5,12 +5,24 @@ use std::path::{Component, Path, PathBuf};
 
 use super::argument::Argument;
 
+/// Which images have the name of the folder that was given in front of their names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum FolderNames {
+    /// Those of several folders; and, added to a gallery of folders, those directly in one folder
+    #[default]
+    Auto,
+    /// All of them
+    Always,
+    /// None: the paths below the folders are the names
+    Never,
+}
+
 /// For each argument, what its images have in front of their names.
 ///
 /// Of several folders (archives, patterns), each has its own name in front: `tea/1.jpg`; as many folders above it as
 /// tell them apart: `a/tea/1.jpg`, `b/tea/1.jpg`. Of several files with equal names, all have the names of their folders
-/// in front. A single folder, and files with different names, have nothing in front.
-pub fn fronts(arguments: &[Argument]) -> Vec<PathBuf> {
+/// in front. A single folder has nothing in front, unless `names` says so; files with different names have nothing.
+pub fn fronts(arguments: &[Argument], names: FolderNames) -> Vec<PathBuf> {
     let folders: Vec<Option<PathBuf>> = arguments.iter().map(folder).collect();
     let files: Vec<Option<PathBuf>> = arguments.iter().map(file).collect();
     let [folder_parts, file_parts] = [&folders, &files].map(|paths| {
@@ -20,6 +32,11 @@ pub fn fronts(arguments: &[Argument]) -> Vec<PathBuf> {
             _ => parts_that_differ(&paths),
         }
     });
+    let folder_parts = match names {
+        FolderNames::Auto => folder_parts,
+        FolderNames::Always => folder_parts.max(1),
+        FolderNames::Never => 0,
+    };
     let front = |(folder, file): (&Option<PathBuf>, &Option<PathBuf>)| match (folder, file) {
         (Some(folder), _) => end(folder, folder_parts),
         (_, Some(file)) if file_parts > 1 => end(file.parent().unwrap_or(Path::new("")), file_parts - 1),
@@ -77,7 +94,7 @@ mod tests {
     use image_feature::file_tree::ArchiveFormat;
 
     fn of(arguments: Vec<Argument>) -> Vec<String> {
-        fronts(&arguments).iter().map(|front| front.to_string_lossy().replace('\\', "/")).collect()
+        fronts(&arguments, FolderNames::Auto).iter().map(|front| front.to_string_lossy().replace('\\', "/")).collect()
     }
 
     #[test]
@@ -90,6 +107,9 @@ mod tests {
         assert_eq!(of(vec![folder("a/tea"), folder("b/tea"), folder("b/cup")]), ["a/tea", "b/tea", "b/cup"]);
         assert_eq!(of(vec![zip("tea.tar.gz"), zip("cup.ZIP")]), ["tea", "cup"]);
         assert_eq!(of(vec![folder("tea"), Argument::Stdin]), ["", ""]);
+        assert_eq!(fronts(&[folder("x/tea")], FolderNames::Always), [PathBuf::from("tea")]);
+        let two = [folder("x/tea"), folder("x/cup")];
+        assert_eq!(fronts(&two, FolderNames::Never), [PathBuf::new(), PathBuf::new()]);
     }
 
     #[test]

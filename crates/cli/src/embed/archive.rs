@@ -1,5 +1,6 @@
 //! Images inside an archive, unpacked one at a time into memory, never to the disk.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -66,23 +67,30 @@ fn open(format: ArchiveFormat, path: &Path) -> Result<Members<'static>> {
 
 /// Gives each image in the archive to `take`, in the archive's order, until it breaks. An entry that cannot be read is a
 /// failed item; an archive that cannot be read to its end adds one more failed item. The relative paths begin with `front`.
+/// Entries whose relative paths `skips` accepts are not read.
 pub fn for_each_image(
     format: ArchiveFormat,
     path: &Path,
     front: &Path,
     remarks: &Remarks,
+    skips: &dyn Fn(&Path) -> bool,
     take: &mut dyn FnMut(Item) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let mut images = 0u64;
+    let (mut images, skipped) = (0u64, Cell::new(false));
+    let skips = |origin: &Origin| {
+        let skips = skips(&front.join(&origin.relative));
+        skipped.set(skipped.get() || skips);
+        skips
+    };
     let found = Remarks::default();
     let read = open(format, path).and_then(|members| {
-        read_images(members, path, &found, &mut |Item { origin, content }| {
+        read_images(members, path, &found, &skips, &mut |Item { origin, content }| {
             images += 1;
             take(Item { origin: origin.below(front), content })
         })
     });
     let error = match read {
-        Ok(ControlFlow::Continue(())) if images == 0 => {
+        Ok(ControlFlow::Continue(())) if images == 0 && !skipped.get() => {
             Error::new(ErrorKind::Io, format!("the archive holds no images{}", found.instead()))
         }
         other => {
@@ -100,6 +108,7 @@ fn read_images(
     mut members: Members,
     path: &Path,
     remarks: &Remarks,
+    skips: &dyn Fn(&Origin) -> bool,
     give: &mut dyn FnMut(Item) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
     let decode = name_decoder(None)?;
@@ -119,6 +128,10 @@ fn read_images(
             }
             continue;
         }
+        let origin = Origin::of_entry(path, &name);
+        if skips(&origin) {
+            continue;
+        }
         let content = match content(&mut members, &member, &name) {
             Ok(content) => content,
             Err(what) => {
@@ -126,7 +139,7 @@ fn read_images(
                 continue;
             }
         };
-        if give(Item { origin: Origin::of_entry(path, &name), content }).is_break() {
+        if give(Item { origin, content }).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
@@ -161,7 +174,7 @@ mod tests {
     fn inside(path: &Path) -> Vec<String> {
         let format = format_of(path).unwrap().expect("an archive");
         let mut items = Vec::new();
-        let _ = for_each_image(format, path, Path::new(""), &Remarks::default(), &mut |item| {
+        let _ = for_each_image(format, path, Path::new(""), &Remarks::default(), &|_| false, &mut |item| {
             items.push(match item.content {
                 Content::Bytes(bytes) => format!("{}={}", item.origin.relative.display(), bytes.len()),
                 Content::Failed(error) => format!("{}: {error}", item.origin.relative.display()),
@@ -248,7 +261,7 @@ mod tests {
         std::fs::write(&path, gzip(&tar)).unwrap();
         assert_eq!(format_of(&path).unwrap(), Some(ArchiveFormat::TarGz));
         let (remarks, mut found) = (Remarks::default(), Vec::new());
-        let _ = for_each_image(ArchiveFormat::TarGz, &path, Path::new("front"), &remarks, &mut |item| {
+        let _ = for_each_image(ArchiveFormat::TarGz, &path, Path::new("front"), &remarks, &|_| false, &mut |item| {
             found.push(item.origin.relative);
             ControlFlow::Continue(())
         });
@@ -279,7 +292,7 @@ mod tests {
         let mut read = |total_free| {
             let limits = ArchiveLimits { ratio: 0, total_free, ..ArchiveLimits::DATA };
             let members = Members::open(Arc::new(gz.clone()), ArchiveFormat::TarGz, limits).unwrap();
-            read_images(members, Path::new("bomb.tar.gz"), &Remarks::default(), &mut |_| {
+            read_images(members, Path::new("bomb.tar.gz"), &Remarks::default(), &|_| false, &mut |_| {
                 images += 1;
                 ControlFlow::Continue(())
             })

@@ -52,19 +52,19 @@ impl Damaged {
 
     /// The note at the end of a run over `images`; `None` where no image is damaged.
     pub fn note(&self, images: u64) -> Option<String> {
+        let told = self.told(images)?;
+        Some(format!("warning: {told}; their vectors are of the part that could be decoded, --strict refuses them"))
+    }
+
+    /// Which of `images` are damaged, with their number; `None` where none is.
+    pub fn told(&self, images: u64) -> Option<String> {
         let more = match self.count - self.examples.len() as u64 {
             0 => String::new(),
             more => format!(", and {more} more"),
         };
         let are = if self.count == 1 { "is" } else { "are" };
-        (self.count > 0).then(|| {
-            format!(
-                "warning: {} of {images} images {are} damaged, their vectors are of the part that could be decoded: {}{more}; --strict \
-                 refuses them",
-                self.count,
-                self.examples.join(", ")
-            )
-        })
+        (self.count > 0)
+            .then(|| format!("{} of {images} images {are} damaged: {}{more}", self.count, self.examples.join(", ")))
     }
 }
 
@@ -79,9 +79,9 @@ mod tests {
         damaged.add("a.jpg", "the file ends early");
         let note = damaged.note(3).unwrap();
         assert!(note.starts_with("warning: 1 of 3 images is damaged"), "{note}");
-        assert!(note.contains(": a.jpg (the file ends early); --strict"), "{note}");
+        assert!(note.contains(": a.jpg (the file ends early); their vectors"), "{note}");
         (0..20).for_each(|_| damaged.add("b.jpg", "x"));
         assert!(damaged.note(30).unwrap().contains("21 of 30 images are damaged"));
-        assert!(damaged.note(30).unwrap().contains(", and 11 more; --strict"));
+        assert!(damaged.note(30).unwrap().contains(", and 11 more; their"));
     }
 }

@@ -1,12 +1,14 @@
 //! The images that arguments name: files, folders, patterns, archives, stdin.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::apart::fronts;
+use super::apart::{FolderNames, fronts};
 use super::archive;
 use super::argument::{Argument, in_other_form};
 use super::item::{Content, Item, Origin};
@@ -26,6 +28,33 @@ pub const FILE_BYTES: u64 = 512 << 20;
 pub struct Inputs {
     sources: Vec<Source>,
     remarks: Remarks,
+    skipped: Skipped,
+}
+
+/// The images inside of archives that are left out, by their relative paths, and how many were. Clones share them.
+#[derive(Clone, Default)]
+pub struct Skipped {
+    known: Arc<HashSet<String>>,
+    count: Arc<AtomicUsize>,
+}
+
+impl Skipped {
+    /// Whether an image is left out, which is counted.
+    pub fn skips(&self, relative: &Path) -> bool {
+        let is_known = !self.known.is_empty() && self.known.contains(&id_of(relative));
+        self.count.fetch_add(usize::from(is_known), Ordering::Relaxed);
+        is_known
+    }
+
+    /// How many were left out so far.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+/// The id of an image: its relative path, with `/` between its parts.
+pub fn id_of(relative: &Path) -> String {
+    relative.to_string_lossy().replace('\\', "/")
 }
 
 enum Source {
@@ -52,9 +81,9 @@ impl Inputs {
     ///
     /// # Errors
     /// As [`find`](Self::find).
-    pub fn find_apart(arguments: &[PathBuf]) -> Result<Self> {
+    pub fn find_apart(arguments: &[PathBuf], names: FolderNames) -> Result<Self> {
         let arguments: Vec<Argument> = arguments.iter().map(|argument| Argument::of(argument)).collect();
-        let fronts = fronts(&arguments);
+        let fronts = fronts(&arguments, names);
         Self::of_arguments(arguments, fronts)
     }
 
@@ -98,6 +127,27 @@ impl Inputs {
         before - self.sources.len()
     }
 
+    /// Leaves out the images inside of archives that have these ids, and tells how many were when they were read.
+    pub fn leave_out_inside(&mut self, known: HashSet<String>) -> Skipped {
+        self.skipped = Skipped { known: Arc::new(known), count: Arc::default() };
+        self.skipped.clone()
+    }
+
+    /// Whether there are images, all of them files with relative paths of this many parts.
+    pub fn are_files_at_depth(&self, depth: usize) -> bool {
+        let is_at_depth = |origin: &Origin| origin.relative.components().count() == depth;
+        let mut files = 0;
+        let all = self.sources.iter().all(|source| match source {
+            Source::File(origin, _) => {
+                files += 1;
+                is_at_depth(origin)
+            }
+            Source::Failed(..) => true,
+            Source::Archive(..) | Source::Entry(..) | Source::Stdin => false,
+        });
+        all && files > 0
+    }
+
     /// What is to be told at the end, after all items were read.
     pub fn remarks(&self) -> Remarks {
         self.remarks.clone()
@@ -129,7 +179,8 @@ impl Inputs {
                 Source::Failed(origin, error) => take(Item { origin, content: Content::Failed(error) }),
                 Source::Stdin => take(stdin()),
                 Source::Archive(format, path, front) => {
-                    archive::for_each_image(format, &path, &front, &self.remarks, &mut take)
+                    let skips = &|relative: &Path| self.skipped.skips(relative);
+                    archive::for_each_image(format, &path, &front, &self.remarks, skips, &mut take)
                 }
             };
             if flow.is_break() {

@@ -16,9 +16,10 @@ use std::sync::mpsc::sync_channel;
 
 use image_feature::{Error, Model, Result, Roi};
 
+pub use apart::FolderNames;
 pub use decoding::{Damaged, Decoding};
 pub use engine::Engine;
-pub use inputs::{FILE_BYTES, Inputs, read_file};
+pub use inputs::{FILE_BYTES, Inputs, id_of, read_file};
 pub use item::{Content, Origin};
 pub use pipeline::Preparation;
 use pipeline::{Input, Prepared};

@@ -60,6 +60,11 @@ impl Embedder {
         Ok(Embedder { model: ModelId::of(&model), engine, preparation, batch_size, quiet: args.quiet })
     }
 
+    /// Whether nothing but results and errors is printed.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Length of a feature.
     pub fn dimension(&self) -> usize {
         self.engine.dimension

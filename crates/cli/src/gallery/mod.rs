@@ -6,6 +6,7 @@ mod exchange;
 mod postgres;
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use self::postgres::{Conditions, Database, PullArgs, PushArgs, Remote};
 use super::Outcome;
 use super::address::refuse_address;
 use super::contact_sheet::{Picture, contact_sheet};
-use super::embed::{Embedded, Inputs, Origin, read_file};
+use super::embed::{Embedded, FolderNames, Inputs, Origin, id_of, read_file};
 use super::output_file::{OutputFile, check_output, delete_unfinished_on_interrupt};
 use super::terminal::{Stdout, complain, note, printable};
 use image_feature::dataset::{DecodedText, OldEncoding, decode_text};
@@ -70,13 +71,18 @@ pub struct BuildArgs {
     /// Replace the file if it is there already
     #[arg(long)]
     force: bool,
+    /// Which images have the folder that was given in front of their ids, and, directly in it, as label
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    folder_names: FolderNames,
     #[command(flatten)]
     model: ModelArgs,
 }
 
 /// Add images to a gallery
 ///
-/// Images that are in it already are left out.
+/// Images that are in it already are left out: files by their paths, those in archives by their ids. Where all images of
+/// the gallery are in folders, which are their labels, the images directly in one folder get that folder's name, as
+/// `gallery build` gives it to those of several.
 #[derive(clap::Args)]
 pub struct AddArgs {
     /// The gallery's file
@@ -84,6 +90,9 @@ pub struct AddArgs {
     /// As for `gallery build`
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
+    /// Which images have the folder that was given in front of their ids, and, directly in it, as label
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    folder_names: FolderNames,
     /// Take this model though another or an unknown one made the gallery, where it is known to give the same vectors
     #[arg(long)]
     any_model: bool,
@@ -183,12 +192,59 @@ fn is_list(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt"))
 }
 
-/// Calls `take` for each image that the arguments name, and reports images that failed. Files that are `known` are left
+/// The images that a gallery knows before it has their features.
+#[derive(Default)]
+struct Known {
+    /// Paths of files.
+    paths: HashSet<String>,
+    /// Ids of images that were no files, so that they were in archives.
+    inside: HashSet<String>,
+    /// Whether each image is in a folder that is its label.
+    are_in_folders: bool,
+}
+
+impl Known {
+    fn of(gallery: &Gallery) -> Self {
+        let mut known = Known { are_in_folders: !gallery.is_empty(), ..Known::default() };
+        for (entry, _) in gallery.iter() {
+            match path_of(entry) {
+                Some(path) => known.paths.insert(path.into()),
+                None => known.inside.insert(entry.id.clone()),
+            };
+            let folder = Path::new(&entry.id).parent().and_then(Path::file_name).and_then(OsStr::to_str);
+            known.are_in_folders &= folder.is_some() && folder == entry.label.as_deref();
+        }
+        known
+    }
+}
+
+/// The images of folders, archives, patterns and files, with the names that the gallery gives them.
+fn find(arguments: &[PathBuf], names: FolderNames, known: &Known, quiet: bool) -> Result<Inputs> {
+    if names == FolderNames::Auto
+        && known.are_in_folders
+        && let [folder] = arguments
+        && folder.is_dir()
+    {
+        let inputs = Inputs::find_apart(arguments, FolderNames::Always)?;
+        if inputs.are_files_at_depth(2) {
+            if !quiet {
+                note(&format!(
+                    "note: the images in {} get that folder's name, as all in the gallery have; --folder-names never leaves it away",
+                    folder.display()
+                ));
+            }
+            return Ok(inputs);
+        }
+    }
+    Inputs::find_apart(arguments, names)
+}
+
+/// Calls `take` for each image that the arguments name, and reports images that failed. Images that are `known` are left
 /// out before they are read; their number is the second result.
 fn each_image(
-    arguments: &[PathBuf],
+    (arguments, names): (&[PathBuf], FolderNames),
     embedder: &Embedder,
-    known: &dyn Fn(&Entry) -> bool,
+    known: &Known,
     take: &mut dyn FnMut(Entry, Vec<f32>) -> Result<()>,
 ) -> Result<(Outcome, usize)> {
     let (mut outcome, mut left_out) = (Outcome::Good, 0);
@@ -200,14 +256,17 @@ fn each_image(
     }
     if !others.is_empty() {
         let others: Vec<PathBuf> = others.into_iter().cloned().collect();
-        parts.push((Inputs::find_apart(&others)?, HashMap::new()));
+        parts.push((find(&others, names, known, embedder.is_quiet())?, HashMap::new()));
     }
     for (mut inputs, labels) in parts {
-        left_out += inputs.leave_out(|origin| known(&entry_of(origin, labels.get(&origin.input_path))));
+        left_out +=
+            inputs.leave_out(|origin| path_of(&entry_of(origin, None)).is_some_and(|path| known.paths.contains(path)));
+        let skipped = inputs.leave_out_inside(known.inside.clone());
         let ended = embedder.run(inputs, &mut |origin, embedded| {
             take(entry_of(&origin, labels.get(&origin.input_path)), embedded.feature)?;
             Ok(ControlFlow::Continue(()))
         })?;
+        left_out += skipped.count();
         if ended != Outcome::Good {
             outcome = ended;
         }
@@ -237,8 +296,7 @@ fn is_same_vector(gallery: &Gallery, id: &str, feature: &[f32]) -> bool {
 /// The entry of an image: its path as id, the list's label or else the folder's name, and its absolute path as metadata.
 fn entry_of(origin: &Origin, label: Option<&String>) -> Entry {
     let folder = origin.relative.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-    let id = origin.relative.to_string_lossy().replace('\\', "/");
-    let entry = Entry { label: label.cloned().or(folder), ..Entry::new(id) };
+    let entry = Entry { label: label.cloned().or(folder), ..Entry::new(id_of(&origin.relative)) };
     match std::path::absolute(&origin.input_path) {
         Ok(path) if path.is_file() => entry.metadata("path", path.to_string_lossy()),
         _ => entry,
@@ -332,7 +390,7 @@ fn build(args: &BuildArgs) -> Result<Outcome> {
     let mut gallery = Gallery::new(embedder.dimension(), args.metric, args.storage)?;
     gallery.set_model(Some(embedder.model.clone()));
     let take = &mut |entry, feature: Vec<f32>| gallery.add(entry, &feature);
-    let (outcome, _) = each_image(&args.inputs, &embedder, &|_| false, take)?;
+    let (outcome, _) = each_image((&args.inputs, args.folder_names), &embedder, &Known::default(), take)?;
     if gallery.is_empty() {
         return Err(Error::decode("there is no image of which a vector could be made; no gallery is written"));
     }
@@ -348,10 +406,9 @@ fn add(args: &AddArgs) -> Result<Outcome> {
     let embedder = Embedder::open(&args.model)?;
     check_model(&known, &embedder, args.any_model).context(|| args.gallery.display().to_string())?;
     let mut new = Vec::new();
-    let paths: HashSet<&str> = known.iter().filter_map(|(entry, _)| path_of(entry)).collect();
-    let is_known = |entry: &Entry| path_of(entry).is_some_and(|path| paths.contains(path));
     let mut again = 0;
-    let (mut outcome, left_out) = each_image(&args.inputs, &embedder, &is_known, &mut |entry, feature| {
+    let inputs = (args.inputs.as_slice(), args.folder_names);
+    let (mut outcome, left_out) = each_image(inputs, &embedder, &Known::of(&known), &mut |entry, feature| {
         match known.get(&entry.id) {
             None => new.push((entry, feature)),
             // the same image from another place, or from an archive

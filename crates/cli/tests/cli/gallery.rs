@@ -134,6 +134,66 @@ fn images_are_added_and_removed_all_or_none() {
 }
 
 #[test]
+fn one_folder_added_to_a_gallery_of_folders_is_a_label() {
+    let bench = Bench::with_photos();
+    let both = ["photos/tea", "photos/cup"];
+    bench.run("build", &[&both[..], &["--output", "whole.safetensors"]].concat()).good();
+    let whole = Gallery::open(bench.path("whole.safetensors")).unwrap();
+    let names = |gallery: &Gallery| -> Vec<(String, Option<String>)> {
+        let mut names: Vec<_> = gallery.iter().map(|(entry, _)| (entry.id.clone(), entry.label.clone())).collect();
+        names.sort();
+        names
+    };
+    write(&bench.path("photos/pot/6.ppm"), &photo(6));
+    bench.run("build", &[&both[..], &["--output", "g.safetensors"]].concat()).good();
+    let added = bench.run("add", &["g.safetensors", "photos/pot"]);
+    assert!(added.code == Some(0) && added.stderr.contains("get that folder's name"), "{added:?}");
+    let mut expected = names(&whole);
+    expected.push(("pot/6.ppm".into(), Some("pot".into())));
+    expected.sort();
+    assert_eq!(names(&bench.gallery()), expected);
+    assert!(bench.run("add", &["g.safetensors", "photos/pot"]).stderr.contains("1 images are in the gallery already"));
+
+    // a folder of folders keeps its ids, and options decide
+    write(&bench.path("more/can/7.ppm"), &photo(7));
+    write(&bench.path("plain/8.ppm"), &photo(8));
+    bench.run("add", &["g.safetensors", "more"]).good();
+    bench.run("add", &["g.safetensors", "plain", "--folder-names", "never"]).good();
+    let gallery = bench.gallery();
+    assert!(gallery.vector("can/7.ppm").is_some() && gallery.vector("8.ppm").is_some(), "{:?}", ids(&gallery));
+    bench.run("build", &["photos/tea", "--folder-names", "always", "--output", "one.safetensors"]).good();
+    let one = Gallery::open(bench.path("one.safetensors")).unwrap();
+    assert_eq!(ids(&one), ["tea/0.ppm", "tea/1.ppm"]);
+    bench.run("build", &["photos/tea", "--output", "two.safetensors"]).good();
+    assert_eq!(ids(&Gallery::open(bench.path("two.safetensors")).unwrap()), ["0.ppm", "1.ppm"]);
+}
+
+#[test]
+fn images_in_archives_that_are_known_are_not_embedded() {
+    let bench = Bench::with_photos();
+    let zip = |name: &str, entries: &[(&str, &[u8])]| {
+        let mut zip = zip::ZipWriter::new(std::fs::File::create(bench.path(name)).unwrap());
+        for (entry, bytes) in entries {
+            zip.start_file(*entry, zip::write::SimpleFileOptions::default()).unwrap();
+            std::io::Write::write_all(&mut zip, bytes).unwrap();
+        }
+        zip.finish().unwrap();
+    };
+    let picture = |name: &str| std::fs::read(bench.path("photos").join(name)).unwrap();
+    zip("a.zip", &[("tea/0.ppm", &picture("tea/0.ppm"))]);
+    bench.run("build", &["a.zip", "--output", "g.safetensors"]).good();
+    // the known one would fail if it were decoded
+    zip("b.zip", &[("tea/0.ppm", b"no image"), ("cup/2.ppm", &picture("cup/2.ppm"))]);
+    let added = bench.run("add", &["g.safetensors", "b.zip"]);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    assert!(added.stderr.contains("1 images are in the gallery already"), "{added:?}");
+    assert!(added.stderr.contains("1 images added, 2 in all"), "{added:?}");
+    let again = bench.run("add", &["g.safetensors", "b.zip", "a.zip", "--folder-names", "never"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(again.stderr.contains("3 images are in the gallery already"), "{again:?}");
+}
+
+#[test]
 fn lists_name_images_and_labels() {
     let bench = Bench::with_photos();
     let list = "\u{feff}photos/gone/0.ppm green tea\n\nphotos/tea/0.ppm green tea\nphotos/4.ppm\tnot blue\nphotos/tea/1.ppm 7\n";

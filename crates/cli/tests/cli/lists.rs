@@ -45,8 +45,12 @@ fn lists_that_are_not_utf8_are_read_and_mended() {
         let check = run(["check", text(&set), "--batch-size", "32", "--fix", text(&copy)]);
         assert!(check.code == Some(1) && check.stdout.contains(told), "{check:?}");
         assert!(check.stdout.contains("L004") && !check.stdout.contains("F001"), "{check:?}");
+        let read_as = format!("note: gallery.txt is read as {}", told.rsplit(' ').next().unwrap());
+        assert!(check.stderr.contains(&read_as), "{check:?}");
         let again = run(["check", text(&copy), "--batch-size", "32"]);
         assert_eq!(again.code, Some(0), "{again:?}");
+        let split = run(["split", text(&set), "--output", text(&root.path().join("divided"))]);
+        assert!(split.stderr.contains(&read_as), "{split:?}");
         assert!(!copy.join("set_aside.tsv").exists());
 
         let evaluated = run(["evaluate", text(&set), "--no-cache"]);
@@ -112,4 +116,60 @@ fn separators_of_other_keyboards_are_named_and_mended() {
         assert!(check.code == Some(1) && check.stdout.contains(code), "{separator}: {check:?}");
         assert_eq!(run(["check", text(&copy), "--batch-size", "32"]).code, Some(0), "{separator}");
     }
+}
+
+/// A clean data set with the names of its classes, in a file of whatever usual name.
+fn named_set(folder: &Path, file: &str) {
+    set_in(folder, |text| text.as_bytes().into());
+    std::fs::write(folder.join(file), gbk("绿茶\n红茶\n")).unwrap();
+}
+
+#[test]
+fn names_of_classes_are_kept_by_repair_and_division() {
+    let names = gbk("绿茶\n红茶\n");
+    for file in ["label.txt", "Labels.txt", "class_id_map.txt"] {
+        let root = TempDir::new().unwrap();
+        let path = |name: &str| root.path().join(name);
+        let set = path("set");
+        named_set(&set, file);
+        run(["check", text(&set), "--batch-size", "32", "--fix", text(&path("fixed"))]).good();
+        run(["check", text(&set), "--batch-size", "32", "--fix", text(&path("fixed.zip"))]).good();
+        run(["split", text(&set), "--output", text(&path("divided"))]).good();
+        run(["split", text(&set), "--output", text(&path("divided.zip"))]).good();
+        run(["split", text(&set), "--in-place"]).good();
+        for folder in ["set", "fixed", "divided"] {
+            assert_eq!(std::fs::read(path(folder).join(file)).unwrap(), names, "{folder}/{file}");
+            assert!(std::fs::metadata(path(folder).join("train.txt")).unwrap().len() > 0);
+        }
+        for archive in ["fixed.zip", "divided.zip"] {
+            let mut zip = zip::ZipArchive::new(std::fs::File::open(path(archive)).unwrap()).unwrap();
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut zip.by_name(file).unwrap(), &mut bytes).unwrap();
+            assert_eq!(bytes, names, "{archive}/{file}");
+        }
+    }
+}
+
+#[test]
+fn further_columns_of_rows_that_are_kept_go_to_the_rows_set_aside() {
+    let root = TempDir::new().unwrap();
+    let [set, copy] = ["set", "copy"].map(|name| root.path().join(name));
+    for (path, bytes) in clean() {
+        let path = set.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let train = std::fs::read_to_string(set.join("train.txt")).unwrap();
+    let (first, rest) = train.split_once('\n').unwrap();
+    let spoilt = [first.as_bytes(), b" tea \xc2\xcc\n", rest.as_bytes()].concat();
+    std::fs::write(set.join("train.txt"), spoilt).unwrap();
+    let check = run(["check", text(&set), "--batch-size", "32", "--fix", text(&copy)]);
+    assert!(check.stderr.contains("1 row without further columns (whole in set_aside.tsv)"), "{check:?}");
+    assert!(!check.stderr.contains("row set aside"), "{check:?}");
+    let table = std::fs::read(copy.join("set_aside.tsv")).unwrap();
+    let expected =
+        [b"list\tline\tcode\trow\ntrain.txt\t1\textra-column\t", first.as_bytes(), b" tea \xc2\xcc\n"].concat();
+    assert_eq!(table, expected, "{}", String::from_utf8_lossy(&table));
+    assert_eq!(std::fs::read_to_string(copy.join("train.txt")).unwrap().lines().count(), train.lines().count());
+    run(["check", text(&copy), "--batch-size", "32"]).good();
 }

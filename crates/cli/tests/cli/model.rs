@@ -128,7 +128,21 @@ fn convert_calibrates_for_i8() {
     std::fs::write(&nothing, "no image").unwrap();
     convert(&source, &first, &["--dtype", "i8", "--calibrate", text(&nothing)]).fails(2, &["none of the 1 inputs"]);
 
-    convert(&source, &first, &["--dtype", "i8", "--calibrate", text(&photos), text(&nothing)]).good();
+    let damaged = folder.path().join("cut.jpg");
+    let jpeg = super::generated::jpeg(&super::generated::photo(1), 90);
+    std::fs::write(&damaged, &jpeg[..jpeg.len() / 2]).unwrap();
+    let images = [text(&photos), text(&nothing), text(&damaged)];
+    let calibrated = convert(&source, &first, &[&["--dtype", "i8", "--calibrate"][..], &images].concat());
+    assert_eq!(calibrated.code, Some(0), "{calibrated:?}");
+    assert!(
+        calibrated.stderr.contains("warning: 1 of ") && calibrated.stderr.contains("inputs cannot be read"),
+        "{calibrated:?}"
+    );
+    assert!(
+        calibrated.stderr.contains("images is damaged: ") || calibrated.stderr.contains("images are damaged: "),
+        "{calibrated:?}"
+    );
+    assert!(calibrated.stderr.contains("cut.jpg ("), "{calibrated:?}");
     let bytes = std::fs::metadata(&first).unwrap().len();
     assert!((4_575_616..5_000_000).contains(&bytes), "{bytes}");
     let info: Value = serde_json::from_str(&run(["model", "info", text(&first), "--json"]).good()).unwrap();

@@ -84,11 +84,15 @@ fn tell_fixed(fixed: &Fixed, target: &Path) {
         0 => String::new(),
         rows => format!(", {} set aside (see set_aside.tsv)", count(rows as u64, "row")),
     };
+    let cut = match fixed.cut {
+        0 => String::new(),
+        rows => format!(", {} without further columns (whole in set_aside.tsv)", count(rows as u64, "row")),
+    };
     let renamed = match fixed.renamed {
         0 => String::new(),
         images => format!(", {} renamed", count(images as u64, "image")),
     };
-    note(&format!("mended copy: {} with {}{aside}{renamed}", target.display(), count(fixed.kept as u64, "row")));
+    note(&format!("mended copy: {} with {}{aside}{cut}{renamed}", target.display(), count(fixed.kept as u64, "row")));
 }
 
 /// The features of images, by their places; `None` for an image without one.
