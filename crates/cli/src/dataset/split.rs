@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Compat, CopyTarget, DatasetArgs, look_at_images};
+use super::{Compat, CopyTarget, DatasetArgs, count, look_at_images};
 use crate::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use crate::terminal::{Stdout, note};
 use crate::{Outcome, default_threads};
@@ -210,7 +210,9 @@ pub fn tell_lists(new: &NewDataset, target: &Path, notes: Option<&[String]>, as_
         }
         json.to_string()
     } else {
-        format!("{}: {train} images for training, {gallery} in the gallery, {query} queries", target.display())
+        let queries = if query == 1 { "query" } else { "queries" };
+        let train = count(train as u64, "image");
+        format!("{}: {train} for training, {gallery} in the gallery, {query} {queries}", target.display())
     };
     Stdout::default().line(&text)
 }

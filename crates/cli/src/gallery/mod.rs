@@ -396,7 +396,8 @@ fn build(args: &BuildArgs) -> Result<Outcome> {
     }
     save(&gallery, &args.output)?;
     if !args.model.quiet {
-        note(&format!("{} images in {}", gallery.len(), args.output.display()));
+        let images = if gallery.len() == 1 { "image" } else { "images" };
+        note(&format!("{} {images} in {}", gallery.len(), args.output.display()));
     }
     Ok(outcome)
 }
