@@ -39,7 +39,7 @@ pub(super) fn read(tree: &dyn FileTree, options: &ConvertOptions, decode: Option
         faults.add(format!("{place}: `{}`: {message}", row.path));
     }
     images.tell(&mut notes);
-    let (labels, classes) = labels(&rows.iter().map(|(row, _)| row).collect::<Vec<_>>());
+    let (labels, classes) = labels(&rows.iter().map(|(row, _)| row).collect::<Vec<_>>(), &mut notes);
     let images = rows.into_iter().zip(labels).filter_map(|((row, place), label)| {
         Some(Labelled { entry: row.entry, label, division: row.division.transpose().ok()?, place })
     });
@@ -176,15 +176,40 @@ fn list_faults<'a, 'r>(
     faults.collect()
 }
 
+/// The numbers of classes with their names. Line `n` of the names, from 0, is that of class `n`, so numbers that are not
+/// there take a line, too. Where that would be most lines, classes are numbered anew.
+fn with_names(
+    numbers: Vec<i64>,
+    names: &BTreeMap<i64, String>,
+    notes: &mut Vec<String>,
+) -> (Vec<i64>, Option<Vec<String>>) {
+    let used: BTreeSet<i64> = numbers.iter().copied().collect();
+    let (first, last) = (used.first().copied().unwrap_or(0), used.last().copied().unwrap_or(0));
+    let name = |number: i64| names.get(&number).cloned().unwrap_or_else(|| number.to_string());
+    if first >= 0 && last < 4 * used.len() as i64 + 16 {
+        let missing = last + 1 - used.len() as i64;
+        if missing > 0 {
+            notes.push(format!(
+                "{missing} of the classes 0 to {last} have no image; their lines in label.txt are their numbers"
+            ));
+        }
+        return (numbers, Some((0..=last).map(name).collect()));
+    }
+    notes.push(format!(
+        "classes are numbered from 0 in the order of their numbers, since those reach from {first} to {last}"
+    ));
+    let places: BTreeMap<i64, i64> = used.iter().copied().zip(0..).collect();
+    (numbers.iter().map(|number| places[number]).collect(), Some(used.iter().map(|&number| name(number)).collect()))
+}
+
 /// The label of each row, and the names of the classes: in the order of their numbers where both are given.
-fn labels(rows: &[&TableRow<'_>]) -> (Vec<i64>, Option<Vec<String>>) {
+fn labels(rows: &[&TableRow<'_>], notes: &mut Vec<String>) -> (Vec<i64>, Option<Vec<String>>) {
     let numbers: Option<Vec<i64>> = rows.iter().map(|row| whole_number(row.label)).collect();
     match numbers {
         Some(numbers) => {
             let named = rows.iter().zip(&numbers).filter_map(|(row, &number)| Some((number, row.name?.to_string())));
             let names: BTreeMap<i64, String> = named.collect();
-            let classes = (!names.is_empty()).then(|| names.into_values().collect());
-            (numbers, classes)
+            if names.is_empty() { (numbers, None) } else { with_names(numbers, &names, notes) }
         }
         None => {
             let names: BTreeSet<&str> = rows.iter().map(|row| row.label).collect();

@@ -218,6 +218,21 @@ fn the_label_is_the_column_of_that_name() {
     }
 }
 
+/// Line `n` of label.txt is class `n`, also where numbers begin with 1 or have gaps.
+#[test]
+fn names_stand_in_the_line_of_their_number() {
+    let named = |table: &str| of_table(table.as_bytes(), CsvColumns::default()).unwrap();
+    let (rows, names, note) = named("path,class_id,class_name\n1.jpg,1,ant\n2.jpg,1,ant\n3.jpg,3,zoo\n4.jpg,3,zoo\n");
+    assert_eq!(rows, ["1.jpg 1", "2.jpg 1", "3.jpg 3", "4.jpg 3"]);
+    assert_eq!(names.as_deref(), Some("0 ant 2 zoo"));
+    assert!(note.contains("2 of the classes 0 to 3 have no image"), "{note}");
+    let (rows, names, note) =
+        named("path,class_id,class_name\n1.jpg,70,ant\n2.jpg,70,ant\n3.jpg,-5,zoo\n4.jpg,-5,zoo\n");
+    assert_eq!(rows, ["1.jpg 1", "2.jpg 1", "3.jpg 0", "4.jpg 0"]);
+    assert_eq!(names.as_deref(), Some("zoo ant"));
+    assert!(note.contains("from -5 to 70"), "{note}");
+}
+
 #[test]
 fn columns_are_taken_as_the_user_says() {
     let table = b"id,path,label,kind\n7,1.jpg,tea,a\n7,2.jpg,tea,b\n9,3.jpg,cup,a\n9,4.jpg,cup,b\n";

@@ -67,18 +67,18 @@ fn open(format: ArchiveFormat, path: &Path) -> Result<Members<'static>> {
 
 /// Gives each image in the archive to `take`, in the archive's order, until it breaks. An entry that cannot be read is a
 /// failed item; an archive that cannot be read to its end adds one more failed item. The relative paths begin with `front`.
-/// Entries whose relative paths `skips` accepts are not read.
+/// Entries whose names in results `skips` accepts are not read.
 pub fn for_each_image(
     format: ArchiveFormat,
     path: &Path,
     front: &Path,
     remarks: &Remarks,
-    skips: &dyn Fn(&Path) -> bool,
+    skips: &dyn Fn(&str) -> bool,
     take: &mut dyn FnMut(Item) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let (mut images, skipped) = (0u64, Cell::new(false));
     let skips = |origin: &Origin| {
-        let skips = skips(&front.join(&origin.relative));
+        let skips = skips(&origin.input_path);
         skipped.set(skipped.get() || skips);
         skips
     };

@@ -31,7 +31,7 @@ pub struct Inputs {
     skipped: Skipped,
 }
 
-/// The images inside of archives that are left out, by their relative paths, and how many were. Clones share them.
+/// The images inside of archives that are left out, by their absolute paths, and how many were. Clones share them.
 #[derive(Clone, Default)]
 pub struct Skipped {
     known: Arc<HashSet<String>>,
@@ -40,8 +40,9 @@ pub struct Skipped {
 
 impl Skipped {
     /// Whether an image is left out, which is counted.
-    pub fn skips(&self, relative: &Path) -> bool {
-        let is_known = !self.known.is_empty() && self.known.contains(&id_of(relative));
+    pub fn skips(&self, input_path: &str) -> bool {
+        let is_known = !self.known.is_empty()
+            && std::path::absolute(input_path).is_ok_and(|path| self.known.contains(&*path.to_string_lossy()));
         self.count.fetch_add(usize::from(is_known), Ordering::Relaxed);
         is_known
     }
@@ -127,7 +128,8 @@ impl Inputs {
         before - self.sources.len()
     }
 
-    /// Leaves out the images inside of archives that have these ids, and tells how many were when they were read.
+    /// Leaves out the images inside of archives that have these absolute paths (the archive's, then the entry's), and tells how
+    /// many were when they were read.
     pub fn leave_out_inside(&mut self, known: HashSet<String>) -> Skipped {
         self.skipped = Skipped { known: Arc::new(known), count: Arc::default() };
         self.skipped.clone()
@@ -179,7 +181,7 @@ impl Inputs {
                 Source::Failed(origin, error) => take(Item { origin, content: Content::Failed(error) }),
                 Source::Stdin => take(stdin()),
                 Source::Archive(format, path, front) => {
-                    let skips = &|relative: &Path| self.skipped.skips(relative);
+                    let skips = &|input_path: &str| self.skipped.skips(input_path);
                     archive::for_each_image(format, &path, &front, &self.remarks, skips, &mut take)
                 }
             };

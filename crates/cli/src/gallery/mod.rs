@@ -197,7 +197,7 @@ fn is_list(path: &Path) -> bool {
 struct Known {
     /// Paths of files.
     paths: HashSet<String>,
-    /// Ids of images that were no files, so that they were in archives.
+    /// Paths of archives' entries: the archive's path, then the entry's.
     inside: HashSet<String>,
     /// Whether each image is in a folder that is its label.
     are_in_folders: bool,
@@ -207,10 +207,8 @@ impl Known {
     fn of(gallery: &Gallery) -> Self {
         let mut known = Known { are_in_folders: !gallery.is_empty(), ..Known::default() };
         for (entry, _) in gallery.iter() {
-            match path_of(entry) {
-                Some(path) => known.paths.insert(path.into()),
-                None => known.inside.insert(entry.id.clone()),
-            };
+            known.paths.extend(path_of(entry).map(String::from));
+            known.inside.extend(entry.metadata.get(ENTRY).and_then(Value::as_str).map(String::from));
             let folder = Path::new(&entry.id).parent().and_then(Path::file_name).and_then(OsStr::to_str);
             known.are_in_folders &= folder.is_some() && folder == entry.label.as_deref();
         }
@@ -293,12 +291,16 @@ fn is_same_vector(gallery: &Gallery, id: &str, feature: &[f32]) -> bool {
     known.iter().zip(feature).map(difference).sum::<f64>().sqrt() < MOST
 }
 
+/// The metadata of an image that was inside an archive: the archive's absolute path, then the entry's.
+const ENTRY: &str = "archive_entry";
+
 /// The entry of an image: its path as id, the list's label or else the folder's name, and its absolute path as metadata.
 fn entry_of(origin: &Origin, label: Option<&String>) -> Entry {
     let folder = origin.relative.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     let entry = Entry { label: label.cloned().or(folder), ..Entry::new(id_of(&origin.relative)) };
     match std::path::absolute(&origin.input_path) {
         Ok(path) if path.is_file() => entry.metadata("path", path.to_string_lossy()),
+        Ok(path) if path.ancestors().any(Path::is_file) => entry.metadata(ENTRY, path.to_string_lossy()),
         _ => entry,
     }
 }
