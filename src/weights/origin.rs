@@ -38,6 +38,7 @@ pub(super) enum Format {
     Pdparams,
     Program,
     Pir,
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code))] // not read in browsers
     Torch,
 }
 

@@ -153,7 +153,7 @@ fn of_table(table: &[u8], columns: CsvColumns) -> Result<(Vec<String>, Option<St
     let images = ["1.jpg", "2.jpg", "3.jpg", "4.jpg"].map(|path| (path, &b""[..]));
     let files = [&[("list.csv", table)], &images[..]].concat();
     let new = converted(&files, SourceForm::Csv, &ConvertOptions { columns, ..ConvertOptions::default() })?;
-    let note = new.notes.iter().find(|note| note.starts_with("list.csv: ")).cloned().unwrap_or_default();
+    let note = new.notes.join("\n");
     let (mut rows, mut classes) = (Vec::new(), None);
     for (name, text) in texts(new) {
         match name.as_str() {
