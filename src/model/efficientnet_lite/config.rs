@@ -3,8 +3,10 @@
 use crate::model::{Parameter, Role};
 
 /// The number that every BatchNorm of the backbone adds to the variance.
+#[cfg(any(feature = "burn", feature = "cpu"))]
 pub(crate) const EPSILON: f64 = 1e-3;
 /// The same for the BatchNorm of the neck.
+#[cfg(any(feature = "burn", feature = "cpu"))]
 pub(crate) const NECK_EPSILON: f64 = 1e-5;
 
 /// Output channels of the first convolution, in every size.

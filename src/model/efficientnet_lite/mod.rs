@@ -16,9 +16,8 @@ mod config;
 #[cfg(feature = "burn")]
 mod network;
 
-#[cfg(feature = "cpu")]
-pub(crate) use config::before;
 pub use config::{BlockConfig, EfficientNetLiteConfig};
-pub(crate) use config::{EPSILON, NECK_EPSILON};
+#[cfg(feature = "cpu")]
+pub(crate) use config::{EPSILON, NECK_EPSILON, before};
 #[cfg(feature = "burn")]
 pub use network::EfficientNetLite;
