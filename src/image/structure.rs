@@ -72,7 +72,9 @@ pub(crate) fn ends_early(format: ImageFormat, bytes: &[u8]) -> bool {
 /// Whether a JPEG has its end mark. Thumbnails in its metadata have end marks of their own.
 fn has_jpeg_end(bytes: &[u8]) -> bool {
     const END: u8 = 0xd9;
+    const SCAN: u8 = 0xda;
     let mut rest = bytes.get(2..).unwrap_or_default();
+    let mut has_scan = false;
     // what is no mark is stray, or the data of a scan
     while let Some(at) = rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff)) {
         let after = &rest[at + 2..];
@@ -80,13 +82,16 @@ fn has_jpeg_end(bytes: &[u8]) -> bool {
             END => return true,
             // no segment follows
             1 | 0xd0..=0xd8 => after,
-            _ => {
+            mark => {
+                has_scan |= mark == SCAN;
                 let len = after.first_chunk().map_or(0, |&len| usize::from(u16::from_be_bytes(len)));
                 after.get(len..).unwrap_or_default()
             }
         };
     }
-    false
+    // what looks like a segment in a damaged scan may have led beyond the end
+    let last = bytes.windows(2).rposition(|pair| pair == [0xff, END]);
+    has_scan && last.is_some_and(|end| !bytes[end..].windows(2).any(|pair| pair == [0xff, SCAN]))
 }
 
 /// The number of frames of a GIF up to the first damage, and whether the end mark was found.

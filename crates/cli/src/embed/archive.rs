@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(found, ["front/photo", "front/b.HEIC"].map(std::path::PathBuf::from));
         let passed = remarks.instead();
         assert!(
-            passed.contains("passed over 1 file") && passed.contains("no-suffix/c.heic (HEIC); hidden"),
+            passed.contains("passed over 1 file") && passed.contains("no-suffix/c.heic (a HEIC image); hidden"),
             "{passed}"
         );
         assert!(passed.contains("such as .ipynb_checkpoints/d.jpg, are read where"), "{passed}");
