@@ -299,7 +299,8 @@ impl Choice<'_> {
         if is_wanted {
             return Ok(());
         }
-        for column in self.named(&NUMBER_NAMES, &taken).into_iter().filter(|&column| self.is_numeric(column)) {
+        let numbers = self.named(&NUMBER_NAMES, &taken).into_iter().find(|&column| self.is_numeric(column));
+        if let Some(column) = numbers {
             if let Some(mismatch) = self.mismatch(column, columns.label) {
                 let [number, name] = [column, columns.label].map(|column| &self.names[column]);
                 return Err(Error::unsupported(format!(
@@ -308,7 +309,6 @@ impl Choice<'_> {
                 )));
             }
             (columns.names, columns.label) = (Some(columns.label), column);
-            return Ok(());
         }
         Ok(())
     }

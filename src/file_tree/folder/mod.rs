@@ -234,7 +234,7 @@ mod tests {
         let at = temp_dir::TempDir::new().unwrap();
         std::fs::create_dir(at.path().join("shut")).unwrap();
         std::fs::write(at.path().join("a.ppm"), "a").unwrap();
-        std::fs::set_permissions(at.path().join("shut"), PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(at.path().join("shut"), PermissionsExt::from_mode(0o000)).unwrap();
         let is_root = std::fs::read_dir(at.path().join("shut")).is_ok();
         let folder = Folder::open(at.path()).unwrap();
         assert_eq!(paths(&folder), ["a.ppm", "shut"]);

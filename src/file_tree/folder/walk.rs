@@ -37,8 +37,7 @@ pub(super) fn walk_with(root: &Path, most: usize) -> io::Result<(Vec<Found>, Vec
     std::fs::read_dir(root)?;
     let (mut found, mut faults) = (Vec::new(), Vec::new());
     let mut links = Links { depth: None, left: most };
-    let mut walk = WalkDir::new(root).min_depth(1).follow_links(true).into_iter();
-    while let Some(entry) = walk.next() {
+    for entry in WalkDir::new(root).min_depth(1).follow_links(true) {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {

@@ -224,13 +224,12 @@ impl<'a> Page<'a> {
             }
             return;
         }
-        let (read, write): (fn([u8; 2]) -> u16, fn(u16) -> [u8; 2]) = match self.is_big_endian {
-            true => (u16::from_be_bytes, u16::to_be_bytes),
-            false => (u16::from_le_bytes, u16::to_le_bytes),
-        };
+        let is_big_endian = self.is_big_endian;
+        let read = |bytes| if is_big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
         let (samples, _) = row.as_chunks_mut::<2>();
         for at in channels..samples.len() {
-            samples[at] = write(read(samples[at]).wrapping_add(read(samples[at - channels])));
+            let sum = read(samples[at]).wrapping_add(read(samples[at - channels]));
+            samples[at] = if is_big_endian { sum.to_be_bytes() } else { sum.to_le_bytes() };
         }
     }
 

@@ -133,13 +133,13 @@ fn tell_problems(tree: &dyn FileTree) -> Outcome {
 /// The target of a copy of a data set: a folder, or a `.zip`. It is opened before the work, so that errors appear at once.
 enum CopyTarget {
     Folder(FolderTarget),
-    Zip(OutputFile),
+    Zip(Box<OutputFile>),
 }
 
 impl CopyTarget {
     fn open(target: &Path) -> Result<CopyTarget> {
         if target.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) {
-            Ok(CopyTarget::Zip(OutputFile::create(target)?))
+            Ok(CopyTarget::Zip(Box::new(OutputFile::create(target)?)))
         } else {
             Ok(CopyTarget::Folder(FolderTarget::new(target)?))
         }
@@ -154,7 +154,7 @@ impl CopyTarget {
         match self {
             CopyTarget::Folder(mut folder) => new.write(tree, &mut folder, &mut step)?,
             CopyTarget::Zip(file) => {
-                let mut zip = ZipTarget::new(file);
+                let mut zip = ZipTarget::new(*file);
                 new.write(tree, &mut zip, &mut step)?;
                 zip.finish()?.commit()?;
             }

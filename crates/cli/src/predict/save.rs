@@ -31,7 +31,7 @@ pub struct Saver {
 
 enum Files {
     Json { taken: HashSet<String> },
-    Npy { matrix: npy::Writer<OutputFile>, list: OutputFile, rows: u64 },
+    Npy { matrix: Box<npy::Writer<OutputFile>>, list: Box<OutputFile>, rows: u64 },
 }
 
 impl Saver {
@@ -45,7 +45,7 @@ impl Saver {
                 let matrix = npy::Writer::of_any_length(file, dimension)?;
                 let mut list = OutputFile::create(folder.join("features.csv"))?;
                 list.write_all(b"row,input_path\n")?;
-                Files::Npy { matrix, list, rows: 0 }
+                Files::Npy { matrix: Box::new(matrix), list: Box::new(list), rows: 0 }
             }
         };
         Ok(Saver { folder: folder.to_path_buf(), files, replaced: 0 })

@@ -419,7 +419,7 @@ mod unix {
         let bench = Bench::new();
         bench.photos(&["set/cup/1.ppm", "set/shut/2.ppm"]);
         let shut = bench.path("set/shut");
-        std::fs::set_permissions(&shut, PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(&shut, PermissionsExt::from_mode(0o000)).unwrap();
         let is_root = std::fs::read_dir(&shut).is_ok();
         if is_root {
             println!("skipped: root can list every folder");

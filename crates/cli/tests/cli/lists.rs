@@ -36,7 +36,8 @@ fn set_in(folder: &Path, encode: fn(&str) -> Vec<u8>) {
 #[test]
 fn lists_that_are_not_utf8_are_read_and_mended() {
     let marked = |text: &str| [&b"\xff\xfe"[..], &utf16(text)].concat();
-    let cases: [(fn(&str) -> Vec<u8>, &str); 3] =
+    type Encoded = fn(&str) -> Vec<u8>;
+    let cases: [(Encoded, &str); 3] =
         [(marked, "the list is UTF-16LE"), (utf16, "the list is UTF-16LE"), (gbk, "the row is read as GBK")];
     for (encode, told) in cases {
         let root = TempDir::new().unwrap();
