@@ -252,6 +252,8 @@ fn columns_are_taken_as_the_user_says() {
     assert!(of_table(part, list).unwrap().2.contains("list is `teil`"));
 }
 
+// in browsers the page decodes old encodings
+#[cfg(not(target_arch = "wasm32"))]
 #[test]
 fn tables_are_read_in_whatever_encoding() {
     let table = "路径,标签\n1.jpg,绿茶\n2.jpg,绿茶\n3.jpg,红茶\n4.jpg,红茶\n";
