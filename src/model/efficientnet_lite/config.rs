@@ -1,5 +1,6 @@
 //! The sizes of the EfficientNet-Lite family, and the names and shapes of all parameters.
 
+use crate::model::parameter::{List, make_divisible};
 use crate::model::{Parameter, Role};
 
 /// The number that every BatchNorm of the backbone adds to the variance.
@@ -83,11 +84,9 @@ const STAGES: [Stage; 7] = [
     (1, 3, 1, 6, 320),
 ];
 
-/// Multiplies a channel count and rounds it to a multiple of 8, never more than 10 % down (`round_filters`).
+/// Multiplies a channel count and rounds it (`round_filters`).
 fn scaled(channels: usize, width: f64) -> usize {
-    let channels = channels as f64 * width;
-    let rounded = ((channels + 4.0) as usize / 8 * 8).max(8);
-    if (rounded as f64) < 0.9 * channels { rounded + 8 } else { rounded }
+    make_divisible(channels as f64 * width)
 }
 
 /// Rows of a kernel that lie above the input at the first output pixel. TensorFlow's padding "SAME" adds as few zeros as
@@ -162,16 +161,16 @@ impl EfficientNetLiteConfig {
     /// classification head for this many classes.
     pub fn parameters(&self, classes: Option<usize>) -> Vec<Parameter> {
         let mut list = List::default();
-        list.conv_norm("backbone.stem", [STEM, 3, 3, 3]);
+        conv_norm(&mut list, "backbone.stem", [STEM, 3, 3, 3]);
         for block in self.blocks() {
             let BlockConfig { path, in_channels, channels, out_channels, kernel, .. } = &block;
             if block.expands() {
-                list.conv_norm(&format!("{path}.expand"), [*channels, *in_channels, 1, 1]);
+                conv_norm(&mut list, &format!("{path}.expand"), [*channels, *in_channels, 1, 1]);
             }
-            list.conv_norm(&format!("{path}.depthwise"), [*channels, 1, *kernel, *kernel]);
-            list.conv_norm(&format!("{path}.project"), [*out_channels, *channels, 1, 1]);
+            conv_norm(&mut list, &format!("{path}.depthwise"), [*channels, 1, *kernel, *kernel]);
+            conv_norm(&mut list, &format!("{path}.project"), [*out_channels, *channels, 1, 1]);
         }
-        list.conv_norm("backbone.head", [HEAD, self.last_channels(), 1, 1]);
+        conv_norm(&mut list, "backbone.head", [HEAD, self.last_channels(), 1, 1]);
         if let Some(embedding) = self.embedding {
             list.push("backbone.last_conv.weight".into(), vec![embedding, HEAD, 1, 1], Role::ConvWeight);
             list.push("backbone.last_conv.bias".into(), vec![embedding], Role::ConvBias);
@@ -184,29 +183,10 @@ impl EfficientNetLiteConfig {
     }
 }
 
-#[derive(Default)]
-struct List(Vec<Parameter>);
-
-impl List {
-    fn push(&mut self, name: String, shape: Vec<usize>, role: Role) {
-        self.0.push(Parameter { name, shape, role });
-    }
-
-    fn norm(&mut self, path: &str, channels: usize) {
-        for (name, role) in [
-            ("weight", Role::NormScale),
-            ("bias", Role::NormShift),
-            ("_mean", Role::NormMean),
-            ("_variance", Role::NormVariance),
-        ] {
-            self.push(format!("{path}.{name}"), vec![channels], role);
-        }
-    }
-
-    fn conv_norm(&mut self, path: &str, shape: [usize; 4]) {
-        self.push(format!("{path}.conv.weight"), shape.to_vec(), Role::ConvWeight);
-        self.norm(&format!("{path}.bn"), shape[0]);
-    }
+/// A convolution, and the BatchNorm after it.
+fn conv_norm(list: &mut List, path: &str, shape: [usize; 4]) {
+    list.push(format!("{path}.conv.weight"), shape.to_vec(), Role::ConvWeight);
+    list.norm(&format!("{path}.bn"), shape[0]);
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The sizes of the LCNetV2 family, and the names and shapes of all parameters.
 
+use crate::model::parameter::{List, make_divisible};
 use crate::model::{Parameter, Role};
 
 /// The number that every BatchNorm of the family adds to the variance.
@@ -67,12 +68,6 @@ pub struct BlockConfig {
     pub split: bool,
     /// Whether the block's input is added to its output.
     pub shortcut: bool,
-}
-
-/// Rounds a channel count to a multiple of 8, never more than 10 % down (PaddleClas `make_divisible`).
-fn make_divisible(channels: f64) -> usize {
-    let rounded = ((channels + 4.0) as usize / 8 * 8).max(8);
-    if (rounded as f64) < 0.9 * channels { rounded + 8 } else { rounded }
 }
 
 /// Input channels, depthwise kernel, stride of the first block, number of blocks, split, re-parameterised,
@@ -161,29 +156,11 @@ fn branches(kernel: usize, stride: usize) -> Vec<usize> {
     (1..=kernel).rev().step_by(2).filter(|&k| k > 1 || stride == 1).collect()
 }
 
-#[derive(Default)]
-struct List(Vec<Parameter>);
-
 impl List {
-    fn push(&mut self, name: String, shape: Vec<usize>, role: Role) {
-        self.0.push(Parameter { name, shape, role });
-    }
-
     fn conv(&mut self, path: &str, out: usize, input: usize, kernel: usize, bias: bool) {
         self.push(format!("{path}.weight"), vec![out, input, kernel, kernel], Role::ConvWeight);
         if bias {
             self.push(format!("{path}.bias"), vec![out], Role::ConvBias);
-        }
-    }
-
-    fn norm(&mut self, path: &str, channels: usize) {
-        for (name, role) in [
-            ("weight", Role::NormScale),
-            ("bias", Role::NormShift),
-            ("_mean", Role::NormMean),
-            ("_variance", Role::NormVariance),
-        ] {
-            self.push(format!("{path}.{name}"), vec![channels], role);
         }
     }
 
@@ -230,13 +207,5 @@ mod tests {
         assert_eq!(floats(Form::Training, None), 4_778_880);
         assert_eq!(config.parameters(Form::Deploy, None).len(), 171);
         assert_eq!(config.parameters(Form::Training, Some(10)).len(), 287);
-    }
-
-    #[test]
-    fn widths_stay_multiples_of_eight() {
-        assert_eq!(make_divisible(32.0), 32);
-        assert_eq!(make_divisible(12.0), 16);
-        assert_eq!(make_divisible(10.0), 16); // 8 would lose more than 10 %
-        assert_eq!(make_divisible(3.0), 8);
     }
 }
