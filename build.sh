@@ -36,7 +36,7 @@ usage: ./build.sh COMMAND
                         times galleries of COUNT vectors against FAISS and, in a browser, against its peers there
   bench retrieval DATASET [--classes LIST] [MODEL...]
                         measures how well models find images of the same class, beside colour histograms and other simple features
-  model DATASET [RUN]   trains the bundled model on DATASET and replaces it; with RUN, takes the model of that run of \`train\`
+  model DATASET...      makes the bundled models from published weights and these data sets, replaces them, and measures them
   npm                   makes the npm package in $PACKAGE_DIR
   tools                 installs what building and testing need, and nothing else
   clean                 removes what was built here; $CACHE keeps the tools
@@ -115,7 +115,7 @@ main() {
     bench)
       run_benchmark "$@"
       ;;
-    model) build_model "$@" ;;
+    model) build_models "$@" ;;
     tools) need_test_tools ;;
     clean)
       cargo clean

@@ -1,63 +1,88 @@
 # shellcheck shell=bash
-# Makes the bundled model. Its quality is in the card beside it.
+# Makes the bundled models. Their quality is in the card beside them.
 
-BUNDLED_MODEL=www/image-feature/models/default.safetensors
-BUNDLED_MODEL_CARD=www/image-feature/models/README.md
-BUNDLED_MODEL_NAME=image-feature-grocery
-BUNDLED_MODEL_MOST_BYTES=4000000
-# The recipe, which stands here alone. Each stage begins with the weights of the one before: small images first, which
-# take a third of the time; large batches last, for which a GPU is good (MODEL_DEVICE=webgpu or cuda).
-BUNDLED_MODEL_RECIPE=(--width 0.5 --augmentation crops --arc-margin 0 --arc-scale 16 --save-interval 1000 --eval-interval 10 --seed 0)
-BUNDLED_MODEL_STAGES=(
-  "--size 64 --batch-size 32 --epochs 53 --learning-rate 0.05 --warmup 2 --weight-decay 3e-4"
-  "--size 112 --batch-size 32 --epochs 56 --learning-rate 0.04 --warmup 1 --weight-decay 5e-4"
-  "--size 112 --batch-size 32 --epochs 90 --learning-rate 0.04 --warmup 1 --weight-decay 5e-4"
-  "--size 112 --batch-size 256 --epochs 110 --learning-rate 0.15 --warmup 4 --weight-decay 5e-4"
-)
+MODELS=www/image-feature/models
+MODEL_CARD="$MODELS/README.md"
+# Each model: its name, the most bytes of its file, and how it learns.
+DEFAULT_MODEL_BYTES=5000000
+DEFAULT_MODEL_RECIPE=(--views 6 --epochs 20 --learning-rate 0.05 --scale 12 --classes-per-batch 32)
+TINY_MODEL_BYTES=1600000
+TINY_MODEL_RECIPE=(--blocks 11 --size 128 --views 4 --epochs 20 --learning-rate 0.05 --classes-per-batch 32)
+# Every Nth image of the train lists calibrates the activations.
+CALIBRATION_STEP=50
 
-# build_model DATASET [RUN]: trains on DATASET's train.txt, or takes the weights of RUN, an earlier run. Then it measures the
-# activations on the images of train.txt, writes the weights in 8 bits, and puts the file where the library and the package
-# take it from.
-build_model() {
-  [ $# = 1 ] || [ $# = 2 ] || fail "which data set? ./build.sh model DATASET [RUN]"
-  local dataset="$1" run="${2:-}" program="$TARGET_DIR/release/image-feature" size path stage before=() options
-  local new="$TARGET_DIR/model/default.safetensors" images=()
-  [ -f "$dataset/train.txt" ] || fail "$dataset/train.txt is missing: DATASET is a folder with train.txt, gallery.txt, query.txt and images"
+# build_models DATASET...: learns from the train.txt of all of them, beginning with the published weights of EfficientNet-Lite0.
+# A stage whose file is there is left out: delete $TARGET_DIR/model to begin anew.
+build_models() {
+  [ $# -gt 0 ] || fail "which data sets? ./build.sh model DATASET..."
+  local dataset program="$TARGET_DIR/release/image-feature" dir="$TARGET_DIR/model"
+  for dataset in "$@"; do
+    [ -f "$dataset/train.txt" ] || fail "$dataset/train.txt is missing: DATASET is a folder with train.txt, gallery.txt, query.txt and images"
+  done
+  need_pretrained || fail "the pretrained weights could not be fetched: look at pip's message above"
   build_program
-  mkdir -p "$TARGET_DIR/model"
-  if [ $# = 1 ]; then
-    for stage in "${!BUNDLED_MODEL_STAGES[@]}"; do
-      run="$TARGET_DIR/model/stage-$stage"
-      read -ra options <<< "${BUNDLED_MODEL_STAGES[$stage]}"
-      say "training in $run"
-      rm -rf "$run"
-      "$program" train "$dataset" --output "$run" --device "${MODEL_DEVICE:-cpu}" "${BUNDLED_MODEL_RECIPE[@]}" "${options[@]}" "${before[@]}"
-      before=(--pretrained "$run/latest/latest.pdparams")
-    done
+  mkdir -p "$dir"
+  build_model default "$DEFAULT_MODEL_BYTES" "${DEFAULT_MODEL_RECIPE[@]}" -- "$@"
+  build_model tiny "$TINY_MODEL_BYTES" "${TINY_MODEL_RECIPE[@]}" -- "$@"
+  measure_models "$@"
+  say "done. Look at what changed: git diff $MODEL_CARD"
+}
+
+# build_model NAME BYTES OPTION... -- DATASET...: one model, in 8 bits.
+build_model() {
+  local name="$1" most="$2" recipe=() images=() size
+  shift 2
+  while [ "$1" != -- ]; do recipe+=("$1"); shift; done
+  shift
+  if [ ! -f "$dir/$name-f32.safetensors" ]; then
+    say "$name: learning"
+    "$program" finetune "$@" --model "$PRETRAINED" --name "image-feature-$name" "${recipe[@]}" --output "$dir/$name-f32.safetensors"
   fi
-  # not the best epoch: that is chosen on the lists that the card is measured on
-  [ ! -d "$run/latest" ] || run="$run/latest"
-  while read -r path; do images+=("$dataset/$path"); done < <(sed -E 's/[[:space:]]+[0-9]+[[:space:]]*$//' "$dataset/train.txt")
-  say "measuring activations on ${#images[@]} images of $dataset/train.txt"
-  "$program" model convert "$run" --name "$BUNDLED_MODEL_NAME" --dtype i8 --calibrate "${images[@]}" --output "$new" --force
-  size=$(wc -c < "$new")
-  [ "$size" -le "$BUNDLED_MODEL_MOST_BYTES" ] || fail "$new has $size bytes, more than $BUNDLED_MODEL_MOST_BYTES: train a smaller network"
-  mkdir -p "$(dirname "$BUNDLED_MODEL")"
-  cp "$new" "$BUNDLED_MODEL"
-  say "$BUNDLED_MODEL: $size bytes; its figures are measured for $BUNDLED_MODEL_CARD"
-  bench_retrieval "$dataset" "as trained=$run" default > "$TARGET_DIR/model/table.md"
-  put_table "$TARGET_DIR/model/table.md" "$BUNDLED_MODEL_CARD"
-  say "done. Look at what changed: git diff $BUNDLED_MODEL_CARD"
+  if [ ! -f "$dir/$name.safetensors" ]; then
+    mapfile -t images < <(calibration_images "$@")
+    say "$name: measuring activations on ${#images[@]} images"
+    "$program" model convert "$dir/$name-f32.safetensors" --dtype i8 --calibrate "${images[@]}" --output "$dir/$name.safetensors"
+  fi
+  size=$(wc -c <"$dir/$name.safetensors")
+  [ "$size" -le "$most" ] || fail "$name has $size bytes, more than $most: take a smaller network"
+  cp "$dir/$name.safetensors" "$MODELS/$name.safetensors"
+  say "$MODELS/$name.safetensors: $size bytes"
+}
+
+# calibration_images DATASET...: paths of images, spread over the train lists.
+calibration_images() {
+  local dataset
+  for dataset in "$@"; do
+    sed -E 's/[[:space:]]+[0-9]+[[:space:]]*$//' "$dataset/train.txt" | awk -v dir="$dataset" -v step="$CALIBRATION_STEP" \
+      'NR % step == 1 { print dir "/" $0 }'
+  done
+}
+
+# measure_models DATASET...: puts a table for each data set into the card. To add a row, give MODEL_PEERS="NAME=MODEL ...".
+measure_models() {
+  local dataset table="$TARGET_DIR/model/table.md" peers=()
+  read -ra peers <<<"${MODEL_PEERS:-}"
+  : >"$table"
+  for dataset in "$@"; do
+    say "measuring on $dataset"
+    {
+      printf '### %s\n\n' "$(basename "$dataset")"
+      bench_retrieval "$dataset" default tiny "default=$TARGET_DIR/model/default-f32.safetensors" \
+        "tiny=$TARGET_DIR/model/tiny-f32.safetensors" "EfficientNet-Lite0=$PRETRAINED" "${peers[@]}"
+      echo
+    } >>"$table"
+  done
+  put_table "$table" "$MODEL_CARD"
 }
 
 # put_table TABLE CARD: replaces what stands between the marks in CARD by TABLE.
 put_table() {
   local new="$TARGET_DIR/model/card.md"
   awk -v table="$1" '
-    /^<!-- table -->$/ { print; print ""; while ((getline line < table) > 0) print line; print ""; inside = 1; next }
+    /^<!-- table -->$/ { print; print ""; while ((getline line < table) > 0) print line; inside = 1; next }
     /^<!-- end of table -->$/ { inside = 0; ended = 1 }
     !inside { print }
     END { exit !ended }
-  ' "$2" > "$new" || fail "$2 has no marks around a table: <!-- table --> and <!-- end of table -->"
+  ' "$2" >"$new" || fail "$2 has no marks around a table: <!-- table --> and <!-- end of table -->"
   cp "$new" "$2"
 }

@@ -26,7 +26,7 @@
 //!
 //! # How do I get a model?
 //!
-//! - The feature `default-model` puts a small one into the library: `Model::bundled`.
+//! - The feature `default-model` puts two into the library: `Model::bundled`, and `Model::tiny` for a quick first result.
 //! - The official model, which is larger and better, is one download: `PP-ShiTuV2_rec_infer.tar`. The README has the
 //!   address.
 //! - [`Model::open`] reads PaddleX's files as they are: exported inference models (`inference.json` or
@@ -83,7 +83,8 @@
 //!
 //! - `cpu` (default): the networks on the CPU, by this crate's own engine. Pure Rust, f32 and i8.
 //! - `threads`: threads on shared memory, for wasm32. Native builds always have threads.
-//! - `default-model`: a small model inside the library (1.5 MB).
+//! - `default-model`: two models inside the library (6 MB): `Model::bundled` and `Model::tiny`.
+//! - `whitening`: last layers for a network without some, `finetune::Neck::whitened`.
 //! - `gallery`: galleries of vectors, and metrics of retrieval.
 //! - `model-id`: the identity of a model, by which a gallery knows the maker of its vectors. Included in `gallery`.
 //! - `dataset`: data sets of images, from folders and archives.

@@ -233,3 +233,53 @@ fn a_loss_that_is_not_finite_any_more_ends_it() {
     let error = FineTune::new(&model, samples(&extractor), tuning).unwrap().run(|_| {}).unwrap_err();
     assert!(error.to_string().contains("lower learning rate"), "{error}");
 }
+
+/// Two sets may use the same labels for different things: an image of one set is never told apart from those of the other.
+#[test]
+fn sets_have_labels_of_their_own() {
+    let model = vit_model(&small_transformer());
+    let extractor = Extractor::open(&model, DeviceRequest::Cpu).unwrap();
+    let pooled: Vec<(usize, Vec<f32>)> =
+        all().map(|(class, image)| (class, extractor.pooled_views(&image, 2).unwrap())).collect();
+    let samples = |set_of: fn(usize) -> usize| {
+        let mut samples = Samples::new(extractor.pooled_len());
+        for set in 0..2 {
+            samples.begin_set();
+            for (class, pooled) in pooled.iter().filter(|(class, _)| set_of(*class) == set) {
+                samples.add(&(class % 2).to_string(), pooled).unwrap();
+            }
+        }
+        samples
+    };
+    let apart = samples(|class| class / 2);
+    assert_eq!(apart.classes().len(), CLASSES);
+    let tuning = Tuning { epochs: 30, ..Tuning::default() };
+    let tuned = FineTune::new(&model, apart, tuning).unwrap().run(|_| {}).unwrap();
+    assert!(tuned.losses[29] < 0.6 * tuned.losses[0], "{:?}", tuned.losses);
+
+    // one set alone, and one that follows an empty one, are the same
+    let one = samples(|_| 0);
+    let second = samples(|_| 1);
+    assert_eq!(one.classes(), second.classes());
+    let [one, second] =
+        [one, second].map(|samples| FineTune::new(&model, samples, tuning).unwrap().run(|_| {}).unwrap().neck);
+    assert_eq!(one, second);
+}
+
+/// Where images of all classes look the same, learning cannot help, and the layers stay as they were.
+#[test]
+fn old_layers_are_kept_where_nothing_is_gained() {
+    let model = vit_model(&small_transformer());
+    let extractor = Extractor::open(&model, DeviceRequest::Cpu).unwrap();
+    let mut samples = Samples::new(extractor.pooled_len());
+    for number in 0..24 {
+        let label = if number * 7 % 11 < 5 { "a" } else { "b" };
+        samples.add(label, &extractor.pooled_views(&stripes(0, number), 1).unwrap()).unwrap();
+    }
+    let tuning = Tuning { epochs: 20, folds: 3, ..Tuning::default() };
+    let tuned = FineTune::new(&model, samples, tuning).unwrap().run(|_| {}).unwrap();
+    let evaluation = tuned.evaluation.unwrap();
+    assert_eq!(tuned.kept_old, !evaluation.gained().unwrap());
+    assert!(tuned.kept_old, "mAP {:?}", evaluation.mean_average_precision());
+    assert_eq!(tuned.neck, image_feature::finetune::Neck::of(&model).unwrap());
+}

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! DATASET has gallery.txt and query.txt. All rows of the table are computed from the same decoded images, with
-//! [`image_feature::metrics`]. MODEL is a model file or folder, or `default`, the bundled model, which is also measured if no
+//! [`image_feature::metrics`]. MODEL is a model file or folder, or `default` or `tiny`, a bundled model. `default` is also measured if no
 //! model is given. `NAME=MODEL` sets the name in the table. The same network as the first model's, with random weights, is
 //! measured, too.
 
@@ -98,20 +98,29 @@ fn run() -> Result<()> {
         gallery.labels.len(),
         if classes.is_some() { ", of the classes asked for" } else { "" }
     );
-    println!("| feature | length | recall@1 | recall@5 | mAP |\n|---|---|---|---|---|");
+    println!(
+        "| feature | length | recall@1 | recall@5 | mAP | equal error rate | its cosine |\n|---|---|---|---|---|---|---|"
+    );
     for (index, describer) in describers.iter().enumerate() {
         let (queries, gallery) = (queries.labelled(&query_features[index]), gallery.labelled(&gallery_features[index]));
         let dimension = gallery.features.len() / gallery.labels.len();
-        let scores = evaluate(&queries, &gallery, dimension, &Options::default())?.overall;
+        let report = evaluate(&queries, &gallery, dimension, &Options::default())?;
         let percent = |value: f32| format!("{:.1}", 100.0 * value);
+        let scores = report.overall;
         let recall: Vec<String> = scores.recall.iter().map(|(_, value)| percent(*value)).collect();
-        println!("| {} | {dimension} | {} | {} |", describer.name, recall.join(" | "), percent(scores.map));
+        let error = report
+            .equal_error
+            .map_or("- | -".into(), |error| format!("{} | {:.2}", percent(error.rate), error.threshold));
+        println!("| {} | {dimension} | {} | {} | {error} |", describer.name, recall.join(" | "), percent(scores.map));
     }
     Ok(())
 }
 
 fn open(path: &Path) -> Result<Model> {
-    Ok(if path.as_os_str() == DEFAULT_MODEL { Model::bundled()? } else { Model::open(path)? })
+    Ok(match path.to_str().and_then(Model::of_name) {
+        Some(bundled) => bundled?,
+        None => Model::open(path)?,
+    })
 }
 
 /// Class numbers and ranges of them, separated by commas.

@@ -1,5 +1,7 @@
 //! Fine-tunes the last layers and a head, one batch after another.
 
+use std::ops::Range;
+
 use super::Tuning;
 use super::arc_margin::{ArcMargin, HeadLoss};
 use super::matrix::{length, rows_by_rows, sums_by_column};
@@ -13,8 +15,18 @@ pub(super) struct Batch {
     pub pooled: Vec<f32>,
     /// The row of the head for each vector.
     pub labels: Vec<usize>,
+    /// The vectors of each data set, with the rows of the head for its classes. A class is told apart from those of its own
+    /// set.
+    pub sets: Vec<Part>,
     /// The mask of dropout, `[n, features]`: 1 for values that are kept, else 0. Unused if the neck has no BatchNorm.
     pub kept: Vec<f32>,
+}
+
+/// The part of a batch that belongs to one data set.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Part {
+    pub vectors: Range<usize>,
+    pub classes: Range<usize>,
 }
 
 /// The layers that learn.
@@ -79,8 +91,7 @@ impl Layers {
             (Some(normal), Some(norm)) => norm.scaled(normal),
             _ => outputs,
         };
-        let HeadLoss { loss, by_features: mut by_outputs, by_head: head } =
-            angles.loss_and_gradient(&features, dimension, &self.head, &batch.labels);
+        let HeadLoss { loss, by_features: mut by_outputs, by_head: head } = self.head_loss(&features, batch, angles);
         let mut scale = Vec::new();
         if let (Some(normal), Some(norm)) = (&normal, norm) {
             scale = sums_of_products(&by_outputs, normal, dimension);
@@ -93,6 +104,26 @@ impl Layers {
             bias.iter_mut().zip(row).for_each(|(sum, by)| *sum += by);
         }
         (loss, Gradients { weights, bias, scale, head })
+    }
+}
+
+impl Layers {
+    /// The mean loss of all sets, with its gradients by the features and by the whole head.
+    fn head_loss(&self, features: &[f32], batch: &Batch, angles: ArcMargin) -> HeadLoss {
+        let dimension = self.neck.dimension();
+        let values = |rows: &Range<usize>| rows.start * dimension..rows.end * dimension;
+        let share = 1.0 / batch.sets.len() as f32;
+        let (mut loss, mut by_features) = (0.0, Vec::with_capacity(features.len()));
+        let mut by_head = vec![0.0; self.head.len()];
+        for Part { vectors, classes } in &batch.sets {
+            let labels: Vec<usize> = batch.labels[vectors.clone()].iter().map(|label| label - classes.start).collect();
+            let (features, head) = (&features[values(vectors)], &self.head[values(classes)]);
+            let part = angles.loss_and_gradient(features, dimension, head, &labels);
+            loss += part.loss * f64::from(share);
+            by_features.extend(part.by_features.iter().map(|by| by * share));
+            by_head[values(classes)].iter_mut().zip(&part.by_head).for_each(|(sum, by)| *sum += by * share);
+        }
+        HeadLoss { loss, by_features, by_head }
     }
 }
 
@@ -194,7 +225,7 @@ mod tests {
 
     const INPUT: usize = 7;
     const FEATURES: usize = 5;
-    const CLASSES: usize = 3;
+    const CLASSES: usize = 4;
     const EACH: usize = 2;
 
     fn drawn(len: usize, random: &mut SplitMix64) -> Vec<f32> {
@@ -226,6 +257,7 @@ mod tests {
             let batch = Batch {
                 pooled: drawn(rows * INPUT, &mut random),
                 labels: (0..rows).map(|row| row / EACH).collect(),
+                sets: vec![Part { vectors: 0..4, classes: 0..2 }, Part { vectors: 4..rows, classes: 2..CLASSES }],
                 kept: kept(rows * FEATURES, 0.8, &mut random),
             };
             let (_, gradients) = layers.gradients(&batch, angles);

@@ -37,11 +37,15 @@ mod neck;
 mod samples;
 mod schedule;
 mod tuning;
+#[cfg(feature = "whitening")]
+mod whitening;
+
+use std::ops::Range;
 
 pub use self::arc_margin::{ArcMargin, HeadLoss};
 pub(crate) use self::batches::per_class;
 pub use self::evaluation::{Evaluation, Query};
-use self::learner::{Batch, Layers, Optimizer, kept};
+use self::learner::{Batch, Layers, Optimizer, Part, kept};
 pub use self::neck::Neck;
 pub use self::samples::Samples;
 pub use self::schedule::Schedule;
@@ -57,7 +61,7 @@ use crate::{Error, Result};
 /// the work, so that the caller can show the progress, and stop at any time.
 ///
 /// First the layers learn from all images. Then, if [`Tuning::folds`] asks for it, a cross-validation: the layers learn anew
-/// without each part of the images, which then serve as queries.
+/// without each part of the images, which then serve as queries. Where that brings no gain, the layers stay as they were.
 pub struct FineTune {
     samples: Samples,
     tuning: Tuning,
@@ -94,6 +98,9 @@ pub struct Progress {
 pub struct Tuned {
     /// The last layers; [`put_into`](Neck::put_into) makes a model with them.
     pub neck: Neck,
+    /// Whether `neck` has the layers from before, because the cross-validation found no gain: see [`Evaluation::gained`].
+    /// `false` where there was none.
+    pub kept_old: bool,
     /// The mean loss of each epoch over all images.
     pub losses: Vec<f64>,
     /// The cross-validation, if [`Tuning::folds`] asked for it and a class has two images or more.
@@ -202,14 +209,23 @@ impl FineTune {
     pub fn finish(self) -> Result<Tuned> {
         let ended = self.done == self.epochs();
         match self.tuned {
-            Some(neck) if ended => Ok(Tuned {
-                neck,
-                losses: self.losses,
-                evaluation: (self.left_out.len() > 1).then_some(self.evaluation),
-            }),
+            Some(neck) if ended => {
+                let evaluation = (self.left_out.len() > 1).then_some(self.evaluation);
+                let kept_old = evaluation.as_ref().and_then(Evaluation::gained) == Some(false);
+                let neck = if kept_old { self.start } else { neck };
+                Ok(Tuned { neck, kept_old, losses: self.losses, evaluation })
+            }
             _ => Err(Error::usage("fine-tuning has epochs left: call `epoch` until it gives none")),
         }
     }
+}
+
+/// A data set in a run.
+struct Set {
+    /// The rows of the head for its classes.
+    classes: Range<usize>,
+    /// The images of each class that has some.
+    images: Vec<Vec<usize>>,
 }
 
 /// One run: the layers learn from some of the images.
@@ -217,8 +233,8 @@ struct Run {
     layers: Layers,
     optimizer: Optimizer,
     schedule: Schedule,
-    /// The images of each class, without empty classes.
-    classes: Vec<Vec<usize>>,
+    /// The data sets with images.
+    sets: Vec<Set>,
     /// Batches of an epoch.
     batches: usize,
     /// Batches so far.
@@ -235,14 +251,19 @@ impl Run {
         images.iter().zip(&labels).for_each(|(&image, &class)| classes[class].push(image));
         let pooled = samples.first_views(&images);
         let layers = Layers::new(start.clone(), &pooled, &labels, samples.class_count());
-        classes.retain(|images| !images.is_empty());
-        let batch = PER_CLASS * classes.len().min(tuning.classes_per_batch);
-        let batches = images.len().div_ceil(batch);
+        let set = |range: Range<usize>| Set {
+            images: classes[range.clone()].iter().filter(|images| !images.is_empty()).cloned().collect(),
+            classes: range,
+        };
+        let mut sets: Vec<_> = samples.sets().into_iter().map(set).collect();
+        sets.retain(|set| !set.images.is_empty());
+        let batch: usize = sets.iter().map(|set| PER_CLASS * set.images.len().min(tuning.classes_per_batch)).sum();
+        let batches = images.len().div_ceil(batch.max(1));
         Run {
             optimizer: Optimizer::new(&layers, &pooled),
             schedule: Schedule::new(tuning.learning_rate, tuning.epochs, tuning.warmup_epochs, batches),
             layers,
-            classes,
+            sets,
             batches,
             iteration: 0,
             random: SplitMix64::for_purpose(tuning.seed, "fine-tuning", &[left_out.len() as u64]),
@@ -270,7 +291,12 @@ impl Run {
     }
 
     fn batch(&mut self, samples: &Samples, tuning: &Tuning) -> Batch {
-        let images = per_class(&self.classes, tuning.classes_per_batch, PER_CLASS, &mut self.random);
+        let (mut images, mut sets) = (Vec::new(), Vec::new());
+        for Set { classes, images: of_classes } in &self.sets {
+            let start = images.len();
+            images.extend(per_class(of_classes, tuning.classes_per_batch, PER_CLASS, &mut self.random));
+            sets.push(Part { vectors: start..images.len(), classes: classes.clone() });
+        }
         let mut pooled = Vec::new();
         for &image in &images {
             let view = self.random.below(samples.views(image) as u64) as usize;
@@ -279,6 +305,6 @@ impl Run {
         let labels: Vec<usize> = images.iter().map(|&image| samples.class(image)).collect();
         let neck = &self.layers.neck;
         let kept = kept(images.len() * neck.dimension(), neck.keep, &mut self.random);
-        Batch { pooled, labels, kept }
+        Batch { pooled, labels, sets, kept }
     }
 }

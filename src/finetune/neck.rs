@@ -65,7 +65,7 @@ impl Neck {
         Ok(match &description.network {
             Network::EfficientNetLite(EfficientNetLiteConfig { embedding: None, .. }) => {
                 return Err(Error::unsupported(format!(
-                    "{} ends with its pooled vector and has no last layer that could learn; take a model with a neck",
+                    "{} ends with its pooled vector and has no last layer that could learn; `Neck::whitened` makes one",
                     description.name
                 )));
             }
@@ -95,20 +95,26 @@ impl Neck {
         })
     }
 
-    /// The model with these last layers instead of its own and a new name, in the fused form, without a classification head.
+    /// The model with these last layers, instead of its own where it has some, and a new name, in the fused form, without a classification head.
     /// It keeps a calibration, which is about the layers before.
     ///
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model): a value is not finite, or the layers are those of another network.
     pub fn put_into(&self, model: &Model, name: &str) -> Result<Model> {
-        let network = &model.description.network;
+        let network = &self.network_with(&model.description.network);
         let mut tensors = Tensors::new();
         let fused = network.deploy_form(model.form, &model.tensors)?;
+        let mut own = self.named();
         for parameter in network.parameters(Form::Deploy, None) {
-            let tensor = fused.expect(&parameter.name, &parameter.shape)?.clone();
+            let is_own = own.iter().any(|(name, _)| *name == parameter.name);
+            let tensor = match is_own && fused.get(&parameter.name).is_none() {
+                // a layer that the model lacked
+                true => Tensor { values: vec![0.0; parameter.len()], shape: parameter.shape },
+                false => fused.expect(&parameter.name, &parameter.shape)?.clone(),
+            };
             tensors.insert(parameter.name, tensor);
         }
-        for (name, values) in self.named() {
+        for (name, values) in own.drain(..) {
             if let Some(value) = values.iter().find(|value| !value.is_finite()) {
                 return Err(Error::model(format!(
                     "fine-tuning ended with a value of {value} in `{name}`; take a lower learning rate"
@@ -121,10 +127,21 @@ impl Neck {
                 .ok_or_else(|| Error::model(format!("the last layers are of another network: see `{name}`")))?;
             tensors.insert(name, Tensor { shape, values });
         }
-        let description = ModelDescription { name: name.into(), ..model.description.clone() };
+        let description = ModelDescription { name: name.into(), network: network.clone(), ..model.description.clone() };
         let mut tuned = Model::new(description, Form::Deploy, None, &tensors)?;
         tuned.calibration = model.calibration.clone();
         Ok(tuned)
+    }
+
+    /// The network with these layers: where it had none, it has them now.
+    fn network_with(&self, network: &Network) -> Network {
+        match network {
+            Network::EfficientNetLite(config @ EfficientNetLiteConfig { embedding: None, .. }) => {
+                let embedding = Some(self.dimension());
+                Network::EfficientNetLite(EfficientNetLiteConfig { embedding, ..config.clone() })
+            }
+            other => other.clone(),
+        }
     }
 
     /// The tensors with their names, in the layout of a model file.
@@ -181,7 +198,7 @@ impl Neck {
     }
 
     /// Features before they are normalised to length 1.
-    fn outputs(&self, pooled: &[f32]) -> Vec<f32> {
+    pub(super) fn outputs(&self, pooled: &[f32]) -> Vec<f32> {
         assert!(pooled.len().is_multiple_of(self.input), "whole vectors");
         let mut outputs = rows_by_rows(pooled, &self.weights, self.input);
         for feature in outputs.chunks_exact_mut(self.dimension()) {

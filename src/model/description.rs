@@ -129,6 +129,11 @@ impl ModelDescription {
         self.network.input_size()
     }
 
+    /// Whether layers follow the pooled vector. Without them the feature is the pooled vector.
+    pub fn has_last_layers(&self) -> bool {
+        !matches!(&self.network, Network::EfficientNetLite(EfficientNetLiteConfig { embedding: None, .. }))
+    }
+
     /// Length of a pooled vector, the input of the last layers. [`finetune`](crate::finetune) trains those layers.
     pub fn pooled_len(&self) -> usize {
         match &self.network {

@@ -122,9 +122,10 @@ impl PreprocessInfo {
 fn network_text(network: &Network) -> String {
     match network {
         Network::LcNetV2(config) => format!("PPLCNetV2_base_ShiTu + BNNeck, scale {}", config.scale),
-        Network::EfficientNetLite(EfficientNetLiteConfig { width, depth, embedding, .. }) => format!(
-            "EfficientNet-Lite{}, width {width}, depth {depth}",
-            if embedding.is_some() { " + BNNeck" } else { "" }
+        Network::EfficientNetLite(EfficientNetLiteConfig { width, depth, kept_blocks, embedding, .. }) => format!(
+            "EfficientNet-Lite{}, width {width}, depth {depth}{}",
+            if embedding.is_some() { " + BNNeck" } else { "" },
+            kept_blocks.map_or(String::new(), |blocks| format!(", the first {blocks} blocks"))
         ),
         Network::Vit(VitConfig { patch, width, depth, heads, .. }) => format!(
             "CLIP vision transformer + FC, patches of {patch}x{patch}, {depth} blocks of {width} channels, {heads} heads"

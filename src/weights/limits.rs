@@ -1,6 +1,7 @@
 //! Limits of a model file. They are generous: the largest model of the family (CLIP ViT-L) has 1.2 GB.
 
 use crate::image::{Normalize, Preprocess, Resize};
+use crate::model::efficientnet_lite::EfficientNetLiteConfig;
 use crate::model::vit::VitConfig;
 use crate::{Error, Result};
 
@@ -76,6 +77,15 @@ pub(crate) fn check_factor(name: &str, factor: f64) -> Result<()> {
         return Err(Error::limit(format!("`network.{name}` is {factor}; 0.05 to 8 are read")));
     }
     Ok(())
+}
+
+/// Refuses a number of blocks that the whole network has not.
+pub(crate) fn check_blocks(blocks: usize, whole: &EfficientNetLiteConfig) -> Result<usize> {
+    let all = whole.blocks().len();
+    if !(1..all).contains(&blocks) {
+        return Err(Error::limit(format!("`network.blocks` is {blocks}; 1 to {} are read", all - 1)));
+    }
+    Ok(blocks)
 }
 
 /// Refuses a feature of no values, or of more than any reasonable one.

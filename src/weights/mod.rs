@@ -40,7 +40,7 @@ mod torch;
 
 pub use crate::tensors::{Tensor, Tensors};
 #[cfg(feature = "default-model")]
-pub use bundled::DEFAULT_MODEL;
+pub use bundled::{DEFAULT_MODEL, TINY_MODEL};
 pub use dtype::Dtype;
 pub use info::{ModelInfo, PreprocessInfo, TensorInfo};
 #[cfg(feature = "train")]

@@ -1,8 +1,11 @@
 //! A model in memory.
 
+use super::limits::check_input;
 use super::origin::{Format, Origin};
+use crate::image::Resize;
+use crate::model::efficientnet_lite::EfficientNetLiteConfig;
 use crate::model::lcnet_v2::Form;
-use crate::model::{Calibration, ModelDescription};
+use crate::model::{Calibration, ModelDescription, Network};
 use crate::tensors::Tensors;
 use crate::{Error, Result};
 
@@ -59,5 +62,52 @@ impl Model {
             calibration: None,
             origin: Origin::new(Format::Memory),
         })
+    }
+
+    /// The same model for images of another height and width.
+    ///
+    /// # Errors
+    /// [`Model`](crate::ErrorKind::Model) for a vision transformer: its positions are learnt for one size.
+    pub fn with_input(mut self, [height, width]: [usize; 2]) -> Result<Model> {
+        check_input([height, width])?;
+        self.description.network = self.description.network.with_input([height, width])?;
+        if let Resize::Stretch { .. } = self.description.preprocess.resize {
+            self.description.preprocess.resize = Resize::Stretch { width, height };
+        }
+        // activations of other sizes are not those that were measured
+        self.calibration = None;
+        Ok(self)
+    }
+
+    /// The model with the first `blocks` blocks of its network alone, which is smaller and quicker: see
+    /// [`EfficientNetLiteConfig::shortened`]. It ends with its pooled vector; `finetune::Neck::whitened` adds last layers.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for another network than EfficientNet-Lite, and for one with last layers;
+    /// [`Usage`](crate::ErrorKind::Usage) where it has no more blocks.
+    pub fn shortened(&self, blocks: usize) -> Result<Model> {
+        let Network::EfficientNetLite(config @ EfficientNetLiteConfig { embedding: None, .. }) =
+            &self.description.network
+        else {
+            return Err(Error::unsupported(format!(
+                "{}: blocks are left out of an EfficientNet-Lite without last layers only",
+                self.description.name
+            )));
+        };
+        let all = config.blocks().len();
+        let short = config.shortened(blocks);
+        let next = short.next_block().filter(|next| (1..all).contains(&blocks) && next.expands());
+        let next = next.ok_or_else(|| Error::usage(format!("the network has {all} blocks: keep 1 to {}", all - 1)))?;
+        let mut tensors = Tensors::new();
+        for parameter in short.parameters(None) {
+            let from = match parameter.name.strip_prefix("backbone.head.") {
+                Some(field) => format!("{}.expand.{field}", next.path),
+                None => parameter.name.clone(),
+            };
+            tensors.insert(parameter.name, self.tensors.expect(&from, &parameter.shape)?.clone());
+        }
+        let network = Network::EfficientNetLite(short);
+        let description = ModelDescription { network, ..self.description.clone() };
+        Model::new(description, self.form, None, &tensors)
     }
 }

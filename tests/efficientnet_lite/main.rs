@@ -43,7 +43,7 @@ fn model(config: EfficientNetLiteConfig) -> Model {
 }
 
 fn small() -> EfficientNetLiteConfig {
-    EfficientNetLiteConfig { width: 0.25, depth: 0.5, input: [64, 64], embedding: Some(24) }
+    EfficientNetLiteConfig { width: 0.25, depth: 0.5, kept_blocks: None, input: [64, 64], embedding: Some(24) }
 }
 
 fn executor(plan: &Plan, instruction_set: Option<&'static str>) -> Executor {
@@ -108,8 +108,10 @@ fn networks_of_any_size_agree_with_burn() {
     let sizes = [
         small(),
         EfficientNetLiteConfig { embedding: None, input: [75, 75], ..small() },
-        EfficientNetLiteConfig { width: 0.35, depth: 1.1, input: [96, 96], embedding: Some(16) },
-        EfficientNetLiteConfig { width: 0.1, depth: 0.3, input: [32, 32], embedding: Some(8) },
+        EfficientNetLiteConfig { width: 0.35, depth: 1.1, input: [96, 96], embedding: Some(16), ..small() },
+        EfficientNetLiteConfig { width: 0.1, depth: 0.3, input: [32, 32], embedding: Some(8), ..small() },
+        small().shortened(5),
+        EfficientNetLiteConfig { embedding: None, ..small().shortened(1) },
     ];
     for config in sizes {
         let model = model(config.clone());

@@ -58,7 +58,7 @@ export class FineTuned {
    * @param {import("./extractor.js").FeatureExtractor} extractor
    * @param {import("./protocol.js").TuneOutcome} outcome
    */
-  constructor(extractor, { losses, classes, evaluation }) {
+  constructor(extractor, { losses, classes, evaluation, keptOld }) {
     /** The tuned model, ready to use. The first model stays as it is. */
     this.extractor = extractor;
     /** The mean loss of each epoch. */
@@ -71,6 +71,11 @@ export class FineTuned {
      * has two images.
      */
     this.evaluation = evaluation;
+    /**
+     * Whether the model is the one from before, because the cross-validation found no gain: recall@1 fell, or mAP did not rise.
+     * @type {boolean} @readonly
+     */
+    this.keptOld = keptOld;
   }
 
   /**

@@ -140,6 +140,8 @@
  * - `worst`: the queries with the lowest average precision, lowest first
  * - `confusions`: labels whose nearest image has another label, most frequent first
  * - `evaluateResult`: the text of PaddleX's `evaluate_result.json`
+ * - `equalError`: the threshold of the cosine at which as many pairs of one label are missed as pairs of two are accepted, and
+ *   the share of both; null where all pairs, or none, are of one label
  *
  * @typedef {object} Evaluation
  * @property {EvaluationScores} scores
@@ -151,6 +153,7 @@
  * @property {WorstQuery[]} worst
  * @property {Confusion[]} confusions
  * @property {string} evaluateResult
+ * @property {{ rate: number, threshold: number } | null} equalError
  */
 
 export {};

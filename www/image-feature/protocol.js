@@ -90,6 +90,7 @@
  * @property {number[]} losses
  * @property {{ label: string, images: number }[]} classes
  * @property {{ queries: number, before: number, after: number } | null} evaluation
+ * @property {boolean} keptOld
  *
  * @typedef {TuneOutcome & { model: Uint8Array<ArrayBuffer> }} TuneAnswer
  */

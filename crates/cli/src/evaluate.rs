@@ -162,6 +162,9 @@ fn summary(report: &Report) -> String {
         lines.push(line(&format!("recall@{k}"), *value, *overall));
     }
     lines.push(line("mAP", report.scores.map, report.overall.map));
+    if let Some(error) = report.equal_error {
+        lines.push(format!("equal error rate {:.4}, at a cosine of {:.3}", error.rate, error.threshold));
+    }
     for confusion in report.confusions.iter().take(5) {
         lines.push(format!("{} taken for {}: {} queries", confusion.label, confusion.taken_for, confusion.count));
     }
@@ -192,6 +195,7 @@ fn to_json(report: &Report, query: &dyn Fn(usize) -> String, image: &dyn Fn(usiz
     );
     json!({
         "scores": scores(&report.scores), "overall": scores(&report.overall), "queries": report.queries,
+        "equal_error": report.equal_error.map(|error| json!({ "rate": error.rate, "threshold": error.threshold })),
         "images": report.images, "without_match": report.without_match, "classes": classes.collect::<Vec<_>>(),
         "worst": worst.collect::<Vec<_>>(), "confusions": confusions.collect::<Vec<_>>(),
     })

@@ -10,6 +10,7 @@ mod contact_sheet;
 mod dataset;
 mod embed;
 mod evaluate;
+mod finetune;
 mod format;
 mod gallery;
 mod model;
@@ -30,7 +31,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use image_feature::weights::DEFAULT_MODEL;
 use image_feature::{Error, ErrorKind, Model, Result};
 use terminal::complain;
 use threads::{default_threads, thread_count};
@@ -55,6 +55,7 @@ enum Command {
     Convert(dataset::convert::ConvertArgs),
     Split(dataset::split::SplitArgs),
     Evaluate(evaluate::EvaluateArgs),
+    Finetune(Box<finetune::FinetuneArgs>),
     #[command(subcommand)]
     Gallery(gallery::GalleryCommand),
     #[command(subcommand)]
@@ -104,6 +105,7 @@ fn command(cli: Cli) -> Result<Outcome> {
         Command::Convert(args) => dataset::convert::run(args),
         Command::Split(args) => dataset::split::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Finetune(args) => finetune::run(*args).map(|()| Outcome::Good),
         Command::Gallery(command) => gallery::run(command),
         Command::Model(command) => model::run(command),
         Command::Serve(args) => serve::run(args),
@@ -167,11 +169,13 @@ fn take_panic_message() -> String {
     PANIC.with_borrow_mut(Option::take).unwrap_or_else(|| "a thread panicked".into())
 }
 
-/// Reads the model of `--model`: a path or a name; by default the model that comes with the program.
+/// Reads the model of `--model`: a path or a name; by default the larger one of those that come with the program.
 fn open_model(model: Option<&std::path::Path>) -> Result<Model, Error> {
     match model {
         None => Model::bundled(),
-        Some(name) if name.as_os_str() == DEFAULT_MODEL => Model::bundled(),
-        Some(model) => Model::open(&official::locate(model)?),
+        Some(model) => match model.to_str().and_then(Model::of_name) {
+            Some(bundled) => bundled,
+            None => Model::open(&official::locate(model)?),
+        },
     }
 }

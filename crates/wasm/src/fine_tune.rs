@@ -40,6 +40,8 @@ struct Outcome {
     losses: Vec<f64>,
     classes: Vec<Class>,
     evaluation: Option<Evaluation>,
+    #[serde(rename = "keptOld")]
+    kept_old: bool,
 }
 
 #[derive(Serialize)]
@@ -61,7 +63,7 @@ struct Evaluation {
 pub struct Tuned {
     /// The model as a file.
     pub safetensors: Vec<u8>,
-    /// `{ losses, classes, evaluation }`
+    /// `{ losses, classes, evaluation, keptOld }`
     pub outcome: JsValue,
 }
 
@@ -115,7 +117,7 @@ impl FineTune {
 
     /// The model with the tuned last layers: of type i8 where the model is calibrated, else f32.
     pub fn finish(self, model: &ModelFile, name: &str) -> Result<Tuned, JsValue> {
-        let finetune::Tuned { neck, losses, evaluation, .. } = self.tuning.finish().map_err(to_js)?;
+        let finetune::Tuned { neck, kept_old, losses, evaluation, .. } = self.tuning.finish().map_err(to_js)?;
         let evaluation = evaluation.and_then(|evaluation| {
             let [before, after] = evaluation.recall_at_1()?;
             Some(Evaluation { queries: evaluation.queries.len(), before, after })
@@ -125,7 +127,7 @@ impl FineTune {
         let classes = self.classes.into_iter().map(|(label, images)| Class { label, images }).collect();
         Ok(Tuned {
             safetensors: tuned.to_safetensors(dtype).map_err(to_js)?,
-            outcome: to_object(&Outcome { losses, classes, evaluation })?,
+            outcome: to_object(&Outcome { losses, classes, evaluation, kept_old })?,
         })
     }
 }

@@ -205,15 +205,11 @@ impl Executor {
     }
 
     /// The input of the last layer for `count` preprocessed images, each of as many values as that layer has input
-    /// channels.
+    /// channels. Of a network that ends with its pooled vector, the features.
     ///
     /// # Errors
-    /// As [`run`](Self::run); [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the network does not end
-    /// with a layer of one pixel.
+    /// As [`run`](Self::run).
     pub fn pooled(&self, input: &[f32], count: usize) -> Result<Vec<f32>> {
-        if self.head.is_none() {
-            return Err(Error::unsupported("the network's last layer is not apart from the others"));
-        }
         self.bodies(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner), input, count)
     }
 

@@ -12,7 +12,7 @@ pub(crate) const NECK_EPSILON: f64 = 1e-5;
 
 /// Output channels of the first convolution, in every size.
 const STEM: usize = 32;
-/// Output channels of the last convolution, in every size.
+/// Output channels of the last convolution, in every size, unless blocks are left out.
 const HEAD: usize = 1280;
 
 /// Sizes of one network of the EfficientNet-Lite family.
@@ -31,6 +31,10 @@ pub struct EfficientNetLiteConfig {
     pub width: f64,
     /// Multiplier of the number of blocks in each stage but the first and the last; 1.0 for Lite0.
     pub depth: f64,
+    /// The number of blocks that are kept; `None` for all. A shorter network is smaller and quicker. Its last convolution is
+    /// the one that would expand the input of the next block, so that it can take over all weights of the whole network: see
+    /// [`shortened`](Self::shortened).
+    pub kept_blocks: Option<usize>,
     /// Height and width of the input in pixels. Any size from 32 up works: the network is fully convolutional.
     pub input: [usize; 2],
     /// Length of the feature vector, which a linear layer with a BatchNorm makes of the pooled vector. `None` for a network
@@ -41,7 +45,7 @@ pub struct EfficientNetLiteConfig {
 impl Default for EfficientNetLiteConfig {
     /// The sizes of Lite0, with a feature of 512 values.
     fn default() -> Self {
-        EfficientNetLiteConfig { width: 1.0, depth: 1.0, input: [224, 224], embedding: Some(512) }
+        EfficientNetLiteConfig { width: 1.0, depth: 1.0, kept_blocks: None, input: [224, 224], embedding: Some(512) }
     }
 }
 
@@ -114,7 +118,7 @@ impl EfficientNetLiteConfig {
 
     /// Length of the feature vector.
     pub fn dimension(&self) -> usize {
-        self.embedding.unwrap_or(HEAD)
+        self.embedding.unwrap_or_else(|| self.head_channels())
     }
 
     /// Output channels of the first convolution.
@@ -124,16 +128,44 @@ impl EfficientNetLiteConfig {
 
     /// Output channels of the last convolution: the length of the pooled vector.
     pub fn head_channels(&self) -> usize {
-        HEAD
+        self.next_block().map_or(HEAD, |block| block.channels)
     }
 
     /// Channels of the last block's output.
     pub fn last_channels(&self) -> usize {
-        scaled(STAGES[STAGES.len() - 1].4, self.width)
+        self.blocks().last().map_or(STEM, |block| block.out_channels)
     }
 
-    /// All blocks in order.
+    /// The block after the last one that is kept; `None` where all are kept.
+    pub fn next_block(&self) -> Option<BlockConfig> {
+        self.all_blocks().into_iter().nth(self.kept_blocks?)
+    }
+
+    /// The same network with its first `blocks` blocks alone; whole where it has no more.
+    ///
+    /// ```
+    /// use image_feature::model::efficientnet_lite::EfficientNetLiteConfig;
+    ///
+    /// let whole = EfficientNetLiteConfig { embedding: None, ..EfficientNetLiteConfig::default() };
+    /// let short = whole.shortened(11);
+    /// assert_eq!((whole.blocks().len(), whole.dimension()), (16, 1280));
+    /// assert_eq!((short.blocks().len(), short.dimension()), (11, 672));
+    /// assert_eq!(whole.shortened(16), whole);
+    /// ```
+    pub fn shortened(&self, blocks: usize) -> Self {
+        let kept_blocks = (blocks < self.blocks().len()).then_some(blocks).or(self.kept_blocks);
+        EfficientNetLiteConfig { kept_blocks, ..self.clone() }
+    }
+
+    /// The blocks in order.
     pub fn blocks(&self) -> Vec<BlockConfig> {
+        let mut blocks = self.all_blocks();
+        blocks.truncate(self.kept_blocks.unwrap_or(usize::MAX));
+        blocks
+    }
+
+    /// The blocks of the whole network.
+    fn all_blocks(&self) -> Vec<BlockConfig> {
         let mut blocks: Vec<BlockConfig> = Vec::new();
         let mut in_channels = STEM;
         for (stage, (count, kernel, first_stride, expansion, channels)) in STAGES.into_iter().enumerate() {
@@ -170,9 +202,10 @@ impl EfficientNetLiteConfig {
             conv_norm(&mut list, &format!("{path}.depthwise"), [*channels, 1, *kernel, *kernel]);
             conv_norm(&mut list, &format!("{path}.project"), [*out_channels, *channels, 1, 1]);
         }
-        conv_norm(&mut list, "backbone.head", [HEAD, self.last_channels(), 1, 1]);
+        let inner = self.head_channels();
+        conv_norm(&mut list, "backbone.head", [inner, self.last_channels(), 1, 1]);
         if let Some(embedding) = self.embedding {
-            list.push("backbone.last_conv.weight".into(), vec![embedding, HEAD, 1, 1], Role::ConvWeight);
+            list.push("backbone.last_conv.weight".into(), vec![embedding, inner, 1, 1], Role::ConvWeight);
             list.push("backbone.last_conv.bias".into(), vec![embedding], Role::ConvBias);
             list.norm("neck.feat_bn", embedding);
         }

@@ -57,6 +57,9 @@ fn network_entry(network: &Network) -> Value {
             set("type", EFFICIENTNET_LITE.into());
             set("width", config.width.into());
             set("depth", config.depth.into());
+            if let Some(blocks) = config.kept_blocks {
+                set("blocks", blocks.into());
+            }
             set("neck", config.embedding.is_some().into());
         }
     }
@@ -108,7 +111,12 @@ fn network(entry: &Value) -> Result<Network> {
             let (width, depth) = (factor("width")?, factor("depth")?);
             limits::check_input(input)?;
             let neck = entry.get("neck").and_then(Value::as_bool).ok_or_else(|| missing("neck"))?;
-            let config = EfficientNetLiteConfig { width, depth, input, embedding: neck.then_some(embedding) };
+            let embedding_of_neck = neck.then_some(embedding);
+            let whole = EfficientNetLiteConfig { width, depth, kept_blocks: None, input, embedding: embedding_of_neck };
+            let config = match entry.get("blocks") {
+                None => whole,
+                Some(_) => limits::check_blocks(size("blocks")?, &whole).map(|blocks| whole.shortened(blocks))?,
+            };
             if config.dimension() != embedding {
                 return Err(Error::model(format!(
                     "`network.embedding` is {embedding}; without a neck it is {}",

@@ -41,10 +41,7 @@ impl DatasetArgs {
         refuse_address(path)?;
         let decoder = file_tree::name_decoder(self.name_encoding.as_deref())?;
         let tree = file_tree::open_with(path, &file_tree::ArchiveOptions { decode_names: Some(&*decoder) })?;
-        // each file seems whole, but any of them may be damaged
-        for problem in tree.problems().iter().filter(|problem| problem.code == ProblemCode::StreamChecksum) {
-            note(&format!("warning: {}: {}", self.name(), problem));
-        }
+        warn_of_damage(&self.name(), tree.as_ref());
         Ok(tree)
     }
 
@@ -63,6 +60,13 @@ impl DatasetArgs {
     }
 }
 
+/// Warns of an archive whose files seem whole while any of them may be damaged.
+pub(super) fn warn_of_damage(name: &str, tree: &dyn FileTree) {
+    for problem in tree.problems().iter().filter(|problem| problem.code == ProblemCode::StreamChecksum) {
+        note(&format!("warning: {name}: {problem}"));
+    }
+}
+
 /// The release of PaddleX that a command behaves like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Compat {
@@ -73,7 +77,7 @@ pub enum Compat {
 }
 
 /// `1 image`, `2 images`.
-fn count(number: u64, name: &str) -> String {
+pub(super) fn count(number: u64, name: &str) -> String {
     format!("{number} {name}{}", if number == 1 { "" } else { "s" })
 }
 

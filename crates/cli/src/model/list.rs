@@ -4,10 +4,10 @@ use serde_json::json;
 
 use crate::official::OFFICIAL_MODELS;
 use crate::terminal::Stdout;
-use image_feature::weights::DEFAULT_MODEL;
+use image_feature::weights::{DEFAULT_MODEL, TINY_MODEL};
 use image_feature::{Model, Result};
 
-/// List the models that have names: the one that comes with the program, and PaddleX's official ones with the addresses of
+/// List the models that have names: those that come with the program, and PaddleX's official ones with the addresses of
 /// their archives and their folders in PaddleX's cache
 #[derive(clap::Args)]
 pub struct ListArgs {
@@ -17,15 +17,16 @@ pub struct ListArgs {
 }
 
 pub fn run(args: ListArgs) -> Result<()> {
-    let bundled = Model::bundled()?;
+    let bundled = [(DEFAULT_MODEL, Model::bundled()?), (TINY_MODEL, Model::tiny()?)];
     let text = if args.json {
-        let description = bundled.description;
-        let ours = json!({
-            "name": DEFAULT_MODEL,
-            "network": description.name,
-            "dimension": description.dimension(),
-            "archive": null,
-            "cached": null,
+        let ours = bundled.iter().map(|(name, Model { description, .. })| {
+            json!({
+                "name": name,
+                "network": description.name,
+                "dimension": description.dimension(),
+                "archive": null,
+                "cached": null,
+            })
         });
         let official = OFFICIAL_MODELS.iter().map(|model| {
             json!({
@@ -36,13 +37,15 @@ pub fn run(args: ListArgs) -> Result<()> {
                 "cached": model.cached().map(|folder| folder.to_string_lossy().into_owned()),
             })
         });
-        format!("{:#}", serde_json::Value::from_iter(std::iter::once(ours).chain(official)))
+        format!("{:#}", serde_json::Value::from_iter(ours.chain(official)))
     } else {
-        let ours = format!(
-            "{DEFAULT_MODEL}\n  network    {}\n  dimension  {}\n  comes with the program",
-            bundled.description.name,
-            bundled.description.dimension()
-        );
+        let ours = bundled.iter().map(|(name, Model { description, .. })| {
+            format!(
+                "{name}\n  network    {}\n  dimension  {}\n  comes with the program",
+                description.name,
+                description.dimension()
+            )
+        });
         let official = OFFICIAL_MODELS.iter().map(|model| {
             let cached = match model.cached() {
                 Some(folder) => folder.display().to_string(),
@@ -56,7 +59,7 @@ pub fn run(args: ListArgs) -> Result<()> {
                 model.url(),
             )
         });
-        std::iter::once(ours).chain(official).collect::<Vec<_>>().join("\n")
+        ours.chain(official).collect::<Vec<_>>().join("\n")
     };
     Stdout::default().line(&text)
 }

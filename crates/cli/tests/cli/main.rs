@@ -16,6 +16,7 @@ mod dataset;
 mod default_model;
 mod evaluate;
 mod exchange;
+mod finetune;
 mod gallery;
 mod inputs;
 mod lists;
@@ -32,6 +33,7 @@ mod program;
 mod serve;
 mod serve_api;
 mod serve_load;
+mod shop;
 #[cfg(feature = "train")]
 mod train;
 mod usage;

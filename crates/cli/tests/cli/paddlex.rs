@@ -110,7 +110,7 @@ fn settings_as_shipped_say_what_to_do_in_each_mode() {
     for (model, batch_size, rate) in models {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("config.yaml"), settings(model, batch_size, rate)).unwrap();
-        super::train::shop(&folder.path().join("shop"));
+        super::shop::shop(&folder.path().join("shop"));
         let mut complaints = Vec::new();
         let mut refused = |options: &[&str], code: i32, part: &str| {
             let ran = paddlex(folder.path(), options);
@@ -169,7 +169,7 @@ fn settings_as_shipped_say_what_to_do_in_each_mode() {
 fn options_warn_as_paddlex_does() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("config.yaml"), settings("PP-ShiTuV2_rec", 128, "0.01")).unwrap();
-    super::train::shop(&folder.path().join("shop"));
+    super::shop::shop(&folder.path().join("shop"));
     let options = ["Global.mode=train", "Train.epochs_iters=0", "Global.device=cpu", "Train.pretrain_weight_path="];
     let more = ["Train.amp=O1", "Train.dy2st=False", "Train.dist_ips=10.0.0.1", "Train.colour=red"];
     let ran = paddlex(folder.path(), &[&options[..], &more].concat());

@@ -8,22 +8,7 @@ use temp_dir::TempDir;
 
 use super::cases::image;
 use super::program::{finish, program, run, text};
-
-const CLASSES: u8 = 4;
-
-/// A data set of four classes of four images.
-pub fn shop(folder: &Path) {
-    std::fs::create_dir_all(folder.join("images")).unwrap();
-    let mut rows = String::new();
-    for (class, k) in (0..CLASSES).flat_map(|class| (0..4).map(move |k| (class, k))) {
-        let name = format!("images/{class}_{k}.png");
-        std::fs::write(folder.join(&name), image(class, k)).unwrap();
-        rows += &format!("{name} {class}\n");
-    }
-    for list in ["train.txt", "gallery.txt", "query.txt"] {
-        std::fs::write(folder.join(list), &rows).unwrap();
-    }
-}
+use super::shop::{CLASSES, shop};
 
 fn json(path: &Path) -> serde_json::Value {
     let file = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -85,5 +85,6 @@ pub fn evaluation(evaluation: &Evaluation) -> Value {
         "images": report.images, "withoutMatch": report.without_match, "classes": Value::from_iter(classes),
         "confusions": Value::from_iter(confusions), "worst": worst, "entries": entries.list,
         "evaluateResult": report.evaluate_result(),
+        "equalError": report.equal_error.map(|error| json!({ "rate": error.rate, "threshold": error.threshold })),
     })
 }

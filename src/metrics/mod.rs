@@ -13,10 +13,13 @@
 //! # Ok::<(), image_feature::Error>(())
 //! ```
 
+mod equal_error;
+
 use std::collections::BTreeMap;
 
+pub use self::equal_error::EqualError;
+use self::equal_error::Pairs;
 use crate::engine::cpu::scan::{PackedQueries, Scanner, in_pieces};
-
 use crate::{Error, Result};
 
 /// Queries and rows of the gallery that are multiplied together.
@@ -117,6 +120,9 @@ pub struct Report {
     pub scores: Scores,
     /// Scores over all queries with an image of their label in the gallery: the usual definition.
     pub overall: Scores,
+    /// How well one threshold of the cosine tells images of one label from others; `None` where all pairs, or none, are of one
+    /// label.
+    pub equal_error: Option<EqualError>,
     /// Number of queries.
     pub queries: usize,
     /// Number of images of the gallery.
@@ -184,19 +190,31 @@ pub fn evaluate(queries: &Labelled, gallery: &Labelled, dimension: usize, option
     for (image, &label) in gallery.labels.iter().enumerate() {
         by_label.entry(label).or_default().push(image);
     }
-    let work = |found: &mut Vec<Found>, piece: usize| {
+    let work = |(found, pairs): &mut (Vec<Found>, Pairs), piece: usize| {
         let start = piece * QUERIES;
         let range = start..queries.labels.len().min(start + QUERIES);
         for (query, scores) in range.clone().zip(ranking.scores(range)) {
             let matching = by_label.get(&queries.labels[query]).map_or(&[][..], Vec::as_slice);
-            found.push(judge(query, &scores, matching, options.itself_of(query)));
+            let itself = options.itself_of(query);
+            found.push(judge(query, &scores, matching, itself));
+            for (image, (&score, label)) in scores.iter().zip(gallery.labels).enumerate() {
+                if Some(image) != itself {
+                    pairs.add(score, *label == queries.labels[query]);
+                }
+            }
         }
     };
-    let mut found = in_pieces(queries.labels.len().div_ceil(QUERIES), &Vec::new, &work).concat();
+    let start = || (Vec::new(), Pairs::new());
+    let (mut found, mut pairs) = start();
+    for (more, more_pairs) in in_pieces(queries.labels.len().div_ceil(QUERIES), &start, &work) {
+        found.extend(more);
+        pairs.merge(&more_pairs);
+    }
     found.sort_unstable_by_key(|found| found.query);
     Ok(Report {
         scores: by_blocks(&found, options),
         overall: scores(&found, &options.recall_at),
+        equal_error: pairs.equal_error(),
         queries: queries.labels.len(),
         images: gallery.labels.len(),
         without_match: found.iter().filter(|found| found.first.is_none()).count(),

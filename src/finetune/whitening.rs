@@ -1,0 +1,145 @@
+//! Last layers for a network that ends with its pooled vector.
+
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+
+use super::neck::{Neck, Norm};
+use crate::model::efficientnet_lite::NECK_EPSILON;
+use crate::{Error, Result};
+
+/// Variances below this share of the largest one are raised to it: dividing by them would only enlarge noise.
+const LEAST_VARIANCE: f64 = 1e-4;
+
+impl Neck {
+    /// Last layers for a network without some: the principal components of pooled vectors, `[n, input]`, each divided by a
+    /// power of its deviation (Jégou and Chum, "Negative evidences and co-occurences in image retrieval: the benefit of PCA and
+    /// whitening", 2012). With `power` 0 similarities stay as they are, with 1 all components count the same; 0.5 is between.
+    ///
+    /// The features of these vectors have mean 0 and a mean square length of 1. [`put_into`](Self::put_into) adds the layers to
+    /// the network.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage): there are fewer vectors than `features`, or shorter ones, `power` is not
+    /// from 0 to 1, or the vectors are all the same.
+    ///
+    /// ```
+    /// use image_feature::finetune::Neck;
+    ///
+    /// // the first value varies far more than the second
+    /// let pooled = [1.0, 0.1, 3.0, 0.2, 5.0, 0.2, 7.0, 0.1];
+    /// let neck = Neck::whitened(&pooled, 2, 2, 1.0)?;
+    /// assert_eq!(neck.dimension(), 2);
+    /// # Ok::<(), image_feature::Error>(())
+    /// ```
+    pub fn whitened(pooled: &[f32], input: usize, features: usize, power: f64) -> Result<Neck> {
+        let count = pooled.len() / input;
+        if features > input || count < features {
+            return Err(Error::usage(format!(
+                "features of {features} values need at least as many images, and pooled vectors that are as long; here {count} \
+                 images give vectors of {input} values"
+            )));
+        }
+        if !(0.0..=1.0).contains(&power) {
+            return Err(Error::usage(format!("the power of whitening must be from 0 to 1, got {power}")));
+        }
+        let rows = DMatrix::from_row_iterator(count, input, pooled.iter().map(|&value| f64::from(value)));
+        let mean = rows.row_mean();
+        let centred = DMatrix::from_fn(count, input, |row, column| rows[(row, column)] - mean[column]);
+        let covariance = centred.tr_mul(&centred) / count as f64;
+        let SymmetricEigen { eigenvectors, eigenvalues } = covariance.symmetric_eigen();
+        let order = descending(&eigenvalues);
+        let largest = eigenvalues[order[0]];
+        if largest.is_nan() || largest <= 0.0 {
+            return Err(Error::usage(
+                "all images give the same pooled vector: they tell nothing about how images differ",
+            ));
+        }
+        let factors: Vec<f64> = order[..features]
+            .iter()
+            .map(|&at| (eigenvalues[at].max(0.0) + LEAST_VARIANCE * largest).powf(-power / 2.0))
+            .collect();
+        let squares = order.iter().zip(&factors).map(|(&at, factor)| eigenvalues[at].max(0.0) * factor * factor);
+        let length = squares.sum::<f64>().sqrt();
+        let (mut weights, mut bias) = (Vec::with_capacity(features * input), Vec::with_capacity(features));
+        for (&at, factor) in order.iter().zip(&factors) {
+            let direction = eigenvectors.column(at) * (factor / length);
+            bias.push(-mean.transpose().dot(&direction) as f32);
+            weights.extend(direction.iter().map(|&value| value as f32));
+        }
+        Ok(Neck { input, weights, bias, norm: Some(Norm::identity(features)), keep: 1.0 })
+    }
+}
+
+/// The indexes of values, from the largest to the smallest.
+fn descending(values: &DVector<f64>) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    order
+}
+
+impl Norm {
+    /// A BatchNorm that changes nothing.
+    fn identity(features: usize) -> Self {
+        Norm {
+            scale: vec![1.0; features],
+            shift: vec![0.0; features],
+            mean: vec![0.0; features],
+            variance: vec![(1.0 - NECK_EPSILON) as f32; features],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SplitMix64;
+
+    const INPUT: usize = 12;
+    const FEATURES: usize = 5;
+
+    /// Vectors whose values depend on each other, with a mean far from 0.
+    fn vectors(count: usize) -> Vec<f32> {
+        let mut random = SplitMix64::for_purpose(1, "whitening", &[]);
+        let row = |_| {
+            let hidden: Vec<f64> = (0..INPUT).map(|at| random.normal() * 4.0 / (1 + at) as f64).collect();
+            (0..INPUT).map(|at| (3.0 + hidden[at] + 0.5 * hidden[(at + 1) % INPUT]) as f32).collect::<Vec<_>>()
+        };
+        (0..count).flat_map(row).collect()
+    }
+
+    /// The covariance of the features before they are normalised to length 1.
+    fn covariance(neck: &Neck, pooled: &[f32]) -> Vec<Vec<f64>> {
+        let outputs = neck.outputs(pooled);
+        let count = (outputs.len() / FEATURES) as f64;
+        let sum = |a: usize, b: usize| {
+            outputs.chunks_exact(FEATURES).map(|row| f64::from(row[a]) * f64::from(row[b])).sum::<f64>() / count
+        };
+        (0..FEATURES).map(|a| (0..FEATURES).map(|b| sum(a, b)).collect()).collect()
+    }
+
+    #[test]
+    fn components_are_apart_and_of_one_size() {
+        let pooled = vectors(400);
+        for (power, same) in [(1.0, true), (0.0, false)] {
+            let neck = Neck::whitened(&pooled, INPUT, FEATURES, power).unwrap();
+            let covariance = covariance(&neck, &pooled);
+            for a in 0..FEATURES {
+                for b in (0..FEATURES).filter(|&b| b != a) {
+                    assert!(covariance[a][b].abs() < 1e-4, "{a} and {b}: {}", covariance[a][b]);
+                }
+            }
+            let total: f64 = (0..FEATURES).map(|at| covariance[at][at]).sum();
+            assert!((total - 1.0).abs() < 1e-3, "{total}");
+            let ratio = covariance[0][0] / covariance[FEATURES - 1][FEATURES - 1];
+            assert!(if same { (ratio - 1.0).abs() < 0.01 } else { ratio > 4.0 }, "{ratio}");
+        }
+    }
+
+    #[test]
+    fn too_few_or_equal_vectors_are_refused() {
+        let refused =
+            |pooled: &[f32], power: f64| Neck::whitened(pooled, INPUT, FEATURES, power).unwrap_err().to_string();
+        assert!(refused(&vectors(4), 0.5).contains("4 images"));
+        assert!(refused(&[1.0; INPUT * 20], 0.5).contains("the same pooled vector"));
+        assert!(refused(&vectors(20), 2.0).contains("from 0 to 1"));
+    }
+}
