@@ -40,8 +40,9 @@ impl Evaluation {
 
     /// Mean average precision before and after. `None` without queries.
     pub fn mean_average_precision(&self) -> Option<[f64; 2]> {
-        let mean =
-            |at: usize| self.queries.iter().map(|query| query.average_precision[at]).sum::<f64>() / self.queries.len() as f64;
+        let mean = |at: usize| {
+            self.queries.iter().map(|query| query.average_precision[at]).sum::<f64>() / self.queries.len() as f64
+        };
         (!self.queries.is_empty()).then(|| [mean(0), mean(1)])
     }
 
