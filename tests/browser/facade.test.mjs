@@ -789,19 +789,28 @@ inBrowser(
 );
 
 inBrowser(
-  "a worker that cannot be loaded is reported",
-  async ({ load, outcome }) => {
+  "where no worker can be loaded the page's thread computes, and it is said why; a worker that was asked for is an error",
+  async ({ load, image, outcome }) => {
     const Real = globalThis.Worker;
     globalThis.Worker = class extends Real {
       constructor(_, options) {
         super("/no-such-worker.js", options);
       }
     };
-    return outcome(load());
+    const extractor = await load();
+    const { feature } = await extractor.embed(image("x"));
+    const many = await Array.fromAsync(extractor.embedMany([image("a"), image("b")], { batchSize: 1, workers: 2 }));
+    return {
+      reasons: extractor.info.reasons,
+      lengths: [feature.length, ...many.map(({ feature }) => feature.length)],
+      asked: await outcome(load({}, { worker: true })),
+    };
   },
-  ({ kind, message }) => {
-    assert.equal(kind, "io");
-    assert.match(message, /worker/);
+  ({ reasons, lengths, asked }) => {
+    assert.match(reasons[0], /^Worker: the worker's files could not be loaded; .*worker-src/);
+    assert.deepEqual(lengths, [512, 512, 512]);
+    assert.equal(asked.kind, "io");
+    assert.match(asked.message, /worker/);
   },
   { expected: /404/ },
 );

@@ -4,6 +4,8 @@
 
 import { ImageFeatureError, cancelled, throwIfAborted } from "./errors.js";
 import { fetchChecked, readBody } from "./loader.js";
+import { ownModel } from "./package-files.js";
+import { absolute } from "./platform.js";
 
 /**
  * The source of a model:
@@ -16,7 +18,8 @@ import { fetchChecked, readBody } from "./loader.js";
  *
  * @typedef {"default" | (string & {}) | URL | Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | File[]} ModelSource
  *
- * @typedef {{ name: string, blob: Blob } | { address: string }} ModelPart
+ * @typedef {{ name: string, blob: Blob } | { name: string, bytes: () => Promise<Uint8Array<ArrayBuffer>> } | { address:
+ *   string, advice?: string }} ModelPart `advice`: what to do if its server has no such file
  * @typedef {{ parts: ModelPart[], cache: "default" | "none", sha256?: string }} ModelRequest
  * @typedef {{ name: string, bytes: Uint8Array<ArrayBuffer>, address?: string }} ModelBytes a file, and where it was
  *   downloaded from
@@ -33,8 +36,8 @@ const OFFICIAL =
  * @returns {ModelPart[]}
  */
 export function toModelParts(source) {
-  // bundlers find the file in this form only
-  if (source === "default") return [{ address: new URL("./models/default.safetensors", import.meta.url).href }];
+  const own = typeof source === "string" ? ownModel(source) : undefined;
+  if (own) return [own];
   if (source === "PP-ShiTuV2_rec") {
     throw new ImageFeatureError(
       "unsupported",
@@ -42,7 +45,7 @@ export function toModelParts(source) {
     );
   }
   if (typeof source === "string" || source instanceof URL) {
-    return [{ address: absolute(source) }];
+    return [{ address: toAddress(source) }];
   }
   if (source instanceof Blob) return [fromBlob(source)];
   // a Blob is a copy: the caller may change or transfer the buffer, and a restart needs the bytes again
@@ -63,9 +66,9 @@ function fromBlob(blob) {
 }
 
 /** @param {string | URL} address */
-function absolute(address) {
+function toAddress(address) {
   try {
-    return new URL(address, globalThis.document?.baseURI ?? location.href).href;
+    return absolute(address);
   } catch (error) {
     throw new ImageFeatureError("usage", `not an address: ${address}`, { cause: error });
   }
@@ -80,8 +83,11 @@ function absolute(address) {
  * @returns {Promise<ModelBytes[]>}
  */
 export async function readModel({ parts, cache, sha256 }, signal, progress) {
-  const read = (/** @type {ModelPart} */ part) =>
-    "blob" in part ? readBlob(part.name, part.blob, progress) : download(part.address, cache, signal, progress);
+  const read = async (/** @type {ModelPart} */ part) => {
+    if ("bytes" in part) return { name: part.name, bytes: await part.bytes() };
+    if ("blob" in part) return readBlob(part.name, part.blob, progress);
+    return download(part, cache, signal, progress);
+  };
   const files = await Promise.all(parts.map(read));
   progress.finish("download");
   if (sha256) await verify(files[0], sha256);
@@ -108,14 +114,14 @@ async function readBlob(name, blob, progress) {
 }
 
 /**
- * @param {string} address
+ * @param {{ address: string, advice?: string }} part
  * @param {"default" | "none"} cache
  * @param {AbortSignal} signal
  * @param {import("./progress.js").Progress} progress
  * @returns {Promise<ModelBytes>}
  */
-async function download(address, cache, signal, progress) {
-  const response = await fetchChecked(address, { signal, cache: cache === "none" ? "no-store" : "default" });
+async function download({ address, advice }, cache, signal, progress) {
+  const response = await fetchChecked(address, { signal, cache: cache === "none" ? "no-store" : "default", advice });
   const name = decodeURIComponent(new URL(address).pathname.split("/").pop() || "model");
   try {
     const bytes = await readBody(response, (loaded, total) => {
