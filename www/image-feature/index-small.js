@@ -5,7 +5,9 @@
  * @module image-feature/inline
  */
 
+export { configure } from "./configure.js";
 export { FeatureExtractor } from "./extractor.js";
 export { FineTuned } from "./fine-tune.js";
 export { Gallery } from "./gallery.js";
 export { ImageFeatureError } from "./errors.js";
+export { models } from "./models.js";

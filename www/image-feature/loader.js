@@ -130,7 +130,7 @@ export async function fetchChecked(address, { signal, cache, advice = "" } = {})
  *
  * @param {Response} response
  */
-function lengthOf(response) {
+export function lengthOf(response) {
   return (!response.headers.has("content-encoding") && Number(response.headers.get("content-length"))) || undefined;
 }
 
@@ -156,44 +156,4 @@ export function countBytes(response, onProgress) {
     },
   });
   return bodyOf(response).pipeThrough(counter);
-}
-
-/**
- * Reads a response's body into memory. `onProgress` is called before memory is allocated; if it throws, reading ends.
- *
- * @param {Response} response
- * @param {(loaded: number, total?: number) => void} onProgress
- * @returns {Promise<Uint8Array<ArrayBuffer>>}
- */
-export async function readBody(response, onProgress) {
-  const total = lengthOf(response);
-  onProgress(0, total);
-  // each chunk is copied to its place at once
-  let bytes = new Uint8Array(total ?? 0);
-  let loaded = 0;
-  const reader = bodyOf(response).getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      onProgress(loaded + value.length, total);
-      if (loaded + value.length > bytes.length) bytes = enlarged(bytes, loaded + value.length);
-      bytes.set(value, loaded);
-      loaded += value.length;
-    }
-  } catch (error) {
-    reader.cancel().catch(() => {});
-    throw error;
-  }
-  return loaded === bytes.length ? bytes : bytes.slice(0, loaded);
-}
-
-/**
- * @param {Uint8Array} bytes
- * @param {number} least
- */
-function enlarged(bytes, least) {
-  const larger = new Uint8Array(Math.max(2 * bytes.length, least));
-  larger.set(bytes);
-  return larger;
 }

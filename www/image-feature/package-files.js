@@ -74,9 +74,9 @@ export function wasmFile(kind, folder) {
  */
 export function ownModel(name) {
   if (!Object.hasOwn(MODELS, name)) return undefined;
-  if (chosen) return { address: new URL(`models/${name}.safetensors`, chosen).href };
+  if (chosen) return { address: new URL(`models/${name}.safetensors`, chosen).href, own: true };
   const address = whole(MODELS[/** @type {keyof typeof MODELS} */ (name)]());
-  return { address, advice: adviceForMissing() };
+  return { address, advice: adviceForMissing(), own: true };
 }
 
 /**

@@ -29,9 +29,9 @@ export const languages = () => [];
 export const absolute = (address) => new URL(address).href;
 
 /** @type {typeof import("./platform.js").fetchFile} */
-export function fetchFile(address, { signal }) {
+export function fetchFile(address, { signal, headers }) {
   // workerd refuses other options
-  return fetch(address, { signal });
+  return fetch(address, { signal, headers });
 }
 
 /** @type {typeof import("./platform.js").openChannel} */
