@@ -626,6 +626,27 @@ inBrowser(
 );
 
 inBrowser(
+  "a worker that ends without a word fails its call, and the next call gets a fresh one",
+  async ({ load, image, outcome, collect }) => {
+    const extractor = await load();
+    const lost = await outcome(extractor.embed(image("vanish")));
+    const again = await outcome(extractor.embed(image("fine")));
+    const images = ["a", "vanish", "b"].map((text) => image(text, text));
+    const many = await collect(extractor.embedMany(images, { batchSize: 4 }));
+    extractor.dispose();
+    const { held, pending } = await navigator.locks.query();
+    return { lost, again: again.value?.feature.length, many, locks: held.length + pending.length };
+  },
+  ({ lost, again, many, locks }) => {
+    assert.deepEqual([lost.kind, lost.ours], ["internal", true]);
+    assert.match(lost.message, /the worker was ended/);
+    assert.equal(again, 512);
+    assert.deepEqual(many, ["a: 512", "vanish: internal", "b: 512"]);
+    assert.ok(locks <= 1, `${locks} locks are left`);
+  },
+);
+
+inBrowser(
   "an image that traps costs its batch nothing",
   async ({ load, image, collect }) => {
     const extractor = await load();

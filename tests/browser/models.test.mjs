@@ -23,7 +23,7 @@ const server = {
   breaks: 0,
   cut: false,
   holds: false,
-  then: {},
+  next: {},
   asked: [],
   waiting: undefined,
 };
@@ -46,7 +46,7 @@ async function answer(response) {
   if (server.holds) return response.flushHeaders();
   if (server.breaks > 0) {
     server.breaks--;
-    Object.assign(server, server.then);
+    Object.assign(server, server.next);
     return response.write(rest.subarray(0, BROKEN_AT), () => setTimeout(() => response.destroy(), 200));
   }
   response.end(rest);
@@ -86,7 +86,7 @@ afterEach(() =>
     breaks: 0,
     cut: false,
     holds: false,
-    then: {},
+    next: {},
     asked: [],
     waiting: undefined,
   }),
@@ -167,7 +167,7 @@ inBrowser(
     assert.deepEqual([server.asked.length, server.asked[1].ifRange], [2, '"a"']);
     assert.deepEqual(kept[0].sha256, sha256(modelOf("b")));
   },
-  () => Object.assign(server, { breaks: 1, then: { model: modelOf("b"), tag: '"b"' } }),
+  () => Object.assign(server, { breaks: 1, next: { model: modelOf("b"), tag: '"b"' } }),
 );
 
 inBrowser(

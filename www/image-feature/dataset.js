@@ -7,7 +7,7 @@ import { toDatasetSource } from "./dataset-source.js";
 import { DatasetWorker, Lookers } from "./dataset-workers.js";
 import { ImageFeatureError, throwIfAborted } from "./errors.js";
 import { requireSimd } from "./loader.js";
-import { coreCount } from "./platform.js";
+import { WHY_NO_DATA_SETS, coreCount } from "./platform.js";
 import { Turns } from "./turns.js";
 
 /**
@@ -73,6 +73,7 @@ export class Dataset {
    */
   static async open(input, { name, encoding, workers, signal, wasm } = {}) {
     if (workers !== undefined) checkWhole("workers", workers, 1, MAX_WORKERS);
+    if (WHY_NO_DATA_SETS) throw new ImageFeatureError("unsupported", WHY_NO_DATA_SETS);
     requireSimd();
     const { folder, given } = toWasm(wasm);
     const progress = { report() {}, finish() {} };

@@ -4,6 +4,8 @@ import { ImageFeatureError } from "./errors.js";
 
 export const HERE = "this place";
 
+export const WHY_NO_DATA_SETS = "there is one thread here, and data sets need workers";
+
 /** @returns {never} */
 export function startWorker() {
   throw new ImageFeatureError("unsupported", "there are no workers here");

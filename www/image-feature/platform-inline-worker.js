@@ -2,6 +2,7 @@
 
 export {
   HERE,
+  WHY_NO_DATA_SETS,
   absolute,
   coreCount,
   fetchFile,

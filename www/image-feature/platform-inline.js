@@ -6,7 +6,17 @@ import script from "./inline/worker.js";
 
 import { watched } from "./worker-lock.js";
 
-export { HERE, absolute, coreCount, fetchFile, languages, mayWait, openChannel, workerScope } from "./platform.js";
+export {
+  HERE,
+  WHY_NO_DATA_SETS,
+  absolute,
+  coreCount,
+  fetchFile,
+  languages,
+  mayWait,
+  openChannel,
+  workerScope,
+} from "./platform.js";
 
 /** @type {string | undefined} */
 let address;

@@ -7,6 +7,9 @@ import { Worker, parentPort } from "node:worker_threads";
 
 export const HERE = "this program";
 
+export const WHY_NO_DATA_SETS =
+  "data sets need a browser, which reads files within the WebAssembly; here, use the program: image-feature check";
+
 /**
  * @param {URL} address
  * @param {string} name

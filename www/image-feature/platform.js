@@ -106,6 +106,9 @@ export function whyNoSharedMemory() {
   return "this page is not cross-origin isolated; its server must send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp";
 }
 
+/** Why there are no data sets here, in words. @type {string | undefined} */
+export const WHY_NO_DATA_SETS = undefined;
+
 /** Whether this thread may wait for others: a page's own thread may not. */
 export const mayWait = () => !globalThis.document;
 
