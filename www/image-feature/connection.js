@@ -1,3 +1,4 @@
+import { Batches } from "./batches.js";
 import { compileAhead, firstCpuKind, takeGiven } from "./core.js";
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 import { toImageInput } from "./image-source.js";
@@ -39,8 +40,10 @@ export class Connection {
   /** @type {Promise<ExtractorInfo> | undefined} */
   #restarting;
   #closed = false;
-  /** Number of batches under way. */
-  waiting = 0;
+  #batches = new Batches(
+    (jobs, signal) => this.embedAll(jobs, signal),
+    () => this.#closed,
+  );
 
   /**
    * @param {ConnectionRequest} request
@@ -50,6 +53,11 @@ export class Connection {
     this.#request = request;
     this.#thread = thread;
     this.inWorker = thread !== "page";
+  }
+
+  /** Number of batches under way. */
+  get waiting() {
+    return this.#batches.count;
   }
 
   /** Whether the model is loaded. */
@@ -270,27 +278,13 @@ export class Connection {
   }
 
   /**
-   * Does the same as `embedAll`. Where the worker fails over a batch, its images are tried one by one, so that only the
-   * one at fault has no result.
+   * Does the same as `embedAll`. Where the worker fails over a batch, only the image at fault has no result.
    *
    * @param {Job[]} jobs
    * @param {AbortSignal} signal
-   * @returns {Promise<{ job: Job, result: Embedding | ImageFeatureError }[]>}
    */
-  async embedEach(jobs, signal) {
-    this.waiting++;
-    try {
-      const results = await this.embedAll(jobs, signal);
-      return jobs.map((job, index) => ({ job, result: results[index] }));
-    } catch (error) {
-      if (signal.aborted || this.#closed) throw error;
-      if (jobs.length === 1) return [{ job: jobs[0], result: toError(error) }];
-    } finally {
-      this.waiting--;
-    }
-    const alone = [];
-    for (const job of jobs) alone.push(...(await this.embedEach([job], signal)));
-    return alone;
+  embedEach(jobs, signal) {
+    return this.#batches.run(jobs, signal);
   }
 }
 
