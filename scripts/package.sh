@@ -3,10 +3,9 @@
 
 PACKAGE_DIR=dist/npm
 
-# bundle_package DIR: bundles the package's JavaScript: see scripts/bundle.mjs.
+# bundle_package DIR [PLACE...]: bundles the package's JavaScript: see scripts/bundle.mjs.
 bundle_package() {
-  mkdir -p "$1/inline"
-  node scripts/bundle.mjs "$1" || fail "the package could not be bundled: look at esbuild's message above"
+  node scripts/bundle.mjs "$@" || fail "the package could not be bundled: look at esbuild's message above"
 }
 
 # Makes the folder of the package, for `npm pack` and `npm publish`.
