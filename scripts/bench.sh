@@ -28,7 +28,7 @@ bench_cpu() {
   [[ " ${parts[*]} " != *" native "* ]] || need_python
   if [[ " ${parts[*]} " == *" browser "* ]]; then
     need_wasm_in_browser cpu cpu-relaxed cpu-threads cpu-threads-relaxed
-    bundle_package target/bench/package
+    bundle_package target/bench/package browser
   fi
   CHROMIUM="$(find_browser)" node benches/cpu.mjs "${parts[@]}"
 }

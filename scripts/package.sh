@@ -3,19 +3,22 @@
 
 PACKAGE_DIR=dist/npm
 
-# bundle_package DIR: bundles the package's JavaScript: each file has all that it imports, except the WebAssembly. A page that
-# loads two dozen small files waits for most of them before it can begin.
+# bundle_package DIR [PLACE...]: bundles the package's JavaScript: see scripts/bundle.mjs.
 bundle_package() {
-  node_modules/.bin/esbuild www/image-feature/{index,worker,thread}.js --bundle --format=esm --target=es2022 \
-    '--external:./wasm/*' --outdir="$1" --log-level=warning || fail "the package could not be bundled: look at esbuild's message above"
+  node scripts/bundle.mjs "$@" || fail "the package could not be bundled: look at esbuild's message above"
 }
 
 # Makes the folder of the package, for `npm pack` and `npm publish`.
 build_package() {
   need_node_modules
-  local kind
   build_all_wasm
   say "making the npm package in $PACKAGE_DIR"
+  lay_package
+}
+
+# lay_package: the same with the WebAssembly that is there.
+lay_package() {
+  local kind
   rm -rf "$PACKAGE_DIR"
   mkdir -p "$PACKAGE_DIR/wasm"
   bundle_package "$PACKAGE_DIR"

@@ -3,7 +3,7 @@
 
 TEST_STEPS=(tools format lint rust wasm wasm-tests types browser package)
 # Not among all: before a release.
-MORE_STEPS=(features)
+MORE_STEPS=(features matrix)
 
 # advice STEP: what to do if the step fails.
 advice() {
@@ -17,7 +17,8 @@ advice() {
     features) echo "run 'cargo check --package PACKAGE --no-default-features --features FEATURE'" ;;
     types) echo "mend what tsc reports: 'npm run check:types'" ;;
     browser) echo "run one test alone with 'node --test tests/browser/NAME.test.mjs'" ;;
-    package) echo "look at the folder $PACKAGE_DIR" ;;
+    package) echo "look at the folder $PACKAGE_DIR; run one test alone with 'node --test tests/package/NAME.test.mjs'" ;;
+    matrix) echo "look at the message of the test; run one alone with 'node --test --test-name-pattern NAME tests/package/matrix/*.test.mjs'" ;;
   esac
 }
 
@@ -137,9 +138,23 @@ step_browser() {
 
 step_package() {
   need_browser
+  build_program
   build_package
   npm run --silent --if-present check:package
-  CHROMIUM="$(find_browser)" node --test tests/package/*.test.mjs
+  test_package tests/package/*.test.mjs
+}
+
+# The package in every bundler and runtime: it installs half a gigabyte from the npm registry, and takes 5 minutes.
+step_matrix() {
+  need_browser
+  build_program
+  build_package
+  test_package tests/package/matrix/*.test.mjs
+}
+
+# test_package FILE...
+test_package() {
+  CHROMIUM="$(find_browser)" IMAGE_FEATURE_BIN="$(realpath "$TARGET_DIR")/release/image-feature" node --test --test-concurrency=1 "$@"
 }
 
 # run_tests [STEP...]: runs these steps, or all, also after one has failed; then prints which failed and what to do.

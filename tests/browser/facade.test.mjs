@@ -626,6 +626,33 @@ inBrowser(
 );
 
 inBrowser(
+  "a worker that ends without a word fails its call, and the next call gets a fresh one",
+  async ({ load, image, outcome, collect }) => {
+    const extractor = await load();
+    const lost = await outcome(extractor.embed(image("vanish")));
+    const again = await outcome(extractor.embed(image("fine")));
+    const images = ["a", "vanish", "b"].map((text) => image(text, text));
+    const many = await collect(extractor.embedMany(images, { batchSize: 4 }));
+    await extractor.modelId();
+    extractor.dispose();
+    const left = async () => {
+      const { held, pending } = await navigator.locks.query();
+      return held.length + pending.length;
+    };
+    for (let wait = 0; wait < 100 && (await left()) > 0; wait++)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    return { lost, again: again.value?.feature.length, many, locks: await left() };
+  },
+  ({ lost, again, many, locks }) => {
+    assert.deepEqual([lost.kind, lost.ours], ["internal", true]);
+    assert.match(lost.message, /the worker was ended/);
+    assert.equal(again, 512);
+    assert.deepEqual(many, ["a: 512", "vanish: internal", "b: 512"]);
+    assert.equal(locks, 0, "locks are left");
+  },
+);
+
+inBrowser(
   "an image that traps costs its batch nothing",
   async ({ load, image, collect }) => {
     const extractor = await load();
@@ -789,19 +816,28 @@ inBrowser(
 );
 
 inBrowser(
-  "a worker that cannot be loaded is reported",
-  async ({ load, outcome }) => {
+  "where no worker can be loaded the page's thread computes, and it is said why; a worker that was asked for is an error",
+  async ({ load, image, outcome }) => {
     const Real = globalThis.Worker;
     globalThis.Worker = class extends Real {
       constructor(_, options) {
         super("/no-such-worker.js", options);
       }
     };
-    return outcome(load());
+    const extractor = await load();
+    const { feature } = await extractor.embed(image("x"));
+    const many = await Array.fromAsync(extractor.embedMany([image("a"), image("b")], { batchSize: 1, workers: 2 }));
+    return {
+      reasons: extractor.info.reasons,
+      lengths: [feature.length, ...many.map(({ feature }) => feature.length)],
+      asked: await outcome(load({}, { worker: true })),
+    };
   },
-  ({ kind, message }) => {
-    assert.equal(kind, "io");
-    assert.match(message, /worker/);
+  ({ reasons, lengths, asked }) => {
+    assert.match(reasons[0], /^Worker: the worker's files could not be loaded; .*worker-src/);
+    assert.deepEqual(lengths, [512, 512, 512]);
+    assert.equal(asked.kind, "io");
+    assert.match(asked.message, /worker/);
   },
   { expected: /404/ },
 );

@@ -1036,7 +1036,11 @@ inBrowser("tabs wait for each other, and a tab that is closed while it saves los
   });
   // one waits to save, one to open
   await eventually(
-    () => page.evaluate(async () => (await navigator.locks.query()).pending.length),
+    () =>
+      page.evaluate(async () => {
+        const { pending } = await navigator.locks.query();
+        return pending.filter(({ name }) => name === "image-feature gallery shop").length;
+      }),
     (waiting) => assert.equal(waiting, 2),
   );
   await page.evaluate(() => {

@@ -108,7 +108,9 @@ async function watch(MARK) {
   };
   const model = "/model.tar";
   const loads = {
-    "a load in a worker": (given) => FeatureExtractor.load(given.model ?? model, { device: "cpu", ...given }),
+    "a load in a worker": (given) =>
+      FeatureExtractor.load(given.model ?? model, { device: "cpu", worker: true, ...given }),
+    "a load anywhere": (given) => FeatureExtractor.load(given.model ?? model, { device: "cpu", ...given }),
     "a load on the page's thread": (given) =>
       FeatureExtractor.load(given.model ?? model, { device: "cpu", worker: false, ...given }),
     "a data set": (given) => Dataset.open(new File([], "shop.zip"), given),
@@ -157,6 +159,7 @@ const WAYS = {
     abort: true,
   },
   "the worker is missing": { kind: "io", workerAddress: "/no-such-worker.js" },
+  "the worker is missing and the page's thread computes": { kind: "none", workerAddress: "/no-such-worker.js" },
   "the address of the WebAssembly is none": { kind: "usage", wasm: "http://[" },
   "the worker is missing, the WebAssembly slow": {
     kind: "io",
@@ -167,12 +170,15 @@ const WAYS = {
   "the model has the wrong sha256": { kind: "model", sha256: "0".repeat(64), wasm: "/hanging" },
 };
 
+const WITHOUT_MODEL = Object.keys(WAYS).filter((way) => !WAYS[way].model && !WAYS[way].sha256);
+
 const LOADS = {
-  "a load in a worker": Object.keys(WAYS),
+  "a load in a worker": Object.keys(WAYS).filter((way) => WAYS[way].kind !== "none"),
+  "a load anywhere": ["it is aborted", "the worker is missing and the page's thread computes"],
   "a load on the page's thread": Object.keys(WAYS).filter((way) => !WAYS[way].workerAddress),
-  "a data set": Object.keys(WAYS).filter((way) => !WAYS[way].model && !WAYS[way].sha256),
+  "a data set": WITHOUT_MODEL.filter((way) => WAYS[way].kind !== "none"),
   "a data set of nothing": ["the address of the WebAssembly is none"],
-  "a gallery": Object.keys(WAYS).filter((way) => !WAYS[way].model && !WAYS[way].sha256),
+  "a gallery": WITHOUT_MODEL.filter((way) => !WAYS[way].workerAddress),
 };
 
 for (const [what, ways] of Object.entries(LOADS)) {

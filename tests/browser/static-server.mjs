@@ -26,15 +26,17 @@ const TYPES = {
  * @param {object} options
  * @param {[prefix: string, folder: string][]} options.mounts the longest prefix that fits is taken
  * @param {Record<string, (response: import("node:http").ServerResponse) => void>} [options.answers] by path
+ * @param {Record<string, string>} [options.headers] instead of those of `image-feature serve`, or beside them; an empty one is
+ *   not sent
  * @param {boolean} [options.isolated] whether pages get what shared memory needs
  * @param {(path: string, file: string) => void} [options.onFile] called with each file that is sent
  * @returns {Promise<{ url: string, close: () => Promise<void> }>}
  */
-export async function serveStatic({ mounts, answers = {}, isolated = true, onFile }) {
+export async function serveStatic({ mounts, answers = {}, headers = {}, isolated = true, onFile }) {
   const byLength = [...mounts].sort(([a], [b]) => b.length - a.length);
   const server = createServer(async ({ url = "/" }, response) => {
-    for (const [name, value] of Object.entries(HEADERS))
-      if (isolated || !name.startsWith("cross-origin-")) response.setHeader(name, value);
+    for (const [name, value] of Object.entries({ ...HEADERS, ...headers }))
+      if (value && (isolated || !name.startsWith("cross-origin-"))) response.setHeader(name, value);
     const path = normalize(decodeURIComponent(new URL(url, "http://localhost").pathname));
     if (Object.hasOwn(answers, path)) return answers[path](response);
     const [prefix, folder] = byLength.find(([prefix]) => path.startsWith(prefix)) ?? [];

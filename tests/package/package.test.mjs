@@ -2,8 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
@@ -21,33 +20,18 @@ import {
   withoutGolden,
 } from "../browser/harness.mjs";
 import { serveStatic } from "../browser/static-server.mjs";
+import { PACKAGE, makeProject, page, script } from "./project.mjs";
 
-const PACKAGE = join(ROOT, "dist/npm");
 const VITE = "8.3.8";
 
 let browser;
 let project;
+let run;
+let write;
 
 before(async () => {
-  if (!existsSync(join(PACKAGE, "package.json"))) throw new Error(`${PACKAGE} is missing: run ./build.sh npm first`);
-  project = mkdtempSync(join(tmpdir(), "image-feature-package-"));
-  run("npm", ["pack", "--silent", "--pack-destination", project, PACKAGE]);
-  const [archive] = readdirSync(project);
-  write(
-    "package.json",
-    JSON.stringify({
-      private: true,
-      type: "module",
-      dependencies: { "image-feature": `file:./${archive}` },
-      devDependencies: { vite: VITE },
-    }),
-  );
-  run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund"]);
-  write(
-    "main.js",
-    'import { Dataset, FeatureExtractor, Gallery } from "image-feature";\nObject.assign(globalThis, { Dataset, FeatureExtractor, Gallery });\n',
-  );
-  write("index.html", page("/main.js"));
+  ({ folder: project, run, write } = makeProject({ devDependencies: { vite: VITE } }));
+  write("main.js", script("image-feature"));
   browser = await launch(SOFTWARE_WEBGPU);
 });
 
@@ -55,19 +39,6 @@ after(async () => {
   await browser?.close();
   if (project) rmSync(project, { recursive: true });
 });
-
-function run(program, args) {
-  execFileSync(program, args, { cwd: project, stdio: ["ignore", "pipe", "inherit"] });
-}
-
-function write(name, text) {
-  writeFileSync(join(project, name), text);
-}
-
-/** @param {string} script */
-function page(script) {
-  return `<!doctype html><link rel="icon" href="data:,"><input type="file" multiple><script type="module" src="${script}"></script>`;
-}
 
 /**
  * Opens a folder's page and compares a feature from it, in the worker and on the page's thread; checks a data set, and
@@ -135,6 +106,15 @@ test("the package holds what it needs, and no more", () => {
     "index.js",
     "worker.js",
     "thread.js",
+    "node.js",
+    "node-worker.js",
+    "node-thread.js",
+    "inline.js",
+    "inline/cpu.js",
+    "inline/gallery.js",
+    "inline/default.js",
+    "inline/worker.js",
+    "workerd.js",
     "types/index.d.ts",
     "models/default.safetensors",
     "models/README.md",
@@ -147,7 +127,7 @@ test("the package holds what it needs, and no more", () => {
   assert.deepEqual(
     names.filter(
       (name) =>
-        !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|models\/(default\.safetensors|README\.md)|wasm\/(cpu(-threads)?(-relaxed)?|gpu|dataset|gallery)\/image_feature[\w.]*)$/.test(
+        !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|inline\/[\w-]+\.js|models\/(default\.safetensors|README\.md)|wasm\/(cpu(-threads)?(-relaxed)?|gpu|dataset|gallery)\/image_feature[\w.]*)$/.test(
           name,
         ),
     ),
@@ -218,10 +198,7 @@ test("its types are those of its API", () => {
 
 test("as plain ES modules, without a bundler", { skip: withoutGolden, timeout: HANG_MS }, async () => {
   // no import map: a page's policy may forbid inline scripts
-  write(
-    "plain.js",
-    'import { Dataset, FeatureExtractor, Gallery } from "./node_modules/image-feature/index.js";\nObject.assign(globalThis, { Dataset, FeatureExtractor, Gallery });\n',
-  );
+  write("plain.js", script("./node_modules/image-feature/index.js"));
   write("plain.html", page("/plain.js"));
   await assertWorks(project, "/plain.html");
 });

@@ -20,10 +20,13 @@ import { ImageFeatureError, cancelled, isTrap, toError } from "./errors.js";
  */
 
 /**
- * A `Worker`, a `MessagePort`, or a worker's global scope.
+ * A `Worker`, a `MessagePort`, or a worker's global scope. Where it has `ref` and `unref`, the process goes on while a
+ * call is under way.
  *
  * @template Incoming
  * @typedef {object} Port
+ * @property {() => void} [ref]
+ * @property {() => void} [unref]
  * @property {(message: Request | Reply, transfer: Transferable[]) => void} postMessage
  * @property {((event: MessageEvent<Incoming>) => unknown) | null} onmessage
  */
@@ -93,6 +96,8 @@ export class Bridge {
   #pending = new Map();
   /** @type {Error | undefined} */
   #closedBy;
+  /** Whether the other side has answered a call. */
+  answered = false;
   /** Frees the port, once. @type {() => void} */
   #end;
 
@@ -108,6 +113,7 @@ export class Bridge {
       onClose();
     };
     port.onmessage = ({ data }) => this.#receive(data);
+    port.unref?.();
   }
 
   /** Whether no call can succeed any more. */
@@ -134,6 +140,7 @@ export class Bridge {
         this.#take(id)?.reject(cancelled(/** @type {AbortSignal} */ (signal)));
       };
       const forget = () => signal?.removeEventListener("abort", abort);
+      this.#port.ref?.();
       this.#pending.set(id, {
         last,
         resolve: (value) => {
@@ -177,12 +184,18 @@ export class Bridge {
   #take(id) {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
-    if (this.#closedBy && this.#pending.size === 0) this.#end();
+    if (this.#pending.size === 0) {
+      this.#port.unref?.();
+      if (this.#closedBy) this.#end();
+    }
     return pending;
   }
 
   /** @param {Reply} reply */
   #receive({ id, progress, value, error }) {
+    // not of a call
+    if (id === undefined) return;
+    this.answered = true;
     if (progress !== undefined) {
       this.#pending.get(id)?.onProgress?.(progress);
     } else if (error) {

@@ -1,9 +1,10 @@
-import { compileAhead, firstCpuKind } from "./core.js";
+import { Batches } from "./batches.js";
+import { compileAhead, firstCpuKind, takeGiven } from "./core.js";
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 import { toImageInput } from "./image-source.js";
 import { readModel } from "./model-source.js";
 import { StagedProgress } from "./progress.js";
-import { openHere, openWorker } from "./worker-bridge.js";
+import { isNotStarted, newStamp, openHere, openWorker } from "./worker-bridge.js";
 
 /**
  * @typedef {import("./protocol.js").Embedding} Embedding
@@ -12,11 +13,13 @@ import { openHere, openWorker } from "./worker-bridge.js";
  * @typedef {import("./model-source.js").ModelRequest} ModelRequest
  * @typedef {Omit<import("./protocol.js").OpenRequest, "compiled" | "distress">} Opening
  * @typedef {Omit<import("./protocol.js").LoadRequest, "files">} Loading
- * @typedef {ModelRequest & Opening & Loading} ConnectionRequest
+ * @typedef {ModelRequest & Opening & Loading & { given?: Promise<WebAssembly.Module> }} ConnectionRequest
+ * @typedef {"worker" | "page" | "any"} Thread where to compute; `any` is a worker, or the page's thread if none starts
  * @typedef {{ source: import("./image-source.js").ImageSource, name?: string, roi?: import("./image-source.js").Roi }}
  *   Job
  * @typedef {import("./protocol.js").AnswerError} AnswerError
  * @typedef {import("./bridge.js").Bridge<import("./session.js").SessionMethods>} SessionBridge
+ * @typedef {{ distress: string, bridge?: SessionBridge }} Opened
  */
 
 /** How long an identification may take after the end. It reads all weights, which takes milliseconds. */
@@ -25,7 +28,11 @@ const FINISH_MS = 10_000;
 /** One worker with a loaded model. It is started on request, and started again after a crash. */
 export class Connection {
   #request;
-  #inWorker;
+  #thread;
+  /** Whether a worker computes. */
+  inWorker;
+  /** Why none does, although one was asked for. @type {string | undefined} */
+  #whyHere;
   /** Set when the model is loaded. @type {SessionBridge | undefined} */
   #bridge;
   /** Set while the model is being loaded: ends that. @type {(() => void) | undefined} */
@@ -33,16 +40,24 @@ export class Connection {
   /** @type {Promise<ExtractorInfo> | undefined} */
   #restarting;
   #closed = false;
-  /** Number of batches under way. */
-  waiting = 0;
+  #batches = new Batches(
+    (jobs, signal) => this.embedAll(jobs, signal),
+    () => this.#closed,
+  );
 
   /**
    * @param {ConnectionRequest} request
-   * @param {boolean} inWorker
+   * @param {Thread} thread
    */
-  constructor(request, inWorker) {
+  constructor(request, thread) {
     this.#request = request;
-    this.#inWorker = inWorker;
+    this.#thread = thread;
+    this.inWorker = thread !== "page";
+  }
+
+  /** Number of batches under way. */
+  get waiting() {
+    return this.#batches.count;
   }
 
   /** Whether the model is loaded. */
@@ -61,21 +76,19 @@ export class Connection {
     const stop = new AbortController();
     const abort = () => stop.abort(signal?.reason);
     signal?.addEventListener("abort", abort);
-    const distress = `image-feature ${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;
-    /** @type {SessionBridge | undefined} */
-    let bridge;
+    /** @type {Opened} */
+    const opened = { distress: `image-feature distress ${newStamp()}` };
     this.#giveUp = () => {
-      bridge?.close(disposed());
+      opened.bridge?.close(disposed());
       stop.abort();
     };
     try {
-      bridge = this.#inWorker ? openWorker(distress) : await openHere();
-      const info = await this.#load(bridge, distress, stop.signal, onProgress);
+      const info = await this.#load(opened, stop.signal, onProgress);
       if (this.#closed) throw disposed();
-      this.#bridge = bridge;
+      this.#bridge = opened.bridge;
       return info;
     } catch (error) {
-      bridge?.close(toError(error));
+      opened.bridge?.close(toError(error));
       stop.abort();
       throw this.#closed ? disposed() : error;
     } finally {
@@ -89,14 +102,13 @@ export class Connection {
    *
    * Every promise here is awaited from the moment it is made, so that none can fail without a handler.
    *
-   * @param {SessionBridge} bridge
-   * @param {string} distress
+   * @param {Opened} opened
    * @param {AbortSignal} signal
    * @param {(event: ProgressEvent) => void} onProgress
    * @returns {Promise<ExtractorInfo>}
    */
-  async #load(bridge, distress, signal, onProgress) {
-    const { parts, cache, sha256, dtype, orientation, ...opening } = this.#request;
+  async #load(opened, signal, onProgress) {
+    const { parts, cache, sha256, dtype, orientation, given, ...opening } = this.#request;
     /** Bytes of the model that are on their way, as far as they are known; 0 when all have come. */
     let coming = 1;
     const progress = new StagedProgress({ download: 50, verify: 2, compile: 20, upload: 8, warmup: 20 }, (event) => {
@@ -113,20 +125,48 @@ export class Connection {
     };
     const open = async () => {
       // a worker needs time to start; meanwhile the page compiles the WebAssembly
-      const kind = firstCpuKind(opening, this.#inWorker);
-      const [compiled] = await Promise.all([
-        compileAhead(kind, { signal, progress, folder: opening.wasm }),
-        bridge.request("fetchGlue", kind, { signal }),
+      const kind = firstCpuKind(opening, this.inWorker);
+      const [compiled, bridge] = await Promise.all([
+        given ? takeGiven(given) : compileAhead(kind, { signal, progress, folder: opening.wasm }),
+        this.#open(opened, given ? "cpu" : kind, signal),
       ]);
-      await bridge.request("open", { ...opening, compiled, distress }, { signal, onProgress: relayed });
+      const request = { ...opening, compiled, distress: opened.distress };
+      await bridge.request("open", request, { signal, onProgress: relayed });
       // on the page's own thread there is no other work to do while it waits
-      if (coming > 0 && this.#inWorker) await bridge.request("warmUp", coming, { signal });
+      if (coming > 0 && this.inWorker) await bridge.request("warmUp", coming, { signal });
+      return bridge;
     };
-    const [files] = await Promise.all([read(), open()]);
+    const [files, bridge] = await Promise.all([read(), open()]);
     const transfer = files.map(({ bytes }) => bytes.buffer);
-    return Object.freeze(
-      await bridge.request("load", { files, dtype, orientation }, { signal, transfer, onProgress: relayed }),
-    );
+    const request = { files, dtype, orientation };
+    const info = await bridge.request("load", request, { signal, transfer, onProgress: relayed });
+    if (this.#whyHere) info.reasons.unshift(`Worker: ${this.#whyHere}`);
+    return Object.freeze(info);
+  }
+
+  /**
+   * Opens a bridge to a worker that has the core's JavaScript, or to this thread if no worker starts and none is needed.
+   *
+   * @param {Opened} opened
+   * @param {import("./protocol.js").CpuKind} kind
+   * @param {AbortSignal} signal
+   * @returns {Promise<SessionBridge>}
+   */
+  async #open(opened, kind, signal) {
+    const ask = async (/** @type {SessionBridge} */ bridge) => {
+      opened.bridge = bridge;
+      await bridge.request("fetchGlue", kind, { signal });
+      return bridge;
+    };
+    if (!this.inWorker) return ask(await openHere());
+    try {
+      return await ask(openWorker(opened.distress));
+    } catch (error) {
+      if (this.#thread === "worker" || !isNotStarted(error) || this.#closed) throw error;
+      this.inWorker = false;
+      this.#whyHere = toError(error).message;
+      return ask(await openHere());
+    }
   }
 
   /** Ends the worker and what it has under way. Only an identification of the model is still answered. */
@@ -151,7 +191,7 @@ export class Connection {
   async #connect() {
     if (this.#closed) throw disposed();
     // WebAssembly on the page's own thread cannot be started again; the closed bridge gives the reason with each call
-    if (this.#bridge?.closed && this.#inWorker) {
+    if (this.#bridge?.closed && this.inWorker) {
       this.#restarting ??= this.start().finally(() => (this.#restarting = undefined));
       await this.#restarting;
     }
@@ -238,27 +278,13 @@ export class Connection {
   }
 
   /**
-   * Does the same as `embedAll`. Where the worker fails over a batch, its images are tried one by one, so that only the
-   * one at fault has no result.
+   * Does the same as `embedAll`. Where the worker fails over a batch, only the image at fault has no result.
    *
    * @param {Job[]} jobs
    * @param {AbortSignal} signal
-   * @returns {Promise<{ job: Job, result: Embedding | ImageFeatureError }[]>}
    */
-  async embedEach(jobs, signal) {
-    this.waiting++;
-    try {
-      const results = await this.embedAll(jobs, signal);
-      return jobs.map((job, index) => ({ job, result: results[index] }));
-    } catch (error) {
-      if (signal.aborted || this.#closed) throw error;
-      if (jobs.length === 1) return [{ job: jobs[0], result: toError(error) }];
-    } finally {
-      this.waiting--;
-    }
-    const alone = [];
-    for (const job of jobs) alone.push(...(await this.embedEach([job], signal)));
-    return alone;
+  embedEach(jobs, signal) {
+    return this.#batches.run(jobs, signal);
   }
 }
 

@@ -3,21 +3,13 @@
  * have one core each.
  */
 
+import { compileWasm } from "./compile.js";
 import { GLUE } from "./cores.js";
 import { ImageFeatureError, isTrap, throwIfAborted, toError } from "./errors.js";
-import { compileWasm, cpuCandidates, requireSimd } from "./loader.js";
+import { cpuCandidates, requireSimd } from "./loader.js";
+import { adviceForMissing, hasCore, wasmFile } from "./package-files.js";
+import { mayWait } from "./platform.js";
 import { startThreads } from "./threads.js";
-
-/** Written out one by one, so that bundlers find the files. */
-const WASM = {
-  cpu: () => new URL("./wasm/cpu/image_feature_bg.wasm", import.meta.url),
-  "cpu-relaxed": () => new URL("./wasm/cpu-relaxed/image_feature_bg.wasm", import.meta.url),
-  "cpu-threads": () => new URL("./wasm/cpu-threads/image_feature_bg.wasm", import.meta.url),
-  "cpu-threads-relaxed": () => new URL("./wasm/cpu-threads-relaxed/image_feature_bg.wasm", import.meta.url),
-  gpu: () => new URL("./wasm/gpu/image_feature_bg.wasm", import.meta.url),
-  dataset: () => new URL("./wasm/dataset/image_feature_bg.wasm", import.meta.url),
-  gallery: () => new URL("./wasm/gallery/image_feature_bg.wasm", import.meta.url),
-};
 
 /**
  * @typedef {{ signal: AbortSignal, progress: import("./progress.js").Progress, folder?: string }} FetchOptions
@@ -27,20 +19,6 @@ const WASM = {
  * @typedef {(options: { module_or_path: WebAssembly.Module }) => Promise<{ memory: WebAssembly.Memory }>} StartCore
  * @typedef {{ default: StartCore }} Startable
  */
-
-/**
- * The address of the folder that holds the WebAssembly, as a string; `undefined` if it is beside the package.
- *
- * @param {string | URL} [wasm] the caller's option
- */
-export function wasmFolder(wasm) {
-  if (wasm === undefined) return undefined;
-  try {
-    return new URL(`${wasm}`.replace(/\/*$/, "/"), globalThis.document?.baseURI ?? location.href).href;
-  } catch (error) {
-    throw new ImageFeatureError("usage", `wasm is not an address: ${wasm}`, { cause: error });
-  }
-}
 
 /**
  * The number of threads of the CPU core. With WebGPU it only reads images and computes one feature to compare, so one
@@ -58,6 +36,16 @@ const cpuThreads = (/** @type {import("./protocol.js").OpenRequest} */ { device,
 export function firstCpuKind(request, inWorker) {
   requireSimd();
   return cpuCandidates(cpuThreads(request), inWorker).candidates[0].kind;
+}
+
+/**
+ * The module that the caller gave, for `compiled`.
+ *
+ * @param {Promise<WebAssembly.Module>} given
+ * @returns {Promise<Compiled>}
+ */
+export async function takeGiven(given) {
+  return { kind: "given", module: await given };
 }
 
 /**
@@ -86,7 +74,8 @@ export async function compileAhead(kind, options) {
  */
 export async function startCpuCore(request, options) {
   requireSimd();
-  const { candidates, reasons } = cpuCandidates(cpuThreads(request), !globalThis.document);
+  if (options.compiled?.kind === "given") return { core: await startCpu("cpu", 1, options), threads: 1, reasons: [] };
+  const { candidates, reasons } = cpuCandidates(cpuThreads(request), mayWait());
   for (const { kind, threads, what } of candidates) {
     try {
       return { core: await startCpu(kind, threads, options), threads, reasons };
@@ -114,6 +103,7 @@ async function startCpu(kind, threads, options) {
 
 /** @param {StartOptions} options */
 export async function startGpuCore(options) {
+  if (!hasCore("gpu")) throw new ImageFeatureError("unsupported", "this variant of the package has no core for WebGPU");
   return (await start("gpu", GLUE.gpu, options)).core;
 }
 
@@ -143,7 +133,8 @@ export async function startGalleryCore(options) {
  */
 async function start(name, importGlue, options) {
   const { compiled } = options;
-  const module = compiled?.kind === name ? compiled.module : compile(name, options);
+  const isReady = compiled && (compiled.kind === name || (compiled.kind === "given" && name !== "gpu"));
+  const module = isReady ? compiled.module : compile(name, options);
   const [core, ready] = await Promise.all([importGlue(), module]);
   const { memory } = await core.default({ module_or_path: ready });
   return { core, module: ready, memory };
@@ -154,11 +145,15 @@ async function start(name, importGlue, options) {
  * @param {FetchOptions} options
  */
 function compile(name, { signal, progress, folder }) {
-  const address = folder ? new URL(`${name}/image_feature_bg.wasm`, folder) : WASM[name]();
+  const file = wasmFile(name, folder);
+  if ("module" in file) return file.module();
   const onProgress = (/** @type {number} */ loaded, /** @type {number | undefined} */ total) =>
     progress.report("compile", name, loaded, total);
-  return compileWasm(address, { signal, onProgress });
+  const advice = folder ? "" : adviceForMissing();
+  return compileWasm(file.address, { signal, onProgress, advice });
 }
+
+const TRAP_EVENTS = /** @type {const} */ (["error", "unhandledrejection"]);
 
 /**
  * The result of an asynchronous call into a core. It also rejects if the core traps in a callback of the browser: the
@@ -176,11 +171,11 @@ export function orTrap(work) {
       event.preventDefault();
       reject(thrown);
     };
-    addEventListener("error", onError);
-    addEventListener("unhandledrejection", onError);
+    // not every place has these events
+    const { addEventListener, removeEventListener } = /** @type {Partial<typeof globalThis>} */ (globalThis);
+    for (const event of TRAP_EVENTS) addEventListener?.(event, onError);
     work.then(resolve, reject).finally(() => {
-      removeEventListener("error", onError);
-      removeEventListener("unhandledrejection", onError);
+      for (const event of TRAP_EVENTS) removeEventListener?.(event, onError);
     });
   });
 }

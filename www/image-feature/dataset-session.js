@@ -7,6 +7,7 @@
 import { startDatasetCore } from "./core.js";
 import { ImageFeatureError, throwIfAborted } from "./errors.js";
 import { readMessages } from "./messages.js";
+import { languages } from "./platform.js";
 import { RelayedProgress } from "./progress.js";
 
 /**
@@ -83,7 +84,7 @@ export function createDatasetHandlers() {
       const progress = new RelayedProgress(onProgress);
       const { DatasetFiles } = await startDatasetCore({ signal, progress, folder: wasm, compiled });
       throwIfAborted(signal);
-      const guesses = likelyEncodings(navigator.languages);
+      const guesses = likelyEncodings(languages());
       opened =
         "archive" in source
           ? DatasetFiles.fromArchive(name, source.archive, encoding, guesses)

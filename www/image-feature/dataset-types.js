@@ -15,7 +15,8 @@
  * @property {number} [workers] number of workers that look at images at the same time: 1 to 16. By default 4, or the
  *   number of the machine's cores if that is less.
  * @property {AbortSignal} [signal]
- * @property {string | URL} [wasm] the folder that holds `dataset/`, if it is not beside the package
+ * @property {import("./compile.js").WasmSource} [wasm] the folder that holds `dataset/`, if it is not beside the package; or
+ *   that core itself
  */
 
 /**

@@ -1,11 +1,13 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { check, checkOneOf, checkWhole } from "./checks.js";
-import { compileAhead, wasmFolder } from "./core.js";
+import { toWasm } from "./compile.js";
+import { compileAhead, takeGiven } from "./core.js";
 import { toDatasetSource } from "./dataset-source.js";
 import { DatasetWorker, Lookers } from "./dataset-workers.js";
 import { ImageFeatureError, throwIfAborted } from "./errors.js";
 import { requireSimd } from "./loader.js";
+import { WHY_NO_DATA_SETS, coreCount } from "./platform.js";
 import { Turns } from "./turns.js";
 
 /**
@@ -71,16 +73,19 @@ export class Dataset {
    */
   static async open(input, { name, encoding, workers, signal, wasm } = {}) {
     if (workers !== undefined) checkWhole("workers", workers, 1, MAX_WORKERS);
+    if (WHY_NO_DATA_SETS) throw new ImageFeatureError("unsupported", WHY_NO_DATA_SETS);
     requireSimd();
-    const folder = wasmFolder(wasm);
+    const { folder, given } = toWasm(wasm);
     const progress = { report() {}, finish() {} };
     const [{ name: own, source }, compiled] = await Promise.all([
       toDatasetSource(input, signal),
-      compileAhead("dataset", { signal: signal ?? new AbortController().signal, progress, folder }),
+      given
+        ? takeGiven(given)
+        : compileAhead("dataset", { signal: signal ?? new AbortController().signal, progress, folder }),
     ]);
     throwIfAborted(signal);
     const request = { name: name ?? own, source, encoding, wasm: folder, compiled };
-    const dataset = new Dataset(request, workers ?? Math.min(navigator.hardwareConcurrency || 1, MAX_DEFAULT_WORKERS));
+    const dataset = new Dataset(request, workers ?? Math.min(coreCount(), MAX_DEFAULT_WORKERS));
     await dataset.#main.start(signal);
     return dataset;
   }

@@ -2,13 +2,14 @@
 
 import { checkIterable, checkOneOf, checkWhole } from "./checks.js";
 import { Connection } from "./connection.js";
-import { wasmFolder } from "./core.js";
+import { toWasm } from "./compile.js";
 import { inBatches } from "./embed-stream.js";
 import { ImageFeatureError } from "./errors.js";
 import { FineTuned, gather, toTuning, whileLearning, whileLoading } from "./fine-tune.js";
 import { nameOf } from "./image-source.js";
 import { Maker, setMaker } from "./makers.js";
 import { toModelParts } from "./model-source.js";
+import { coreCount } from "./platform.js";
 
 /**
  * @typedef {import("./model-source.js").ModelSource} ModelSource
@@ -30,13 +31,15 @@ import { toModelParts } from "./model-source.js";
  * @property {number} [threads] number of threads on the CPU, if the page is cross-origin isolated. By default 4, or the
  *   number of the machine's cores if that is less. `1` uses the WebAssembly without shared memory. If threads cannot be
  *   used, one thread computes, and `info.reasons` says why.
- * @property {boolean} [worker] `false` computes on the page's own thread, for pages that cannot start workers
+ * @property {boolean} [worker] `true`: in a worker, or an error; `false`: on the page's own thread. By default in a
+ *   worker, or on the page's thread if none can be started; `info.reasons` then says why.
  * @property {AbortSignal} [signal] stops loading
  * @property {(event: ProgressEvent) => void} [onProgress]
  * @property {"default" | "none"} [cache] `none` downloads the model without the browser's HTTP cache
  * @property {string} [sha256] of the model file, in hexadecimal digits; another file is refused
- * @property {string | URL} [wasm] the folder that holds `cpu/`, `gpu/` and the others, if they are not beside the
- *   package
+ * @property {import("./compile.js").WasmSource} [wasm] the folder that holds `cpu/`, `gpu/` and the others, if they are
+ *   not beside the package; or the core for one thread itself (`cpu` or `cpu-relaxed`), as an address that ends with
+ *   `.wasm`, a `Response`, bytes or a `WebAssembly.Module`
  */
 
 /**
@@ -80,7 +83,7 @@ const BATCHES_PER_WORKER = 2;
 /** Turns images into feature vectors, with one loaded model on one device. */
 export class FeatureExtractor {
   #request;
-  #inWorker;
+  #thread;
   #main;
   /** The workers that `embedMany` opened in addition to the first. @type {Connection[]} */
   #others = [];
@@ -95,12 +98,12 @@ export class FeatureExtractor {
    *
    * @private
    * @param {import("./connection.js").ConnectionRequest} request
-   * @param {boolean} inWorker
+   * @param {import("./connection.js").Thread} thread
    */
-  constructor(request, inWorker) {
+  constructor(request, thread) {
     this.#request = request;
-    this.#inWorker = inWorker;
-    this.#main = new Connection(request, inWorker);
+    this.#thread = thread;
+    this.#main = new Connection(request, thread);
   }
 
   /**
@@ -115,8 +118,9 @@ export class FeatureExtractor {
    * @returns {Promise<FeatureExtractor>}
    */
   static async load(source = "default", options = {}) {
-    const { signal, onProgress, worker = true } = options;
-    const extractor = new FeatureExtractor(toLoadRequest(source, options), worker);
+    const { signal, onProgress, worker } = options;
+    const thread = worker === undefined ? "any" : worker ? "worker" : "page";
+    const extractor = new FeatureExtractor(toLoadRequest(source, options), thread);
     extractor.#info = await extractor.#main.start({ signal, onProgress });
     return extractor;
   }
@@ -199,7 +203,7 @@ export class FeatureExtractor {
     };
     const { model, ...outcome } = await this.#main.tune({ ...gathered, name, options: tuning }, learning);
     const parts = toModelParts(new File([model], `${name}.safetensors`));
-    const tuned = new FeatureExtractor({ ...this.#request, parts, sha256: undefined }, this.#inWorker);
+    const tuned = new FeatureExtractor({ ...this.#request, parts, sha256: undefined }, this.#thread);
     tuned.#info = await tuned.#main.start({ signal, onProgress: (event) => onProgress(whileLoading(event)) });
     return new FineTuned(tuned, outcome);
   }
@@ -259,8 +263,8 @@ export class FeatureExtractor {
    * @param {number} [wanted]
    */
   #mostWorkers(wanted) {
-    if (!this.#inWorker || this.info.device !== "cpu" || this.info.threads > 1) return 1;
-    return wanted ?? Math.min(navigator.hardwareConcurrency || 1, MAX_DEFAULT_WORKERS);
+    if (!this.#main.inWorker || this.info.device !== "cpu" || this.info.threads > 1) return 1;
+    return wanted ?? Math.min(coreCount(), MAX_DEFAULT_WORKERS);
   }
 
   /** The loaded worker with the fewest batches. */
@@ -281,7 +285,7 @@ export class FeatureExtractor {
    */
   #openAnother(most) {
     if (1 + this.#others.length >= most) return undefined;
-    const another = new Connection({ ...this.#request, device: "cpu", threads: 1, cache: "default" }, true);
+    const another = new Connection({ ...this.#request, device: "cpu", threads: 1, cache: "default" }, "worker");
     this.#others.push(another);
     return another.start().catch(() => {});
   }
@@ -305,7 +309,8 @@ function toLoadRequest(source, { device = "auto", dtype, orientation, threads, c
   if (sha256 !== undefined && parts.length > 1) {
     throw new ImageFeatureError("usage", "sha256 is of one file; put the loose files into an archive to check them");
   }
-  return { parts, device, threads, dtype, orientation, cache, sha256, wasm: wasmFolder(wasm) };
+  const { folder, given } = toWasm(wasm);
+  return { parts, device, threads, dtype, orientation, cache, sha256, wasm: folder, given };
 }
 
 /**

@@ -5,6 +5,7 @@
 import { startGalleryCore } from "./core.js";
 import { ImageFeatureError, throwIfAborted } from "./errors.js";
 import { nameOf } from "./makers.js";
+import { readable } from "./memory-blob.js";
 import { readMessages } from "./messages.js";
 import { RelayedProgress } from "./progress.js";
 
@@ -214,9 +215,9 @@ async function read(Vectors, source, metric, storage) {
     case "empty":
       return new Vectors(source.dimension, metric ?? "cosine", storage);
     case "gallery":
-      return Vectors.fromFile(source.file);
+      return Vectors.fromFile(await readable(source.file));
     case "jsonl":
-      return Vectors.fromJsonLines(source.file, metric ?? "cosine", storage);
+      return Vectors.fromJsonLines(await readable(source.file), metric ?? "cosine", storage);
     case "npy": {
       const { name, file } = source.beside ?? { name: "" };
       const beside = file && (await bytesOf(file));

@@ -8,6 +8,7 @@
  */
 
 import { ImageFeatureError, cancelled, toError } from "./errors.js";
+import { HERE } from "./platform.js";
 
 /**
  * A gallery that the browser keeps. The facts of a damaged one are `null`; opening it gives an error with the reason.
@@ -157,7 +158,7 @@ export async function forget(name, signal) {
  */
 async function locked(name, mode, signal, run) {
   // pages that are not secure have no locks and no file system, and IndexedDB has transactions
-  if (!navigator.locks) return run();
+  if (!globalThis.navigator?.locks) return run();
   /** @type {unknown} */
   let failed;
   try {
@@ -202,6 +203,12 @@ function isFull(error) {
 
 /** @returns {Promise<Store>} */
 async function openStore() {
+  if (!globalThis.indexedDB) {
+    throw new ImageFeatureError(
+      "unsupported",
+      `${HERE} keeps no galleries; write one with \`toFile\`, and read it with \`Gallery.fromFile\``,
+    );
+  }
   // TypeScript's library describes the latest browsers only
   const { storage, FileSystemFileHandle } =
     /** @type {{ storage?: Partial<StorageManager>, FileSystemFileHandle?: { prototype: Partial<FileSystemFileHandle> } }} */ ({

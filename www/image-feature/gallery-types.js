@@ -63,7 +63,8 @@
  * @property {GalleryDtype} [dtype] `f32` by default
  * @property {import("./makers.js").ModelId} [model] the model that will make the vectors: `await extractor.modelId()`.
  *   Without it, the model of the first features that an extractor gave is taken.
- * @property {string | URL} [wasm] the folder that holds `gallery/`, if it is not beside the package
+ * @property {import("./compile.js").WasmSource} [wasm] the folder that holds `gallery/`, if it is not beside the package; or
+ *   that core itself
  */
 
 /**
@@ -73,7 +74,8 @@
  * @property {readonly string[]} [labels] of the rows of a `.npy` file
  * @property {import("./makers.js").ModelId} [model] the model that made the vectors, for files that do not say it
  * @property {AbortSignal} [signal]
- * @property {string | URL} [wasm] the folder that holds `gallery/`, if it is not beside the package
+ * @property {import("./compile.js").WasmSource} [wasm] the folder that holds `gallery/`, if it is not beside the package; or
+ *   that core itself
  */
 
 /**

@@ -1,7 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { checkNumber, checkOneOf, checkText, checkWhole } from "./checks.js";
-import { compileAhead, wasmFolder } from "./core.js";
+import { toWasm } from "./compile.js";
+import { compileAhead, takeGiven } from "./core.js";
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 import {
   MOST_COUNT,
@@ -24,7 +25,7 @@ import { forget, keep, listKept, withKept } from "./gallery-store.js";
 import { requireSimd } from "./loader.js";
 import { makerOf, nameOf } from "./makers.js";
 import { Turns } from "./turns.js";
-import { openWorker } from "./worker-bridge.js";
+import { isNotStarted, openGalleryHere, openWorker } from "./worker-bridge.js";
 
 /**
  * @typedef {import("./gallery-types.js").Evaluation} Evaluation
@@ -56,6 +57,7 @@ const MOST_DIMENSION = 65535;
  */
 export class Gallery {
   #request;
+  #wasm;
   #facts;
   #turns = new Turns(disposed);
   // no typedef: this file's types are published, and those of the WebAssembly are not
@@ -73,9 +75,10 @@ export class Gallery {
     checkWhole("dimension", dimension, 1, MOST_DIMENSION);
     checkForm(metric, dtype);
     /** @type {import("./gallery-session.js").OpenGalleryRequest} */
-    const request = { source: { form: "empty", dimension }, metric, storage: dtype, wasm: wasmFolder(wasm) };
+    const request = { source: { form: "empty", dimension }, metric, storage: dtype };
     if (model) request.model = checkModel(model);
     this.#request = request;
+    this.#wasm = toWasm(wasm);
     this.#facts = { dimension, metric, dtype, size: 0, model: request.model ?? null };
   }
 
@@ -85,7 +88,7 @@ export class Gallery {
    * Rejects with an `ImageFeatureError` of kind `usage` if there is none of this name, `gallery` if it is damaged.
    *
    * @param {string} name
-   * @param {{ signal?: AbortSignal, wasm?: string | URL }} [options]
+   * @param {{ signal?: AbortSignal, wasm?: import("./compile.js").WasmSource }} [options]
    * @returns {Promise<Gallery>}
    */
   static open(name, { signal, wasm } = {}) {
@@ -502,13 +505,27 @@ export class Gallery {
     throwIfAborted(signal);
     requireSimd();
     const progress = { report() {}, finish() {} };
-    const { wasm } = this.#request;
+    const { folder, given } = this.#wasm;
     const stop = signal ?? new AbortController().signal;
-    const compiled = await compileAhead("gallery", { signal: stop, progress, folder: wasm });
+    const compiled = await (given ? takeGiven(given) : compileAhead("gallery", { signal: stop, progress, folder }));
     throwIfAborted(signal);
-    const bridge = openWorker();
+    const request = { ...this.#request, wasm: folder, compiled };
     try {
-      const request = { ...this.#request, compiled };
+      return await this.#openWith(openWorker(), request, signal);
+    } catch (error) {
+      if (!isNotStarted(error)) throw error;
+      console.debug(`image-feature: the gallery is held by the page's own thread: ${toError(error).message}`);
+      return this.#openWith(await openGalleryHere(), request, signal);
+    }
+  }
+
+  /**
+   * @param {import("./bridge.js").Bridge<import("./gallery-session.js").GalleryMethods>} bridge
+   * @param {import("./gallery-session.js").OpenGalleryRequest} request
+   * @param {AbortSignal} [signal]
+   */
+  async #openWith(bridge, request, signal) {
+    try {
       const opened = await bridge.request("openGallery", request, { signal });
       const { dimension, metric, storage, count, model } = opened;
       this.#facts = { dimension, metric, dtype: storage, size: count, model: model ?? null };

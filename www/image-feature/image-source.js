@@ -7,17 +7,20 @@
 
 import { ImageFeatureError, throwIfAborted, toError } from "./errors.js";
 import { fetchChecked } from "./loader.js";
+import { absolute } from "./platform.js";
 
 /**
  * The source of an image.
  *
- * A `Blob`, `File`, `URL`, string (an address), or an `<img>` whose address this page may read is decoded from its
- * file. All other sources are pixels that the browser has decoded: it may have converted their colours, and it rounds
+ * A `Blob`, `File`, `URL`, string (an address; in Node.js also a path), the bytes of a file, or an `<img>` whose address
+ * this page may read is decoded from its file. `{ data, width, height }` are RGBA pixels. All other sources are pixels that the browser has decoded: it may have converted their colours, and it rounds
  * half-transparent pixels, so features can differ slightly from those of the file.
  *
- * @typedef {Blob | URL | string | ImageBitmap | ImageData | HTMLCanvasElement | OffscreenCanvas | HTMLVideoElement |
+ * @typedef {Blob | URL | string | ArrayBuffer | Uint8Array<ArrayBuffer> | RgbaPixels | ImageBitmap | ImageData | HTMLCanvasElement | OffscreenCanvas | HTMLVideoElement |
  *   VideoFrame | HTMLImageElement} ImageSource
  */
+
+/** @typedef {{ data: Uint8Array | Uint8ClampedArray, width: number, height: number }} RgbaPixels */
 
 /**
  * A region of interest, in pixels of the upright image.
@@ -60,9 +63,12 @@ export async function toImageInput(source, signal) {
   throwIfAborted(signal);
   if (source instanceof Blob) return { blob: source };
   if (typeof source === "string" || source instanceof URL) {
-    return { blob: await (await fetchChecked(source, { signal })).blob() };
+    return { blob: await (await fetchChecked(toAddress(source), { signal })).blob() };
   }
-  if (source instanceof ImageData) return fromImageData(source);
+  if (source instanceof ArrayBuffer || (source instanceof Uint8Array && !(source instanceof Uint8ClampedArray)))
+    return { blob: new Blob([source]) };
+  if (isA(source, "ImageData")) return fromImageData(/** @type {ImageData} */ (source));
+  if (isPixels(source)) return fromRgba(source);
   if (isA(source, "HTMLImageElement")) return fromElement(/** @type {HTMLImageElement} */ (source), signal);
   const drawable = ["ImageBitmap", "HTMLCanvasElement", "OffscreenCanvas", "HTMLVideoElement", "VideoFrame"];
   if (!drawable.some((name) => isA(source, name))) {
@@ -71,7 +77,7 @@ export async function toImageInput(source, signal) {
       `not an image: ${describe(source)}; give a Blob, a File, a URL, ImageData, or an image, canvas or video element`,
     );
   }
-  return fromPixels(source);
+  return fromPixels(/** @type {ImageBitmap} */ (source));
 }
 
 /**
@@ -107,6 +113,38 @@ function fromImageData(source) {
 }
 
 /**
+ * @param {unknown} source
+ * @returns {source is RgbaPixels}
+ */
+function isPixels(source) {
+  const { data, width, height } = /** @type {Partial<RgbaPixels>} */ (Object(source));
+  return ArrayBuffer.isView(data) && typeof width === "number" && typeof height === "number";
+}
+
+/**
+ * @param {RgbaPixels} source
+ * @returns {ImageInput}
+ */
+function fromRgba({ data, width, height }) {
+  if (data.BYTES_PER_ELEMENT !== 1 || data.length !== 4 * width * height) {
+    throw new ImageFeatureError(
+      "usage",
+      `pixels must be RGBA of 8 bits: ${width}x${height} are ${4 * width * height} bytes, got ${data.length} values`,
+    );
+  }
+  return { pixels: new Uint8Array(data), width, height };
+}
+
+/** @param {string | URL} source */
+function toAddress(source) {
+  try {
+    return absolute(source);
+  } catch (error) {
+    throw new ImageFeatureError("usage", `not an address: ${source}`, { cause: error });
+  }
+}
+
+/**
  * @param {HTMLImageElement} image
  * @param {AbortSignal} [signal]
  * @returns {Promise<ImageInput>}
@@ -131,7 +169,7 @@ async function fromElement(image, signal) {
   return fromPixels(image);
 }
 
-/** @param {Exclude<ImageSource, Blob | URL | string>} source */
+/** @param {Exclude<ImageSource, Blob | URL | string | ArrayBuffer | Uint8Array | RgbaPixels> | ImageData} source */
 async function fromPixels(source) {
   try {
     const options = isA(source, "HTMLImageElement") ? RAW_PIXELS : SRGB_PIXELS;
@@ -147,7 +185,7 @@ async function fromPixels(source) {
  *
  * @param {Blob} blob
  */
-export function decodeByBrowser(blob) {
+export async function decodeByBrowser(blob) {
   return createImageBitmap(blob, RAW_PIXELS);
 }
 

@@ -20,13 +20,18 @@
  * @module image-feature
  */
 
+export { configure } from "./configure.js";
 export { Dataset } from "./dataset.js";
 export { FeatureExtractor } from "./extractor.js";
 export { FineTuned } from "./fine-tune.js";
 export { Gallery } from "./gallery.js";
 export { ImageFeatureError } from "./errors.js";
+export { models } from "./models.js";
 
 /** @typedef {import("./errors.js").ErrorKind} ErrorKind */
+/** @typedef {import("./configure.js").Configuration} Configuration */
+/** @typedef {import("./compile.js").WasmSource} WasmSource */
+/** @typedef {import("./model-store.js").KeptModel} KeptModel */
 /** @typedef {import("./dataset-types.js").Compat} Compat */
 /** @typedef {import("./dataset-types.js").CompatVerdict} CompatVerdict */
 /** @typedef {import("./dataset-types.js").DatasetReport} DatasetReport */

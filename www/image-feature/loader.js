@@ -3,6 +3,8 @@
  */
 
 import { ImageFeatureError, cancelled, throwIfAborted, toError } from "./errors.js";
+import { hasCore } from "./package-files.js";
+import { HERE, coreCount, fetchFile } from "./platform.js";
 import { whyNoThreads } from "./threads.js";
 
 /** A module with one SIMD instruction. */
@@ -29,7 +31,7 @@ export function requireSimd() {
   if (typeof WebAssembly === "object" && WebAssembly.validate(SIMD)) return;
   throw new ImageFeatureError(
     "unsupported",
-    "this browser does not run WebAssembly with SIMD; Chrome 91, Firefox 89, Safari 16.4 and later do",
+    `${HERE} does not run WebAssembly with SIMD; Chrome 91, Firefox 89, Safari 16.4, Node.js 20 and later do`,
   );
 }
 
@@ -43,8 +45,8 @@ export function requireSimd() {
  *   }}
  */
 export function cpuCandidates(wanted, inWorker) {
-  const threads = wanted ?? Math.min(navigator.hardwareConcurrency || 1, MAX_DEFAULT_THREADS);
-  const relaxed = WebAssembly.validate(RELAXED_SIMD);
+  const threads = wanted ?? Math.min(coreCount(), MAX_DEFAULT_THREADS);
+  const relaxed = hasCore("cpu-relaxed") && WebAssembly.validate(RELAXED_SIMD);
   /** @type {{ kind: import("./protocol.js").CpuKind, threads: number, what: string }[]} */
   const candidates = [];
   const reasons = [];
@@ -65,9 +67,10 @@ export function cpuCandidates(wanted, inWorker) {
  * @returns {Promise<{ adapter: string } | { reason: string }>}
  */
 export async function probeGpu(softwareToo) {
-  if (!globalThis.isSecureContext)
+  if (globalThis.isSecureContext === false)
     return { reason: "WebGPU needs a secure page: serve it over https, or from localhost" };
-  if (!navigator.gpu) return { reason: "this browser has no WebGPU" };
+  // Node.js 20 has no navigator
+  if (!globalThis.navigator?.gpu) return { reason: `${HERE} has no WebGPU` };
   /** @type {GPUAdapter | null | "late"} */
   let adapter;
   try {
@@ -93,26 +96,29 @@ export async function probeGpu(softwareToo) {
  * Fetches a file. Rejects with kind `io` if that fails or the server answers with an error.
  *
  * @param {string | URL} address
- * @param {{ signal?: AbortSignal, cache?: RequestCache }} [options]
+ * @param {{ signal?: AbortSignal, cache?: RequestCache, advice?: string }} [options] `advice`: ends the message, if the
+ *   server has no such file
  * @returns {Promise<Response>}
  */
-export async function fetchChecked(address, { signal, cache } = {}) {
+export async function fetchChecked(address, { signal, cache, advice = "" } = {}) {
   throwIfAborted(signal);
   let response;
   try {
-    response = await fetch(address, { signal, cache });
+    response = await fetchFile(`${address}`, { signal, cache });
   } catch (error) {
     if (signal?.aborted) throw cancelled(signal);
     throw new ImageFeatureError(
       "io",
-      `${address}: no answer; is the address right, and does its server allow this page to read it (CORS)?`,
+      `${address}`.startsWith("file:")
+        ? `${address}: the file could not be read: ${toError(error).message}`
+        : `${address}: no answer; is the address right, and does its server allow this page to read it (CORS)?`,
       { cause: error },
     );
   }
   if (!response.ok) {
     throw new ImageFeatureError(
       "io",
-      `${address}: the server answered ${response.status} ${response.statusText}`.trimEnd(),
+      `${address}: the server answered ${response.status} ${response.statusText}`.trimEnd() + advice,
     );
   }
   return response;
@@ -124,7 +130,7 @@ export async function fetchChecked(address, { signal, cache } = {}) {
  *
  * @param {Response} response
  */
-function lengthOf(response) {
+export function lengthOf(response) {
   return (!response.headers.has("content-encoding") && Number(response.headers.get("content-length"))) || undefined;
 }
 
@@ -139,7 +145,7 @@ function bodyOf(/** @type {Response} */ response) {
  * @param {Response} response
  * @param {(loaded: number, total?: number) => void} onProgress
  */
-function countBytes(response, onProgress) {
+export function countBytes(response, onProgress) {
   const total = lengthOf(response);
   let loaded = 0;
   const counter = new TransformStream({
@@ -150,66 +156,4 @@ function countBytes(response, onProgress) {
     },
   });
   return bodyOf(response).pipeThrough(counter);
-}
-
-/**
- * Reads a response's body into memory. `onProgress` is called before memory is allocated; if it throws, reading ends.
- *
- * @param {Response} response
- * @param {(loaded: number, total?: number) => void} onProgress
- * @returns {Promise<Uint8Array<ArrayBuffer>>}
- */
-export async function readBody(response, onProgress) {
-  const total = lengthOf(response);
-  onProgress(0, total);
-  // each chunk is copied to its place at once
-  let bytes = new Uint8Array(total ?? 0);
-  let loaded = 0;
-  const reader = bodyOf(response).getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      onProgress(loaded + value.length, total);
-      if (loaded + value.length > bytes.length) bytes = enlarged(bytes, loaded + value.length);
-      bytes.set(value, loaded);
-      loaded += value.length;
-    }
-  } catch (error) {
-    reader.cancel().catch(() => {});
-    throw error;
-  }
-  return loaded === bytes.length ? bytes : bytes.slice(0, loaded);
-}
-
-/**
- * @param {Uint8Array} bytes
- * @param {number} least
- */
-function enlarged(bytes, least) {
-  const larger = new Uint8Array(Math.max(2 * bytes.length, least));
-  larger.set(bytes);
-  return larger;
-}
-
-/**
- * Fetches a WebAssembly file and compiles it while it arrives.
- *
- * @param {URL} address
- * @param {{ signal: AbortSignal, onProgress: (loaded: number, total?: number) => void }} options
- * @returns {Promise<WebAssembly.Module>}
- */
-export async function compileWasm(address, { signal, onProgress }) {
-  const response = await fetchChecked(address, { signal });
-  const body = countBytes(response, onProgress);
-  try {
-    // a new Response with the right type: many servers send .wasm files with another one
-    return await WebAssembly.compileStreaming(new Response(body, { headers: { "content-type": "application/wasm" } }));
-  } catch (error) {
-    if (signal.aborted) throw cancelled(signal);
-    if (error instanceof WebAssembly.CompileError) {
-      throw new ImageFeatureError("unsupported", `${address}: not WebAssembly this browser can run`, { cause: error });
-    }
-    throw new ImageFeatureError("io", `${address}: the download broke off`, { cause: error });
-  }
 }

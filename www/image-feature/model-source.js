@@ -2,8 +2,12 @@
  * Reads the caller's model files into memory.
  */
 
-import { ImageFeatureError, cancelled, throwIfAborted } from "./errors.js";
-import { fetchChecked, readBody } from "./loader.js";
+import { ImageFeatureError, throwIfAborted } from "./errors.js";
+import { download, nameOf } from "./model-download.js";
+import { namedModel, notAtHand } from "./model-names.js";
+import { listEntries, sha256Of } from "./model-store.js";
+import { ownModel } from "./package-files.js";
+import { absolute } from "./platform.js";
 
 /**
  * The source of a model:
@@ -16,7 +20,10 @@ import { fetchChecked, readBody } from "./loader.js";
  *
  * @typedef {"default" | (string & {}) | URL | Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | File[]} ModelSource
  *
- * @typedef {{ name: string, blob: Blob } | { address: string }} ModelPart
+ * A file, the way to its bytes, an address, or the name of a file that this browser may keep.
+ *
+ * @typedef {{ name: string, blob: Blob } | { name: string, bytes: () => Promise<Uint8Array<ArrayBuffer>> }
+ *   | import("./model-download.js").Source | { kept: string }} ModelPart
  * @typedef {{ parts: ModelPart[], cache: "default" | "none", sha256?: string }} ModelRequest
  * @typedef {{ name: string, bytes: Uint8Array<ArrayBuffer>, address?: string }} ModelBytes a file, and where it was
  *   downloaded from
@@ -25,24 +32,17 @@ import { fetchChecked, readBody } from "./loader.js";
 /** Larger files are refused before they are read: they would not fit into WebAssembly's memory. */
 const MAX_BYTES = 1.5 * 2 ** 30;
 
-const OFFICIAL =
-  "https://paddle-model-ecology.bj.bcebos.com/paddlex/official_inference_model/paddle3.0b1_v2/PP-ShiTuV2_rec_infer.tar";
-
 /**
  * @param {ModelSource} source
  * @returns {ModelPart[]}
  */
 export function toModelParts(source) {
-  // bundlers find the file in this form only
-  if (source === "default") return [{ address: new URL("./models/default.safetensors", import.meta.url).href }];
-  if (source === "PP-ShiTuV2_rec") {
-    throw new ImageFeatureError(
-      "unsupported",
-      `${source} does not come with the package: give the official archive, ${OFFICIAL}, as a file or from your own server`,
-    );
-  }
+  const own = typeof source === "string" ? ownModel(source) : undefined;
+  if (own) return [own];
+  const named = typeof source === "string" ? namedModel(source) : undefined;
+  if (named) return [named.address ? { address: named.address } : { kept: named.file }];
   if (typeof source === "string" || source instanceof URL) {
-    return [{ address: absolute(source) }];
+    return [{ address: toAddress(source) }];
   }
   if (source instanceof Blob) return [fromBlob(source)];
   // a Blob is a copy: the caller may change or transfer the buffer, and a restart needs the bytes again
@@ -63,9 +63,9 @@ function fromBlob(blob) {
 }
 
 /** @param {string | URL} address */
-function absolute(address) {
+function toAddress(address) {
   try {
-    return new URL(address, globalThis.document?.baseURI ?? location.href).href;
+    return absolute(address);
   } catch (error) {
     throw new ImageFeatureError("usage", `not an address: ${address}`, { cause: error });
   }
@@ -80,8 +80,17 @@ function absolute(address) {
  * @returns {Promise<ModelBytes[]>}
  */
 export async function readModel({ parts, cache, sha256 }, signal, progress) {
-  const read = (/** @type {ModelPart} */ part) =>
-    "blob" in part ? readBlob(part.name, part.blob, progress) : download(part.address, cache, signal, progress);
+  const read = async (/** @type {ModelPart} */ part) => {
+    if ("bytes" in part) return { name: part.name, bytes: await part.bytes() };
+    if ("blob" in part) return readBlob(part.name, part.blob, progress);
+    const address = "kept" in part ? await addressOfKept(part.kept) : part.address;
+    const onProgress = (/** @type {number} */ loaded, /** @type {number | undefined} */ total) => {
+      checkSize(address, Math.max(loaded, total ?? 0));
+      progress.report("download", address, loaded, total);
+    };
+    const bytes = await download({ ...part, address }, { cache, sha256, signal, onProgress });
+    return { name: nameOf(address), bytes, address };
+  };
   const files = await Promise.all(parts.map(read));
   progress.finish("download");
   if (sha256) await verify(files[0], sha256);
@@ -108,26 +117,14 @@ async function readBlob(name, blob, progress) {
 }
 
 /**
- * @param {string} address
- * @param {"default" | "none"} cache
- * @param {AbortSignal} signal
- * @param {import("./progress.js").Progress} progress
- * @returns {Promise<ModelBytes>}
+ * The address from which a file was downloaded that this browser keeps.
+ *
+ * @param {string} file
  */
-async function download(address, cache, signal, progress) {
-  const response = await fetchChecked(address, { signal, cache: cache === "none" ? "no-store" : "default" });
-  const name = decodeURIComponent(new URL(address).pathname.split("/").pop() || "model");
-  try {
-    const bytes = await readBody(response, (loaded, total) => {
-      checkSize(address, Math.max(loaded, total ?? 0));
-      progress.report("download", address, loaded, total);
-    });
-    return { name, bytes, address };
-  } catch (error) {
-    if (signal.aborted) throw cancelled(signal);
-    if (error instanceof ImageFeatureError) throw error;
-    throw new ImageFeatureError("io", `${address}: the download broke off`, { cause: error });
-  }
+async function addressOfKept(file) {
+  const found = (await listEntries()).find(({ name }) => name === file);
+  if (!found) throw notAtHand(file);
+  return found.address;
 }
 
 /**
@@ -153,8 +150,7 @@ async function verify({ name, bytes, address }, expected) {
       "sha256 can only be checked on a secure page: serve it over https, or from localhost",
     );
   }
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const actual = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const actual = await sha256Of(bytes);
   if (actual !== expected.toLowerCase()) {
     throw new ImageFeatureError(
       "model",

@@ -39,7 +39,7 @@
  * @typedef {"cpu-threads" | "cpu-threads-relaxed"} ThreadsKind
  * @typedef {SingleKind | ThreadsKind} CpuKind
  * @typedef {CpuKind | "gpu" | "dataset" | "gallery"} Kind
- * @typedef {{ kind: Kind, module: WebAssembly.Module }} Compiled
+ * @typedef {{ kind: Kind | "given", module: WebAssembly.Module }} Compiled a core, or the one that the caller gave
  */
 
 /**

@@ -6,6 +6,7 @@
  */
 
 import { ImageFeatureError, cancelled, toError } from "./errors.js";
+import { startThread, whyNoSharedMemory } from "./platform.js";
 
 /**
  * The message that starts a thread: the WebAssembly that it shares, and the channel on which it reports its failure.
@@ -23,10 +24,8 @@ const START_TIMEOUT_MS = 20_000;
  * @param {boolean} inWorker whether a worker would start them
  */
 export function whyNoThreads(inWorker) {
-  if (typeof SharedArrayBuffer !== "function" || !globalThis.crossOriginIsolated) {
-    return "this page is not cross-origin isolated; its server must send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp";
-  }
-  if (typeof Worker !== "function") return "this browser starts no worker from a worker";
+  const why = whyNoSharedMemory();
+  if (why) return why;
   if (!inWorker) return "the page's own thread cannot wait for others";
 }
 
@@ -39,16 +38,13 @@ export function whyNoThreads(inWorker) {
  * @param {AbortSignal} signal
  */
 export async function startThreads(start, core, helpers, signal) {
-  /** @type {Worker[]} */
+  /** @type {import("./platform.js").WorkerPort[]} */
   const workers = [];
   try {
     const starting = Array.from({ length: helpers }, (_, index) => {
-      const worker = new Worker(new URL("./thread.js", import.meta.url), {
-        type: "module",
-        name: `image-feature thread ${index + 1}`,
-      });
+      const worker = startThread(`image-feature thread ${index + 1}`);
       workers.push(worker);
-      worker.postMessage(start);
+      worker.postMessage(start, []);
       return started(worker);
     });
     await orGiveUp(Promise.all(starting), signal);
@@ -60,7 +56,7 @@ export async function startThreads(start, core, helpers, signal) {
 }
 
 /**
- * @param {Worker} worker
+ * @param {import("./platform.js").WorkerPort} worker
  * @returns {Promise<void>}
  */
 function started(worker) {

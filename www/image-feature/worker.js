@@ -3,11 +3,7 @@
 import { serve } from "./bridge.js";
 import { createDatasetHandlers } from "./dataset-session.js";
 import { createGalleryHandlers } from "./gallery-session.js";
+import { workerScope } from "./platform.js";
 import { createSession } from "./session.js";
 
-/** The global scope of a worker, which TypeScript takes for a page's. */
-const scope = /** @type {import("./bridge.js").Port<import("./bridge.js").Request>} */ (
-  /** @type {unknown} */ (globalThis)
-);
-
-serve(scope, { ...createSession().handlers, ...createDatasetHandlers(), ...createGalleryHandlers() });
+serve(workerScope(), { ...createSession().handlers, ...createDatasetHandlers(), ...createGalleryHandlers() });
