@@ -1,0 +1,27 @@
+import { h } from "../report/component.js";
+import { entryPicture, scoreText } from "./gallery-card.js";
+import { t } from "./language.js";
+
+/**
+ * A picture of a collection as a button, with its score if it is a hit.
+ *
+ * @param {import("../image-feature/index.js").GalleryEntry & { score?: number }} item
+ * @param {import("../image-feature/index.js").Metric} metric
+ * @param {() => void} on
+ */
+export function searchTile({ score, ...entry }, metric, on) {
+  const label = entry.label ?? t("search.noLabel");
+  const shown = score === undefined ? undefined : scoreText(score, metric, 3);
+  const name =
+    shown === undefined
+      ? t("search.tile", { name: entry.id, label })
+      : t("search.tileScore", { name: entry.id, label, score: shown });
+  return h(
+    "button",
+    { type: "button", className: "tile", title: entry.id, "aria-label": name, on: { click: on } },
+    entryPicture(entry),
+    shown !== undefined && h("span", { className: "tile-score" }, shown),
+    h("span", { className: "tile-label" }, label),
+    h("span", { className: "tile-name muted" }, entry.id),
+  );
+}
