@@ -325,16 +325,16 @@ onPage(
           for (const copy of ["a", "b"]) copyFileSync(file, join(folder, label, `${copy}-${basename(file)}`));
       }
       await page.setInputFiles("input[name=fine-tune-folder]", folder);
-      await shows.text(page.locator("fine-tune-view"), /3 classes, 8 images/, /2 classes have fewer than 3 images/);
+      await shows.text(page.locator("fine-tune-view"), /3 classes, 8 pictures/, /2 classes have fewer than 3 pictures/);
       await page.getByRole("button", { name: "Leave out temples" }).click();
-      await shows.text(page.locator("fine-tune-view"), /2 classes, 6 images/);
+      await shows.text(page.locator("fine-tune-view"), /2 classes, 6 pictures/);
       await page.getByRole("button", { name: "Leave out cats" }).click();
       await shows.text(page.locator("fine-tune-view"), /It takes two classes or more/);
       await page.setInputFiles("input[name=fine-tune-folder]", folder);
-      await shows.text(page.locator("fine-tune-view"), /3 classes, 8 images/);
+      await shows.text(page.locator("fine-tune-view"), /3 classes, 8 pictures/);
       await shoot("fine-tune-classes");
       await page.getByRole("button", { name: "Fine-tune", exact: true }).click();
-      await shows.text(page.locator("fine-tune-view"), /The tuned model/, /Recall@1 after\s*100 %/, /8 images/);
+      await shows.text(page.locator("fine-tune-view"), /The tuned model/, /Recall@1 after\s*100 %/, /8 pictures/);
       await shoot("fine-tune-result");
       const { name, bytes } = await saved(page, page.getByRole("button", { name: /^Download \(/ }));
       assert.match(name, /-tuned\.safetensors$/);

@@ -27,7 +27,5 @@ export async function closestPairs(shelf, { signal } = {}) {
     if (pairs.length >= wanted) break;
   }
   const closest = pairs.toSorted((a, b) => b.score - a.score).slice(0, wanted);
-  const last = closest.at(-1)?.score ?? TRIED[1];
-  // rounded down, so that the last pair is among those of the threshold
-  return { pairs: closest, threshold: Math.floor(last * 100) / 100 };
+  return { pairs: closest, threshold: closest.at(-1)?.score ?? TRIED[1] };
 }

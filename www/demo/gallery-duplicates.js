@@ -8,6 +8,7 @@ import { t } from "./language.js";
 import { download } from "./results.js";
 import { sampleGallery } from "./sample-gallery.js";
 import { searchState } from "./search-state.js";
+import { digitsFor } from "./units.js";
 import { offerUndo } from "./undo-bar.js";
 
 /**
@@ -25,7 +26,7 @@ const REST_MS = 200;
 
 /** The tab of near duplicates. It looks for them when it is opened; they can be taken out. */
 class GalleryDuplicates extends Component {
-  #slider = h("input", { type: "range", id: "near", min: "0.5", max: "1", step: "0.01" });
+  #slider = h("input", { type: "range", id: "near", min: "0", max: "1", step: "any" });
   #value = h("output", {});
   #head = h("div", { className: "duplicates-head" });
   #answer = h("div", { className: "gallery-answer" });
@@ -44,7 +45,7 @@ class GalleryDuplicates extends Component {
     fill(this, this.#said, this.#head, this.#answer);
     this.listen(this.#slider, "input", () => {
       this.#chosen = this.#slider.valueAsNumber;
-      this.#value.textContent = this.#chosen.toFixed(2);
+      this.#renderValue();
       clearTimeout(this.#resting);
       this.#resting = setTimeout(() => void this.#find(), REST_MS);
     });
@@ -88,6 +89,19 @@ class GalleryDuplicates extends Component {
     );
   }
 
+  /** Lets the slider go some way below the threshold. @param {number} threshold */
+  #fit(threshold) {
+    this.#slider.min = String(threshold - 3 * Math.max(1 - threshold, 1e-6));
+    this.#slider.value = String(threshold);
+    this.#renderValue();
+    return threshold;
+  }
+
+  #renderValue() {
+    const { min, valueAsNumber } = this.#slider;
+    this.#value.textContent = valueAsNumber.toFixed(digitsFor(Number(min), 1) - 1);
+  }
+
   async #find() {
     const { shelf } = searchState;
     this.#finding.abort();
@@ -96,10 +110,7 @@ class GalleryDuplicates extends Component {
       return fill(this.#answer, h("p", { className: "empty" }, t("duplicates.wait")));
     if (this.#groups.length === 0) fill(this.#answer, h("p", { className: "muted" }, t("duplicates.finding")));
     try {
-      this.#chosen ??= (await closestPairs(shelf, { signal })).threshold;
-      const threshold = this.#chosen;
-      this.#slider.value = String(threshold);
-      this.#value.textContent = threshold.toFixed(2);
+      const threshold = (this.#chosen ??= this.#fit((await closestPairs(shelf, { signal })).threshold));
       const pairs = await shelf.duplicates({ threshold, signal });
       if (signal.aborted) return;
       const larger = shelf.metric === "cosine" || shelf.metric === "ip";

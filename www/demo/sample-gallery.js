@@ -92,6 +92,9 @@ class SampleGallery extends EventTarget {
       this.#maker = hash;
       if (this.complete) return;
       await this.#embedMissing();
+    } catch (error) {
+      // a model that was replaced meanwhile ends the work
+      if (workspace.model === model) throw error;
     } finally {
       this.busy = false;
       this.#changed();

@@ -5,6 +5,7 @@ import { galleryState } from "./gallery-state.js";
 import { t } from "./language.js";
 import { sampleGallery } from "./sample-gallery.js";
 import { searchState } from "./search-state.js";
+import { digitsFor } from "./units.js";
 
 /** How long a visitor's typing rests before it is looked for. */
 const REST_MS = 150;
@@ -15,7 +16,7 @@ class SearchBar extends Component {
   facts = [];
   #words = h("input", { type: "search", id: "search-words" });
   #label = h("select", { id: "search-label" });
-  #slider = h("input", { type: "range", id: "search-threshold", min: "0", max: "1", step: "0.01", value: "0" });
+  #slider = h("input", { type: "range", id: "search-threshold", min: "0", max: "1", step: "any", value: "0" });
   #value = h("output", { className: "search-threshold-value" });
   #mark = h("datalist", { id: "search-marks" });
   #likeness = h("div", { className: "field" });
@@ -48,8 +49,8 @@ class SearchBar extends Component {
       void searchState.filter({ label: value === "" ? undefined : value.slice(1) });
     });
     this.listen(this.#slider, "input", () => {
-      const { valueAsNumber: value } = this.#slider;
-      void searchState.filter({ threshold: value === 0 ? -Infinity : value });
+      const { value, min } = this.#slider;
+      void searchState.filter({ threshold: value === min ? -Infinity : Number(value) });
       this.#render();
     });
     this.listen(galleryState, "content gallery", () => this.#renewLabels());
@@ -58,6 +59,7 @@ class SearchBar extends Component {
       if (sampleGallery.complete) void this.#findMark();
     });
     this.listen(searchState, "query", () => this.#render());
+    this.listen(searchState, "answer", () => this.#fit());
     this.#render();
     void this.#renewLabels();
   }
@@ -66,7 +68,19 @@ class SearchBar extends Component {
     const { query, shelf } = searchState;
     // a slider from 0 to 1 fits cosines only
     this.#likeness.hidden = !query || shelf.metric !== "cosine";
-    this.#value.textContent = this.#slider.valueAsNumber.toFixed(2);
+    const { min, max, valueAsNumber } = this.#slider;
+    this.#value.textContent = valueAsNumber.toFixed(digitsFor(Number(min), Number(max)) - 1);
+  }
+
+  /** Lets the slider go from the lowest score to the highest: models differ in the range that they use. */
+  #fit() {
+    const { answer, threshold, label, words, query } = searchState;
+    if (!query || !answer || "error" in answer || answer.hits.length < 2) return;
+    if (threshold !== -Infinity || label !== undefined || words !== "") return;
+    this.#slider.min = String(answer.hits[answer.hits.length - 1].score);
+    this.#slider.max = String(answer.hits[0].score);
+    this.#slider.value = this.#slider.min;
+    this.#render();
   }
 
   /** Marks on the slider from where on pictures of this collection are nearly the same. */
@@ -74,8 +88,8 @@ class SearchBar extends Component {
     const { shelf } = searchState;
     if (shelf !== sampleGallery) return fill(this.#mark);
     const { threshold } = await closestPairs(shelf);
-    fill(this.#mark, h("option", { value: threshold.toFixed(2) }));
-    this.#slider.title = t("search.mark", { score: threshold.toFixed(2) });
+    fill(this.#mark, h("option", { value: String(threshold) }));
+    this.#slider.title = t("search.mark", { score: threshold.toFixed(3) });
   }
 
   async #renewLabels() {

@@ -130,6 +130,8 @@ class SearchState extends EventTarget {
   /** @param {Query} query */
   #start(query) {
     this.#forget();
+    // a threshold is of the scores of one picture
+    this.threshold = -Infinity;
     this.query = query;
     this.answer = undefined;
     this.#wanted = STEP;

@@ -33,7 +33,6 @@ export async function searchPage(query) {
   viewport.setAttribute("name", "viewport");
   viewport.setAttribute("content", "width=device-width, initial-scale=1");
   page.head.prepend(charset, viewport);
-  page.head.append(make("style", STYLE));
   const head = make("p");
   head.className = "query";
   await append(head, query);
@@ -48,7 +47,9 @@ export async function searchPage(query) {
   }
   const made = t("share.made", { date: new Date().toLocaleDateString(LANGUAGES[language()].code) });
   page.body.append(make("h1", page.title), head, list, make("p", made));
-  return `<!doctype html>\n${page.documentElement.outerHTML}\n`;
+  // as text: this page's policy has no styles in elements, and a document made here has the same policy
+  const html = page.documentElement.outerHTML.replace("</head>", `<style>${STYLE}</style></head>`);
+  return `<!doctype html>\n${html}\n`;
 }
 
 /**
