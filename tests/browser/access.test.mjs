@@ -35,7 +35,9 @@ async function faults(page, where) {
     const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
     const { scrollWidth, clientWidth } = document.documentElement;
     return {
-      violations: violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html.slice(0, 160))}`),
+      violations: violations.map(
+        ({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html.slice(0, 160))}`,
+      ),
       wide: scrollWidth > clientWidth ? [`${scrollWidth} pixels on a screen of ${clientWidth}`] : [],
     };
   });

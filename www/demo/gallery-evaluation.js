@@ -35,7 +35,9 @@ class GalleryEvaluation extends Component {
     });
     fill(this.#cancel, t("action.cancel"));
     this.#bar.element.hidden = true;
-    fill(this, this.#said, this.#form, this.#bar.element, this.#answer);
+    const title = h("h1", {}, t("evaluate.title"));
+    const how = h("p", { className: "muted" }, t("evaluate.how"));
+    fill(this, this.#said, h("div", {}, title, how), this.#form, this.#bar.element, this.#answer);
     this.listen(galleryState, "state", () => this.#renderForm());
     this.listen(galleryState, "gallery", () => {
       this.#working.abort();
@@ -59,12 +61,6 @@ class GalleryEvaluation extends Component {
     if (options.some(([value]) => value === chosen)) this.#byList.value = chosen;
     fill(
       this.#form,
-      h(
-        "p",
-        { className: "gallery-hint" },
-        h("strong", {}, t("evaluate.title")),
-        h("span", { className: "muted" }, t("evaluate.how")),
-      ),
       h(
         "div",
         { className: "dataset-fields" },

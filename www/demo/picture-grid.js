@@ -89,7 +89,7 @@ export class PictureGrid extends Component {
     const { style } = this.#list;
     style.setProperty("--columns", String(this.#columns));
     style.setProperty("--row", `${this.cell.height}px`);
-    style.setProperty("--above", `${first * this.cell.height}px`);
+    style.setProperty("--before", `${first * this.cell.height}px`);
     style.setProperty("--all", `${rows * this.cell.height}px`);
     this.#place(items, from);
     if (to === this.#count && this.#count > 0) this.onEnd();

@@ -12,16 +12,18 @@ import { t } from "./language.js";
 export function searchTile({ score, ...entry }, metric, on) {
   const label = entry.label ?? t("search.noLabel");
   const shown = score === undefined ? undefined : scoreText(score, metric, 3);
-  const name =
-    shown === undefined
-      ? t("search.tile", { name: entry.id, label })
-      : t("search.tileScore", { name: entry.id, label, score: shown });
   return h(
     "button",
-    { type: "button", className: "tile", title: entry.id, "aria-label": name, on: { click: on } },
+    { type: "button", className: "tile", title: entry.id, on: { click: on } },
     entryPicture(entry),
-    shown !== undefined && h("span", { className: "tile-score" }, shown),
     h("span", { className: "tile-label" }, label),
     h("span", { className: "tile-name muted" }, entry.id),
+    shown !== undefined &&
+      h(
+        "span",
+        { className: "tile-score" },
+        h("span", { className: "visually-hidden" }, `${t("search.likeness")} `),
+        shown,
+      ),
   );
 }

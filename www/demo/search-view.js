@@ -139,9 +139,12 @@ class SearchView extends Component {
       ? sampleGallery.milliseconds > 0
         ? t("search.looked", { n, time: duration(sampleGallery.milliseconds) })
         : t("search.remembered", { n })
-      : workspace.model.state === "loading"
-        ? t("said.loading")
-        : t("search.noModel");
+      : {
+          loading: t("said.loading"),
+          ready: t("search.looking", { done: sampleGallery.done, total: n }),
+          empty: t("search.noModel"),
+          failed: t("search.noModel"),
+        }[workspace.model.state];
     return `${t("search.sample")}: ${words}`;
   }
 

@@ -1,6 +1,7 @@
 /** Texts of the tab Model. */
 
 export const modelTexts = /** @type {const} */ ({
+  "model.heading": ["Model and device", "模型与计算设备"],
   "model.title": ["Model", "模型"],
   "model.download": ["Reading the model", "正在读取模型"],
   "model.verify": ["Checking the model", "正在校验模型"],
