@@ -120,6 +120,18 @@ for (const [name, options] of Object.entries({
   });
 }
 
+for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+  test(`the page of all parts is in order (${colorScheme})`, { timeout: HANG_MS }, async () => {
+    const options = { viewport: { width: 1280, height: 900 }, colorScheme };
+    const { page, close } = await openPage(browser, `${site.url}/demo/gallery-of-parts/`, options);
+    await page.evaluate(AXE);
+    await page.locator(".part").last().waitFor();
+    assert.deepEqual(await faults(page, "parts"), []);
+    await page.screenshot({ path: join(SCREENSHOTS, `parts-${colorScheme}.png`), fullPage: true });
+    assert.deepEqual(await close(), []);
+  });
+}
+
 test("the keyboard alone: skip link, one stop for all pictures, a search, and back", { timeout: HANG_MS }, async () => {
   const { page, close } = await openPage(browser, site.url, { viewport: { width: 1280, height: 900 } });
   await shows.text(page.locator(".search-status"), /122 pictures/);

@@ -184,3 +184,36 @@ onPage(
   },
   { locale: "zh-CN" },
 );
+
+test("a link opens a gallery, and asks before", { timeout: HANG_MS }, async () => {
+  const { page, requests, close } = await openPage(browser, `${site.url}/?model=none`);
+  const file = await page.evaluate(async () => {
+    const { Gallery } = await import("/image-feature/index.js");
+    const gallery = new Gallery({ dimension: 3 });
+    await gallery.add({ id: "a.jpg", label: "tea", feature: [1, 0, 0] });
+    await gallery.add({ id: "b.jpg", label: "tea", feature: [0, 1, 0] });
+    return [...new Uint8Array(await (await gallery.toFile()).arrayBuffer())];
+  });
+  const host = await serveStatic({
+    mounts: [["/", WWW]],
+    answers: { "/shop.safetensors": (response) => response.end(Buffer.from(file)) },
+  });
+  try {
+    const before = requests.length;
+    await page.goto(`${host.url}/?model=none&gallery=${encodeURIComponent("/shop.safetensors")}`);
+    const card = page.getByRole("region", { name: "Open the collection of this link?" });
+    await shows.text(card, /127\.0\.0\.1:\d+/);
+    assert.ok(!requests.slice(before).some((address) => address.endsWith("shop.safetensors")), "not before consent");
+    await card.getByRole("button", { name: "Open it" }).click();
+    await shows.text(page.locator(".search-status"), /shop: 2 pictures/);
+    await page.goto(`${host.url}/?model=none&gallery=gone.safetensors`);
+    await page.getByRole("button", { name: "Open it" }).click();
+    await shows.text(page.getByRole("alert"), /gone\.safetensors could not be read: 404/);
+    await page.goto(`${host.url}/?model=none&gallery=javascript:alert(1)`);
+    await page.locator(".tile").first().waitFor();
+    assert.equal(await card.count(), 0);
+  } finally {
+    await close();
+    await host.close();
+  }
+});

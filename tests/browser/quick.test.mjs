@@ -6,7 +6,10 @@ import { after, before, test } from "node:test";
 import { HANG_MS, WWW, eventually, launch, openPage, requireWasm, shows } from "./harness.mjs";
 import { serveStatic } from "./static-server.mjs";
 
-/** No task of the page may take longer. On a machine that is busy with other things, `LONGEST_TASK_MS` allows for that. */
+/**
+ * No task of the page may take longer. `PerformanceObserver` counts the time in which the machine did other things, too:
+ * on a busy one set `LONGEST_TASK_MS`.
+ */
 const LONGEST_MS = Number(process.env.LONGEST_TASK_MS ?? 50);
 const IMAGES = 300;
 const MANY = 20_000;

@@ -6,6 +6,7 @@ import { problem, allows } from "./gallery-problem.js";
 import { galleryState } from "./gallery-state.js";
 import { IMAGE_FILES, takeFiles, takeTransfer } from "./intake.js";
 import { t } from "./language.js";
+import { linkedGallery } from "./linked-gallery.js";
 import { pictureGrid } from "./picture-grid.js";
 import { ProgressBar } from "./progress-bar.js";
 import { queryPanel } from "./query-panel.js";
@@ -68,6 +69,7 @@ class SearchView extends Component {
           cameraButton((file) => void searchState.askFile(file)),
         ),
       ),
+      linkedGallery(),
       this.#problems,
       query,
       searchBar(this.#status, this.#bar.element),

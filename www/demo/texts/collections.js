@@ -69,6 +69,10 @@ export const collectionTexts = /** @type {const} */ ({
     "It is read from {host}. That host then sees that you open it; nothing of yours is sent.",
     "图库将从 {host} 读取。该主机会知道您打开了它，但不会收到您的任何数据。",
   ],
+  "collections.linkFailed": [
+    "{address} could not be read: {why}. That host must allow it, and so must this page's own policy. You can download the file and drop it here.",
+    "无法读取 {address}：{why}。需要该主机和本页的安全策略都允许。您可以下载该文件后拖到此处。",
+  ],
   "collections.linkOpen": ["Open it", "打开"],
   "format.gallery": ["one file (.safetensors)", "单个文件（.safetensors）"],
   "format.paddlex": ["PaddleX's index (two files)", "PaddleX 索引库（两个文件）"],
