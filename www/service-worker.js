@@ -10,6 +10,8 @@ const AWAY_MS = 5000;
 /** Files that a script names: other scripts, and WebAssembly. */
 const NAMED = /["'](\.{1,2}\/[\w./-]+\.(?:js|wasm))["']/g;
 
+/** @type {Promise<Cache> | undefined} */
+let cache;
 let awayUntil = 0;
 let sent = 0;
 let others = 0;
@@ -38,9 +40,13 @@ async function count(request, own) {
   await tell({ sent, others });
 }
 
+function opened() {
+  return (cache ??= caches.open(CACHE));
+}
+
 /** @param {Request} request @returns {Promise<Response>} */
 async function answer(request) {
-  const kept = async () => (await caches.open(CACHE)).match(request, { ignoreSearch: true, ignoreVary: true });
+  const kept = async () => (await opened()).match(request, { ignoreSearch: true, ignoreVary: true });
   if (request.mode !== "navigate" && performance.now() < awayUntil) {
     const found = await kept();
     if (found) return found;
@@ -64,7 +70,7 @@ async function answer(request) {
  * @param {Response} response
  */
 async function renew(address, response) {
-  const cache = await caches.open(CACHE);
+  const cache = await opened();
   const old = await cache.match(address, { ignoreSearch: true, ignoreVary: true });
   if (!old || sameVersion(old, response)) return;
   await cache.put(address.replace(/[?#].*$/, ""), response);
@@ -82,7 +88,7 @@ function sameVersion(old, response) {
  * @param {string[]} addresses
  */
 async function keep(addresses) {
-  const cache = await caches.open(CACHE);
+  const cache = await opened();
   const seen = new Set();
   const visit = async (/** @type {string} */ address) => {
     const plain = address.replace(/[?#].*$/, "");

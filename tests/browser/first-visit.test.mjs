@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
+import { pageWithPreloads } from "../../scripts/preloads.mjs";
 import { HANG_MS, ROOT, WWW, eventually, launch, openPage, requireWasm, shows } from "./harness.mjs";
 import { serveStatic } from "./static-server.mjs";
 
@@ -216,4 +217,12 @@ test("a link opens a gallery, and asks before", { timeout: HANG_MS }, async () =
     await close();
     await host.close();
   }
+});
+
+test("the page lists the modules that it needs at once", () => {
+  assert.equal(
+    readFileSync(join(WWW, "index.html"), "utf8"),
+    pageWithPreloads(),
+    "the list is old: run node scripts/preloads.mjs",
+  );
 });

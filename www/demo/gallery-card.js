@@ -1,7 +1,7 @@
 /** Elements that show pictures of a collection. */
 
 import { h } from "../report/component.js";
-import { t } from "./language.js";
+import { sampleLabel, t } from "./language.js";
 import { sampleAddress } from "./sample-gallery.js";
 
 /** @typedef {import("../image-feature/index.js").GalleryEntry} GalleryEntry */
@@ -22,6 +22,11 @@ export function pictureAddress({ meta }) {
   if (typeof thumbnail === "string" && PICTURE.test(thumbnail)) return thumbnail;
   if (typeof sample === "string" && SAMPLE.test(sample)) return sampleAddress(sample);
   return undefined;
+}
+
+/** The label of an entry, as it is shown. @param {GalleryEntry} entry */
+export function labelOf({ label, meta }) {
+  return label !== undefined && meta?.sample !== undefined ? sampleLabel(label) : label;
 }
 
 /**
@@ -51,7 +56,7 @@ export function entryCard(entry, { score, mark } = {}) {
     "span",
     { className: "gallery-words" },
     score !== undefined && h("span", { className: "gallery-score" }, score),
-    h("span", { className: "gallery-label" }, entry.label ?? h("span", { className: "muted" }, t("search.noLabel"))),
+    h("span", { className: "gallery-label" }, labelOf(entry) ?? h("span", { className: "muted" }, t("search.noLabel"))),
     h("span", { className: "gallery-id muted" }, entry.id),
   );
   return h("div", { className: "gallery-card", title: entry.id, "data-mark": mark }, entryPicture(entry), words);

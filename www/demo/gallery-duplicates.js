@@ -1,7 +1,7 @@
 import { asError } from "./as-error.js";
 import { Component, fill, h } from "../report/component.js";
 import { closestPairs } from "./closest.js";
-import { entryPicture, scoreText } from "./gallery-card.js";
+import { entryPicture, labelOf, scoreText } from "./gallery-card.js";
 import { problem } from "./gallery-problem.js";
 import { galleryState } from "./gallery-state.js";
 import { t } from "./language.js";
@@ -154,7 +154,7 @@ class GalleryDuplicates extends Component {
         "li",
         {},
         entryPicture(entry),
-        h("span", { className: "gallery-label" }, entry.label ?? ""),
+        h("span", { className: "gallery-label" }, labelOf(entry) ?? ""),
         h("span", { className: "gallery-id muted", title: entry.id }, entry.id),
         h(
           "button",

@@ -55,6 +55,16 @@ export function t(key, values = {}) {
   );
 }
 
+/**
+ * The label of a picture of the sample collection, in the page's language.
+ *
+ * @param {string} label
+ */
+export function sampleLabel(label) {
+  const key = `sample.${label}`;
+  return Object.hasOwn(TEXTS, key) ? t(/** @type {TextKey} */ (key)) : label;
+}
+
 /** @param {number} value */
 export function number(value) {
   return value.toLocaleString(LANGUAGES[current].code);

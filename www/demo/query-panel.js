@@ -1,6 +1,6 @@
 import { Component, fill, h } from "../report/component.js";
 import { agreement } from "./agreement.js";
-import { entryPicture, frame } from "./gallery-card.js";
+import { entryPicture, frame, labelOf } from "./gallery-card.js";
 import { problem } from "./gallery-problem.js";
 import { asError } from "./as-error.js";
 import { t } from "./language.js";
@@ -98,7 +98,7 @@ function verdict(hits) {
   /** @type {Map<string, number>} */
   const votes = new Map();
   const voters = hits.slice(0, VOTERS);
-  for (const { label } of voters) if (label !== undefined) votes.set(label, (votes.get(label) ?? 0) + 1);
+  for (const label of voters.map(labelOf)) if (label !== undefined) votes.set(label, (votes.get(label) ?? 0) + 1);
   const [winner] = [...votes].sort((a, b) => b[1] - a[1]);
   if (!winner) return;
   const [label, count] = winner;

@@ -2,7 +2,7 @@ import { Component, fill, h } from "../report/component.js";
 import { closestPairs } from "./closest.js";
 import { asError } from "./as-error.js";
 import { galleryState } from "./gallery-state.js";
-import { t } from "./language.js";
+import { sampleLabel, t } from "./language.js";
 import { sampleGallery } from "./sample-gallery.js";
 import { searchState } from "./search-state.js";
 import { digitsFor } from "./units.js";
@@ -102,7 +102,15 @@ class SearchBar extends Component {
         this.#label,
         h("option", { value: "" }, t("search.anyLabel")),
         ...labels.flatMap(({ label, count }) =>
-          label === null ? [] : [h("option", { value: `=${label}` }, `${label} (${count})`)],
+          label === null
+            ? []
+            : [
+                h(
+                  "option",
+                  { value: `=${label}` },
+                  `${shelf === sampleGallery ? sampleLabel(label) : label} (${count})`,
+                ),
+              ],
         ),
       );
       this.#label.value = chosen === undefined ? "" : `=${chosen}`;

@@ -7,6 +7,7 @@
 
 import { ImageFeatureError } from "../image-feature/index.js";
 import { asError } from "./as-error.js";
+import { labelOf } from "./gallery-card.js";
 import { galleryState } from "./gallery-state.js";
 import { isImage } from "./gallery-pictures.js";
 import { t } from "./language.js";
@@ -182,8 +183,8 @@ class SearchState extends EventTarget {
  * @param {GalleryEntry} entry
  * @param {string} words
  */
-export function contains({ id, label = "" }, words) {
-  const text = `${id} ${label}`.toLowerCase();
+export function contains(entry, words) {
+  const text = `${entry.id} ${entry.label ?? ""} ${labelOf(entry) ?? ""}`.toLowerCase();
   return words === "" || text.includes(words.toLowerCase());
 }
 

@@ -1,5 +1,5 @@
 import { h } from "../report/component.js";
-import { entryPicture, scoreText } from "./gallery-card.js";
+import { entryPicture, labelOf, scoreText } from "./gallery-card.js";
 import { t } from "./language.js";
 
 /**
@@ -10,7 +10,7 @@ import { t } from "./language.js";
  * @param {() => void} on
  */
 export function searchTile({ score, ...entry }, metric, on) {
-  const label = entry.label ?? t("search.noLabel");
+  const label = labelOf(entry) ?? t("search.noLabel");
   const shown = score === undefined ? undefined : scoreText(score, metric, 3);
   return h(
     "button",

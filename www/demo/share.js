@@ -1,7 +1,7 @@
 /** A search as one HTML file that needs no network and no script. */
 
 import { language, LANGUAGES, t } from "./language.js";
-import { pictureAddress, scoreText } from "./gallery-card.js";
+import { labelOf, pictureAddress, scoreText } from "./gallery-card.js";
 import { searchState } from "./search-state.js";
 
 /** Number of results in the file. */
@@ -38,11 +38,11 @@ export async function searchPage(query) {
   await append(head, query);
   const list = make("ol");
   for (const hit of hits) {
-    const { id, label, score } = hit;
+    const { id, score } = hit;
     const item = make("li");
     const address = pictureAddress(hit);
     if (address) await append(item, Object.assign(new Image(), { src: address }));
-    item.append(make("div", scoreText(score, shelf.metric, 3)), make("strong", label ?? ""), make("div", id));
+    item.append(make("div", scoreText(score, shelf.metric, 3)), make("strong", labelOf(hit) ?? ""), make("div", id));
     list.append(item);
   }
   const made = t("share.made", { date: new Date().toLocaleDateString(LANGUAGES[language()].code) });

@@ -10,6 +10,7 @@ import { errorTexts } from "./errors.js";
 import { frameTexts } from "./frame.js";
 import { modelTexts } from "./model.js";
 import { qualityTexts } from "./quality.js";
+import { sampleTexts } from "./sample.js";
 import { searchTexts } from "./search.js";
 import { teachTexts } from "./teach.js";
 import { vectorTexts } from "./vectors.js";
@@ -17,6 +18,7 @@ import { vectorTexts } from "./vectors.js";
 export const TEXTS = {
   ...frameTexts,
   ...searchTexts,
+  ...sampleTexts,
   ...collectionTexts,
   ...qualityTexts,
   ...teachTexts,
