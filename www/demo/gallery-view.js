@@ -1,3 +1,4 @@
+import "./collection-map.js";
 import { asError } from "./as-error.js";
 import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
@@ -9,6 +10,7 @@ import { galleryState } from "./gallery-state.js";
 import { GALLERY_FILES, addToCollection, takeFiles, takeTransfer } from "./intake.js";
 import { t } from "./language.js";
 import { ProgressBar } from "./progress-bar.js";
+import { sampleGallery } from "./sample-gallery.js";
 import { searchState } from "./search-state.js";
 import { workspace } from "./workspace.js";
 
@@ -20,13 +22,14 @@ class GalleryView extends Component {
   #problems = h("div", { className: "gallery-content" });
   #head = galleryHead();
   #kept = galleryKept();
+  #map = document.createElement("collection-map");
 
   /** @override */
   connect() {
     this.#head.fail = (title, error, anyway) => this.#fail(title, error, anyway);
     this.#kept.fail = (title, error) => this.#fail(title, error);
     this.#head.say = this.#kept.say = (words) => void (this.#said.textContent = words);
-    fill(this, this.#said, this.#problems, this.#content, this.#head, this.#kept);
+    fill(this, this.#said, this.#problems, this.#content, this.#head, this.#kept, this.#map);
     takeDrops(this, (transfer) => void this.#take(() => takeTransfer(transfer)));
     this.listen(document, "paste", ({ clipboardData }) => {
       if (this.checkVisibility() && clipboardData?.files.length) void this.#take(() => takeTransfer(clipboardData));
@@ -37,6 +40,9 @@ class GalleryView extends Component {
     // a picture that was dropped here is searched with, and the answer is in another tab
     this.listen(searchState, "query", () => {
       if (searchState.query && this.checkVisibility()) location.hash = "search";
+    });
+    this.listen(sampleGallery, "content", () => {
+      this.#map.hidden = galleryState.gallery === undefined && !sampleGallery.complete;
     });
     this.listen(workspace, "model", () => galleryState.state.what === "waiting" && this.#render());
     this.#render();
@@ -77,6 +83,7 @@ class GalleryView extends Component {
     fill(this.#content, ...this.#parts());
     // hidden, and not removed: its fields keep what was typed
     this.#head.hidden = !gallery;
+    this.#map.hidden = gallery === undefined && !sampleGallery.complete;
     this.#kept.hidden = state.what === "opening" || state.what === "building";
     this.#said.textContent = {
       nothing: "",
