@@ -106,7 +106,7 @@ export class PictureGrid extends Component {
     for (const [index, item] of items.entries()) {
       const key = `${from + index} ${this.key(item)}`;
       const cell = before.get(key) ?? this.#cell(item, from + index);
-      cell.setAttribute("aria-setsize", String(this.#count));
+      if (cell.ariaSetSize !== String(this.#count)) cell.ariaSetSize = String(this.#count);
       before.delete(key);
       this.#cells.set(key, cell);
     }

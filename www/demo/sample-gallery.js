@@ -21,6 +21,9 @@ import { workspace } from "./workspace.js";
 
 const FOLDER = new URL("./sample/", import.meta.url);
 
+/** While vectors arrive, the page hears of them this often at most. */
+const TELL_MS = 100;
+
 /** @param {string} file of the sample */
 export function sampleAddress(file) {
   return new URL(file, FOLDER).href;
@@ -111,6 +114,7 @@ class SampleGallery extends EventTarget {
       for (const file of items) yield { source: await fileOf(file), name: file };
     };
     let next = 0;
+    let told = 0;
     const { model } = workspace;
     for await (const { feature } of workspace.embedMany(take(), {})) {
       if (workspace.model !== model) return;
@@ -119,6 +123,8 @@ class SampleGallery extends EventTarget {
       if (at >= 0) this.#vectors[at] ??= feature;
       next++;
       this.milliseconds = performance.now() - start;
+      if (performance.now() - told < TELL_MS) continue;
+      told = performance.now();
       this.#changed();
     }
   }

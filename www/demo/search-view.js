@@ -46,6 +46,8 @@ class SearchView extends Component {
   /** The entries that have the words of the filter. @type {GalleryEntry[] | undefined} */
   #matching;
   #drawnFor = "";
+  /** The collection in the grid. @type {{ shelf: unknown, size: number }} */
+  #shown = { shelf: undefined, size: 0 };
 
   /** @override */
   connect() {
@@ -84,8 +86,8 @@ class SearchView extends Component {
     });
     this.listen(searchState, "query", () => this.#renderQuery());
     this.listen(searchState, "answer", () => void this.#renderGrid());
-    this.listen(sampleGallery, "content", () => this.#renderStatus());
-    this.listen(galleryState, "state progress content gallery", () => this.#renderStatus());
+    this.listen(sampleGallery, "content", () => this.#renew());
+    this.listen(galleryState, "state progress content gallery", () => this.#renew());
     this.listen(workspace, "model", () => this.#renderStatus());
     this.observe(new ResizeObserver(() => void this.#renderGrid()));
     this.#renderStatus();
@@ -129,7 +131,15 @@ class SearchView extends Component {
     this.#status.textContent = this.#statusText();
     this.#copies.hidden = shelf !== sampleGallery || !sampleGallery.complete || searchState.query !== undefined;
     fill(this.#copies, t("search.copies"), " ", h("a", { href: "#duplicates" }, t("search.showCopies")));
-    if (!searchState.query) void this.#renderGrid();
+  }
+
+  /** Draws the grid, if the collection is another one, or has other pictures. */
+  #renew() {
+    this.#renderStatus();
+    const { shelf, query } = searchState;
+    if (query || (this.#shown.shelf === shelf && this.#shown.size === shelf.size)) return;
+    this.#shown = { shelf, size: shelf.size };
+    void this.#renderGrid();
   }
 
   #statusText() {
