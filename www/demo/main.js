@@ -20,12 +20,22 @@ import "./undo-bar.js";
 import "./vector-list.js";
 import { workspace } from "./workspace.js";
 
+/** Who comes again searches with the vectors of the earlier visit; the model may come later. */
+const REMEMBERED_MS = 700;
+
 const settings = new URLSearchParams(location.search);
 
-void sampleGallery.open().catch(console.error);
+const opening = sampleGallery.open().catch(console.error);
 
-// The page loads the small model at once, so that a first visit needs no download. `?model=none` leaves that out.
-if (settings.get("model") !== "none") void workspace.loadModel("default");
+/** When the pictures are on the screen; with vectors of an earlier visit, when the page has nothing else to do. */
+async function shown() {
+  await opening;
+  await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  if (sampleGallery.complete) await new Promise((resolve) => setTimeout(resolve, REMEMBERED_MS));
+}
+
+// The page loads the small model by itself, so that a first visit needs no download. `?model=none` leaves that out.
+if (settings.get("model") !== "none") void workspace.loadModel("default", shown());
 
 // kept after the first results, which it would delay
 let keeping = false;

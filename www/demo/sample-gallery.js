@@ -94,7 +94,7 @@ class SampleGallery extends EventTarget {
       if (hash !== this.#maker) this.#vectors = this.#entries.map(() => undefined);
       this.#maker = hash;
       if (this.complete) return;
-      await this.#embedMissing();
+      await this.#embedMissing(model);
     } catch (error) {
       // a model that was replaced meanwhile ends the work
       if (workspace.model === model) throw error;
@@ -106,7 +106,8 @@ class SampleGallery extends EventTarget {
     void keepVectors(this.#vectors, this.#maker);
   }
 
-  async #embedMissing() {
+  /** @param {unknown} model the model that computes them; with another one it ends */
+  async #embedMissing(model) {
     const start = performance.now();
     const missing = [...this.#vectors.keys()].filter((at) => !this.#vectors[at]);
     const items = missing.map((at) => this.#entries[at].id);
@@ -115,7 +116,6 @@ class SampleGallery extends EventTarget {
     };
     let next = 0;
     let told = 0;
-    const { model } = workspace;
     for await (const { feature } of workspace.embedMany(take(), {})) {
       if (workspace.model !== model) return;
       // pictures may have been taken out meanwhile

@@ -68,9 +68,8 @@ class Workspace extends EventTarget {
    * @param {Parameters<FeatureExtractor["embedMany"]>[0]} items
    * @param {Parameters<FeatureExtractor["embedMany"]>[1]} options
    */
-  embedMany(items, options) {
-    if (!this.#extractor) throw new ImageFeatureError("usage", "no model is loaded; choose one first");
-    return this.#extractor.embedMany(items, options);
+  async *embedMany(items, options) {
+    yield* (await this.#loaded()).embedMany(items, options);
   }
 
   /**
@@ -80,14 +79,12 @@ class Workspace extends EventTarget {
    * @param {Parameters<FeatureExtractor["embed"]>[1]} options
    */
   async vectorOf(source, options) {
-    if (!this.#extractor) throw new ImageFeatureError("usage", "no model is loaded; choose one first");
-    return (await this.#extractor.embed(source, options)).feature;
+    return (await (await this.#loaded()).embed(source, options)).feature;
   }
 
   /** The name and the hash of the loaded model. */
   async modelId() {
-    if (!this.#extractor) throw new ImageFeatureError("usage", "no model is loaded; choose one first");
-    return this.#extractor.modelId();
+    return (await this.#loaded()).modelId();
   }
 
   /**
@@ -97,16 +94,29 @@ class Workspace extends EventTarget {
    * @param {Parameters<FeatureExtractor["fineTune"]>[1]} options
    */
   async fineTune(samples, options) {
-    if (!this.#extractor) throw new ImageFeatureError("usage", "no model is loaded; choose one first");
-    return this.#extractor.fineTune(samples, options);
+    return (await this.#loaded()).fineTune(samples, options);
   }
 
-  /** @param {ModelFiles} files */
-  async loadModel(files) {
+  /** The extractor, also if it is still being loaded. */
+  async #loaded() {
+    while (this.model.state === "loading")
+      await new Promise((resolve) => this.addEventListener("model", resolve, { once: true }));
+    if (!this.#extractor) throw new ImageFeatureError("usage", "no model is loaded; choose one first");
+    return this.#extractor;
+  }
+
+  /**
+   * @param {ModelFiles} files
+   * @param {Promise<unknown>} [after] what comes first: the model's work delays everything else on a machine with few
+   *   cores
+   */
+  async loadModel(files, after) {
     this.#loading.abort();
     const { signal } = (this.#loading = new AbortController());
     this.#release();
     this.#setModel({ state: "loading", files });
+    await after;
+    if (signal.aborted) return;
     const start = performance.now();
     const onProgress = (/** @type {ProgressEvent} */ progress) => {
       if (signal.aborted) return;
