@@ -93,14 +93,15 @@ function found(n, milliseconds) {
   return h("p", { className: "muted" }, t("search.results", { n, time: duration(milliseconds) }));
 }
 
-/** What the labels of the nearest pictures say. @param {import("../image-feature/index.js").GalleryHit[]} hits */
+/** What most labels of the nearest pictures say. @param {import("../image-feature/index.js").GalleryHit[]} hits */
 function verdict(hits) {
   /** @type {Map<string, number>} */
   const votes = new Map();
   const voters = hits.slice(0, VOTERS);
   for (const label of voters.map(labelOf)) if (label !== undefined) votes.set(label, (votes.get(label) ?? 0) + 1);
   const [winner] = [...votes].sort((a, b) => b[1] - a[1]);
-  if (!winner) return;
+  // fewer than half say nothing
+  if (!winner || winner[1] <= voters.length / 2) return;
   const [label, count] = winner;
   return h("p", { className: "query-verdict" }, t("search.verdict", { label, count, of: voters.length }));
 }
