@@ -593,7 +593,7 @@ onPage(
     await page.getByRole("button", { name: "Ask" }).click();
     await shows.text(page.locator(".dataset-tools"), /PaddleX refuses it[\s\S]*"done_flag": false/);
 
-    const mended = await saved(page, () => page.getByRole("button", { name: "Save a mended copy (.zip)" }).click());
+    const mended = await saved(page, () => page.getByRole("button", { name: "Save a repaired copy (.zip)" }).click());
     await inState(page, "done");
     assert.equal(mended.name, "shop-mended.zip");
     const copy = unzipStored(mended.bytes);
@@ -603,10 +603,13 @@ onPage(
       ["images/0_0.png 0", "images/<img_src=x_onerror=alert(1)>.png 7", 74],
     );
     assert.match(copy.get("set_aside.tsv").toString(), /images\/gone\.png/);
-    await shows.text(page.locator(".notice"), /Mended: 145 rows kept, 1 row set aside .*, 1 image renamed/);
+    await shows.text(
+      page.locator("dataset-view .notice"),
+      /Repaired: 145 rows kept\. 1 row set aside .*\. 1 image renamed/,
+    );
     await shows.text(report, /Passed/);
 
-    await page.getByText("Divide anew").click();
+    await page.getByText("Divide the images again").click();
     for (const [label, value] of [
       ["Train %", 50],
       ["Gallery %", 25],
@@ -615,7 +618,7 @@ onPage(
       await page.getByRole("spinbutton", { name: label }).first().fill(`${value}`);
     await page.getByRole("button", { name: "Divide and save (.zip)" }).click();
     await shows.text(page.getByRole("alert"), /it must be 100/);
-    await page.getByText("Divide anew").click();
+    await page.getByText("Divide the images again").click();
     for (const [label, value] of [
       ["Train %", 50],
       ["Gallery %", 25],
@@ -676,23 +679,23 @@ onPage("in the page: names in an old encoding are guessed, and can be told", {},
   await chooseArchive(page, archive("shop.zip", files));
   await inState(page, "done");
   await shows.text(page.locator("dataset-report"), /Passed/, /144/);
-  await page.getByText("Names are misspelt").click();
+  await page.getByText("File names look wrong").click();
   await page.getByLabel("They are in").selectOption("koi8-r");
   await page.getByRole("button", { name: "Open again" }).click();
   await shows.text(page.locator("dataset-report"), /A listed file does not exist/);
 });
 
 onPage("in the page: the keyboard is enough, and focus is never lost", {}, async (page) => {
-  await page.getByRole("tab", { name: "Images" }).focus();
-  for (let tab = 0; tab < 3; tab++) await page.keyboard.press("ArrowRight");
-  await shows.attribute(page.getByRole("tab", { name: "Data set" }), "aria-selected", "true");
+  await page.getByRole("tab", { name: "Search", exact: true }).focus();
+  for (let tab = 0; tab < 5; tab++) await page.keyboard.press("ArrowRight");
+  await shows.attribute(page.getByRole("tab", { name: "Check a data set" }), "aria-selected", "true");
   await shows.address(page, /#data-set$/);
   await chooseArchive(page, archive("shop.zip", small()));
   await inState(page, "done");
-  await shows.text(page.locator("dataset-view > [role=status]"), /shop\.zip is checked: passed/);
-  await page.getByRole("button", { name: "Save a mended copy (.zip)" }).focus();
+  await shows.text(page.locator("dataset-view > [role=status]"), /shop\.zip is checked: 0 errors/);
+  await page.getByRole("button", { name: "Save a repaired copy (.zip)" }).focus();
   await Promise.all([page.waitForEvent("download"), page.keyboard.press("Enter")]);
-  await shows.text(page.locator(".notice"), /Mended/);
+  await shows.text(page.locator("dataset-view .notice"), /Repaired/);
   assert.ok(
     await page.evaluate(() => document.querySelector("dataset-view").contains(document.activeElement)),
     "focus is in the view",
@@ -772,7 +775,8 @@ for (const [name, options] of Object.entries({
     );
     await chooseArchive(page, archive(`${"long".repeat(30)}.zip`, files));
     await inState(page, "done");
-    for (const details of ["Divide anew", "Convert from another form"]) await page.getByText(details).click();
+    for (const details of ["Divide the images again", "Convert from another form"])
+      await page.getByText(details).click();
     await fits();
     await shoot(`dataset-report-${name}`);
   });

@@ -1,4 +1,4 @@
-/** The page's tab of galleries, as a user sees it: a folder of photos, a search, duplicates, an evaluation, files. */
+/** The page's collections, as a user sees them: a folder of photos, a search, duplicates, an evaluation, files. */
 
 import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -80,7 +80,7 @@ const ALL = LABELS.length * EACH + 1;
  */
 function onPage(name, options, body) {
   test(name, { timeout: HANG_MS, skip }, async () => {
-    const { page, close } = await openPage(browser, `${site.url}/?model=none#gallery`, {
+    const { page, close } = await openPage(browser, `${site.url}/?model=none#collections`, {
       viewport: { width: 1280, height: 900 },
       ...options,
     });
@@ -106,12 +106,13 @@ function onPage(name, options, body) {
 }
 
 const inState = (page, state) => page.waitForSelector(`gallery-view[data-state=${state}]`);
-const hits = (page) => page.locator("gallery-search .gallery-hits .gallery-card");
-const head = (page) => page.locator("section[aria-label='This gallery']");
+const hits = (page) => page.locator("search-view[data-query=true] .tile");
+const openTab = (page, name) => page.getByRole("tab", { name, exact: true }).click();
+const head = (page) => page.getByRole("region", { name: "This collection", includeHidden: true });
 
 async function loadModel(page) {
   await page.setInputFiles("input[name=model]", MODEL_FILES);
-  await page.waitForSelector("model-panel[data-state=ready]");
+  await page.waitForSelector("model-panel[data-state=ready]", { state: "attached" });
 }
 
 async function build(page) {
@@ -148,7 +149,7 @@ onPage(
     await shoot("gallery-empty");
     await page.setInputFiles("input[name=gallery-folder]", FOLDER);
     await inState(page, "waiting");
-    await shows.text(page.locator("gallery-view"), /32 images wait for a model/);
+    await shows.text(page.locator("gallery-view"), /32 pictures wait for a model/);
     await page.evaluate(() => {
       globalThis.values = [];
       const view = document.querySelector("gallery-view");
@@ -164,7 +165,7 @@ onPage(
     });
     await loadModel(page);
     await inState(page, "stopped");
-    await shows.text(page.locator("gallery-view"), /Stopped: \d+ of 32 images looked at/);
+    await shows.text(page.locator("gallery-view"), /Stopped: \d+ of 32 pictures looked at/);
     const values = await page.evaluate(() => globalThis.values);
     assert.ok(
       values.every((value, at) => at === 0 || value >= values[at - 1]) && new Set(values).size > 2,
@@ -174,14 +175,16 @@ onPage(
     await inState(page, "open");
     await shows.text(
       head(page),
-      new RegExp(`${ALL} images · cosine, f32, 512 values · not saved`),
-      /1 image could not be added/,
+      new RegExp(`${ALL} pictures · cosine, f32, 512 values · not saved`),
+      /1 picture could not be added/,
     );
-    await shows.count(page.locator(".gallery-grid li"), ALL);
+    await page.getByRole("link", { name: "Search it" }).click();
+    const tiles = page.locator(".tile");
+    await shows.count(tiles, ALL);
     await eventually(
       () =>
         page
-          .locator(".gallery-grid img")
+          .locator(".tile img")
           .evaluateAll(
             (all) =>
               all.filter(({ src, naturalWidth }) => src.startsWith("data:image/webp") && naturalWidth > 20).length,
@@ -192,27 +195,38 @@ onPage(
     const [banana] = readdirSync(join(FOLDER, "Banana"));
     const photo = join(FOLDER, "Banana", banana);
     await give(page, "drop", photo, "dropped.jpg");
-    await shows.text(page.locator(".gallery-query"), /dropped\.jpg/, /24 hits in/);
-    await shows.text(hits(page).first(), new RegExp(`1\\.0000[\\s\\S]*Banana/${banana}|Banana[\\s\\S]*1\\.0000`));
+    await shows.text(page.locator("query-panel"), /dropped\.jpg/, new RegExp(`${ALL} pictures, compared in`));
+    await shows.text(hits(page).first(), new RegExp(`Banana/${banana}[\\s\\S]*1\\.000`));
     await shoot("gallery-search");
-    await page.getByRole("spinbutton", { name: "Threshold" }).fill("0.9999");
-    await page.getByRole("spinbutton", { name: "Threshold" }).press("Enter");
+    const slider = page.getByRole("slider", { name: "At least this alike" });
+    const set = (value) =>
+      slider.evaluate((input, value) => {
+        input.value = value === "lowest" ? input.min : value;
+        input.dispatchEvent(new Event("input"));
+      }, value);
+    await set("0.9999");
     await shows.count(hits(page), 1);
-    await page.getByRole("spinbutton", { name: "Threshold" }).fill("");
-    await page.getByRole("spinbutton", { name: "Hits" }).fill("5");
-    await page.getByRole("spinbutton", { name: "Hits" }).press("Enter");
-    await shows.count(hits(page), 5);
+    await set("lowest");
+    await shows.count(hits(page), ALL);
     await page.getByRole("combobox", { name: "Label" }).selectOption({ label: "Lemon (6)" });
     await eventually(
-      () => hits(page).locator(".gallery-label").allInnerTexts(),
-      (labels) => assert.deepEqual(labels, Array(5).fill("Lemon")),
+      () => hits(page).locator(".tile-label").allInnerTexts(),
+      (labels) => assert.deepEqual(labels, Array(6).fill("Lemon")),
     );
-    await page.getByRole("combobox", { name: "Label" }).selectOption({ label: "any" });
+    await page.getByRole("combobox", { name: "Label" }).selectOption({ label: "all labels" });
+    await page.getByRole("searchbox", { name: "Name or label" }).fill("kiwi");
+    await eventually(
+      () => hits(page).locator(".tile-label").allInnerTexts(),
+      (labels) => assert.ok(labels.length >= EACH && labels.length < ALL, `${labels}`),
+    );
+    await page.getByRole("searchbox", { name: "Name or label" }).fill("");
     await give(page, "paste", photo, "pasted.jpg");
-    await shows.text(page.locator(".gallery-query"), /pasted\.jpg/);
-    await page.locator(".gallery-grid button").nth(2).click();
-    const pressed = await page.locator(".gallery-grid button").nth(2).getAttribute("title");
-    await shows.text(page.locator(".gallery-query h2"), new RegExp(pressed.replaceAll(/[.+]/g, "\\$&")));
+    await shows.text(page.locator("query-panel"), /pasted\.jpg/);
+    await shows.count(hits(page), ALL);
+    const pressed = await tiles.nth(2).getAttribute("title");
+    await tiles.nth(2).click();
+    await shows.text(page.locator("query-panel h2"), new RegExp(pressed.replaceAll(/[.+]/g, "\\$&")));
+    await shows.count(hits(page), ALL - 1);
     assert.ok(
       !(await hits(page).evaluateAll((all) => all.map(({ title }) => title))).includes(pressed),
       "an image is not its own hit",
@@ -226,18 +240,27 @@ onPage(
   {},
   async (page, shoot) => {
     await build(page);
-    await page.getByRole("tab", { name: "Duplicates" }).click();
-    await page.getByRole("spinbutton", { name: "Threshold" }).fill("0.99999");
-    await page.getByRole("button", { name: "Find duplicates" }).click();
-    await shows.text(page.locator("gallery-duplicates"), /2 images in 1 group, 1 pair/, /the nearest two 1\.0000/);
+    await openTab(page, "Duplicates");
+    await shows.text(page.locator("gallery-duplicates"), /groups?, \d+ pairs?/);
+    await page.getByRole("slider", { name: "At least this alike" }).evaluate((input) => {
+      input.value = "0.99999";
+      input.dispatchEvent(new Event("input"));
+    });
+    await shows.text(page.locator("gallery-duplicates"), /2 pictures in 1 group, 1 pair/, /Likeness 1\.000/);
     await shoot("gallery-duplicates");
-    await page.getByRole("button", { name: "Take Lime/again.jpg out of the gallery" }).click();
-    await shows.text(head(page), new RegExp(`${ALL - 1} images`));
-    await page.getByRole("button", { name: "Find duplicates" }).click();
-    await shows.text(page.locator("gallery-duplicates"), /No two images are that near/);
+    const list = await saved(page, () => page.getByRole("button", { name: "Save the list (CSV)" }).click());
+    assert.match(readFileSync(list.path, "utf8"), /^\ufeffgroup,picture,label,closest_score\r\n1,"/);
+    await page.getByRole("button", { name: "Take out Lime/again.jpg" }).click();
+    await shows.text(page.locator("gallery-duplicates"), /No two pictures are that alike/);
+    await page.getByRole("button", { name: "Undo" }).click();
+    await shows.text(page.locator("gallery-duplicates"), /2 pictures in 1 group, 1 pair/);
+    await page.getByRole("button", { name: "Take out Lime/again.jpg" }).click();
+    await shows.text(page.locator("gallery-duplicates"), /No two pictures are that alike/);
+    await openTab(page, "Collections");
+    await shows.text(head(page), new RegExp(`${ALL - 1} pictures`));
 
-    await page.getByRole("tab", { name: "Evaluation" }).click();
-    await shows.address(page, /#gallery-evaluation$/);
+    await openTab(page, "Evaluate");
+    await shows.address(page, /#evaluate$/);
     await page.getByRole("button", { name: "Evaluate", exact: true }).click();
     await shows.text(
       page.locator("gallery-evaluation"),
@@ -283,33 +306,46 @@ onPage(
     await shows.text(
       page.getByRole("region", { name: "Kept in this browser" }),
       /My shop/,
-      new RegExp(`${ALL} images`),
+      new RegExp(`${ALL} pictures`),
     );
     await shoot("gallery-kept");
     await page.getByRole("button", { name: "Open My shop" }).click();
     await inState(page, "open");
-    await page.locator(".gallery-grid button").first().click();
-    await shows.count(hits(page), 24);
+    await openTab(page, "Search");
+    await page.locator(".tile").first().click();
+    await shows.count(hits(page), ALL - 1);
     // an image of one's own needs the model
     await give(page, "drop", join(FOLDER, "Kiwi", readdirSync(join(FOLDER, "Kiwi"))[0]), "mine.jpg");
     await shows.text(page.getByRole("alert"), /no model is loaded/);
+    await openTab(page, "Collections");
 
     const file = await saved(page, () => page.getByRole("button", { name: "Save as a file" }).click());
     assert.equal(file.name, "My_shop.safetensors");
     await page.getByRole("combobox", { name: "Form of the file" }).selectOption("jsonl");
     const lines = await saved(page, () => page.getByRole("button", { name: "Save as a file" }).click());
     assert.equal(readFileSync(lines.path, "utf8").trim().split("\n").length, ALL);
-    await page.getByRole("button", { name: "Close" }).click();
-    await page.getByRole("button", { name: "Delete My shop" }).click();
-    await shows.count(page.getByRole("region", { name: "Kept in this browser" }), 0);
+    await page.getByRole("button", { name: "Close", exact: true }).click();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await shows.text(head(page), /My shop/, new RegExp(`${ALL} pictures`));
+    await page.getByRole("button", { name: "Close", exact: true }).click();
+    const kept = page.getByRole("region", { name: "Kept in this browser" });
+    await page.getByRole("button", { name: "Rename My shop" }).click();
+    await kept.getByRole("textbox", { name: "Name" }).fill("Our shop");
+    await kept.getByRole("textbox", { name: "Name" }).press("Enter");
+    await page.getByRole("button", { name: "Delete Our shop" }).click();
+    await shows.count(kept, 0);
+    await page.getByRole("button", { name: "Undo" }).click();
+    await shows.text(kept, /Our shop/, new RegExp(`${ALL} pictures`));
+    await page.getByRole("button", { name: "Delete Our shop" }).click();
+    await shows.count(kept, 0);
     await page.setInputFiles("input[name=gallery-file]", {
       name: "shop.safetensors",
       mimeType: "application/octet-stream",
       buffer: readFileSync(file.path),
     });
     await inState(page, "open");
-    await shows.text(head(page), /shop/, new RegExp(`${ALL} images`));
-    await page.getByRole("button", { name: "Close" }).click();
+    await shows.text(head(page), /shop/, new RegExp(`${ALL} pictures`));
+    await page.getByRole("button", { name: "Close", exact: true }).click();
 
     await page.setInputFiles("input[name=gallery-file]", {
       name: "torn.safetensors",
@@ -318,7 +354,7 @@ onPage(
     });
     await shows.text(page.getByRole("alert"), /could not be made[\s\S]*torn[\s\S]*damaged[\s\S]*copy/);
     await page.setInputFiles("input[name=gallery-folder]", join(ROOT, "scripts"));
-    await shows.text(page.getByRole("alert"), /no image is among these files/);
+    await shows.text(page.getByRole("alert"), /no picture is among these files/);
     await shoot("gallery-failed");
   },
 );
@@ -327,12 +363,12 @@ onPage("a data set's lists give the gallery and the queries", {}, async (page, s
   await loadModel(page);
   await page.setInputFiles("input[name=gallery-folder]", LISTED);
   await inState(page, "open");
-  await shows.text(page.getByRole("alert"), /1 image of gallery\.txt and query\.txt is missing/);
-  await shows.text(head(page), /20 images/);
-  await page.getByRole("tab", { name: "Evaluation" }).click();
-  await shows.text(page.getByRole("combobox", { name: "Queries" }), /the 10 images of query\.txt/);
+  await shows.text(page.getByRole("alert"), /1 picture of gallery\.txt and query\.txt cannot be found/);
+  await shows.text(head(page), /20 pictures/);
+  await openTab(page, "Evaluate");
+  await shows.text(page.getByRole("combobox", { name: "Queries" }), /the 10 pictures of query\.txt/);
   await page.getByRole("button", { name: "Evaluate", exact: true }).click();
-  await shows.text(page.locator("gallery-evaluation"), /Queries\s+10\s+against 20 images/);
+  await shows.text(page.locator("gallery-evaluation"), /Queries\s+10\s+against 20 pictures/);
   const pictures = await page.locator(".gallery-worst > li > .gallery-query img").count();
   assert.equal(pictures, await page.locator(".gallery-worst > li").count(), "each query is shown");
   await shoot("gallery-lists");
@@ -350,7 +386,7 @@ onPage("a data set's lists give the gallery and the queries", {}, async (page, s
     () => page.evaluate(() => methods),
     (methods) => assert.ok(methods.includes("evaluateVectors"), String(methods)),
   );
-  await shows.text(page.locator("gallery-evaluation"), /Queries\s+10\s+against 20 images/, /Took\s+\d/);
+  await shows.text(page.locator("gallery-evaluation"), /Queries\s+10\s+against 20 pictures/, /Took\s+\d/);
   assert.ok(!(await page.evaluate(() => methods)).includes("embed"));
 });
 
@@ -375,36 +411,49 @@ onPage("of a large gallery only what can be seen is in the page", {}, async (pag
   await page.reload();
   await page.getByRole("button", { name: "Open large" }).click();
   await inState(page, "open");
-  const cells = page.locator(".gallery-grid li");
+  await openTab(page, "Search");
+  const cells = page.locator(".picture-grid li");
   await eventually(
     () => cells.count(),
     (shown) => assert.ok(shown > 10 && shown < 120, `${shown} of ${count} are in the page`),
   );
   for (const part of [0.37, 0.9, 1]) {
-    await page
-      .locator(".gallery-scroller")
-      .evaluate((scroller, part) => (scroller.scrollTop = part * scroller.scrollHeight), part);
+    await page.evaluate((part) => scrollTo(0, part * document.documentElement.scrollHeight), part);
     await eventually(
       () =>
-        page.locator(".gallery-scroller").evaluate((scroller) => {
-          const { top, bottom } = scroller.getBoundingClientRect();
-          const seen = [...scroller.querySelectorAll("li")]
+        page.evaluate(() => {
+          const seen = [...document.querySelectorAll(".picture-grid li")]
             .map((cell) => cell.getBoundingClientRect())
-            .filter((cell) => cell.bottom > top && cell.top < bottom);
+            .filter((cell) => cell.bottom > 0 && cell.top < innerHeight);
+          // below the last row there is the page's margin
+          const end = document.querySelector(".picture-grid").getBoundingClientRect().bottom;
           return {
             covered:
               seen.length > 0 &&
-              Math.min(...seen.map((cell) => cell.top)) <= top + 8 &&
-              Math.max(...seen.map((cell) => cell.bottom)) >= bottom - 8,
-            shown: scroller.querySelectorAll("li").length,
+              Math.min(...seen.map((cell) => cell.top)) <= 8 &&
+              Math.max(...seen.map((cell) => cell.bottom)) >= Math.min(innerHeight, end) - 8,
+            shown: document.querySelectorAll(".picture-grid li").length,
           };
         }),
       ({ covered, shown }) => assert.ok(covered && shown < 120, `${covered}, ${shown} cells at ${part}`),
     );
   }
-  await shows.count(page.locator(`.gallery-grid button[title="${count - 1}.gif"]`), 1);
-  await page.locator(`.gallery-grid button[title="${count - 1}.gif"]`).click();
-  await shows.text(page.locator(".gallery-query"), /5999\.gif/, /24 hits/);
+  await shows.count(page.locator(`.tile[title="${count - 1}.gif"]`), 1);
+  await page.locator(`.tile[title="${count - 1}.gif"]`).click();
+  await shows.text(page.locator("query-panel"), /5999\.gif/, /600 pictures/);
+  // further results are asked for at the end of these
+  await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+  await shows.text(page.locator("query-panel"), /1,200 pictures/);
+  // the keyboard: one stop for all, the arrows go on, also to what is not drawn yet
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.getByRole("button", { name: "Show all again" }).click();
+  await page.locator(".tile[title='0.gif']").focus();
+  assert.equal(await page.locator(".picture-grid button[tabindex='0']").count(), 1);
+  await page.keyboard.press("ArrowRight");
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute("title"));
+  await eventually(focused, (title) => assert.equal(title, "1.gif"));
+  await page.keyboard.press("End");
+  await eventually(focused, (title) => assert.equal(title, `${count - 1}.gif`));
 });
 
 onPage("the example of the documentation runs", {}, async (page) => {
@@ -445,11 +494,12 @@ for (const [name, options] of Object.entries({
     };
     await fits();
     await build(page);
-    await page.locator(".gallery-grid button").first().click();
-    await shows.count(hits(page), 24);
+    await openTab(page, "Search");
+    await page.locator(".tile").first().click();
+    await shows.text(page.locator("query-panel"), new RegExp(`${ALL - 1} pictures`));
     await fits();
     await shoot(`gallery-search-${name}`);
-    await page.getByRole("tab", { name: "Evaluation" }).click();
+    await openTab(page, "Evaluate");
     await page.getByRole("button", { name: "Evaluate", exact: true }).click();
     await shows.text(page.locator("gallery-evaluation"), /Worst queries/);
     await fits();

@@ -81,7 +81,7 @@ export async function openPage(browser, url, options) {
 }
 
 /** How long tests wait for a page on a busy machine. */
-const PATIENCE_MS = 300_000;
+const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 300_000);
 
 /** A test that takes longer than this hangs. A machine that is busy with other things takes minutes for WebGPU in software. */
 export const HANG_MS = 1_200_000;

@@ -55,7 +55,7 @@ after(async () => {
  * @param {(page: import("playwright-core").Page, shoot: (name: string) => Promise<unknown>) => Promise<void>} body
  * @param {import("playwright-core").BrowserContextOptions & { address?: string }} [options]
  */
-function onPage(name, body, { address = "/?model=none", ...options } = {}) {
+function onPage(name, body, { address = "/?model=none#vectors", ...options } = {}) {
   test(name, { timeout: HANG_MS, skip: withoutGolden }, async () => {
     const { page, close } = await openPage(browser, `${site.url}${address}`, {
       viewport: { width: 1280, height: 900 },
@@ -67,7 +67,8 @@ function onPage(name, body, { address = "/?model=none", ...options } = {}) {
   });
 }
 
-const ready = (page) => page.waitForSelector("model-panel[data-state=ready]");
+const ready = (page) => page.waitForSelector("model-panel[data-state=ready]", { state: "attached" });
+const openTab = (page, name) => page.getByRole("tab", { name, exact: true }).click();
 const rows = (page, state) => page.locator(`.row[data-state=${state}]`);
 
 const waitForRows = (page, state, count) => shows.count(rows(page, state), count);
@@ -93,26 +94,45 @@ async function saved(page, button) {
 }
 
 onPage("an empty page says what to do, and that nothing leaves it", async (page, shoot) => {
-  await shows.text(page.locator("body"), /Nothing leaves this page/, /Choose a model/, /Drop images here/);
+  await shows.text(page.locator("body"), /Nothing leaves this page/, /0 B sent · 0 requests to other hosts/);
+  await shows.text(page.locator("image-intake"), /Drop images here/);
   await eventually(
-    () => page.getByRole("tab").allInnerTexts(),
-    (tabs) => assert.deepEqual(tabs, ["Images", "Gallery", "Fine-tune", "Data set", "Vectors", "Similarity"]),
+    () => page.locator(".tasks > .tabs [role=tab]").allInnerTexts(),
+    (tabs) =>
+      assert.deepEqual(tabs, [
+        "Search",
+        "Collections",
+        "Duplicates",
+        "Evaluate",
+        "Teach",
+        "Check a data set",
+        "Vectors",
+        "Model",
+      ]),
   );
   await shoot("empty");
+  await openTab(page, "Model");
+  await shows.text(page.locator("model-panel"), /Choose a model/);
+  await openTab(page, "Search");
+  await shows.text(page.locator("search-view"), /No model is loaded/);
 });
 
 onPage(
   "a first visit needs no model: the one that comes with the page is there, and makes way for another",
   async (page, shoot) => {
     await ready(page);
+    await openTab(page, "Model");
     await shows.text(page.locator("model-panel"), /comes with this page[\s\S]*Choose another model/);
     await page.setInputFiles("input[name=images]", PHOTOS);
+    await openTab(page, "Vectors");
     await waitForRows(page, "done", 4);
-    await shoot("first-visit");
+    await openTab(page, "Model");
     await page.setInputFiles("input[name=model]", MODEL_FILES);
     await shows.text(page.locator("model-panel"), /inference\.pdiparams/);
     await ready(page);
+    await openTab(page, "Vectors");
     await waitForRows(page, "done", 4);
+    await shoot("first-visit");
     const { bytes } = await saved(page, page.getByRole("button", { name: "Save the vector of chelsea.png as JSON" }));
     assert.ok(largestDifference(JSON.parse(bytes.toString()).feature, goldenFeature("chelsea.png")) < 1e-4);
   },
@@ -127,8 +147,10 @@ onPage("images, then a model: vectors, files of them, similarity", async (page, 
   await ready(page);
   await waitForRows(page, "done", 4);
 
+  await openTab(page, "Model");
   await shows.text(page.locator("model-panel"), /PP-ShiTuV2_rec[\s\S]*512 numbers/);
   await shows.text(page.locator("device-panel"), /Running on CPU/, /SIMD, \d+ threads?/, /swiftshader/i, /per image/);
+  await openTab(page, "Vectors");
   await shows.text(rows(page, "done").first(), /512 values, .* length 1\.0000/);
   await shoot("vectors-light");
 
@@ -178,14 +200,23 @@ onPage("images, then a model: vectors, files of them, similarity", async (page, 
   );
   await shoot("similarity-light");
 
-  await page.getByRole("tab", { name: "Vectors" }).click();
+  await openTab(page, "List");
   await page.getByRole("button", { name: "Remove chelsea.png" }).click();
   await shows.count(page.locator(".row"), 3);
+  await eventually(
+    () => page.evaluate(() => document.activeElement?.getAttribute("aria-label")),
+    (name) => assert.equal(name, "Remove china.jpg", "the focus goes to the next row"),
+  );
+  await page.getByRole("button", { name: "Undo" }).click();
+  await shows.count(page.locator(".row"), 4);
+  await shows.text(page.locator(".row").first(), /chelsea\.png/);
+  await page.getByRole("button", { name: "Remove chelsea.png" }).click();
   await page.getByRole("button", { name: "Remove all" }).click();
   await shows.count(page.locator(".row"), 0);
 });
 
 onPage("a wrong model file gets an error that helps, and the right one after it works", async (page, shoot) => {
+  await openTab(page, "Model");
   await page.setInputFiles("input[name=model]", PHOTOS[0]);
   await shows.text(page.getByRole("alert"), /could not be loaded[\s\S]*chelsea\.png[\s\S]*PP-ShiTuV2_rec/);
   await shoot("error");
@@ -210,26 +241,32 @@ onPage("the device can be chosen again; the vectors come from it", async (page, 
   await page.setInputFiles("input[name=images]", PHOTOS.slice(0, 1));
   await page.setInputFiles("input[name=model]", MODEL_FILES);
   await waitForRows(page, "done", 1);
+  await openTab(page, "Model");
   await page.getByText("WebGPU", { exact: true }).click();
   await shows.text(page.locator("device-panel"), /Running on WebGPU/);
+  await shoot("webgpu");
+  await openTab(page, "Vectors");
   await waitForRows(page, "done", 1);
   const { bytes } = await saved(page, page.getByRole("button", { name: "Save the vector of chelsea.png as JSON" }));
   assert.ok(largestDifference(JSON.parse(bytes.toString()).feature, goldenFeature("chelsea.png")) < 1e-4);
-  await shoot("webgpu");
 });
 
 onPage("loading and a row of images can be stopped, and taken up again", async (page) => {
   await page.setInputFiles("input[name=images]", [...PHOTOS, ...PHOTOS, ...PHOTOS, ...PHOTOS, ...PHOTOS]);
+  await openTab(page, "Model");
   await clickOnceShown(page, "Cancel");
   await page.setInputFiles("input[name=model]", MODEL_FILES);
   await page.waitForSelector("model-panel[data-state=empty]");
+  await openTab(page, "Vectors");
   await clickOnceShown(page, "Stop");
   await page.setInputFiles("input[name=model]", MODEL_FILES);
   await ready(page);
   await page.waitForSelector(".row[data-state=stopped]");
   await waitForRows(page, "working", 0);
   await page.getByRole("button", { name: "Resume" }).click();
-  await waitForRows(page, "done", 20);
+  await shows.text(page.locator(".counts"), /20 images · 20 vectors/);
+  // only the rows that can be seen are elements
+  assert.ok((await page.locator(".row").count()) < 20);
 });
 
 onPage("files dropped anywhere find their way: the model's to the model, images to the images", async (page) => {
@@ -261,13 +298,14 @@ onPage("a pasted image is taken", async (page) => {
 });
 
 onPage("the keyboard is enough: tabs by arrows, devices by arrows", async (page) => {
-  await page.getByRole("tab", { name: "Vectors" }).focus();
+  await page.getByRole("tab", { name: "List" }).focus();
   await page.keyboard.press("ArrowRight");
   await shows.attribute(page.getByRole("tab", { name: "Similarity" }), "aria-selected", "true");
   await shows.text(page.locator("similarity-view"), /Two images/);
   await shows.address(page, /#similarity$/);
   await page.reload();
   await shows.attribute(page.getByRole("tab", { name: "Similarity" }), "aria-selected", "true");
+  await openTab(page, "Model");
   await page.getByRole("radio", { name: "Auto" }).focus();
   await page.keyboard.press("ArrowRight");
   await shows.checked(page.getByRole("radio", { name: "WebGPU" }));
@@ -277,7 +315,7 @@ onPage(
   "a folder of images for each class teaches the model, which is used at once, or kept",
   async (page, shoot) => {
     await ready(page);
-    await page.getByRole("tab", { name: "Fine-tune" }).click();
+    await openTab(page, "Teach");
     const folder = mkdtempSync(join(tmpdir(), "classes-"));
     try {
       const photos = { cats: [PHOTOS[0]], temples: [PHOTOS[1]], people: [PHOTOS[2], PHOTOS[3]] };
@@ -287,21 +325,22 @@ onPage(
           for (const copy of ["a", "b"]) copyFileSync(file, join(folder, label, `${copy}-${basename(file)}`));
       }
       await page.setInputFiles("input[name=fine-tune-folder]", folder);
-      await shows.text(page.locator("fine-tune-view"), /3 classes, 8 images/, /2 classes have fewer than 3 images/);
+      await shows.text(page.locator("fine-tune-view"), /3 classes, 8 pictures/, /2 classes have fewer than 3 pictures/);
       await page.getByRole("button", { name: "Leave out temples" }).click();
-      await shows.text(page.locator("fine-tune-view"), /2 classes, 6 images/);
+      await shows.text(page.locator("fine-tune-view"), /2 classes, 6 pictures/);
       await page.getByRole("button", { name: "Leave out cats" }).click();
       await shows.text(page.locator("fine-tune-view"), /It takes two classes or more/);
       await page.setInputFiles("input[name=fine-tune-folder]", folder);
-      await shows.text(page.locator("fine-tune-view"), /3 classes, 8 images/);
+      await shows.text(page.locator("fine-tune-view"), /3 classes, 8 pictures/);
       await shoot("fine-tune-classes");
       await page.getByRole("button", { name: "Fine-tune", exact: true }).click();
-      await shows.text(page.locator("fine-tune-view"), /The tuned model/, /Recall@1 after\s*100 %/, /8 images/);
+      await shows.text(page.locator("fine-tune-view"), /The tuned model/, /Recall@1 after\s*100 %/, /8 pictures/);
       await shoot("fine-tune-result");
       const { name, bytes } = await saved(page, page.getByRole("button", { name: /^Download \(/ }));
       assert.match(name, /-tuned\.safetensors$/);
       assert.ok(bytes.length > 1_000_000);
       await page.getByRole("button", { name: "Use this model" }).click();
+      await openTab(page, "Model");
       await shows.text(page.locator("model-panel"), /-tuned/);
       await ready(page);
     } finally {
@@ -324,11 +363,13 @@ for (const [name, options] of Object.entries({
       ]);
       await page.setInputFiles("input[name=model]", [{ ...ARCHIVE(), name: `${"long".repeat(30)}.tar` }]);
       await waitForRows(page, "done", 5);
+      await openTab(page, "Model");
       const panel = await page.locator("model-panel").boundingBox();
       const parts = await page
         .locator("model-panel *")
         .evaluateAll((all) => all.map((part) => part.getBoundingClientRect().right));
       assert.ok(Math.max(...parts) <= panel.x + panel.width, "something sticks out of the model's panel");
+      await openTab(page, "Vectors");
       await shoot(`vectors-${name}`);
       await page.getByRole("tab", { name: "Similarity" }).click();
       await page.waitForSelector(".matrix");

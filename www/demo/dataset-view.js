@@ -4,11 +4,11 @@ import { Component, fill, h } from "../report/component.js";
 import "../report/dataset-report.js";
 import { fileButton } from "./file-button.js";
 import { takeDrops } from "./file-drop.js";
+import { t } from "./language.js";
 import { problemCard } from "./problem-card.js";
 import { ProgressBar } from "./progress-bar.js";
 import { reportFile } from "../report/report-file.js";
 import { download } from "./results.js";
-import { counted } from "./units.js";
 
 /**
  * @typedef {import("../image-feature/index.js").DatasetInput} DatasetInput
@@ -37,19 +37,14 @@ const NAME_ENCODINGS = {
   "windows-1252": "Windows-1252: Western European",
 };
 
-/** Advice for each kind of error. */
-const ADVICE = {
-  decode: "Copy or pack the archive again.",
-  unsupported: "Choose a folder, or a .zip, .tar or .tar.gz.",
-  limit: "Unpack it yourself if you trust it, and choose the folder.",
-  model: "",
-  gallery: "",
-  io: "Choose it again: files that were moved or changed meanwhile cannot be read.",
-  device: "",
-  usage: "",
-  cancelled: "",
-  internal: "This is a fault of the page. Reload it and try again; the browser's console says more.",
-};
+/** Advice for each kind of error, as a text's key. */
+const ADVICE = /** @type {const} */ ({
+  decode: "dataset.adviceDecode",
+  unsupported: "dataset.adviceUnsupported",
+  limit: "dataset.adviceLimit",
+  io: "advice.io",
+  internal: "advice.internal",
+});
 
 /** The tab of data sets: a data set is opened, checked, repaired, divided, converted, and saved. */
 class DatasetView extends Component {
@@ -87,8 +82,8 @@ class DatasetView extends Component {
     this.#dataset = undefined;
     this.#archive = input instanceof File ? input : undefined;
     const { signal } = (this.#stop = new AbortController());
-    this.#show({ state: "working", name: "", what: "Opening" });
-    this.#bar.update("Opening", 0);
+    this.#show({ state: "working", name: "", what: t("dataset.opening") });
+    this.#bar.update(t("dataset.opening"), 0);
     try {
       // dropped items must be read before the first `await`
       const dataset = await Dataset.open(input, { encoding, signal });
@@ -107,11 +102,11 @@ class DatasetView extends Component {
    */
   async #check(dataset, signal, notice) {
     const { name } = dataset;
-    this.#show({ state: "working", name, what: "Checking" });
+    this.#show({ state: "working", name, what: t("dataset.checking") });
     const report = await dataset.check({ signal, onProgress: (progress) => this.#progress(progress) });
     this.#show({ state: "done", name, report, notice });
-    const words = report.passed ? "passed" : `${counted(report.errors, "error")} found`;
-    this.#say(`${name} is checked: ${words}, ${counted(report.warnings, "warning")}, ${counted(report.hints, "hint")}`);
+    const { errors, warnings, hints } = report;
+    this.#say(t("dataset.said", { name, errors, warnings, hints }));
   }
 
   /**
@@ -133,7 +128,7 @@ class DatasetView extends Component {
       const zip = await dataset.toZip({ signal, onProgress: (progress) => this.#progress(progress) });
       const file = `${stem(dataset.name)}-${suffix}.zip`;
       download(file, zip);
-      await this.#check(dataset, signal, `${notice} Saved as ${file}; below is what its check says.`);
+      await this.#check(dataset, signal, `${notice} ${t("dataset.savedAs", { file })}`);
     } catch (error) {
       if (!signal.aborted) this.#show({ ...before, notice: "", problem: asError(error) });
     }
@@ -141,14 +136,14 @@ class DatasetView extends Component {
 
   /** @param {ProgressEvent} progress */
   #progress({ stage, loaded, total = 0, fraction }) {
-    const [doing, one] = stage === "pack" ? ["Packing", "file"] : ["Checking", "image"];
-    this.#bar.update(`${doing}: ${loaded.toLocaleString("en")} of ${counted(total, one)}`, fraction);
+    const words = t(stage === "pack" ? "dataset.packed" : "dataset.checked", { done: loaded, total });
+    this.#bar.update(words, fraction);
   }
 
   #cancel() {
     this.#stop.abort();
     this.#show({ state: "stopped", name: this.#dataset?.name ?? "" });
-    this.#say("Stopped");
+    this.#say(t("vectors.stopped"));
   }
 
   /** Continues a check that was stopped. */
@@ -199,13 +194,13 @@ class DatasetView extends Component {
         return [
           h(
             "section",
-            { className: "card", "aria-label": "Progress", tabIndex: -1, "data-focus": true },
+            { className: "card", "aria-label": t("collections.progress"), tabIndex: -1, "data-focus": true },
             h("h2", {}, view.name ? `${view.what} ${view.name}` : view.what),
             this.#bar.element,
             h(
               "div",
               { className: "actions" },
-              button("Cancel", () => this.#cancel()),
+              button(t("action.cancel"), () => this.#cancel()),
             ),
           ),
         ];
@@ -214,23 +209,23 @@ class DatasetView extends Component {
           this.#intake(true),
           h(
             "section",
-            { className: "card", "aria-label": "Stopped", tabIndex: -1, "data-focus": true },
-            h("h2", {}, view.name ? `${view.name}: stopped` : "Stopped"),
-            this.#dataset && h("p", { className: "muted" }, "What has been looked at is remembered."),
+            { className: "card", "aria-label": t("vectors.stopped"), tabIndex: -1, "data-focus": true },
+            h("h2", {}, [view.name, t("vectors.stopped")].filter(Boolean).join(": ")),
+            this.#dataset && h("p", { className: "muted" }, t("dataset.remembered")),
             this.#dataset &&
               h(
                 "div",
                 { className: "actions" },
-                button("Go on", () => this.#resume(), "button primary"),
+                button(t("action.resume"), () => this.#resume(), "button primary"),
               ),
           ),
         ];
       case "failed":
-        return [this.#intake(true), problem("The data set could not be read", view.error)];
+        return [this.#intake(true), problem(t("dataset.unread"), view.error)];
       case "done":
         return [
           this.#intake(true),
-          view.problem && problem("That did not work", view.problem),
+          view.problem && problem(t("dataset.failed"), view.problem),
           view.notice && h("p", { className: "notice", tabIndex: -1, "data-focus": true }, view.notice),
           this.#tools(view.report),
           Object.assign(document.createElement("dataset-report"), { report: view.report }),
@@ -250,25 +245,23 @@ class DatasetView extends Component {
         h(
           "div",
           { className: "intake-text" },
-          h("h1", {}, slim ? "Another data set" : "Drop a data set here"),
-          h(
-            "p",
-            { className: "muted" },
-            slim
-              ? "Drop it here, or choose it"
-              : "a folder, or a .zip, .tar or .tar.gz, or choose it. It is checked here, in your browser.",
-          ),
+          h("h1", {}, t(slim ? "dataset.another" : "dataset.drop")),
+          h("p", { className: "muted" }, t(slim ? "dataset.anotherHow" : "dataset.dropHow")),
         ),
         h(
           "div",
           { className: "actions" },
-          fileButton("Choose an archive", {
+          fileButton(t("dataset.archive"), {
             name: "dataset-archive",
             accept: ARCHIVES,
             className: "button primary",
             on: choose,
           }),
-          fileButton("Choose a folder", { name: "dataset-folder", folder: true, on: (files) => this.#open(files) }),
+          fileButton(t("action.chooseFolder"), {
+            name: "dataset-folder",
+            folder: true,
+            on: (files) => this.#open(files),
+          }),
         ),
       ),
     );
@@ -277,28 +270,31 @@ class DatasetView extends Component {
   /** @param {DatasetReport} report */
   #tools(report) {
     const fix = () =>
-      this.#change("Mending", "mended", async (dataset, signal) => {
+      this.#change(t("dataset.mending"), "mended", async (dataset, signal) => {
         const { kept, setAside, cut, renamed } = await dataset.fix({ signal });
-        const aside = setAside > 0 ? `, ${counted(setAside, "row")} set aside (see set_aside.tsv in it)` : "";
-        const shorter =
-          cut > 0 ? `, ${counted(cut, "row")} without further columns (whole in set_aside.tsv in it)` : "";
-        return `Mended: ${counted(kept, "row")} kept${aside}${shorter}${renamed > 0 ? `, ${counted(renamed, "image")} renamed` : ""}.`;
+        const parts = [
+          t("dataset.mended", { n: kept }),
+          setAside > 0 && t("dataset.aside", { n: setAside }),
+          cut > 0 && t("dataset.cut", { n: cut }),
+          renamed > 0 && t("dataset.renamed", { n: renamed }),
+        ];
+        return parts.filter(Boolean).join(" ");
       });
     const name = stem(report.name);
     return h(
       "section",
-      { className: "card dataset-tools", "aria-label": "What to do with it" },
+      { className: "card dataset-tools", "aria-label": t("dataset.tools") },
       h(
         "div",
         { className: "actions" },
-        button("Save the report", () => this.#saveReport(`${name}-report.html`, report)),
-        button("Save as JSON", () =>
+        button(t("dataset.saveReport"), () => this.#saveReport(`${name}-report.html`, report)),
+        button(t("evaluate.json"), () =>
           download(
             `${name}-report.json`,
             new Blob([`${JSON.stringify(report, null, 1)}\n`], { type: "application/json" }),
           ),
         ),
-        button("Save a mended copy (.zip)", fix),
+        button(t("dataset.saveMended"), fix),
       ),
       this.#splitForm(),
       this.#convertForm(),
@@ -323,24 +319,24 @@ class DatasetView extends Component {
 
   #splitForm() {
     const shares = sharesFields("split", [70, 20, 10]);
-    const by = choice("split-by", "Divide", {
-      image: "the images of each class",
-      class: "the classes: queries are of unseen ones",
+    const by = choice("split-by", t("dataset.divide"), {
+      image: t("dataset.byImage"),
+      class: t("dataset.byClass"),
     });
     const divide = () =>
-      this.#change("Dividing", "divided", async (dataset, signal) => {
+      this.#change(t("dataset.dividing"), "divided", async (dataset, signal) => {
         const sizes = await dataset.split({
           ...shares.read(),
           by: /** @type {"image" | "class"} */ (by.input.value),
           signal,
           onProgress: (progress) => this.#progress(progress),
         });
-        return `Divided: ${listed(sizes)}.`;
+        return t("dataset.divided", sizes);
       });
     return form(
-      "Divide anew",
-      "All images of the lists are divided again; copies of one picture stay together.",
-      "Divide and save (.zip)",
+      t("dataset.split"),
+      t("dataset.splitHow"),
+      t("dataset.splitSave"),
       divide,
       by.element,
       ...shares.elements,
@@ -349,30 +345,30 @@ class DatasetView extends Component {
 
   #convertForm() {
     const shares = sharesFields("convert", [50, 30, 20]);
-    const from = choice("convert-from", "It is now", {
-      folders: "a folder for each class",
-      csv: "a CSV file with path and label",
-      labelme: "LabelMe: label.txt and annotations",
+    const from = choice("convert-from", t("dataset.from"), {
+      folders: t("dataset.fromFolders"),
+      csv: t("dataset.fromCsv"),
+      labelme: t("dataset.fromLabelme"),
     });
-    const divisions = choice("convert-divisions", "Folders named train, val, test are", {
-      auto: "divisions, where all are",
-      yes: "divisions",
-      no: "classes",
+    const divisions = choice("convert-divisions", t("dataset.divisions"), {
+      auto: t("dataset.divisionsAuto"),
+      yes: t("dataset.divisionsYes"),
+      no: t("dataset.divisionsNo"),
     });
     const convert = () =>
-      this.#change("Converting", "converted", async (dataset, signal) => {
+      this.#change(t("dataset.converting"), "converted", async (dataset, signal) => {
         const { notes, ...sizes } = await dataset.convert({
           from: /** @type {"folders" | "csv" | "labelme"} */ (from.input.value),
           divisions: /** @type {"auto" | "yes" | "no"} */ (divisions.input.value),
           ...shares.read(),
           signal,
         });
-        return [`Converted: ${listed(sizes)}.`, ...notes.map((note) => `${note}.`)].join(" ");
+        return [t("dataset.converted", sizes), ...notes.map((note) => `${note}.`)].join(" ");
       });
     return form(
-      "Convert from another form",
-      "What it does not divide itself is divided by these percentages.",
-      "Convert and save (.zip)",
+      t("dataset.convert"),
+      t("dataset.convertHow"),
+      t("dataset.convertSave"),
       convert,
       from.element,
       divisions.element,
@@ -382,15 +378,9 @@ class DatasetView extends Component {
 
   /** @param {File} archive */
   #encodingForm(archive) {
-    const encoding = choice("name-encoding", "They are in", NAME_ENCODINGS);
+    const encoding = choice("name-encoding", t("dataset.encoding"), NAME_ENCODINGS);
     const reopen = () => this.#open(archive, encoding.input.value);
-    return form(
-      "Names are misspelt",
-      "Old programs pack names without saying in which encoding. The archive is opened again.",
-      "Open again",
-      reopen,
-      encoding.element,
-    );
+    return form(t("dataset.names"), t("dataset.namesHow"), t("dataset.openAgain"), reopen, encoding.element);
   }
 
   /** A part that asks for PaddleX's verdict. */
@@ -402,19 +392,24 @@ class DatasetView extends Component {
         if (verdict)
           fill(
             answer,
-            h("p", {}, h("strong", {}, verdict.passed ? "PaddleX takes it. " : "PaddleX refuses it. "), verdict.log),
+            h(
+              "p",
+              {},
+              h("strong", {}, `${t(verdict.passed ? "dataset.paddlexTakes" : "dataset.paddlexRefuses")} `),
+              verdict.log,
+            ),
             h("pre", { tabIndex: 0, "aria-label": "check_dataset_result.json" }, verdict.json),
           );
       } catch (error) {
-        fill(answer, problem("PaddleX's check could not be made", asError(error)));
+        fill(answer, problem(t("dataset.paddlexFailed"), asError(error)));
       }
     };
     return h(
       "details",
       {},
-      h("summary", {}, "What would PaddleX say?"),
-      h("p", {}, "Its check_dataset stops at the first fault. This is its verdict and its result file, to the letter."),
-      h("div", { className: "actions" }, button("Ask", ask)),
+      h("summary", {}, t("dataset.paddlex")),
+      h("p", {}, t("dataset.paddlexHow")),
+      h("div", { className: "actions" }, button(t("dataset.paddlexAsk"), ask)),
       answer,
     );
   }
@@ -424,18 +419,14 @@ class DatasetView extends Component {
 function guide() {
   return h(
     "section",
-    { className: "dataset-guide", "aria-label": "What a data set is" },
-    h("h2", {}, "What belongs in it"),
+    { className: "dataset-guide", "aria-label": t("dataset.guideName") },
+    h("h2", {}, t("dataset.guide")),
     h(
       "pre",
-      { tabIndex: 0, "aria-label": "The files of a data set" },
+      { tabIndex: 0, "aria-label": t("dataset.guideFiles") },
       "images/shoe/1.jpg …\ntrain.txt      images/shoe/1.jpg 0\ngallery.txt    images/shoe/2.jpg 0\nquery.txt      images/shoe/3.jpg 0",
     ),
-    h(
-      "p",
-      { className: "muted" },
-      "Each line is a path and the number of a class. Other forms can be converted: a folder for each class, CSV, LabelMe. Every image is opened; faults come with their line and what to do about them. Your files stay as they are.",
-    ),
+    h("p", { className: "muted" }, t("dataset.guideHow")),
   );
 }
 
@@ -500,13 +491,14 @@ function choice(id, label, options) {
  */
 function sharesFields(prefix, usual) {
   const field = (
+    /** @type {string} */ name,
     /** @type {string} */ label,
     /** @type {number} */ value,
     /** @type {Record<string, unknown>} */ limits,
   ) => {
     const input = h("input", {
       type: "number",
-      id: `${prefix}-${label.split(" ")[0].toLowerCase()}`,
+      id: `${prefix}-${name}`,
       required: true,
       value: String(value),
       min: "0",
@@ -516,10 +508,10 @@ function sharesFields(prefix, usual) {
   };
   const percent = { max: "100", step: "any" };
   const fields = [
-    field("Train %", usual[0], percent),
-    field("Gallery %", usual[1], percent),
-    field("Query %", usual[2], percent),
-    field("Seed", 0, { step: "1" }),
+    field("train", t("dataset.train"), usual[0], percent),
+    field("gallery", t("dataset.gallery"), usual[1], percent),
+    field("query", t("dataset.query"), usual[2], percent),
+    field("seed", t("dataset.seed"), 0, { step: "1" }),
   ];
   return {
     elements: fields.map(({ element }) => element),
@@ -528,11 +520,6 @@ function sharesFields(prefix, usual) {
       return { train, gallery, query, seed };
     },
   };
-}
-
-/** @param {import("../image-feature/index.js").ListSizes} sizes */
-function listed({ train, gallery, query }) {
-  return `${counted(train, "image")} for training, ${gallery.toLocaleString("en")} in the gallery, ${counted(query, "query", "queries")}`;
 }
 
 /** @param {string} name */

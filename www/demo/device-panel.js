@@ -1,12 +1,13 @@
 import { Component, fill, h } from "../report/component.js";
+import { t } from "./language.js";
 import { duration } from "./units.js";
 import { workspace } from "./workspace.js";
 
-/** @type {[import("./workspace.js").DeviceChoice, string, string][]} */
+/** @type {[import("./workspace.js").DeviceChoice, import("./language.js").TextKey, import("./language.js").TextKey][]} */
 const CHOICES = [
-  ["auto", "Auto", "A graphics card that passes a self-test, else the CPU"],
-  ["webgpu", "WebGPU", "The graphics card, or an error that says why not"],
-  ["cpu", "CPU", "The processor: works everywhere"],
+  ["auto", "device.auto", "device.autoHow"],
+  ["webgpu", "device.webgpu", "device.webgpuHow"],
+  ["cpu", "device.cpu", "device.cpuHow"],
 ];
 
 /** The choice of the device, the device in use, and why no other is used. */
@@ -25,11 +26,11 @@ class DevicePanel extends Component {
         className: "visually-hidden",
         on: { change: () => workspace.chooseDevice(value) },
       });
-      return h("label", { title: hint }, input, h("span", {}, label));
+      return h("label", { title: t(hint) }, input, h("span", {}, t(label)));
     });
     fill(
       this,
-      h("h2", { id: "device-heading" }, "Device"),
+      h("h2", { id: "device-heading" }, t("device.title")),
       h("div", { className: "segments", role: "radiogroup", "aria-labelledby": "device-heading" }, ...radios),
       this.#hint,
       this.#status,
@@ -40,7 +41,8 @@ class DevicePanel extends Component {
 
   #render() {
     const { model, device } = workspace;
-    this.#hint.textContent = CHOICES.find(([value]) => value === device)?.[2] ?? "";
+    const chosen = CHOICES.find(([value]) => value === device);
+    this.#hint.textContent = chosen ? t(chosen[2]) : "";
     if (model.state !== "ready") {
       fill(this.#status);
       return;
@@ -52,8 +54,8 @@ class DevicePanel extends Component {
         : [
             "CPU",
             [
-              info.simd === "relaxed-simd" ? "relaxed SIMD" : "SIMD",
-              info.threads === 1 ? "1 thread" : `${info.threads} threads`,
+              t(info.simd === "relaxed-simd" ? "device.relaxedSimd" : "device.simd"),
+              t("device.threads", { n: info.threads }),
             ].join(", "),
           ];
     const times = workspace.done.map(({ milliseconds = 0 }) => milliseconds).sort((a, b) => a - b);
@@ -63,16 +65,17 @@ class DevicePanel extends Component {
         "p",
         { className: "running-on" },
         h("span", { className: "lamp", "aria-hidden": "true" }),
-        "Running on ",
+        `${t("device.running")} `,
         h("strong", {}, where[0]),
         h("span", { className: "muted" }, ` ${where[1] ?? ""}`),
       ),
-      times.length > 0 && h("p", { className: "muted" }, `${duration(times[times.length >> 1])} per image (median)`),
+      times.length > 0 &&
+        h("p", { className: "muted" }, t("device.median", { time: duration(times[times.length >> 1]) })),
       info.reasons.length > 0 &&
         h(
           "div",
           { className: "reasons" },
-          h("h3", {}, "Why not another"),
+          h("h3", {}, t("device.reasons")),
           h("ul", {}, ...info.reasons.map((reason) => h("li", {}, reason))),
         ),
     );

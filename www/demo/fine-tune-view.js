@@ -5,9 +5,11 @@ import { fileButton } from "./file-button.js";
 import { droppedPaths, isModelFile, pickedPaths, takeDrops, unreadError } from "./file-drop.js";
 import { TRAINING_LIST, isImage, learningImages } from "./gallery-pictures.js";
 import { problem } from "./gallery-problem.js";
+import { t } from "./language.js";
 import { ProgressBar } from "./progress-bar.js";
 import { download } from "./results.js";
-import { bytes, counted, duration } from "./units.js";
+import { offerUndo } from "./undo-bar.js";
+import { bytes, duration } from "./units.js";
 import { workspace } from "./workspace.js";
 
 /**
@@ -26,10 +28,10 @@ const EPOCHS = 60;
 const FEW = 3;
 const CLASSES_SHOWN = 40;
 
-const STAGES = /** @type {Record<string, string>} */ ({
-  embed: "Looking at the images",
-  learn: "Learning",
-  evaluate: "Trying it on images that were left out",
+const STAGES = /** @type {Record<string, import("./language.js").TextKey>} */ ({
+  embed: "teach.embed",
+  learn: "teach.learn",
+  evaluate: "teach.evaluate",
 });
 
 /** The tab of fine-tuning: folders of images, one for each class, give a tuned model to use here or to save. */
@@ -79,7 +81,7 @@ class FineTuneView extends Component {
       const listed = files.some(({ path }) => path === TRAINING_LIST);
       await this.#add(folder === undefined || listed ? files : files.map((one) => inFolder(one, folder)), unread);
     } catch (error) {
-      this.#fail("What was dropped could not be read", error);
+      this.#fail(t("vectors.notRead"), error);
     }
   }
 
@@ -88,30 +90,17 @@ class FineTuneView extends Component {
    * @param {readonly string[]} [unread]
    */
   async #add(files, unread = []) {
-    if (this.#working)
-      return this.#fail("They are not added", new ImageFeatureError("usage", "it is learning; wait, or cancel that"));
+    if (this.#working) return this.#fail(t("teach.notAdded"), new ImageFeatureError("usage", t("teach.busy")));
     fill(this.#problems);
     const { images, missing } = await learningImages(files);
     const known = new Set(this.#samples.map(({ id }) => id));
     const labelled = images.flatMap(({ id, label, file }) => (label && !known.has(id) ? [{ id, label, file }] : []));
     if (labelled.length === 0) {
-      return this.#fail(
-        "There is nothing to learn from",
-        new ImageFeatureError(
-          "usage",
-          "drop a folder for each class with its images in it, or one folder with all of these in it",
-        ),
-      );
+      return this.#fail(t("teach.nothing"), new ImageFeatureError("usage", t("teach.nothingHow")));
     }
-    if (unread.length > 0) this.#fail("Not all could be read", unreadError(unread));
+    if (unread.length > 0) this.#fail(t("vectors.notAllRead"), unreadError(unread));
     else if (missing > 0)
-      this.#fail(
-        "Not all are there",
-        new ImageFeatureError(
-          "usage",
-          `${counted(missing, "image")} of the list ${missing === 1 ? "was" : "were"} not dropped; the others are added`,
-        ),
-      );
+      this.#fail(t("teach.missing"), new ImageFeatureError("usage", t("teach.missingHow", { n: missing })));
     this.#samples.push(...labelled);
     this.#result = undefined;
     this.#render();
@@ -119,8 +108,14 @@ class FineTuneView extends Component {
 
   /** @param {string} label */
   #remove(label) {
-    this.#samples = this.#samples.filter((sample) => sample.label !== label);
+    const [before, result] = [this.#samples, this.#result];
+    const undo = () => {
+      [this.#samples, this.#result] = [before, result];
+      this.#render();
+    };
+    this.#samples = before.filter((sample) => sample.label !== label);
     this.#result = undefined;
+    offerUndo({ words: t("teach.leftOut", { label }), undo });
     this.#render();
   }
 
@@ -130,7 +125,7 @@ class FineTuneView extends Component {
     const start = performance.now();
     fill(this.#problems);
     this.#result = undefined;
-    this.#bar.update(STAGES.embed, 0);
+    this.#bar.update(t("teach.embed"), 0);
     this.#loss.textContent = "";
     this.#render();
     try {
@@ -146,12 +141,12 @@ class FineTuneView extends Component {
         );
         if (signal.aborted) return;
         this.#result = { losses, evaluation, images: samples.length, milliseconds, file };
-        this.#said.textContent = "It has learnt";
+        this.#said.textContent = t("teach.said");
       } finally {
         tuned.dispose();
       }
     } catch (error) {
-      if (!signal.aborted) this.#fail("It did not learn", error);
+      if (!signal.aborted) this.#fail(t("teach.failed"), error);
     } finally {
       this.#working = undefined;
       this.#render();
@@ -160,9 +155,9 @@ class FineTuneView extends Component {
 
   /** @param {FineTuneProgress} event */
   #progress({ stage, loaded, total, loss, fraction }) {
-    const counts = stage === "embed" && total ? `: ${loaded.toLocaleString("en")} of ${counted(total, "image")}` : "";
-    this.#bar.update(`${STAGES[stage] ?? "Preparing the tuned model"}${counts}`, fraction);
-    if (loss !== undefined) this.#loss.textContent = `Loss ${loss.toFixed(3)}`;
+    const counts = stage === "embed" && total ? `: ${t("collections.count", { done: loaded, total })}` : "";
+    this.#bar.update(`${t(STAGES[stage] ?? "teach.prepare")}${counts}`, fraction);
+    if (loss !== undefined) this.#loss.textContent = t("teach.lossNow", { loss: shortLoss(loss) });
   }
 
   /** @param {string} title @param {unknown} error */
@@ -193,17 +188,13 @@ class FineTuneView extends Component {
         h(
           "div",
           { className: "intake-text" },
-          h("h1", {}, "Drop a folder of images for each class"),
-          h(
-            "p",
-            { className: "muted" },
-            "or one folder that holds them all, or a data set with a train.txt. Five to ten images of each will do; the model's last layers learn to tell them apart.",
-          ),
+          h("h1", {}, t("teach.title")),
+          h("p", { className: "muted" }, t("teach.how")),
         ),
         h(
           "div",
           { className: "actions" },
-          fileButton("Choose a folder", {
+          fileButton(t("action.chooseFolder"), {
             name: "fine-tune-folder",
             folder: true,
             className: "button primary",
@@ -220,17 +211,12 @@ class FineTuneView extends Component {
     for (const { label } of this.#samples) counts.set(label, (counts.get(label) ?? 0) + 1);
     const classes = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
     const ready = workspace.model.state === "ready";
-    const why =
-      classes.length < 2
-        ? "It takes two classes or more: add another folder."
-        : ready
-          ? ""
-          : "It needs a model: choose one first.";
+    const why = classes.length < 2 ? t("teach.twoClasses") : ready ? "" : t("teach.needsModel");
     const few = classes.filter(([, count]) => count < FEW).length;
     return h(
       "section",
-      { className: "card", "aria-label": "Classes", tabIndex: -1, "data-focus": true },
-      h("h2", {}, `${counted(classes.length, "class", "classes")}, ${counted(this.#samples.length, "image")}`),
+      { className: "card", "aria-label": t("teach.classesName"), tabIndex: -1, "data-focus": true },
+      h("h2", {}, t("teach.classes", { n: classes.length, images: this.#samples.length })),
       h(
         "ul",
         { className: "fine-tune-classes" },
@@ -239,27 +225,23 @@ class FineTuneView extends Component {
             "li",
             {},
             h("span", { className: "file-name", title: label }, label),
-            h("span", { className: "muted" }, counted(count, "image")),
+            h("span", { className: "muted" }, t("search.pictures", { n: count })),
             h(
               "button",
               {
                 type: "button",
                 className: "button small",
-                "aria-label": `Leave out ${label}`,
+                "aria-label": t("teach.leaveOutNamed", { label }),
                 on: { click: () => this.#remove(label) },
               },
-              "Leave out",
+              t("teach.leaveOut"),
             ),
           ),
         ),
-        classes.length > CLASSES_SHOWN && h("li", { className: "muted" }, `and ${classes.length - CLASSES_SHOWN} more`),
+        classes.length > CLASSES_SHOWN &&
+          h("li", { className: "muted" }, t("collections.more", { n: classes.length - CLASSES_SHOWN })),
       ),
-      few > 0 &&
-        h(
-          "p",
-          { className: "muted" },
-          `${counted(few, "class has", "classes have")} fewer than ${FEW} images: more of them help.`,
-        ),
+      few > 0 && h("p", { className: "muted" }, t("teach.few", { n: few, least: FEW })),
       why !== "" && h("p", { className: "muted" }, why),
       h(
         "div",
@@ -267,7 +249,7 @@ class FineTuneView extends Component {
         h(
           "button",
           { type: "button", className: "button primary", disabled: why !== "", on: { click: () => this.#tune() } },
-          "Fine-tune",
+          t("teach.start"),
         ),
       ),
     );
@@ -276,14 +258,18 @@ class FineTuneView extends Component {
   #progressCard() {
     return h(
       "section",
-      { className: "card", "aria-label": "Progress", tabIndex: -1, "data-focus": true },
-      h("h2", {}, "Fine-tuning"),
+      { className: "card", "aria-label": t("collections.progress"), tabIndex: -1, "data-focus": true },
+      h("h2", {}, t("teach.working")),
       this.#bar.element,
       this.#loss,
       h(
         "div",
         { className: "actions" },
-        h("button", { type: "button", className: "button", on: { click: () => this.#working?.abort() } }, "Cancel"),
+        h(
+          "button",
+          { type: "button", className: "button", on: { click: () => this.#working?.abort() } },
+          t("action.cancel"),
+        ),
       ),
     );
   }
@@ -309,6 +295,19 @@ function inFolder({ path, file }, folder) {
   return { path: path.includes("/") || !isImage(file) ? path : `${folder}/${path}`, file };
 }
 
+/** Loads the tuned model. The one before can be had back. @param {File} file */
+function useModel(file) {
+  const { model } = workspace;
+  const undo = () => model.state !== "empty" && workspace.loadModel(model.files);
+  offerUndo({ words: t("teach.used"), undo });
+  void workspace.loadModel([file]);
+}
+
+/** A loss in figures that say something, also when it is near zero. @param {number} loss */
+function shortLoss(loss) {
+  return loss === 0 || loss >= 0.01 ? loss.toFixed(2) : loss.toExponential(1);
+}
+
 /** @param {Result} result */
 function resultCard({ losses, evaluation, images, milliseconds, file }) {
   const figure = (/** @type {string} */ term, /** @type {string} */ value, /** @type {string} */ more) =>
@@ -316,36 +315,25 @@ function resultCard({ losses, evaluation, images, milliseconds, file }) {
   const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(0)} %`;
   return h(
     "section",
-    { className: "card", "aria-label": "Result", tabIndex: -1, "data-focus": true },
-    h("h2", {}, "The tuned model"),
+    { className: "card", "aria-label": t("teach.result"), tabIndex: -1, "data-focus": true },
+    h("h2", {}, t("teach.tuned")),
     h(
       "dl",
       { className: "report-figures" },
-      evaluation && figure("Recall@1 before", percent(evaluation.before), "nearest image is of the same class"),
-      evaluation &&
-        figure(
-          "Recall@1 after",
-          percent(evaluation.after),
-          `${counted(evaluation.queries, "image")}, each left out of learning`,
-        ),
-      figure("Loss", losses[losses.length - 1].toFixed(2), `${losses[0].toFixed(2)} at first`),
-      figure("Took", duration(milliseconds), counted(images, "image")),
+      evaluation && figure(t("teach.before"), percent(evaluation.before), t("teach.beforeHow")),
+      evaluation && figure(t("teach.after"), percent(evaluation.after), t("teach.afterHow", { n: evaluation.queries })),
+      figure(t("teach.loss"), shortLoss(losses[losses.length - 1]), t("teach.lossHow", { loss: shortLoss(losses[0]) })),
+      figure(t("evaluate.took"), duration(milliseconds), t("search.pictures", { n: images })),
     ),
-    evaluation &&
-      evaluation.after < evaluation.before &&
-      h("p", { className: "muted" }, "It finds fewer than before: more images of each class will help."),
+    evaluation && evaluation.after < evaluation.before && h("p", { className: "muted" }, t("teach.worse")),
     h(
       "div",
       { className: "actions" },
-      h(
-        "button",
-        { type: "button", className: "button primary", on: { click: () => workspace.loadModel([file]) } },
-        "Use this model",
-      ),
+      h("button", { type: "button", className: "button primary", on: { click: () => useModel(file) } }, t("teach.use")),
       h(
         "button",
         { type: "button", className: "button", on: { click: () => download(file.name, file) } },
-        `Download (${bytes(file.size)})`,
+        t("teach.download", { bytes: bytes(file.size) }),
       ),
     ),
   );

@@ -1,82 +1,135 @@
 import { asError } from "./as-error.js";
 import { Component, fill, h } from "../report/component.js";
-import { entryCard, scoreText } from "./gallery-card.js";
+import { closestPairs } from "./closest.js";
+import { entryPicture, labelOf, scoreText } from "./gallery-card.js";
 import { problem } from "./gallery-problem.js";
 import { galleryState } from "./gallery-state.js";
-import { counted } from "./units.js";
+import { t } from "./language.js";
+import { download } from "./results.js";
+import { sampleGallery } from "./sample-gallery.js";
+import { searchState } from "./search-state.js";
+import { digitsFor } from "./units.js";
+import { offerUndo } from "./undo-bar.js";
 
 /**
  * @typedef {import("../image-feature/index.js").GalleryEntry} GalleryEntry
  * @typedef {import("../image-feature/index.js").GalleryPair} GalleryPair
  *
- * @typedef {{ entries: GalleryEntry[], nearest: number }} Group images each of which is near another of them, and the
+ * @typedef {{ entries: GalleryEntry[], nearest: number }} Group pictures each of which is near another of them, and the
  *   score of the nearest two
  */
 
 const GROUPS_AT_ONCE = 20;
 /** The largest number of cards of one group. With a low threshold all images are one group. */
 const MOST_CARDS = 24;
+const REST_MS = 200;
 
-/** The view of near duplicates, which can be removed. */
+/** The tab of near duplicates. It looks for them when it is opened; they can be taken out. */
 class GalleryDuplicates extends Component {
-  #threshold = h("input", { type: "number", id: "gallery-near", step: "any", required: true, value: "0.95" });
+  #slider = h("input", { type: "range", id: "near", min: "0", max: "1", step: "any" });
+  #value = h("output", {});
+  #head = h("div", { className: "duplicates-head" });
   #answer = h("div", { className: "gallery-answer" });
   #said = h("p", { role: "status", className: "visually-hidden" });
   #finding = new AbortController();
+  #resting = 0;
+  /** Whether the collection has changed since the answer. */
+  #stale = true;
+  /** The threshold that the visitor has chosen for this collection. @type {number | undefined} */
+  #chosen;
+  /** @type {Group[]} */
+  #groups = [];
 
   /** @override */
   connect() {
-    const send = (/** @type {SubmitEvent} */ event) => {
-      event.preventDefault();
-      void this.#find();
-    };
-    fill(
-      this,
-      this.#said,
-      h(
-        "form",
-        { className: "gallery-ask", on: { submit: send } },
-        h(
-          "p",
-          { className: "gallery-hint" },
-          h("strong", {}, "Images that are nearly the same"),
-          h("span", { className: "muted" }, ": groups in which each is as near another as the threshold."),
-        ),
-        h(
-          "div",
-          { className: "dataset-fields" },
-          h("label", { htmlFor: "gallery-near" }, h("span", {}, "Threshold"), this.#threshold),
-        ),
-        h("button", { type: "submit", className: "button primary" }, "Find duplicates"),
-      ),
-      this.#answer,
-    );
-    this.listen(galleryState, "gallery", () => {
-      this.#finding.abort();
-      fill(this.#answer);
+    fill(this, this.#said, this.#head, this.#answer);
+    this.listen(this.#slider, "input", () => {
+      this.#chosen = this.#slider.valueAsNumber;
+      this.#renderValue();
+      clearTimeout(this.#resting);
+      this.#resting = setTimeout(() => void this.#find(), REST_MS);
     });
+    this.listen(galleryState, "gallery", () => {
+      this.#chosen = undefined;
+      this.#invalidate();
+    });
+    this.listen(galleryState, "content", () => this.#invalidate());
+    this.listen(sampleGallery, "content", () => searchState.shelf === sampleGallery && this.#invalidate());
+    // the size changes when the tab is opened
+    this.observe(new ResizeObserver(() => this.#refresh()));
+    this.#stale = true;
+    this.#renderHead(0);
+    this.#refresh();
+  }
+
+  #invalidate() {
+    this.#stale = true;
+    this.#refresh();
+  }
+
+  #refresh() {
+    if (!this.#stale || !this.checkVisibility()) return;
+    this.#stale = false;
+    void this.#find();
+  }
+
+  /** @param {number} pairs */
+  #renderHead(pairs) {
+    fill(
+      this.#head,
+      h("div", {}, h("h1", {}, t("duplicates.title")), h("p", { className: "muted" }, t("duplicates.how"))),
+      h(
+        "div",
+        { className: "field" },
+        h("label", { htmlFor: "near" }, t("search.threshold"), " ", this.#value),
+        this.#slider,
+      ),
+      pairs > 0 &&
+        h("button", { type: "button", className: "button", on: { click: () => this.#save() } }, t("duplicates.csv")),
+    );
+  }
+
+  /** Lets the slider go some way below the threshold. @param {number} threshold */
+  #fit(threshold) {
+    this.#slider.min = String(threshold - 3 * Math.max(1 - threshold, 1e-6));
+    this.#slider.value = String(threshold);
+    this.#renderValue();
+    return threshold;
+  }
+
+  #renderValue() {
+    const { min, valueAsNumber } = this.#slider;
+    this.#value.textContent = valueAsNumber.toFixed(digitsFor(Number(min), 1) - 1);
   }
 
   async #find() {
-    const { gallery } = galleryState;
-    if (!gallery) return;
+    const { shelf } = searchState;
     this.#finding.abort();
     const { signal } = (this.#finding = new AbortController());
-    fill(this.#answer, h("p", { className: "muted" }, "Comparing each image with each …"));
+    if (shelf === sampleGallery && !sampleGallery.complete)
+      return fill(this.#answer, h("p", { className: "empty" }, t("duplicates.wait")));
+    if (this.#groups.length === 0) fill(this.#answer, h("p", { className: "muted" }, t("duplicates.finding")));
     try {
-      const pairs = await gallery.duplicates({ threshold: this.#threshold.valueAsNumber, signal });
-      const larger = gallery.metric === "cosine" || gallery.metric === "ip";
-      const groups = grouped(pairs, larger);
-      const all = groups.reduce((sum, { entries }) => sum + entries.length, 0);
-      const words =
-        groups.length === 0
-          ? "No two images are that near each other."
-          : `${counted(all, "image")} in ${counted(groups.length, "group")}, ${counted(pairs.length, "pair")}`;
-      this.#said.textContent = words;
-      fill(this.#answer, h("p", { className: "counts" }, words), ...this.#list(groups));
+      const threshold = (this.#chosen ??= this.#fit((await closestPairs(shelf, { signal })).threshold));
+      const pairs = await shelf.duplicates({ threshold, signal });
+      if (signal.aborted) return;
+      const larger = shelf.metric === "cosine" || shelf.metric === "ip";
+      this.#groups = grouped(pairs, larger);
+      this.#render(pairs.length);
     } catch (error) {
-      if (!signal.aborted) fill(this.#answer, problem("The duplicates could not be found", asError(error)));
+      if (!signal.aborted) fill(this.#answer, problem(t("duplicates.failed"), asError(error)));
     }
+  }
+
+  /** @param {number} pairs */
+  #render(pairs) {
+    const groups = this.#groups;
+    const n = groups.reduce((sum, { entries }) => sum + entries.length, 0);
+    const words =
+      groups.length === 0 ? t("duplicates.none") : t("duplicates.found", { n, groups: groups.length, pairs });
+    this.#said.textContent = words;
+    this.#renderHead(pairs);
+    fill(this.#answer, h("p", { className: "counts" }, words), ...this.#list(groups));
   }
 
   /** @param {Group[]} groups */
@@ -86,7 +139,7 @@ class GalleryDuplicates extends Component {
     let shown = 0;
     const show = () => {
       list.append(...groups.slice(shown, (shown += GROUPS_AT_ONCE)).map((group) => this.#group(group)));
-      more.textContent = `Show more of ${counted(groups.length - shown, "group")}`;
+      more.textContent = t("duplicates.more", { n: groups.length - shown });
       more.hidden = shown >= groups.length;
     };
     show();
@@ -95,48 +148,56 @@ class GalleryDuplicates extends Component {
 
   /** @param {Group} group */
   #group({ entries, nearest }) {
-    const metric = galleryState.gallery?.metric ?? "cosine";
-    const cards = entries.slice(0, MOST_CARDS).map((entry) => {
-      const takeOut = async () => {
-        try {
-          await galleryState.remove([entry.id]);
-          const next = item.nextElementSibling ?? item.previousElementSibling;
-          item.remove();
-          /** @type {HTMLElement | null} */ (next?.querySelector("button") ?? null)?.focus();
-          this.#said.textContent = `${entry.id} is taken out`;
-        } catch (error) {
-          item.append(problem("It could not be taken out", asError(error)));
-        }
-      };
-      const item = h(
+    const { metric } = searchState.shelf;
+    const cards = entries.slice(0, MOST_CARDS).map((entry) =>
+      h(
         "li",
         {},
-        entryCard(entry),
+        entryPicture(entry),
+        h("span", { className: "gallery-label" }, labelOf(entry) ?? ""),
+        h("span", { className: "gallery-id muted", title: entry.id }, entry.id),
         h(
           "button",
           {
             type: "button",
             className: "button small",
-            "aria-label": `Take ${entry.id} out of the gallery`,
-            on: { click: takeOut },
+            "aria-label": t("duplicates.takeOutNamed", { name: entry.id }),
+            on: { click: () => this.#takeOut(entry) },
           },
-          "Take out",
+          t("duplicates.takeOut"),
         ),
-      );
-      return item;
-    });
+      ),
+    );
     const rest = entries.length - cards.length;
     return h(
       "li",
-      { className: "card" },
-      h(
-        "p",
-        { className: "muted" },
-        `${counted(entries.length, "image")}, the nearest two ${scoreText(nearest, metric)}`,
-      ),
-      h("ul", { className: "gallery-hits" }, ...cards),
-      rest > 0 && h("p", { className: "muted" }, `and ${rest} more`),
+      { className: "card duplicates-group" },
+      h("p", {}, h("strong", {}, t("duplicates.alike", { score: scoreText(nearest, metric, 3) }))),
+      h("ul", { className: "duplicates-pictures" }, ...cards),
+      rest > 0 && h("p", { className: "muted" }, t("duplicates.rest", { n: rest })),
     );
+  }
+
+  /** @param {GalleryEntry} entry */
+  async #takeOut({ id }) {
+    try {
+      const undo = await galleryState.takeOut([id]);
+      offerUndo({ words: t("duplicates.taken", { name: id }), undo });
+      this.#said.textContent = t("duplicates.taken", { name: id });
+      // the cards are drawn again; the focus goes to the head, which stays
+      this.#slider.focus({ preventScroll: true });
+    } catch (error) {
+      this.#answer.prepend(problem(t("duplicates.notTaken"), asError(error)));
+    }
+  }
+
+  #save() {
+    const quoted = (/** @type {string} */ text) => `"${text.replaceAll('"', '""')}"`;
+    const rows = this.#groups.flatMap(({ entries, nearest }, group) =>
+      entries.map(({ id, label = "" }) => [group + 1, quoted(id), quoted(label), nearest.toFixed(4)].join(",")),
+    );
+    const text = `\ufeff${["group,picture,label,closest_score", ...rows].join("\r\n")}\r\n`;
+    download("duplicates.csv", new Blob([text], { type: "text/csv" }));
   }
 }
 

@@ -86,39 +86,36 @@ async function rowsOf(list, byPath) {
   });
 }
 
+/** @type {Worker | undefined} */
+let worker;
+let asked = 0;
+/** @type {Map<number, (picture: string | undefined) => void>} */
+const waiting = new Map();
+
 /**
- * Makes a small picture as a data URI; `undefined` if the browser cannot decode the image.
+ * Makes a small picture as a data URI, in a worker; `undefined` if the browser cannot decode the image.
  *
  * @param {File} file
  * @returns {Promise<string | undefined>}
  */
-export async function smallPicture(file) {
-  try {
-    const bitmap = await createImageBitmap(file);
-    const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
-    const canvas = new OffscreenCanvas(
-      Math.max(1, Math.round(bitmap.width * scale)),
-      Math.max(1, Math.round(bitmap.height * scale)),
-    );
-    const context = canvas.getContext("2d");
-    if (context) context.imageSmoothingQuality = "high";
-    context?.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    bitmap.close();
-    return await dataUri(await canvas.convertToBlob({ type: "image/webp", quality: 0.72 }));
-  } catch {
-    return undefined;
-  }
+export function smallPicture(file) {
+  worker ??= openWorker();
+  const id = asked++;
+  worker.postMessage({ id, file, side: SIDE });
+  return new Promise((resolve) => waiting.set(id, resolve));
 }
 
-/**
- * @param {Blob} blob
- * @returns {Promise<string>}
- */
-function dataUri(blob) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(String(reader.result));
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(blob);
+function openWorker() {
+  const opened = new Worker(new URL("./thumbnail-worker.js", import.meta.url), { type: "module" });
+  opened.addEventListener("message", ({ data: { id, picture } }) => {
+    waiting.get(id)?.(picture);
+    waiting.delete(id);
   });
+  // without its worker the collection has no small pictures
+  opened.addEventListener("error", () => {
+    for (const resolve of waiting.values()) resolve(undefined);
+    waiting.clear();
+    worker = undefined;
+  });
+  return opened;
 }

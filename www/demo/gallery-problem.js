@@ -1,18 +1,13 @@
 import { h } from "../report/component.js";
 import { problemCard } from "./problem-card.js";
 
-/** Advice for each kind of error. */
+/** Advice for each kind of error, as a text's key. @type {Partial<Record<import("../image-feature/index.js").ImageFeatureError["kind"], import("./language.js").TextKey>>} */
 const ADVICE = {
-  decode: "Choose another image: this one is damaged.",
-  unsupported: "",
-  limit: "",
-  model: "",
-  gallery: "Take a copy of the file that is whole, or build the gallery again.",
-  io: "Choose it again: files that were moved or changed meanwhile cannot be read.",
-  device: "Choose another device.",
-  usage: "",
-  cancelled: "",
-  internal: "This is a fault of the page. Reload it and try again; the browser's console says more.",
+  decode: "advice.decode",
+  gallery: "advice.gallery",
+  io: "advice.io",
+  device: "advice.device",
+  internal: "advice.internal",
 };
 
 /**

@@ -13,6 +13,8 @@
 import { Gallery, ImageFeatureError } from "../image-feature/index.js";
 import { asError } from "./as-error.js";
 import { smallPicture } from "./gallery-pictures.js";
+import { t } from "./language.js";
+import { sampleGallery } from "./sample-gallery.js";
 import { workspace } from "./workspace.js";
 
 /**
@@ -62,6 +64,17 @@ class GalleryState extends EventTarget {
     });
   }
 
+  /** What the collection is called. */
+  get title() {
+    const { name } = this.state.what === "nothing" ? { name: "" } : this.state;
+    return this.saved.name || (name === "gallery" ? t("collections.new") : name);
+  }
+
+  /** The gallery, or one of the sample. */
+  async whole() {
+    return this.gallery ?? sampleGallery.whole();
+  }
+
   /**
    * Adds images to the gallery, or to a new one if there is none. Waits for a model.
    *
@@ -71,7 +84,7 @@ class GalleryState extends EventTarget {
    */
   async add(name, images, queries) {
     if (this.state.what === "building" || this.state.what === "opening") {
-      throw new ImageFeatureError("usage", "images are being added; wait until they are in, or cancel that");
+      throw new ImageFeatureError("usage", "pictures are being added; wait until they are in, or cancel that");
     }
     await this.#building;
     // images that were stopped come first
@@ -119,10 +132,29 @@ class GalleryState extends EventTarget {
     });
   }
 
-  /** Closes the gallery. */
+  /** Closes the gallery, and frees its memory. */
   close() {
+    this.#forget()?.dispose();
+  }
+
+  /** Closes the gallery. `restore` opens it again as it was; `settle` frees its memory. */
+  setAside() {
+    const { state, saved, anyModel, queries, failures } = this;
+    const gallery = this.#forget();
+    return {
+      restore: () => {
+        this.#forget()?.dispose();
+        Object.assign(this, { gallery, saved, anyModel, queries, failures });
+        this.#show(state);
+        this.#emit("content");
+      },
+      settle: () => gallery?.dispose(),
+    };
+  }
+
+  #forget() {
     this.#working.abort();
-    this.gallery?.dispose();
+    const { gallery } = this;
     this.gallery = undefined;
     this.anyModel = false;
     this.queries = [];
@@ -130,6 +162,7 @@ class GalleryState extends EventTarget {
     this.#waiting = [];
     this.saved = { name: "", current: false };
     this.#show({ what: "nothing" });
+    return gallery;
   }
 
   /**
@@ -143,18 +176,99 @@ class GalleryState extends EventTarget {
     this.#emit("state");
   }
 
-  /** @param {string} name */
-  async deleteKept(name) {
-    await Gallery.delete(name);
-    if (this.saved.name === name) this.saved = { name, current: false };
+  /**
+   * Gives a kept gallery another name. Rejects if there is one of that name.
+   *
+   * @param {string} name
+   * @param {string} other
+   */
+  async rename(name, other) {
+    const gallery = await Gallery.open(name);
+    try {
+      await gallery.save(other);
+      await Gallery.delete(name);
+    } finally {
+      gallery.dispose();
+    }
+    if (this.saved.name === name) this.saved = { ...this.saved, name: other };
     this.#emit("kept");
     this.#emit("state");
   }
 
-  /** @param {string[]} ids */
-  async remove(ids) {
-    await this.gallery?.remove(ids);
+  /**
+   * Adds the pictures of a kept gallery to the open one. Those whose names are in it already stay as they are.
+   *
+   * @param {string} name
+   * @returns {Promise<number>} how many were added
+   */
+  async merge(name) {
+    const { gallery } = this;
+    if (!gallery) throw new ImageFeatureError("usage", "no collection is open");
+    const other = await Gallery.open(name);
+    let added = 0;
+    try {
+      if (gallery.model && other.model && gallery.model.hash !== other.model.hash)
+        throw new ImageFeatureError(
+          "usage",
+          `${name} was made by another model, ${other.model.name}: scores would mean nothing`,
+        );
+      for (let first = 0; first < other.size; first += BATCH) {
+        for (const entry of await other.entries({ first, count: BATCH })) {
+          const feature = await other.vector(entry.id);
+          if (!feature || (await gallery.get(entry.id))) continue;
+          await gallery.add({ ...entry, feature }, { anyModel: true });
+          added++;
+        }
+      }
+    } finally {
+      other.dispose();
+      if (added > 0) this.#changed();
+    }
+    return added;
+  }
+
+  /**
+   * Deletes a kept gallery. The result keeps it again; there is none of a damaged one, which cannot be read.
+   *
+   * @param {string} name
+   * @returns {Promise<{ restore: () => Promise<void>, settle: () => void } | undefined>}
+   */
+  async deleteKept(name) {
+    const copy = await Gallery.open(name).catch(() => undefined);
+    await Gallery.delete(name);
+    const { saved } = this;
+    if (saved.name === name) this.saved = { name, current: false };
+    this.#emit("kept");
+    this.#emit("state");
+    if (!copy) return undefined;
+    const restore = async () => {
+      await copy.save(name, { replace: true });
+      if (this.saved.name === name) this.saved = saved;
+      this.#emit("kept");
+      this.#emit("state");
+    };
+    return { restore, settle: () => copy.dispose() };
+  }
+
+  /**
+   * Takes pictures out of the collection. The result puts them back.
+   *
+   * @param {string[]} ids
+   * @returns {Promise<() => Promise<void>>}
+   */
+  async takeOut(ids) {
+    const { gallery } = this;
+    if (!gallery) return sampleGallery.takeOut(ids);
+    const gone = await Promise.all(
+      ids.map(async (id) => ({ entry: await gallery.get(id), feature: await gallery.vector(id) })),
+    );
+    await gallery.remove(ids);
     this.#changed();
+    return async () => {
+      for (const { entry, feature } of gone)
+        if (entry && feature) await gallery.add({ ...entry, feature }, { anyModel: true });
+      this.#changed();
+    };
   }
 
   /**

@@ -3,6 +3,8 @@ import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
 import { droppedFiles, isInOpenTab, isModelFile, takeDrops, unreadError } from "./file-drop.js";
 import { problem } from "./gallery-problem.js";
+import { IMAGE_FILES } from "./intake.js";
+import { t } from "./language.js";
 import { workspace } from "./workspace.js";
 
 /**
@@ -22,12 +24,12 @@ class ImageIntake extends Component {
         h(
           "div",
           { className: "intake-text" },
-          h("h1", {}, "Drop images here"),
-          h("p", { className: "muted" }, "or paste them, or choose files: JPEG, PNG, WebP, GIF, BMP, TIFF, PNM, QOI"),
+          h("h1", {}, t("vectors.title")),
+          h("p", { className: "muted" }, t("vectors.how")),
         ),
-        fileButton("Choose images", {
+        fileButton(t("vectors.choose"), {
           name: "images",
-          accept: "image/*,.qoi,.pnm,.ppm,.pgm,.pbm,.tif,.tiff",
+          accept: IMAGE_FILES,
           className: "button primary",
           on: (files) => workspace.addImages(files),
         }),
@@ -55,9 +57,9 @@ class ImageIntake extends Component {
     } catch (error) {
       const failed =
         error instanceof ImageFeatureError ? error : new ImageFeatureError("io", String(error), { cause: error });
-      return fill(this.#problems, problem("What was dropped could not be read", failed));
+      return fill(this.#problems, problem(t("vectors.notRead"), failed));
     }
-    if (unread.length > 0) fill(this.#problems, problem("Not all could be read", unreadError(unread)));
+    if (unread.length > 0) fill(this.#problems, problem(t("vectors.notAllRead"), unreadError(unread)));
     const model = files.filter(isModelFile);
     const images = files.filter((file) => !isModelFile(file));
     if (model.length > 0) void workspace.loadModel(model);

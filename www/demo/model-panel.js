@@ -1,6 +1,7 @@
 import { Component, fill, h } from "../report/component.js";
 import { fileButton } from "./file-button.js";
 import { droppedFiles, holdsFiles, unreadError } from "./file-drop.js";
+import { t } from "./language.js";
 import { ProgressBar } from "./progress-bar.js";
 import { bytes, duration } from "./units.js";
 import { workspace } from "./workspace.js";
@@ -8,31 +9,27 @@ import { workspace } from "./workspace.js";
 const OFFICIAL =
   "https://paddle-model-ecology.bj.bcebos.com/paddlex/official_inference_model/paddle3.0b1_v2/PP-ShiTuV2_rec_infer.tar";
 
-const STAGES = {
-  download: "Reading the model",
-  verify: "Checking the model",
-  compile: "Preparing the code",
-  upload: "Copying to the GPU",
-  warmup: "First run",
-  embed: "Working",
-  learn: "Learning",
-  evaluate: "Evaluating",
-  check: "Working",
-  pack: "Working",
-};
+const STAGES = /** @type {const} */ ({
+  download: "model.download",
+  verify: "model.verify",
+  compile: "model.compile",
+  upload: "model.upload",
+  warmup: "model.warmup",
+  embed: "model.working",
+  learn: "model.working",
+  evaluate: "model.working",
+  check: "model.working",
+  pack: "model.working",
+});
 
-/** Advice for each kind of error. */
+/** Advice for each kind of error, as a text's key. @type {Partial<Record<string, import("./language.js").TextKey>>} */
 const ADVICE = {
-  decode: "",
-  unsupported: "Choose a PP-ShiTuV2_rec model. Below is where to get one.",
-  limit: "Choose a smaller model.",
-  model: "Choose the archive of a PP-ShiTuV2_rec model, or all files of its inference folder together.",
-  gallery: "",
-  io: "Choose the file again. If this goes on, reload the page.",
-  device: "Choose another device below.",
-  usage: "",
-  cancelled: "",
-  internal: "This is a fault of the page. Reload it and try again; the browser's console says more.",
+  unsupported: "model.adviceUnsupported",
+  limit: "model.adviceLimit",
+  model: "model.adviceModel",
+  io: "model.adviceIo",
+  device: "model.adviceDevice",
+  internal: "advice.internal",
 };
 
 /** The state of the model: none, loading, ready, or failed. */
@@ -67,14 +64,14 @@ class ModelPanel extends Component {
   #render() {
     this.dataset.state = workspace.model.state;
     this.#renderProgress();
-    fill(this, h("h2", {}, "Model"), ...this.#content());
+    fill(this, h("h2", {}, t("model.title")), ...this.#content());
   }
 
   #renderProgress() {
     const { model } = workspace;
     if (model.state !== "loading") return;
     const { stage = "download", fraction = 0 } = model.progress ?? {};
-    this.#bar.update(STAGES[stage], fraction);
+    this.#bar.update(t(STAGES[stage]), fraction);
   }
 
   /** @returns {import("../report/component.js").Child[]} */
@@ -83,8 +80,8 @@ class ModelPanel extends Component {
     switch (model.state) {
       case "empty":
         return [
-          h("p", {}, "Drop a PP-ShiTuV2_rec model here, or choose it."),
-          h("div", { className: "actions" }, this.#choose("Choose a model", "button primary"), useDefault()),
+          h("p", {}, t("model.drop")),
+          h("div", { className: "actions" }, this.#choose(t("model.choose"), "button primary"), useDefault()),
           this.#help(),
         ];
       case "loading":
@@ -97,38 +94,36 @@ class ModelPanel extends Component {
             h(
               "button",
               { type: "button", className: "button", on: { click: () => workspace.cancelLoading() } },
-              "Cancel",
+              t("action.cancel"),
             ),
-            this.#choose("Choose another model"),
+            this.#choose(t("model.other")),
           ),
         ];
-      case "failed":
+      case "failed": {
+        const advice = ADVICE[model.error.kind];
         return [
           h(
             "div",
             { className: "error", role: "alert" },
-            h(
-              "strong",
-              {},
-              model.error.kind === "device" ? "The device could not be used" : "The model could not be loaded",
-            ),
+            h("strong", {}, t(model.error.kind === "device" ? "model.noDevice" : "model.failed")),
             h("p", { className: "error-message" }, model.error.message),
-            h("p", {}, ADVICE[model.error.kind]),
+            advice && h("p", {}, t(advice)),
           ),
-          h("div", { className: "actions" }, this.#choose("Choose another model", "button primary"), useDefault()),
-          this.#help(),
+          h("div", { className: "actions" }, this.#choose(t("model.other"), "button primary"), useDefault()),
+          model.error.kind !== "device" && this.#help(),
         ];
+      }
       case "ready":
         return [
           h(
             "dl",
             { className: "facts" },
-            ...fact("Name", model.info.model),
-            ...fact("Vector", `${model.info.dimension} numbers`),
-            ...fact("Loaded in", duration(model.milliseconds)),
+            ...fact(t("model.name"), model.info.model),
+            ...fact(t("model.vector"), t("model.numbers", { n: model.info.dimension })),
+            ...fact(t("model.loadedIn"), duration(model.milliseconds)),
           ),
           this.#files(model.files),
-          h("div", { className: "actions" }, this.#choose("Choose another model")),
+          h("div", { className: "actions" }, this.#choose(t("model.other"))),
           ...(model.files === "default" ? [this.#help()] : []),
         ];
     }
@@ -145,11 +140,7 @@ class ModelPanel extends Component {
   /** @param {import("./workspace.js").ModelFiles} files */
   #files(files) {
     if (files === "default") {
-      return h(
-        "p",
-        { className: "muted" },
-        "A small model that comes with this page, for a first look. PP-ShiTuV2_rec knows far more.",
-      );
+      return h("p", { className: "muted" }, t("model.small"));
     }
     const items = files.map(({ name, size }) =>
       h("li", {}, h("span", { className: "file-name" }, name), h("span", { className: "muted" }, bytes(size))),
@@ -161,26 +152,16 @@ class ModelPanel extends Component {
     return h(
       "details",
       {},
-      h("summary", {}, "Where do I get PP-ShiTuV2_rec?"),
-      h(
-        "p",
-        {},
-        "The official archive is on ",
-        h("a", { href: OFFICIAL, rel: "noreferrer" }, "PaddleX's server"),
-        ". Download it, then drop it here as it is.",
-      ),
-      h("p", {}, "Any of these will do:"),
+      h("summary", {}, t("model.where")),
+      h("p", {}, h("a", { href: OFFICIAL, rel: "noreferrer" }, t("model.official")), ` ${t("model.officialHow")}`),
+      h("p", {}, t("model.kinds")),
       h(
         "ul",
         {},
-        h("li", {}, "an archive: .tar, .tar.gz, .zip"),
-        h(
-          "li",
-          {},
-          "the files of an inference folder together: inference.json or inference.pdmodel, inference.pdiparams, inference.yml",
-        ),
-        h("li", {}, "training weights: .pdparams"),
-        h("li", {}, "our own .safetensors"),
+        h("li", {}, t("model.archive")),
+        h("li", {}, t("model.files")),
+        h("li", {}, t("model.weights")),
+        h("li", {}, t("model.safetensors")),
       ),
     );
   }
@@ -190,7 +171,7 @@ function useDefault() {
   return h(
     "button",
     { type: "button", className: "button", on: { click: () => workspace.loadModel("default") } },
-    "Use the small model",
+    t("model.useSmall"),
   );
 }
 

@@ -1,19 +1,21 @@
 import { h } from "../report/component.js";
+import { t } from "./language.js";
 
 /**
  * An element that shows an error, with advice.
  *
  * @param {string} title
  * @param {import("../image-feature/index.js").ImageFeatureError} error
- * @param {Record<import("../image-feature/index.js").ImageFeatureError["kind"], string>} advice by kind; empty where
- *   there is none
+ * @param {Partial<Record<import("../image-feature/index.js").ImageFeatureError["kind"], import("./language.js").TextKey>>}
+ *   advice by kind
  */
 export function problemCard(title, { kind, message }, advice) {
+  const words = advice[kind];
   return h(
     "div",
     { className: "error", role: "alert", tabIndex: -1, "data-focus": true },
     h("strong", {}, title),
     h("p", { className: "error-message" }, message),
-    advice[kind] && h("p", {}, advice[kind]),
+    words && h("p", {}, t(words)),
   );
 }

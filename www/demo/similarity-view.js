@@ -1,41 +1,56 @@
 import { Component, fill, h } from "../report/component.js";
+import { t } from "./language.js";
 import { cosineMatrix, rankedPairs } from "./similarity.js";
 import { thumbnail } from "./thumbnail.js";
-import { counted, digitsFor } from "./units.js";
+import { digitsFor } from "./units.js";
 import { workspace } from "./workspace.js";
 
 /** @typedef {import("./workspace.js").Picture & { feature: Float32Array<ArrayBuffer> }} Done */
 
 /** The largest number of images in the table. Of more, the first ones are compared, and the view says so. */
-const MOST_COMPARED = 64;
+const MOST_COMPARED = 40;
 const PAIRS_SHOWN = 10;
+/** While vectors arrive, the view is drawn this often at most. */
+const REST_MS = 1000;
+/** Number of the table's rows that are drawn in one frame. */
+const ROWS_A_FRAME = 4;
 /** From this share of the accent colour on, the text has the colour for that background. */
 const STRONG = 0.7;
 
 /** The view of similarities: the most similar pairs, and a table of all pairs. */
 class SimilarityView extends Component {
   #stale = true;
+  #resting = 0;
+  /** The images that are drawn. */
+  #drawn = "";
 
   /** @override */
   connect() {
     this.listen(workspace, "image images", () => this.#invalidate());
     // the size changes when the tab is opened
-    new ResizeObserver(() => this.#refresh()).observe(this);
-    this.#invalidate();
+    this.observe(new ResizeObserver(() => this.#refresh()));
+    this.#drawn = "";
+    this.#stale = true;
+    this.#refresh();
   }
 
-  /** A hidden view is drawn when its tab is opened, and not with every image. */
+  /** A hidden view is drawn when its tab is opened, and a visible one not with every image. */
   #invalidate() {
     this.#stale = true;
-    requestAnimationFrame(() => this.#refresh());
+    this.#resting ||= setTimeout(() => this.#refresh(), workspace.busy ? REST_MS : 0);
   }
 
   #refresh() {
+    clearTimeout(this.#resting);
+    this.#resting = 0;
     if (!this.#stale || !this.checkVisibility()) return;
     this.#stale = false;
     const done = /** @type {Done[]} */ (workspace.done);
-    if (done.length < 2) return fill(this, emptyState(done.length));
     const compared = done.slice(0, MOST_COMPARED);
+    const shown = `${compared.map(({ id }) => id)} of ${done.length > compared.length ? done.length : 0}`;
+    if (shown === this.#drawn) return;
+    this.#drawn = shown;
+    if (done.length < 2) return fill(this, emptyState(done.length));
     const matrix = cosineMatrix(compared.map(({ feature }) => feature));
     const pairs = rankedPairs(matrix);
     const low = pairs[pairs.length - 1].cosine;
@@ -44,22 +59,14 @@ class SimilarityView extends Component {
     fill(
       this,
       done.length > compared.length &&
-        h(
-          "p",
-          { className: "notice" },
-          `The first ${compared.length} of ${counted(done.length, "vector")} are compared.`,
-        ),
-      h("h2", {}, "Most alike"),
+        h("p", { className: "notice" }, t("similarity.first", { count: compared.length, n: done.length })),
+      h("h2", {}, t("similarity.pairs")),
       pairList(compared, pairs.slice(0, PAIRS_SHOWN), digits, low, high),
-      h("h2", {}, "Each with each"),
-      h(
-        "p",
-        { className: "muted" },
-        `Cosine of the vectors: 1 is the same image. The colour runs from ${low.toFixed(digits)} to ${high.toFixed(digits)}; each row's best match is framed.`,
-      ),
+      h("h2", {}, t("similarity.table")),
+      h("p", { className: "muted" }, t("similarity.how", { low: low.toFixed(digits), high: high.toFixed(digits) })),
       h(
         "div",
-        { className: "matrix-scroll", tabIndex: 0, role: "region", "aria-label": "Cosine of each image with each" },
+        { className: "matrix-scroll", tabIndex: 0, role: "region", "aria-label": t("similarity.region") },
         matrixTable(compared, matrix, digits, low, high),
       ),
     );
@@ -68,16 +75,8 @@ class SimilarityView extends Component {
 
 /** @param {number} count */
 function emptyState(count) {
-  const words =
-    count === 1
-      ? "One more image with a vector, and there is something to compare."
-      : "Two images with vectors are needed to compare.";
-  return h(
-    "div",
-    { className: "empty" },
-    h("p", {}, words),
-    h("p", { className: "muted" }, "Drop images on this page."),
-  );
+  const words = count === 1 ? t("similarity.one") : t("similarity.none");
+  return h("div", { className: "empty" }, h("p", {}, words), h("p", { className: "muted" }, t("similarity.drop")));
 }
 
 /**
@@ -125,13 +124,13 @@ function matrixTable(pictures, matrix, digits, low, high) {
       h("span", { className: "visually-hidden" }, picture.name),
     ),
   );
-  const rows = pictures.map((picture, row) => {
+  const drawRow = (/** @type {Done} */ picture, /** @type {number} */ row) => {
     const best = bestMatch(matrix[row], row);
     const cells = pictures.map((other, column) => {
       const value = matrix[row][column];
       const cell = h(
         "td",
-        { title: `${picture.name} and ${other.name}` },
+        { title: t("similarity.and", { a: picture.name, b: other.name }) },
         row === column ? "1" : value.toFixed(digits),
       );
       if (row === column) {
@@ -154,13 +153,18 @@ function matrixTable(pictures, matrix, digits, low, high) {
       ),
       ...cells,
     );
-  });
-  return h(
-    "table",
-    { className: "matrix" },
-    h("thead", {}, h("tr", {}, h("td", {}), ...columns)),
-    h("tbody", {}, ...rows),
-  );
+  };
+  const body = h("tbody");
+  let next = 0;
+  // some rows at a time, so that the page stays quick
+  const drawSome = () => {
+    const some = pictures.slice(next, next + ROWS_A_FRAME);
+    body.append(...some.map((picture, at) => drawRow(picture, next + at)));
+    next += ROWS_A_FRAME;
+    if (next < pictures.length) requestAnimationFrame(drawSome);
+  };
+  drawSome();
+  return h("table", { className: "matrix" }, h("thead", {}, h("tr", {}, h("td", {}), ...columns)), body);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { Component } from "../report/component.js";
-import { counted } from "./units.js";
+import { t } from "./language.js";
 import { workspace } from "./workspace.js";
 
 /** Tells screen readers when a model is loaded and when images are done. */
@@ -17,9 +17,12 @@ class StatusAnnouncer extends Component {
     const { model } = workspace;
     if (model.state === this.#lastModel) return;
     this.#lastModel = model.state;
-    if (model.state === "loading") this.textContent = "Loading the model";
+    if (model.state === "loading") this.textContent = t("said.loading");
     if (model.state === "ready")
-      this.textContent = `Model ${model.info.model} loaded, running on ${model.info.device === "webgpu" ? "WebGPU" : "the CPU"}`;
+      this.textContent = t("said.loaded", {
+        model: model.info.model,
+        device: model.info.device === "webgpu" ? "WebGPU" : "CPU",
+      });
     // a failure is shown as an alert, which screen readers announce
   }
 
@@ -27,9 +30,11 @@ class StatusAnnouncer extends Component {
     const { busy, pictures, done } = workspace;
     if (busy === this.#wasBusy) return;
     this.#wasBusy = busy;
-    if (busy) return void (this.textContent = `Working on ${counted(pictures.length, "image")}`);
+    if (busy) return void (this.textContent = t("said.working", { n: pictures.length }));
     const failed = pictures.filter(({ state }) => state === "failed").length;
-    this.textContent = `${counted(done.length, "vector")} ready${failed ? `, ${counted(failed, "image")} failed` : ""}`;
+    this.textContent = [t("said.ready", { n: done.length }), failed > 0 && t("said.failed", { n: failed })]
+      .filter(Boolean)
+      .join(", ");
   }
 }
 

@@ -1,7 +1,10 @@
 import { Component, h } from "../report/component.js";
+import { t } from "./language.js";
+
+/** @typedef {import("./language.js").TextKey} TextKey */
 
 /**
- * Tabs, one for each `<section id data-tab="Label">` inside. A single section is shown without a tab. A section may
+ * Tabs, one for each `<section id data-tab="KEY">` inside; the key is of the label in the table of texts. A section may
  * hold other tabs. The page's address names the open tab, for links and reloads.
  */
 class TabView extends Component {
@@ -21,15 +24,16 @@ class TabView extends Component {
           "aria-controls": panel.id,
           on: { click: () => this.#open(index) },
         },
-        panel.dataset.tab,
+        t(/** @type {TextKey} */ (panel.dataset.tab)),
       );
       panel.setAttribute("role", "tabpanel");
       panel.setAttribute("aria-labelledby", tab.id);
       return { tab, panel };
     });
+    this.querySelector(":scope > .tabs")?.remove();
     const list = h(
       "div",
-      { role: "tablist", className: "tabs", "aria-label": this.ariaLabel, hidden: panels.length < 2 },
+      { role: "tablist", className: "tabs", "aria-label": t(/** @type {TextKey} */ (this.dataset.name)) },
       ...this.#tabs.map(({ tab }) => tab),
     );
     this.prepend(list);
@@ -57,6 +61,8 @@ class TabView extends Component {
       tab.setAttribute("aria-selected", String(open));
       tab.tabIndex = open ? 0 : -1;
       panel.hidden = !open;
+      // on narrow screens the row of tabs scrolls
+      if (open) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
     });
   }
 

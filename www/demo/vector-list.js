@@ -1,186 +1,104 @@
 import { Component, fill, h } from "../report/component.js";
+import { t } from "./language.js";
+import { pictureGrid } from "./picture-grid.js";
 import { ProgressBar } from "./progress-bar.js";
-import { downloadAllJson, downloadAllNpy, downloadJson, downloadNpy, toJsonText } from "./results.js";
-import { thumbnail } from "./thumbnail.js";
-import { counted, duration } from "./units.js";
-import { vectorStrip } from "./vector-strip.js";
+import { downloadAllJson, downloadAllNpy } from "./results.js";
+import { offerUndo } from "./undo-bar.js";
+import { button, rowKey, vectorRow } from "./vector-row.js";
 import { workspace } from "./workspace.js";
 
 /** @typedef {import("./workspace.js").Picture} Picture */
 
-const STEPS = [
-  ["Add images", "Drop, paste or choose as many as you like. They stay in this tab."],
-  ["Use the vectors", "See which images are alike; copy the numbers, or save them as JSON or .npy."],
-  ["Bring a better model", "The official PP-ShiTuV2_rec archive, or one you have trained: drop it here as it is."],
-];
+const STEPS = /** @type {const} */ (["add", "use", "model"]);
+/** The heights of a row, of which the style sheet has the widths. */
+const ROW = { wide: 124, narrow: 186 };
+const NARROW = matchMedia("(max-width: 36rem)");
 
 /** The images and their vectors. */
 class VectorList extends Component {
-  #empty = h(
-    "ol",
-    { className: "steps" },
-    ...STEPS.map(([title, text]) => h("li", {}, h("h2", {}, title), h("p", { className: "muted" }, text))),
-  );
+  #empty = h("ol", { className: "steps" });
   #counts = h("p", { className: "counts" });
   #toolbar = h("div", { className: "toolbar" });
   #bar = new ProgressBar();
-  #rows = h("ul", { className: "rows" });
-  /** @type {Map<number, { row: HTMLLIElement, title: HTMLDivElement, actions: HTMLDivElement, body: HTMLDivElement }>} */
-  #byId = new Map();
+  #grid = pictureGrid({
+    load: async (from, to) => workspace.pictures.slice(from, to),
+    draw: (/** @type {Picture} */ picture) => vectorRow(picture, () => this.#remove(picture)),
+    key: rowKey,
+  });
+  #drawing = 0;
 
   /** @override */
   connect() {
-    fill(this, this.#empty, this.#toolbar, this.#bar.element, this.#rows);
-    this.listen(workspace, "images model", () => this.#renderList());
-    this.listen(workspace, "image", ({ detail }) => {
-      this.#renderRow(detail);
-      this.#renderProgress();
-    });
-    this.#renderList();
+    const step = (/** @type {typeof STEPS[number]} */ name) =>
+      h("li", {}, h("h2", {}, t(`vectors.${name}`)), h("p", { className: "muted" }, t(`vectors.${name}How`)));
+    fill(this.#empty, ...STEPS.map(step));
+    fill(this, this.#empty, this.#toolbar, this.#bar.element, this.#grid);
+    this.listen(workspace, "images model image", () => this.#later());
+    this.listen(NARROW, "change", () => this.#render());
+    this.#render();
   }
 
-  #renderList() {
-    const { pictures } = workspace;
-    const present = new Set(pictures.map(({ id }) => id));
-    for (const [id, { row }] of this.#byId) {
-      if (present.has(id)) continue;
-      row.remove();
-      this.#byId.delete(id);
-    }
-    for (const picture of pictures) {
-      if (!this.#byId.has(picture.id)) this.#addRow(picture);
-      // the text of a waiting image depends on the model
-      else if (picture.state === "waiting") this.#renderRow(picture);
-    }
-    this.#empty.hidden = pictures.length > 0;
-    this.#toolbar.hidden = pictures.length === 0;
+  /** However many images have changed, the list is drawn once a frame. */
+  #later() {
+    this.#drawing ||= requestAnimationFrame(() => this.#render());
+  }
+
+  #render() {
+    this.#drawing = 0;
+    const { pictures, busy } = workspace;
+    const n = pictures.length;
+    this.#empty.hidden = n > 0;
+    this.#toolbar.hidden = n === 0;
     this.#renderToolbar();
-    this.#renderProgress();
+    const done = pictures.filter(({ state }) => state === "done").length;
+    const failed = pictures.filter(({ state }) => state === "failed").length;
+    const counts = [
+      t("vectors.images", { n }),
+      t("vectors.vectors", { n: done }),
+      failed > 0 && t("vectors.failed", { n: failed }),
+    ];
+    this.#counts.textContent = counts.filter(Boolean).join(" · ");
+    this.#bar.element.hidden = !busy || done + failed === n;
+    this.#bar.update(t("vectors.progress", { done: done + failed, total: n }), n ? (done + failed) / n : 0);
+    this.#grid.cell = { width: Number.MAX_SAFE_INTEGER, height: NARROW.matches ? ROW.narrow : ROW.wide };
+    this.#grid.show(n, { label: t("tab.vectors") });
   }
 
   #renderToolbar() {
-    const { done, pictures, busy } = workspace;
+    const { pictures, busy } = workspace;
     const stopped = pictures.some(({ state }) => state === "stopped");
+    const any = pictures.some(({ feature }) => feature);
+    const state = `${busy} ${stopped} ${any} ${document.documentElement.lang}`;
+    if (this.#toolbar.dataset.state === state) return;
+    this.#toolbar.dataset.state = state;
+    const hadFocus = this.#toolbar.contains(document.activeElement);
     fill(
       this.#toolbar,
       this.#counts,
-      busy && button("Stop", () => workspace.stop()),
-      !busy && stopped && button("Resume", () => workspace.resume()),
-      done.length > 0 && button("Save all as JSON", () => downloadAllJson(workspace.done)),
-      done.length > 0 && button("Save all as .npy", () => downloadAllNpy(workspace.done)),
-      button("Remove all", () => workspace.clearImages()),
+      busy && button(t("vectors.stop"), () => workspace.stop()),
+      !busy && stopped && button(t("vectors.resume"), () => workspace.resume()),
+      any && button(t("vectors.allJson"), () => downloadAllJson(workspace.done)),
+      any && button(t("vectors.allNpy"), () => downloadAllNpy(workspace.done)),
+      button(t("vectors.removeAll"), () => this.#removeAll()),
     );
-  }
-
-  #renderProgress() {
-    const { pictures, busy } = workspace;
-    const count = (/** @type {Picture["state"]} */ state) =>
-      pictures.filter((picture) => picture.state === state).length;
-    const done = count("done");
-    const failed = count("failed");
-    const settled = done + failed;
-    const counts = [counted(pictures.length, "image"), counted(done, "vector"), failed > 0 && `${failed} failed`];
-    this.#counts.textContent = counts.filter(Boolean).join(" · ");
-    this.#bar.element.hidden = !busy || settled === pictures.length;
-    this.#bar.update(
-      `${settled} of ${counted(pictures.length, "image")}`,
-      pictures.length ? settled / pictures.length : 0,
-    );
+    if (hadFocus) this.#toolbar.querySelector("button")?.focus();
   }
 
   /** @param {Picture} picture */
-  #addRow(picture) {
-    const title = h("div", { className: "row-title" });
-    const actions = h("div", { className: "row-actions" });
-    const body = h("div", { className: "row-body" });
-    const row = h("li", { className: "row" }, thumbnail(picture), title, actions, body);
-    this.#byId.set(picture.id, { row, title, actions, body });
-    this.#rows.append(row);
-    this.#renderRow(picture);
+  #remove({ id, name }) {
+    const at = workspace.pictures.findIndex((picture) => picture.id === id);
+    const removed = workspace.removeImages([id]);
+    offerUndo({ words: t("vectors.removed", { name }), undo: removed.restore, settle: removed.settle });
+    this.#render();
+    void this.#grid.focusAt(at);
   }
 
-  /** @param {Picture} picture */
-  #renderRow(picture) {
-    const found = this.#byId.get(picture.id);
-    if (!found) return;
-    const { row, title, actions, body } = found;
-    const { name, feature } = picture;
-    row.dataset.state = picture.state;
-    fill(
-      title,
-      h("span", { className: "file-name", title: name }, name),
-      h("span", { className: "muted" }, describe(picture)),
-    );
-    fill(
-      actions,
-      feature && copyButton(() => toJsonText({ name, feature }), name),
-      feature && button("JSON", () => downloadJson({ name, feature }), `Save the vector of ${name} as JSON`),
-      feature && button(".npy", () => downloadNpy({ name, feature }), `Save the vector of ${name} as .npy`),
-      button("Remove", () => workspace.removeImage(picture.id), `Remove ${name}`),
-    );
-    fill(body, this.#content(picture));
+  #removeAll() {
+    const { length: n } = workspace.pictures;
+    const removed = workspace.removeImages(workspace.pictures.map(({ id }) => id));
+    offerUndo({ words: t("vectors.removedAll", { n }), undo: removed.restore, settle: removed.settle });
+    /** @type {HTMLElement | null} */ (document.querySelector("image-intake button"))?.focus();
   }
-
-  /** @param {Picture} picture */
-  #content(picture) {
-    switch (picture.state) {
-      case "done":
-        return vectorStrip(/** @type {Float32Array} */ (picture.feature));
-      case "failed":
-        return h("p", { className: "error-message" }, picture.error?.message ?? "");
-      case "working":
-        return h("div", { className: "strip skeleton" });
-      default:
-        return h("div", { className: "strip placeholder" });
-    }
-  }
-}
-
-/** @param {Picture} picture */
-function describe({ state, milliseconds = 0, decoder }) {
-  switch (state) {
-    case "done":
-      return decoder === "browser" ? `${duration(milliseconds)}, decoded by the browser` : duration(milliseconds);
-    case "failed":
-      return "not readable";
-    case "working":
-      return "working";
-    case "stopped":
-      return "stopped";
-    default:
-      return workspace.model.state === "ready" ? "waiting" : "waiting for a model";
-  }
-}
-
-/**
- * @param {string} label
- * @param {() => void} on
- * @param {string} [description]
- */
-function button(label, on, description) {
-  return h(
-    "button",
-    { type: "button", className: "button small", "aria-label": description, on: { click: on } },
-    label,
-  );
-}
-
-/**
- * @param {() => string} text
- * @param {string} name
- */
-function copyButton(text, name) {
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(text());
-      element.textContent = "Copied";
-    } catch {
-      element.textContent = "Not allowed";
-    }
-    setTimeout(() => (element.textContent = "Copy"), 2000);
-  };
-  const element = button("Copy", copy, `Copy the vector of ${name} as JSON`);
-  return element;
 }
 
 customElements.define("vector-list", VectorList);

@@ -1,4 +1,5 @@
 import { Component, fill, h } from "../report/component.js";
+import { t } from "./language.js";
 
 /** A vector drawn as bars about a zero line, so that two vectors are easy to compare by eye. */
 class VectorStrip extends Component {
@@ -7,57 +8,60 @@ class VectorStrip extends Component {
   /** @type {Float32Array} */
   #values = new Float32Array();
 
-  /** @param {Float32Array} values */
+  /** To be set before it is in the page. @param {Float32Array} values */
   set values(values) {
     this.#values = values;
-    if (this.isConnected) this.#draw();
   }
 
   /** @override */
   connect() {
     fill(this, this.#canvas, this.#readout);
-    const redraw = () => this.#draw();
-    const resized = new ResizeObserver(redraw);
-    resized.observe(this.#canvas);
-    this.listen(matchMedia("(prefers-color-scheme: dark)"), "change", redraw);
+    // the observer is told the size, also at first: asking the element would force a layout for each strip
+    const resized = new ResizeObserver(([{ contentRect }]) => this.#draw(contentRect));
+    this.observe(resized, this.#canvas);
+    this.listen(matchMedia("(prefers-color-scheme: dark)"), "change", () => {
+      resized.unobserve(this.#canvas);
+      resized.observe(this.#canvas);
+    });
     this.listen(this.#canvas, "pointermove", (event) => this.#point(event));
     this.listen(this.#canvas, "pointerleave", () => this.#summarise());
-    this.#draw();
-  }
-
-  #draw() {
-    const { clientWidth, clientHeight } = this.#canvas;
-    const context = this.#canvas.getContext("2d");
-    const { length } = this.#values;
-    if (!context || length === 0 || clientWidth === 0) return;
-    this.#canvas.width = Math.round(clientWidth * devicePixelRatio);
-    this.#canvas.height = Math.round(clientHeight * devicePixelRatio);
-    const { width, height } = this.#canvas;
-    const style = getComputedStyle(this);
-    const colours = [style.getPropertyValue("--below"), style.getPropertyValue("--above")];
-    const largest = this.#values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
-    const middle = height / 2;
-    const step = width / length;
-    const gap = step >= 3 ? step * 0.2 : 0;
-    for (let index = 0; index < length; index++) {
-      const size = (this.#values[index] / largest) * middle;
-      context.fillStyle = colours[size > 0 ? 1 : 0];
-      context.fillRect(
-        index * step,
-        size > 0 ? middle - size : middle,
-        Math.max(step - gap, 1),
-        Math.max(Math.abs(size), 0.5),
-      );
-    }
     this.#summarise();
   }
 
+  /** @param {{ width: number, height: number }} size */
+  #draw(size) {
+    const context = this.#canvas.getContext("2d");
+    const { length } = this.#values;
+    if (!context || length === 0 || size.width === 0) return;
+    const width = (this.#canvas.width = Math.round(size.width * devicePixelRatio));
+    const height = (this.#canvas.height = Math.round(size.height * devicePixelRatio));
+    const style = getComputedStyle(this);
+    const largest = this.#values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
+    const middle = height / 2;
+    const step = width / length;
+    const bar = Math.max(step >= 3 ? step * 0.8 : step, 1);
+    for (const [name, sign] of /** @type {const} */ ([
+      ["--above", 1],
+      ["--below", -1],
+    ])) {
+      context.fillStyle = style.getPropertyValue(name);
+      context.beginPath();
+      for (let index = 0; index < length; index++) {
+        const size = ((sign * this.#values[index]) / largest) * middle;
+        if (size >= 0) context.rect(index * step, middle, bar, -sign * Math.max(size, 0.5));
+      }
+      context.fill();
+    }
+  }
+
   #summarise() {
+    const { length } = this.#values;
     const low = Math.min(...this.#values).toFixed(3);
     const high = Math.max(...this.#values).toFixed(3);
     const norm = Math.hypot(...this.#values).toFixed(4);
-    this.#canvas.setAttribute("aria-label", `${this.#values.length} values from ${low} to ${high}`);
-    this.#readout.textContent = `${this.#values.length} values, ${low} to ${high}, length ${norm}`;
+    const n = String(length);
+    this.#canvas.setAttribute("aria-label", t("vectors.strip", { n, low, high }));
+    this.#readout.textContent = t("vectors.readout", { n, low, high, norm });
   }
 
   /** @param {PointerEvent} event */

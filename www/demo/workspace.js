@@ -11,6 +11,7 @@
 
 import { FeatureExtractor, ImageFeatureError } from "../image-feature/index.js";
 import { asError } from "./as-error.js";
+import { t } from "./language.js";
 
 /**
  * @typedef {import("../image-feature/index.js").ProgressEvent} ProgressEvent
@@ -67,9 +68,23 @@ class Workspace extends EventTarget {
    * @param {Parameters<FeatureExtractor["embedMany"]>[0]} items
    * @param {Parameters<FeatureExtractor["embedMany"]>[1]} options
    */
-  embedMany(items, options) {
-    if (!this.#extractor) throw new ImageFeatureError("usage", "no model is loaded; choose one first");
-    return this.#extractor.embedMany(items, options);
+  async *embedMany(items, options) {
+    yield* (await this.#loaded()).embedMany(items, options);
+  }
+
+  /**
+   * The vector of one image, or of a part of it.
+   *
+   * @param {Blob} source
+   * @param {Parameters<FeatureExtractor["embed"]>[1]} options
+   */
+  async vectorOf(source, options) {
+    return (await (await this.#loaded()).embed(source, options)).feature;
+  }
+
+  /** The name and the hash of the loaded model. */
+  async modelId() {
+    return (await this.#loaded()).modelId();
   }
 
   /**
@@ -79,16 +94,29 @@ class Workspace extends EventTarget {
    * @param {Parameters<FeatureExtractor["fineTune"]>[1]} options
    */
   async fineTune(samples, options) {
-    if (!this.#extractor) throw new ImageFeatureError("usage", "no model is loaded; choose one first");
-    return this.#extractor.fineTune(samples, options);
+    return (await this.#loaded()).fineTune(samples, options);
   }
 
-  /** @param {ModelFiles} files */
-  async loadModel(files) {
+  /** The extractor, also if it is still being loaded. */
+  async #loaded() {
+    while (this.model.state === "loading")
+      await new Promise((resolve) => this.addEventListener("model", resolve, { once: true }));
+    if (!this.#extractor) throw new ImageFeatureError("usage", "no model is loaded; choose one first");
+    return this.#extractor;
+  }
+
+  /**
+   * @param {ModelFiles} files
+   * @param {Promise<unknown>} [after] what comes first: the model's work delays everything else on a machine with few
+   *   cores
+   */
+  async loadModel(files, after) {
     this.#loading.abort();
     const { signal } = (this.#loading = new AbortController());
     this.#release();
     this.#setModel({ state: "loading", files });
+    await after;
+    if (signal.aborted) return;
     const start = performance.now();
     const onProgress = (/** @type {ProgressEvent} */ progress) => {
       if (signal.aborted) return;
@@ -143,7 +171,7 @@ class Workspace extends EventTarget {
   addImages(files) {
     const added = files.map((file) => ({
       id: this.#nextId++,
-      name: file.name || "pasted image",
+      name: file.name || t("vectors.pasted"),
       file,
       url: URL.createObjectURL(file),
       state: /** @type {const} */ ("waiting"),
@@ -153,20 +181,31 @@ class Workspace extends EventTarget {
     void this.embed();
   }
 
-  /** @param {number} id */
-  removeImage(id) {
-    const picture = this.pictures.find((picture) => picture.id === id);
-    if (!picture) return;
-    URL.revokeObjectURL(picture.url);
-    this.pictures = this.pictures.filter((other) => other !== picture);
+  /**
+   * Removes images. `restore` puts them back in their places; `settle` frees what they hold.
+   *
+   * @param {number[]} ids
+   */
+  removeImages(ids) {
+    const before = this.pictures;
+    const removed = before.filter(({ id }) => ids.includes(id));
+    this.pictures = before.filter((picture) => !removed.includes(picture));
+    const extractor = this.#extractor;
     this.#emit("images");
-  }
-
-  clearImages() {
-    this.#embedding?.abort();
-    for (const { url } of this.pictures) URL.revokeObjectURL(url);
-    this.pictures = [];
-    this.#emit("images");
+    return {
+      restore: () => {
+        // images may have been added since
+        const added = this.pictures.filter((picture) => !before.includes(picture));
+        this.pictures = [...before, ...added];
+        // their vectors are of a model that is no longer there
+        if (extractor !== this.#extractor) for (const picture of removed) forget(picture);
+        this.#emit("images");
+        void this.embed();
+      },
+      settle: () => {
+        for (const { url } of removed) URL.revokeObjectURL(url);
+      },
+    };
   }
 
   /** Stops embedding; `resume` continues it. */
@@ -228,7 +267,8 @@ class Workspace extends EventTarget {
     this.#extractor?.dispose();
     this.#extractor = undefined;
     for (const picture of this.pictures) {
-      this.#update(picture, { state: "waiting", feature: undefined, error: undefined, milliseconds: undefined });
+      forget(picture);
+      this.#emit("image", picture);
     }
     this.#emit("images");
   }
@@ -268,6 +308,11 @@ class Workspace extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** Lets an image wait for its vector again. @param {Picture} picture */
+function forget(picture) {
+  Object.assign(picture, { state: "waiting", feature: undefined, error: undefined, milliseconds: undefined });
 }
 
 export const workspace = new Workspace();

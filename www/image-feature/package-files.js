@@ -22,6 +22,7 @@ const WASM = {
 /** The models that come with the package, by name. */
 const MODELS = {
   default: () => new URL("./models/default.safetensors", import.meta.url),
+  tiny: () => new URL("./models/tiny.safetensors", import.meta.url),
 };
 
 const MARK = "wasm/cpu/image_feature_bg.wasm";

@@ -38,12 +38,17 @@ export function fill(element, ...children) {
   element.replaceChildren(...shown.map((child) => (child instanceof Node ? child : String(child))));
 }
 
-/** A custom element. Its event listeners are removed when it leaves the document. */
+/**
+ * A custom element. Its event listeners are removed when it leaves the document. When the window has the event `texts`,
+ * the page's language has changed, and `connect` is called again.
+ */
 export class Component extends HTMLElement {
   #connection = new AbortController();
 
   connectedCallback() {
+    this.#connection.abort();
     this.#connection = new AbortController();
+    this.listen(window, "texts", () => this.connectedCallback());
     this.connect();
   }
 
@@ -61,5 +66,16 @@ export class Component extends HTMLElement {
    */
   listen(target, types, listener) {
     for (const type of types.split(" ")) target.addEventListener(type, listener, { signal: this.#connection.signal });
+  }
+
+  /**
+   * Observes an element, by default this one, as long as this one is in the document.
+   *
+   * @param {ResizeObserver} observer
+   * @param {Element} [element]
+   */
+  observe(observer, element = this) {
+    observer.observe(element);
+    this.#connection.signal.addEventListener("abort", () => observer.disconnect());
   }
 }
