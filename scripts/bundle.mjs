@@ -85,7 +85,9 @@ const PLACES = {
     });
     await pack("wasm/cpu/image_feature_bg.wasm", join(folder, "inline/cpu.js"));
     await pack("wasm/gallery/image_feature_bg.wasm", join(folder, "inline/gallery.js"));
-    await pack("models/default.safetensors", join(folder, "inline/default.js"));
+    for (const model of ["default", "tiny"]) {
+      await pack(`models/${model}.safetensors`, join(folder, `inline/${model}.js`));
+    }
   },
 
   workerd(folder) {

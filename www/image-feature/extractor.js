@@ -113,7 +113,7 @@ export class FeatureExtractor {
    * `device` if the device that was asked for cannot be used, `cancelled` after an abort, `unsupported` if the browser
    * cannot run the package, `usage` for a wrong argument.
    *
-   * @param {ModelSource} [source] by default the small model that comes with the package
+   * @param {ModelSource} [source] by default the larger one of the models that come with the package
    * @param {LoadOptions} [options]
    * @returns {Promise<FeatureExtractor>}
    */

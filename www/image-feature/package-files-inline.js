@@ -1,5 +1,5 @@
 /**
- * In place of `package-files.js`, for `image-feature/inline`: the small cores and the model are inside of scripts, as
+ * In place of `package-files.js`, for `image-feature/inline`: the small cores and the models are inside of scripts, as
  * gzipped bytes in base64. `scripts/bundle.mjs` makes these scripts.
  */
 
@@ -19,6 +19,8 @@ const CORES = {
 const MODELS = {
   // @ts-expect-error made by the bundling
   default: () => import("./inline/default.js"),
+  // @ts-expect-error made by the bundling
+  tiny: () => import("./inline/tiny.js"),
 };
 
 export function chooseFolder() {

@@ -1,6 +1,6 @@
 /**
  * In place of `package-files.js`, for Cloudflare's workerd: it compiles no WebAssembly while it runs, so the cores are
- * imported as modules. The model is inside of a script.
+ * imported as modules. The models are inside of scripts.
  */
 
 import { ImageFeatureError } from "./errors.js";

@@ -1,4 +1,4 @@
-/** The addresses of the package's own files: its WebAssembly, and the model that comes with it. */
+/** The addresses of the package's own files: its WebAssembly, and the models that come with it. */
 
 import { ImageFeatureError } from "./errors.js";
 

@@ -181,6 +181,9 @@ fn samples(sets: &[TrainingList], model: &Model, args: &FinetuneArgs) -> Result<
         }
     }
     let took = progress.finish();
+    if samples.is_empty() {
+        return Err(Error::decode("none of the images can be read, see above"));
+    }
     if let Some(told) = damaged.told(images as u64) {
         note(&format!("warning: {told}; only what could be decoded of them is learnt from"));
     }

@@ -6,7 +6,7 @@ use image_feature::model::efficientnet_lite::EfficientNetLiteConfig;
 use image_feature::model::lcnet_v2::Form;
 use image_feature::model::{ModelDescription, Network};
 use image_feature::weights::Tensors;
-use image_feature::{Dtype, Model, Preprocess};
+use image_feature::{Dtype, Model, Preprocess, Resize};
 use temp_dir::TempDir;
 
 use super::common::formula_tensor;
@@ -23,7 +23,8 @@ fn backbone(folder: &Path) -> PathBuf {
         tensors.insert(parameter.name, tensor);
     }
     let network = Network::EfficientNetLite(config);
-    let description = ModelDescription { name: "backbone".into(), network, preprocess: Preprocess::default() };
+    let preprocess = Preprocess { resize: Resize::Stretch { width: 64, height: 64 }, ..Preprocess::default() };
+    let description = ModelDescription { name: "backbone".into(), network, preprocess };
     let model = Model::new(description, Form::Deploy, None, &tensors).unwrap();
     let path = folder.join("backbone.safetensors");
     std::fs::write(&path, model.to_safetensors(Dtype::F32).unwrap()).unwrap();
