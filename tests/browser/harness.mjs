@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
@@ -82,6 +83,9 @@ export async function openPage(browser, url, options) {
 
 /** How long tests wait for a page on a busy machine. */
 const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 300_000);
+
+/** Whether the machine does other things, too: times that are measured then say nothing, and are printed only. */
+export const isBusy = () => loadavg()[0] > 1.5 * availableParallelism();
 
 /** A test that takes longer than this hangs. A machine that is busy with other things takes minutes for WebGPU in software. */
 export const HANG_MS = 1_200_000;
