@@ -34,8 +34,10 @@ async function shown() {
   if (sampleGallery.complete) await new Promise((resolve) => setTimeout(resolve, REMEMBERED_MS));
 }
 
-// The page loads the small model by itself, so that a first visit needs no download. `?model=none` leaves that out.
-if (settings.get("model") !== "none") void workspace.loadModel("default", shown());
+// The page loads the smaller model by itself, so that a first visit soon has results. `?model=default` takes the larger one, and
+// `?model=none` leaves that out.
+const model = settings.get("model");
+if (model !== "none") void workspace.loadModel(model === "default" ? "default" : "tiny", shown());
 
 // kept after the first results, which it would delay
 let keeping = false;

@@ -81,7 +81,7 @@ class ModelPanel extends Component {
       case "empty":
         return [
           h("p", {}, t("model.drop")),
-          h("div", { className: "actions" }, this.#choose(t("model.choose"), "button primary"), useDefault()),
+          h("div", { className: "actions" }, this.#choose(t("model.choose"), "button primary"), use("tiny")),
           this.#help(),
         ];
       case "loading":
@@ -109,7 +109,7 @@ class ModelPanel extends Component {
             h("p", { className: "error-message" }, model.error.message),
             advice && h("p", {}, t(advice)),
           ),
-          h("div", { className: "actions" }, this.#choose(t("model.other"), "button primary"), useDefault()),
+          h("div", { className: "actions" }, this.#choose(t("model.other"), "button primary"), use("tiny")),
           model.error.kind !== "device" && this.#help(),
         ];
       }
@@ -123,8 +123,14 @@ class ModelPanel extends Component {
             ...fact(t("model.loadedIn"), duration(model.milliseconds)),
           ),
           this.#files(model.files),
-          h("div", { className: "actions" }, this.#choose(t("model.other"))),
-          ...(model.files === "default" ? [this.#help()] : []),
+          h(
+            "div",
+            { className: "actions" },
+            ...(model.files === "tiny" ? [use("default", "button primary")] : []),
+            ...(model.files === "default" ? [use("tiny")] : []),
+            this.#choose(t("model.other")),
+          ),
+          ...(typeof model.files === "string" ? [this.#help()] : []),
         ];
     }
   }
@@ -139,8 +145,8 @@ class ModelPanel extends Component {
 
   /** @param {import("./workspace.js").ModelFiles} files */
   #files(files) {
-    if (files === "default") {
-      return h("p", { className: "muted" }, t("model.small"));
+    if (typeof files === "string") {
+      return h("p", { className: "muted" }, t(`model.${files}`));
     }
     const items = files.map(({ name, size }) =>
       h("li", {}, h("span", { className: "file-name" }, name), h("span", { className: "muted" }, bytes(size))),
@@ -167,12 +173,15 @@ class ModelPanel extends Component {
   }
 }
 
-function useDefault() {
-  return h(
-    "button",
-    { type: "button", className: "button", on: { click: () => workspace.loadModel("default") } },
-    t("model.useSmall"),
-  );
+/**
+ * A button that loads a model that comes with the page.
+ *
+ * @param {"default" | "tiny"} name
+ * @param {string} [className]
+ */
+function use(name, className = "button") {
+  const label = t(name === "tiny" ? "model.useTiny" : "model.useDefault");
+  return h("button", { type: "button", className, on: { click: () => workspace.loadModel(name) } }, label);
 }
 
 /**

@@ -23,7 +23,7 @@ import { t } from "./language.js";
  *   | { state: "ready", files: ModelFiles, info: ExtractorInfo, milliseconds: number }
  *   | { state: "failed", files: ModelFiles, error: ImageFeatureError }} ModelState
  *
- * @typedef {File[] | "default"} ModelFiles the user's, or the small model that comes with the page
+ * @typedef {File[] | "default" | "tiny"} ModelFiles the user's, or the larger or smaller model that comes with the page
  *
  * @typedef {object} Picture an image of the user's
  * @property {number} id
@@ -124,7 +124,7 @@ class Workspace extends EventTarget {
       this.#emit("progress");
     };
     try {
-      const source = files !== "default" && files.length === 1 ? files[0] : files;
+      const source = typeof files !== "string" && files.length === 1 ? files[0] : files;
       const extractor = await FeatureExtractor.load(source, { device: this.device, signal, onProgress });
       if (signal.aborted) return extractor.dispose();
       this.#extractor = extractor;
