@@ -90,6 +90,7 @@ step_rust() {
   else
     say "no PostgreSQL could be installed: the tests of galleries in one are skipped"
   fi
+  need_vulkan || say "no driver for Vulkan could be installed: the tests on a GPU are skipped"
   if need_pretrained; then
     export IMAGE_FEATURE_EFFICIENTNET_LITE0="$PRETRAINED"
   else
