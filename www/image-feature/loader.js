@@ -59,10 +59,10 @@ export function cpuCandidates(wanted, inWorker) {
 }
 
 /**
- * Finds out whether to use WebGPU. Resolves with the adapter's name, or with the reason against it, in words.
+ * Finds out whether to use WebGPU. Resolves with the adapter and its name, or with the reason against it, in words.
  *
  * @param {boolean} softwareToo whether an adapter that computes on the CPU is accepted
- * @returns {Promise<{ adapter: string } | { reason: string }>}
+ * @returns {Promise<{ adapter: string, gpu: GPUAdapter } | { reason: string }>}
  */
 export async function probeGpu(softwareToo) {
   if (!globalThis.isSecureContext)
@@ -86,7 +86,7 @@ export async function probeGpu(softwareToo) {
   if (!softwareToo && (isFallbackAdapter || SOFTWARE.test(words.join(" ")))) {
     return { reason: `the only WebGPU adapter (${name}) computes in software, slower than the CPU path` };
   }
-  return { adapter: name };
+  return { adapter: name, gpu: adapter };
 }
 
 /**
