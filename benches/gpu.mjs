@@ -1,18 +1,18 @@
 /**
  * WebGPU in headless Chromium: this package's own shaders, Burn's graph, and ONNX Runtime Web, in one run. Each measurement has
  * a fresh browser, so that nothing compiled is cached; the contenders take turns. Times are medians in milliseconds: from an
- * empty page to the loaded model and to the first feature, each further image, and each image in batches of 8.
+ * empty page to the loaded model and to the first feature, each further image, and each image in batches (of 8; in software, of 2 for Burn and the peer).
  *
- * Without a GPU, WebGPU computes in software (SwiftShader): that compares the contenders, and says nothing about a GPU.
+ * WebGPU computes in software (SwiftShader): that compares the contenders, and says nothing about a GPU. With HARDWARE=1 it
+ * computes on the machine's GPU.
  *
- *     ./build.sh bench gpu
+ *     ./build.sh bench gpu [plan] [burn] [cpu] [peer]
  */
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { readFileSync } from "node:fs";
 
 import { GOLDEN, ROOT, SOFTWARE_WEBGPU, WWW, launch, openPage, withoutGolden } from "../tests/browser/harness.mjs";
 import { serveStatic } from "../tests/browser/static-server.mjs";
@@ -23,6 +23,8 @@ const FOLDER = join(ROOT, "target/bench");
 const PACKAGE = join(FOLDER, "package");
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const BATCH = 8;
+/** In software, Burn and the peer take seconds for an image, and no less in larger batches. */
+const SLOW_BATCH = process.env.HARDWARE ? BATCH : 2;
 
 /** In the browser: our package, from the import to features. */
 async function ours({ backend, device, repeats, batch }) {
@@ -82,9 +84,9 @@ async function peer({ repeats, batch }) {
 
 const CONTENDERS = {
   plan: { body: ours, given: { device: "webgpu", repeats: 10, batch: BATCH } },
-  burn: { body: ours, given: { device: "webgpu", backend: "burn", repeats: 2, batch: BATCH } },
+  burn: { body: ours, given: { device: "webgpu", backend: "burn", repeats: 2, batch: SLOW_BATCH } },
   cpu: { body: ours, given: { device: "cpu", repeats: 10, batch: BATCH } },
-  peer: { body: peer, given: { repeats: 2, batch: BATCH } },
+  peer: { body: peer, given: { repeats: 2, batch: SLOW_BATCH } },
 };
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -92,6 +94,9 @@ const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.le
 /** Bytes of a file as a server sends them. */
 const gzipped = (path) => gzipSync(readFileSync(path), { level: 9 }).length;
 
+const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(CONTENDERS);
+const unknown = chosen.find((who) => !Object.hasOwn(CONTENDERS, who));
+if (unknown) throw new Error(`no contender ${unknown}: there are ${Object.keys(CONTENDERS).join(", ")}`);
 if (withoutGolden) throw new Error(withoutGolden);
 mkdirSync(FOLDER, { recursive: true });
 const peers = join(installNodePeers(FOLDER), "onnxruntime-web/dist");
@@ -114,7 +119,8 @@ const site = await serveStatic({
 
 const measured = {};
 for (let round = 0; round < ROUNDS; round++) {
-  for (const [who, { body, given }] of Object.entries(CONTENDERS)) {
+  for (const who of chosen) {
+    const { body, given } = CONTENDERS[who];
     const browser = await launch(process.env.HARDWARE ? [] : SOFTWARE_WEBGPU);
     const { page, complaints } = await openPage(browser, `${site.url}/empty.html`);
     page.setDefaultTimeout(600_000);
@@ -128,7 +134,8 @@ for (let round = 0; round < ROUNDS; round++) {
 await site.close();
 
 const rows = Object.entries(measured).map(([who, { adapter, ...metrics }]) => {
-  const ratio = (metric) => Number((median(metrics[metric]) / median(measured.peer[metric])).toFixed(3));
+  const ratio = (metric) =>
+    measured.peer && Number((median(metrics[metric]) / median(measured.peer[metric])).toFixed(3));
   const milliseconds = (metric) => Math.round(median(metrics[metric]));
   return {
     who: who === "peer" ? PEER : who,
@@ -145,5 +152,5 @@ console.table(rows);
 const wasm = (kind) => gzipped(join(WWW, `image-feature/wasm/${kind}/image_feature_bg.wasm`));
 console.log(`gzipped: plan's driver ${gzipped(join(PACKAGE, "worker.js"))} bytes with the whole worker, \
 its shaders in the CPU's WebAssembly (${wasm("cpu-relaxed")}); Burn ${wasm("gpu")} more`);
-console.log(`${measured.plan.adapter}; ${ROUNDS} rounds; load average ${loadavg()[0].toFixed(1)}`);
+console.log(`${measured.plan?.adapter}; ${ROUNDS} rounds; load average ${loadavg()[0].toFixed(1)}`);
 writeFileSync(join(FOLDER, "gpu.json"), JSON.stringify(rows, null, 2));

@@ -17,11 +17,23 @@ fn device() -> Option<gpu::native::Device> {
     gpu::native::Device::open().inspect_err(|error| eprintln!("skipped: {error}")).ok()
 }
 
-/// The largest difference of any element of a feature of length 1, for images alone and all in one run.
+/// The largest difference of any element of a feature of length 1, for images alone and all in one run, with the shaders for
+/// both kinds of adapters.
 fn difference(device: &gpu::native::Device, plan: &Plan, images: &[f32], count: usize) -> f32 {
+    let of = |adapter| difference_of(device, plan, images, count, adapter);
+    of(gpu::Adapter::Software).max(of(gpu::Adapter::Hardware))
+}
+
+fn difference_of(
+    device: &gpu::native::Device,
+    plan: &Plan,
+    images: &[f32],
+    count: usize,
+    adapter: gpu::Adapter,
+) -> f32 {
     let options = cpu::Options { threads: Some(2), ..cpu::Options::default() };
     let reference = cpu::Executor::new(plan.clone(), options).unwrap();
-    let program = gpu::Program::new(plan.clone(), 8).unwrap();
+    let program = gpu::Program::new(plan.clone(), 8, adapter).unwrap();
     assert!(program.pipelines().len() <= 10, "{program}");
     let executor = gpu::native::Executor::new(device, program).unwrap();
     let dimension = reference.dimension();
@@ -41,7 +53,7 @@ fn the_official_model_agrees_with_the_cpu() {
     let Some(path) = shared("golden/models/PP-ShiTuV2_rec_infer_pir") else { return };
     let model = Model::open(path).unwrap();
     let plan = Plan::compile(&model.description, model.form, &model.tensors).unwrap();
-    println!("{}", gpu::Program::new(plan.clone(), 8).unwrap());
+    println!("{}", gpu::Program::new(plan.clone(), 8, device.kind()).unwrap());
     let (names, inputs): (Vec<_>, Vec<_>) = golden_inputs(&model.description).into_iter().unzip();
     let difference = difference(&device, &plan, &inputs.concat(), names.len());
     println!("{}: {} photos differ by {difference} at most", device.adapter(), names.len());

@@ -12,7 +12,8 @@ import { GpuRunner } from "./gpu-runner.js";
  * @typedef {import("./cores.js").CpuCore} CpuCore
  * @typedef {{ device: "webgpu" | "cpu", adapter: string | null, dtype: "f32" | "f16" | "i8", reason: string }} Move
  *
- * @typedef {{ adapter: string, device: GPUDevice }} OpenGpu an open device, and its name
+ * @typedef {{ adapter: string, device: GPUDevice, software: boolean }} OpenGpu an open device, its name, and whether the
+ *   CPU emulates it
  *
  * @typedef {object} Home
  * @property {CpuCore} core
@@ -75,8 +76,8 @@ export class GpuNetwork {
    * @param {CpuNetwork} reference the network on the CPU in f32
    * @returns {Promise<GpuNetwork>}
    */
-  static async load(home, { adapter, device }, reference) {
-    const program = lower(home);
+  static async load(home, { adapter, device, software }, reference) {
+    const program = lower(home, device, software);
     const { buffers } = /** @type {import("./gpu-runner.js").Description} */ (program.description());
     const opening = openRunner(device, program);
     // it has a handler also while the reference computes, or if that fails
@@ -175,7 +176,7 @@ export class GpuNetwork {
       try {
         const found = await find();
         if ("reason" in found) throw new ImageFeatureError("device", found.reason);
-        const runner = await openRunner(found.device, lower(this.#home));
+        const runner = await openRunner(found.device, lower(this.#home, found.device, found.software));
         await verified(runner, found.adapter, this.#expected);
         this.#runner = runner;
         this.#adapter = found.adapter;
@@ -198,13 +199,18 @@ export class GpuNetwork {
 }
 
 /**
+ * The program of a network. Where there is none, the device that would run it is freed.
+ *
  * @param {Home} home
+ * @param {GPUDevice} device
+ * @param {boolean} software
  * @returns {import("./gpu-runner.js").GpuProgram}
  */
-function lower({ core, model }) {
+function lower({ core, model }, device, software) {
   try {
-    return core.GpuProgram.lower(model, BATCH);
+    return core.GpuProgram.lower(model, BATCH, software);
   } catch (error) {
+    device.destroy();
     if (isTrap(error)) throw error;
     // a network for which there are no shaders still runs on the CPU
     throw new ImageFeatureError("device", toError(error).message, { cause: error });
@@ -258,7 +264,8 @@ async function verified(runner, adapter, expected) {
 }
 
 /**
- * Each probe alone, and then all in one batch: features must be the CPU's each time.
+ * One image alone, then both in a batch, the other one first: so the second run has another image than the first in each
+ * place. Features must be the CPU's each time.
  *
  * @param {GpuRunner} runner
  * @param {string} adapter
@@ -266,16 +273,14 @@ async function verified(runner, adapter, expected) {
  */
 async function verify(runner, adapter, expected) {
   const inputs = probeInputs(runner.inputLength);
-  const dimension = expected.length / PROBES;
-  const runs = [];
-  for (let probe = 0; probe < PROBES; probe++) {
-    const input = inputs.subarray(probe * runner.inputLength, (probe + 1) * runner.inputLength);
-    runs.push({ what: `image ${probe + 1}`, input, count: 1, from: probe * dimension });
-  }
-  runs.push({ what: "a batch", input: inputs, count: PROBES, from: 0 });
-  for (const { what, input, count, from } of runs) {
-    const features = normalize(await runner.run(input, count, "feature"), count);
-    const difference = largestDifference(features, expected.subarray(from, from + count * dimension));
+  const runs = [
+    { what: "one image", order: [0] },
+    { what: "a batch", order: [1, 0] },
+  ];
+  for (const { what, order } of runs) {
+    const input = inOrder(inputs, order, runner.inputLength);
+    const features = normalize(await runner.run(input, order.length, "feature"), order.length);
+    const difference = largestDifference(features, inOrder(expected, order, expected.length / PROBES));
     // with `<=` a NaN fails
     if (difference <= TOLERANCE) continue;
     throw new ImageFeatureError(
@@ -283,6 +288,19 @@ async function verify(runner, adapter, expected) {
       `the self-test on ${adapter} failed at ${what}: its feature differs from the CPU's by ${difference.toPrecision(2)} (allowed ${TOLERANCE})`,
     );
   }
+}
+
+/**
+ * Parts of some numbers, one after the other.
+ *
+ * @param {Float32Array} numbers
+ * @param {number[]} order
+ * @param {number} length of a part
+ */
+function inOrder(numbers, order, length) {
+  const parts = new Float32Array(order.length * length);
+  order.forEach((from, place) => parts.set(numbers.subarray(from * length, (from + 1) * length), place * length));
+  return parts;
 }
 
 /** The median of some runs, in milliseconds. */

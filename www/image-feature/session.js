@@ -204,7 +204,8 @@ class Session {
     /** @type {Session | undefined} */
     let session;
     const again = {
-      onCpu: () => orTrap(Network.load(model, { threads: cpu.threads, dtype })),
+      // in f32 as on the GPU, so that features stay the same
+      onCpu: () => orTrap(Network.load(model, { threads: cpu.threads, dtype: "f32" })),
       onMoved: (/** @type {import("./gpu-network.js").Move} */ move) => session?.move(move),
     };
     const { network, reasons, ...placed } = await placeNetwork(
@@ -479,7 +480,7 @@ async function findGpu(device, backend, options) {
       };
     // only pages with a GPU need this
     const { GpuNetwork, openDevice } = await import("./gpu-network.js");
-    return { GpuNetwork, device: await openDevice(found.gpu), adapter: found.adapter };
+    return { GpuNetwork, ...found, device: await openDevice(found.gpu) };
   } catch (error) {
     throwIfAborted(options.signal);
     if (device === "webgpu") throw error;

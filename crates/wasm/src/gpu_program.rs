@@ -90,10 +90,11 @@ impl<'a> From<&'a gpu::Dispatch> for DispatchOf<'a> {
 
 #[wasm_bindgen]
 impl GpuProgram {
-    /// Lowers a model, in f32, for runs of at most `batch` images.
-    pub fn lower(model: &ModelFile, batch: f64) -> Result<GpuProgram, JsValue> {
+    /// Lowers a model, in f32, for runs of at most `batch` images. `software` says that a CPU emulates the GPU.
+    pub fn lower(model: &ModelFile, batch: f64, software: bool) -> Result<GpuProgram, JsValue> {
+        let adapter = if software { gpu::Adapter::Software } else { gpu::Adapter::Hardware };
         let plan = Plan::of_model(&model.model, Some(Dtype::F32)).map_err(to_js)?;
-        let program = gpu::Program::new(plan, image_count(batch)?).map_err(to_js)?;
+        let program = gpu::Program::new(plan, image_count(batch)?, adapter).map_err(to_js)?;
         Ok(GpuProgram { program })
     }
 

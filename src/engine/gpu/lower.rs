@@ -2,8 +2,8 @@
 
 use super::memory::{Life, assign};
 use super::pack::{self, TILE, padded};
-use super::program::{Dispatch, Pipeline, Program, Source, Tensor, Vectors};
-use super::shaders::{MAX_SIDE, Shader};
+use super::program::{Adapter, Dispatch, Pipeline, Program, Source, Tensor, Vectors};
+use super::shaders::{MAX_SIDE, Shader, WIDE};
 use super::shapes::Shapes;
 use crate::engine::{Activation, Operation, Plan, Shape, Step, ValueId, Weights};
 use crate::error::Context;
@@ -25,19 +25,19 @@ const FEW_PIXELS: usize = 2;
 const SIGMOID: u32 = 4;
 
 impl Program {
-    /// Lowers a plan for runs of at most `batch` images. Where buffers for so many images would be larger than a GPU must
+    /// Lowers a plan for runs of at most `batch` images on an adapter of a kind. Where buffers for so many images would be larger than a GPU must
     /// allow, [`batch`](Self::batch) is smaller.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `batch` is 0, [`ErrorKind::Model`](crate::ErrorKind::Model)
     /// where a step has no shader (8-bit weights among them), [`ErrorKind::Limit`](crate::ErrorKind::Limit) where weights or
     /// maps of a step are larger than 128 MiB. The error names the step.
-    pub fn new(mut plan: Plan, batch: usize) -> Result<Self> {
+    pub fn new(mut plan: Plan, batch: usize, adapter: Adapter) -> Result<Self> {
         if batch == 0 {
             return Err(Error::usage("a batch has at least one image"));
         }
         plan.check()?;
-        let mut lowering = Lowering::new(&plan);
+        let mut lowering = Lowering::new(&plan, adapter);
         for index in 0..plan.steps().len() {
             let step = &plan.steps()[index];
             lowering.step(&plan, step).context(|| format!("step {index} `{}`", step.name()))?;
@@ -84,6 +84,7 @@ struct Draft {
 }
 
 struct Lowering {
+    adapter: Adapter,
     /// The input, then the output of each dispatch.
     maps: Vec<Map>,
     /// The map of each value of the plan.
@@ -93,9 +94,9 @@ struct Lowering {
 }
 
 impl Lowering {
-    fn new(plan: &Plan) -> Self {
+    fn new(plan: &Plan, adapter: Adapter) -> Self {
         let input = Map::planes(plan.shape(plan.input()));
-        Lowering { maps: vec![input], places: vec![0], tensors: Vec::new(), drafts: Vec::new() }
+        Lowering { adapter, maps: vec![input], places: vec![0], tensors: Vec::new(), drafts: Vec::new() }
     }
 
     fn step(&mut self, plan: &Plan, step: &Step) -> Result<()> {
@@ -168,7 +169,7 @@ impl Lowering {
         Ok(())
     }
 
-    /// A convolution whose threads have four pixels of a row and one channel.
+    /// A convolution whose threads have four pixels of a row, and four channels or, depthwise, one.
     fn strips(
         &mut self,
         name: &str,
@@ -180,7 +181,8 @@ impl Lowering {
     ) -> Result<usize> {
         let weights = Some(self.tensor(name, packed)?);
         let rows = output.width.div_ceil(4) * output.height;
-        let groups = [padded(output.channels).div_ceil(16), rows.div_ceil(4)];
+        let rows_of_a_group = if shader == Shader::Convolution { 16 } else { 4 };
+        let groups = [padded(output.channels).div_ceil(16), rows.div_ceil(rows_of_a_group)];
         self.push(Draft { weights, ..self.draft(name, shader, groups, input, sizes) }, output)
     }
 
@@ -210,9 +212,11 @@ impl Lowering {
         };
         let weights = Some(self.tensor(name, packed)?);
         let (pixels, tiles) = (output.pixels(), output.channels.div_ceil(TILE));
-        let (shader, groups) = match pixels <= FEW_PIXELS {
-            true => (Shader::Few, [tiles, pixels]),
-            false => (Shader::Pointwise { gated: gate.is_some() }, [tiles, pixels.div_ceil(64)]),
+        let gated = gate.is_some();
+        let (shader, groups) = match self.adapter {
+            _ if pixels <= FEW_PIXELS => (Shader::Few, [tiles, pixels]),
+            Adapter::Hardware => (Shader::Pointwise { gated }, [tiles, pixels.div_ceil(4 * 16)]),
+            Adapter::Software => (Shader::Wide { gated }, [tiles.div_ceil(WIDE[1]), pixels.div_ceil(4 * WIDE[0])]),
         };
         let mut draft = Draft { weights, gate, residual, ..self.draft(name, shader, groups, input, sizes) };
         // the map is one column

@@ -19,7 +19,7 @@
 //! let map = plan.push("convolution", operation, plan.input(), Shape { height: 16, width: 16, channels: 8 });
 //! plan.push("mean", Operation::Mean { skip: 0 }, map, Shape { height: 1, width: 1, channels: 8 });
 //!
-//! let program = gpu::Program::new(plan.finish()?, 8)?;
+//! let program = gpu::Program::new(plan.finish()?, 8, gpu::Adapter::Hardware)?;
 //! assert_eq!(program.dispatches().len(), 2);
 //! assert!(program.pipelines()[0].source().contains("@compute"));
 //! println!("{program}");
@@ -36,7 +36,7 @@ mod shaders;
 mod shapes;
 mod table;
 
-pub use self::program::{Dispatch, Pipeline, Program, Source, Tensor, Vectors};
+pub use self::program::{Adapter, Dispatch, Pipeline, Program, Source, Tensor, Vectors};
 pub use self::shapes::Shapes;
 
 #[cfg(test)]

@@ -22,6 +22,15 @@ pub struct Program {
     pub(super) pooled: Vectors,
 }
 
+/// What runs the shaders. Both kinds of programs run on both; they differ in speed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adapter {
+    /// A GPU.
+    Hardware,
+    /// A CPU that emulates a GPU.
+    Software,
+}
+
 /// A shader with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pipeline {

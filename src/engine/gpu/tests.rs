@@ -1,7 +1,7 @@
 //! Programs of the known networks, without a driver.
 
 use super::memory::{Life, assign};
-use super::{Program, Source, pack};
+use super::{Adapter, Program, Source, pack};
 use crate::engine::{Activation, Operation, Plan, PlanBuilder, QuantizedWeights, Shape, ValueId, Weights};
 use proptest::prelude::*;
 
@@ -47,7 +47,7 @@ fn no_dispatch_writes_into_what_it_reads() {
         let y = plan.push(format!("a{index}"), product(6, 30, None), x, map(9, 8, 30));
         x = plan.push(format!("b{index}"), product(30, 6, Some(x)), y, map(9, 8, 6));
     }
-    let program = Program::new(ended(plan, x), 4).unwrap();
+    let program = Program::new(ended(plan, x), 4, Adapter::Hardware).unwrap();
     for dispatch in program.dispatches() {
         let residual = match dispatch.residual() {
             Some(Source::Buffer(buffer)) => Some(buffer),
@@ -71,9 +71,9 @@ fn a_batch_is_cut_to_what_a_shader_sees() {
     let wide = plan.push("wide", product(6, 9320, None), x, map(9, 8, 9320));
     let x = plan.push("narrow", product(9320, 6, None), wide, map(9, 8, 6));
     let plan = ended(plan, x);
-    assert_eq!(Program::new(plan.clone(), 8).unwrap().batch(), 8);
-    assert_eq!(Program::new(plan.clone(), 1000).unwrap().batch(), 50);
-    assert_eq!(Program::new(plan, 0).unwrap_err().to_string(), "a batch has at least one image");
+    assert_eq!(Program::new(plan.clone(), 8, Adapter::Hardware).unwrap().batch(), 8);
+    assert_eq!(Program::new(plan.clone(), 1000, Adapter::Hardware).unwrap().batch(), 50);
+    assert_eq!(Program::new(plan, 0, Adapter::Hardware).unwrap_err().to_string(), "a batch has at least one image");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn what_has_no_shader_is_refused_with_the_name_of_the_step() {
         residual: None,
     };
     let x = plan.push("bytes", operation, x, map(9, 8, 6));
-    let error = Program::new(ended(plan, x), 1).unwrap_err();
+    let error = Program::new(ended(plan, x), 1, Adapter::Hardware).unwrap_err();
     assert!(error.is_model() && error.to_string().contains("step 1 `bytes`: no GPU shader for 8-bit"), "{error}");
 
     let (mut plan, x) = begun();
@@ -102,12 +102,12 @@ fn what_has_no_shader_is_refused_with_the_name_of_the_step() {
         activation: Activation::Relu,
     };
     let x = plan.push("large", operation, x, map(9, 8, 6));
-    let error = Program::new(ended(plan, x), 1).unwrap_err();
+    let error = Program::new(ended(plan, x), 1, Adapter::Hardware).unwrap_err();
     assert!(error.is_model() && error.to_string().contains("`large`: no GPU shader for a kernel of 11x11"), "{error}");
 
     let (mut plan, x) = begun();
     let x = plan.push("huge", product(6, 500_000, None), x, map(9, 8, 500_000));
-    let error = Program::new(ended(plan, x), 1).unwrap_err();
+    let error = Program::new(ended(plan, x), 1, Adapter::Hardware).unwrap_err();
     assert!(error.is_limit() && error.to_string().contains("`huge`: a map takes 137 MiB"), "{error}");
 }
 

@@ -7,7 +7,7 @@ use wgpu::{
     ShaderStages,
 };
 
-use super::super::Pipeline;
+use super::super::{Adapter, Pipeline};
 use crate::{Error, Result};
 
 /// A GPU. A clone is the same device.
@@ -16,7 +16,7 @@ pub struct Device {
     device: wgpu::Device,
     queue: Queue,
     adapter: String,
-    software: bool,
+    kind: Adapter,
 }
 
 impl Device {
@@ -35,7 +35,8 @@ impl Device {
         let (device, queue) = pollster::block_on(adapter.request_device(&request))
             .map_err(|error| Error::device(format!("{} did not open: {error}", info.name)))?;
         let adapter = format!("{} ({:?})", info.name, info.backend);
-        Ok(Device { device, queue, adapter, software: info.device_type == DeviceType::Cpu })
+        let kind = if info.device_type == DeviceType::Cpu { Adapter::Software } else { Adapter::Hardware };
+        Ok(Device { device, queue, adapter, kind })
     }
 
     /// The name of the GPU and the interface through which it is used.
@@ -43,9 +44,9 @@ impl Device {
         &self.adapter
     }
 
-    /// Whether the CPU emulates the GPU.
-    pub fn is_software(&self) -> bool {
-        self.software
+    /// Whether it is a GPU, or a CPU that emulates one.
+    pub fn kind(&self) -> Adapter {
+        self.kind
     }
 
     pub(super) fn parts(&self) -> (&wgpu::Device, &Queue) {

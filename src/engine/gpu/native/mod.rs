@@ -7,7 +7,7 @@
 //! let model = Model::open("PP-ShiTuV2_rec_infer.tar")?;
 //! let plan = Plan::compile(&model.description, model.form, &model.tensors)?;
 //! let device = gpu::native::Device::open()?;
-//! let executor = gpu::native::Executor::new(&device, gpu::Program::new(plan, 8)?)?;
+//! let executor = gpu::native::Executor::new(&device, gpu::Program::new(plan, 8, device.kind())?)?;
 //! let features = executor.run(&vec![0.0; 2 * 3 * 224 * 224], 2)?;
 //! assert_eq!(features.len(), 2 * 512);
 //! # Ok::<(), image_feature::Error>(())

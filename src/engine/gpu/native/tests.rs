@@ -1,7 +1,7 @@
 //! Failures of a GPU: each is an error that says what failed. Without a GPU these tests are skipped.
 
 use super::{Device, Executor};
-use crate::engine::gpu::Program;
+use crate::engine::gpu::{Adapter, Program};
 use crate::engine::{Operation, Plan, Shape};
 
 fn device() -> Option<Device> {
@@ -13,7 +13,7 @@ fn program() -> Program {
     let operation = Operation::Patches { side: 2, weights: vec![0.25; 4 * 12], added: vec![1.0; 5 * 4] };
     let x = plan.push("patches", operation, plan.input(), Shape { height: 1, width: 5, channels: 4 });
     plan.push("mean", Operation::Mean { skip: 1 }, x, Shape { height: 1, width: 1, channels: 4 });
-    Program::new(plan.finish().unwrap(), 2).unwrap()
+    Program::new(plan.finish().unwrap(), 2, Adapter::Hardware).unwrap()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-// The beginning of every shader. `INPUT` is `f32` or `vec4<f32>`.
+// The beginning of every shader. `INPUT`, `WEIGHTS` and `OUTPUT` are `f32` or `vec4<f32>`.
 
 // One row of the table of shapes. Distances are in numbers (f32).
 struct Shapes {
@@ -26,10 +26,10 @@ struct Shapes {
 
 @group(0) @binding(0) var<uniform> shapes: Shapes;
 @group(0) @binding(1) var<storage, read> input: array<INPUT>;
-@group(0) @binding(2) var<storage, read> weights: array<f32>;
+@group(0) @binding(2) var<storage, read> weights: array<WEIGHTS>;
 @group(0) @binding(3) var<storage, read> gate: array<INPUT>;
-@group(0) @binding(4) var<storage, read> residual: array<f32>;
-@group(0) @binding(5) var<storage, read_write> output: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<OUTPUT>;
+@group(0) @binding(5) var<storage, read_write> output: array<OUTPUT>;
 
 // The error function of a number that is not negative, to 1.5e-7 (Abramowitz and Stegun, 7.1.26).
 fn erf(x: vec4<f32>) -> vec4<f32> {

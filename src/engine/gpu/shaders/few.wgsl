@@ -1,15 +1,15 @@
-// The matrix product of a map with few pixels. There are few outputs, so 16 threads share the sum of each: thread (c, s)
-// takes every 16th part of the input's channels for output channel c. Weights are as in `pointwise`.
+// The matrix product of a map with few pixels. There are few outputs, so four threads share the sum of each: thread (c, s)
+// takes every fourth part of the input's channels for output channel c. Weights are as in `pointwise`.
 
-var<workgroup> parts: array<f32, 256>;
+var<workgroup> parts: array<f32, 64>;
 
-@compute @workgroup_size(16, 16)
+@compute @workgroup_size(16, 4)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
   let inner = shapes.pixel / 4u;
   let start = (group.z * shapes.image + group.y * shapes.pixel) / 4u;
   let column = group.x * shapes.pixel * 16u + local.x;
   var sum = 0.0;
-  for (var k = local.y; k < inner; k += 16u) {
+  for (var k = local.y; k < inner; k += 4u) {
     var x = input[start + k];
     if (shapes.has_gate != 0u) {
       x *= gate[group.z * inner + k];
@@ -24,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     return;
   }
   var total = weights[shapes.bias + channel];
-  for (var part = 0u; part < 16u; part++) {
+  for (var part = 0u; part < 4u; part++) {
     total += parts[part * 16u + local.x];
   }
   var value = activate(vec4<f32>(total)).x;

@@ -1,14 +1,14 @@
-// The mean over the pixels: 16 threads share the sum of each channel.
+// The mean over the pixels: four threads share the sum of each channel.
 
-var<workgroup> parts: array<f32, 256>;
+var<workgroup> parts: array<f32, 64>;
 
-@compute @workgroup_size(16, 16)
+@compute @workgroup_size(16, 4)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
   let channel = group.x * 16u + local.x;
   let pixels = shapes.height * shapes.width;
   var sum = 0.0;
   if (channel < shapes.pixel) {
-    for (var pixel = shapes.extra + local.y; pixel < pixels; pixel += 16u) {
+    for (var pixel = shapes.extra + local.y; pixel < pixels; pixel += 4u) {
       sum += input[group.z * shapes.image + pixel * shapes.pixel + channel];
     }
   }
@@ -18,7 +18,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     return;
   }
   var total = 0.0;
-  for (var part = 0u; part < 16u; part++) {
+  for (var part = 0u; part < 4u; part++) {
     total += parts[part * 16u + local.x];
   }
   output[group.z * shapes.out_image + channel] = total / f32(pixels - shapes.extra);
