@@ -25,8 +25,8 @@ const FEW_PIXELS: usize = 2;
 const SIGMOID: u32 = 4;
 
 impl Program {
-    /// Lowers a plan for runs of at most `batch` images on an adapter of a kind. Where buffers for so many images would be larger than a GPU must
-    /// allow, [`batch`](Self::batch) is smaller.
+    /// Lowers a plan for runs of at most `batch` images on an adapter of a kind. Where buffers for so many images would be
+    /// larger than a GPU must allow, [`batch`](Self::batch) is smaller.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `batch` is 0, [`ErrorKind::Model`](crate::ErrorKind::Model)

@@ -1,8 +1,8 @@
 //! Plans on GPUs: programs of compute shaders in WGSL, which a driver runs.
 //!
 //! A [`Program`] is free of any driver: it has buffers, shaders, and dispatches in order, and asks for nothing beyond the
-//! default limits of WebGPU. In a browser the npm package runs it; natively [`Executor`](native::Executor) does, through the
-//! crate wgpu (feature `gpu-native`).
+//! default limits of WebGPU. In a browser the npm package runs it; natively `native::Executor` does, through the crate wgpu
+//! (feature `gpu-native`).
 //!
 //! ```
 //! use image_feature::engine::{Activation, Operation, Plan, Shape, gpu};
