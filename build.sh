@@ -31,6 +31,8 @@ usage: ./build.sh COMMAND
   wasm [KIND...]        builds the WebAssembly, all artefacts or these: ${ALL_WASM_KINDS[*]}
   bench cpu [PART...]   times the CPU engine against its peers; parts: ${CPU_BENCH_PARTS[*]}
   bench browser         times the package against ONNX Runtime Web in headless Chromium, on the CPU and WebGPU
+  bench gpu [CONTENDER...]
+                        times WebGPU in headless Chromium: plan (this package's shaders), burn, cpu, peer (ONNX Runtime Web)
   bench dataset         times the check of a data set against one in Python, with Pillow, and in a browser
   bench gallery [COUNT...]
                         times galleries of COUNT vectors against FAISS and, in a browser, against its peers there

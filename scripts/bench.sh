@@ -3,17 +3,18 @@
 
 CPU_BENCH_PARTS=(native roofline browser)
 
-# run_benchmark cpu [PART...] | browser | gallery [COUNT...] | dataset | retrieval DATASET [--classes LIST] [[NAME=]MODEL...]
+# run_benchmark cpu [PART...] | browser | gpu [CONTENDER...] | gallery [COUNT...] | dataset | retrieval DATASET [--classes LIST] [[NAME=]MODEL...]
 run_benchmark() {
   local benchmark="${1:-}"
   [ $# = 0 ] || shift
   case "$benchmark" in
     cpu) bench_cpu "$@" ;;
     browser) bench_browser ;;
+    gpu) bench_gpu "$@" ;;
     dataset) bench_dataset ;;
     gallery) bench_gallery "$@" ;;
     retrieval) bench_retrieval "$@" ;;
-    *) fail "no benchmark '$benchmark': there are cpu, browser, dataset, gallery and retrieval" ;;
+    *) fail "no benchmark '$benchmark': there are cpu, browser, gpu, dataset, gallery and retrieval" ;;
   esac
 }
 
@@ -37,6 +38,13 @@ bench_browser() {
   need_node_modules
   need_wasm_in_browser cpu cpu-relaxed gpu
   CHROMIUM="$(find_browser)" node benches/browser.mjs
+}
+
+bench_gpu() {
+  need_node_modules
+  need_wasm_in_browser cpu cpu-relaxed gpu
+  bundle_package target/bench/package
+  CHROMIUM="$(find_browser)" node benches/gpu.mjs "$@"
 }
 
 bench_dataset() {

@@ -4,7 +4,8 @@
 # The packages of the native program and its tests. They are always compiled together: each alone would select other
 # features of common dependencies, and Burn would be compiled a second time.
 # shellcheck disable=SC2034 # for the scripts that come after this one
-NATIVE=(--package image-feature --package image-feature-cli)
+# With the driver for GPUs that only tests use, so that the library is compiled once for the program and the tests.
+NATIVE=(--package image-feature --package image-feature-cli --features image-feature/gpu-native)
 
 # say MESSAGE...: prints a line of progress. STEP, as "2/9", is set if a command has several steps.
 say() { printf '\033[1m==> %s%s\033[0m\n' "${STEP:+[$STEP] }" "$*" >&2; }

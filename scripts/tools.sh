@@ -244,6 +244,12 @@ need_browser() {
   apt_install chromium chromium-driver
 }
 
+# A GPU in software, Mesa's lavapipe, where the machine has no driver for Vulkan. Gives 1 if it cannot be had.
+need_vulkan() {
+  compgen -G "/usr/share/vulkan/icd.d/*.json" >/dev/null || compgen -G "/etc/vulkan/icd.d/*.json" >/dev/null && return
+  have apt-get && (apt_install mesa-vulkan-drivers libvulkan1)
+}
+
 find_browser() {
   local candidate
   for candidate in "${CHROMIUM:-}" chromium google-chrome google-chrome-stable chromium-browser; do

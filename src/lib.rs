@@ -66,7 +66,7 @@
 //! | this page | [`Model`], [`Extractor`], [`RgbImage`], [`decode`], [`Error`] | `cpu` or `burn` for the extractor |
 //! | [`weights`] | model files: reading and writing | |
 //! | [`model`] | networks: sizes, parameters, preprocessing | |
-//! | [`engine`] | the CPU engine: plans, executors, calibration for i8 | `cpu` |
+//! | [`engine`] | the CPU engine: plans, executors, calibration for i8; plans as programs for GPUs | `cpu` |
 //! | [`finetune`] | training the last layers on labelled images | |
 //! | [`gallery`] | vectors stored, searched and exchanged | `gallery` |
 //! | [`metrics`] | measures of retrieval: recall, mean average precision | `gallery` |
@@ -82,6 +82,8 @@
 //! still decodes images, prepares them for a network, and reads and writes model files.
 //!
 //! - `cpu` (default): the networks on the CPU, by this crate's own engine. Pure Rust, f32 and i8.
+//! - `gpu-plan`: plans as programs of compute shaders, free of any driver.
+//! - `gpu-native`: a driver that runs these programs through wgpu, without Burn. It is not a device of [`Extractor`] yet.
 //! - `threads`: threads on shared memory, for wasm32. Native builds always have threads.
 //! - `default-model`: two models inside the library (6 MB): `Model::bundled` and `Model::tiny`.
 //! - `whitening`: last layers for a network without some, `finetune::Neck::whitened`.

@@ -41,6 +41,8 @@
 //! ```
 
 pub mod cpu;
+#[cfg(feature = "gpu-plan")]
+pub mod gpu;
 mod plan;
 
 pub use plan::{

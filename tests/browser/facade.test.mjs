@@ -693,12 +693,12 @@ inBrowser(
 );
 
 inBrowser(
-  "auto leaves a software adapter alone; webgpu takes it",
+  "auto leaves a software adapter alone; webgpu takes it (with Burn)",
   async ({ load }) => {
     const requested = () => performance.getEntriesByType("resource").some(({ name }) => name.includes("/gpu/"));
-    const auto = await load({}, { device: "auto", worker: false });
+    const auto = await load({}, { device: "auto", backend: "burn", worker: false });
     const autoFetchedGpu = requested();
-    const webgpu = await load({}, { device: "webgpu", worker: false });
+    const webgpu = await load({}, { device: "webgpu", backend: "burn", worker: false });
     return { auto: auto.info, autoFetchedGpu, webgpu: webgpu.info, webgpuFetchedGpu: requested() };
   },
   ({ auto, autoFetchedGpu, webgpu, webgpuFetchedGpu }) => {
@@ -719,10 +719,10 @@ for (const [gpu, reason] of Object.entries(GPU_FAULTS)) {
   inBrowser(
     `a GPU that fails (${gpu}) is left for the CPU, or reported where it was asked for`,
     async ({ load, image, outcome, given: gpu }) => {
-      const asked = await outcome(load({ gpu }, { device: "webgpu", worker: false }));
+      const asked = await outcome(load({ gpu }, { device: "webgpu", backend: "burn", worker: false }));
       // looks like a hardware adapter
       navigator.gpu.requestAdapter = async () => ({ info: { vendor: "acme", architecture: "fast" } });
-      const extractor = await load({ gpu }, { device: "auto", worker: false });
+      const extractor = await load({ gpu }, { device: "auto", backend: "burn", worker: false });
       const { feature } = await extractor.embed(image("x"));
       return { asked, info: extractor.info, length: feature.length };
     },
@@ -750,11 +750,11 @@ inBrowser(
     };
     for (const [name, requestAdapter] of Object.entries(adapters)) {
       navigator.gpu.requestAdapter = requestAdapter;
-      const { device, adapter, reasons } = (await load({}, { device: "auto", worker: false })).info;
+      const { device, adapter, reasons } = (await load({}, { device: "auto", backend: "burn", worker: false })).info;
       results[name] = { device, adapter, reason: reasons.join() };
     }
     navigator.gpu.requestAdapter = adapters.none;
-    results.asked = await outcome(load({}, { device: "webgpu", worker: false }));
+    results.asked = await outcome(load({}, { device: "webgpu", backend: "burn", worker: false }));
     return results;
   },
   ({ none, throws, hardware, asked }) => {
@@ -771,7 +771,7 @@ inBrowser(
   "a GPU computes in f32, and is compared with that, whatever the CPU is asked for",
   async ({ load }) => {
     navigator.gpu.requestAdapter = async () => ({ info: { vendor: "acme", architecture: "fast", description: "" } });
-    return (await load({}, { device: "auto", dtype: "i8", worker: false })).info;
+    return (await load({}, { device: "auto", backend: "burn", dtype: "i8", worker: false })).info;
   },
   ({ device, dtype, reasons }) =>
     assert.deepEqual({ device, dtype, reasons }, { device: "webgpu", dtype: "f32", reasons: [] }),

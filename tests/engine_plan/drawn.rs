@@ -13,7 +13,7 @@ use crate::parts::{convolution, depthwise, gate, map, numbers};
 use crate::reference;
 
 /// Draws a plan of at most eight steps and a mean.
-fn draw(random: &mut TestRng) -> Plan {
+pub fn draw(random: &mut TestRng) -> Plan {
     let (height, width, channels) = (random.random_range(1..9), random.random_range(1..9), random.random_range(1..40));
     let tokens = random.random_range(0..3) == 0;
     let input = if tokens { map(2 * height, 2 * width, 3) } else { map(height, width, 3) };

@@ -5,6 +5,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod drawn;
+#[cfg(feature = "gpu-native")]
+mod gpu;
 mod mutations;
 mod parts;
 mod reference;

@@ -44,6 +44,8 @@ export class Connection {
     (jobs, signal) => this.embedAll(jobs, signal),
     () => this.#closed,
   );
+  /** Called when the network went to another device. @type {((info: ExtractorInfo) => void) | undefined} */
+  onMoved;
 
   /**
    * @param {ConnectionRequest} request
@@ -248,7 +250,7 @@ export class Connection {
    * @param {Job[]} jobs
    * @param {AbortSignal | undefined} signal
    * @param {(bridge: SessionBridge, requests: import("./protocol.js").EmbedRequest[], transfer: Transferable[]) =>
-   *   Promise<(Answer | { error: AnswerError })[]>} send
+   *   Promise<((Answer | { error: AnswerError }) & import("./protocol.js").Moved)[]>} send
    * @returns {Promise<(Answer | ImageFeatureError)[]>}
    */
   async #ask(jobs, signal, send) {
@@ -269,6 +271,11 @@ export class Connection {
       else if ("pixels" in input) transfer.push(input.pixels.buffer);
     });
     const answers = requests.length > 0 ? await send(bridge, requests, transfer) : [];
+    const moved = answers[0]?.moved;
+    if (moved) {
+      delete answers[0].moved;
+      this.onMoved?.(Object.freeze(moved));
+    }
     return inputs.map((input) => {
       if (input instanceof ImageFeatureError) return input;
       const answer = /** @type {Answer | { error: AnswerError }} */ (answers.shift());

@@ -3,7 +3,7 @@
  *
  * - `cpu`, `cpu-relaxed`, `cpu-threads`, `cpu-threads-relaxed`: read models and images, and compute on the CPU; with
  *   plain or relaxed SIMD, on one thread or on several
- * - `gpu`: computes the network on WebGPU
+ * - `gpu`: computes the network on WebGPU with Burn, where the caller asks for that
  * - `dataset`: works on data sets
  * - `gallery`: works on galleries
  */
@@ -11,7 +11,7 @@
 /**
  * The common part of the CPU's cores. Each core has types of its own, whose internal names differ between builds.
  *
- * @typedef {Pick<typeof import("./wasm/cpu/image_feature.js"), "FineTune" | "ModelFile" | "Network" | "warmUp"> & {
+ * @typedef {Pick<typeof import("./wasm/cpu/image_feature.js"), "FineTune" | "GpuProgram" | "ModelFile" | "Network" | "warmUp"> & {
  *   default: (options: { module_or_path: WebAssembly.Module, memory?: WebAssembly.Memory }) => Promise<{ memory:
  *   WebAssembly.Memory }>
  * }} CpuCore

@@ -22,8 +22,12 @@ import { coreCount } from "./platform.js";
 
 /**
  * @typedef {object} LoadOptions
- * @property {"auto" | "webgpu" | "cpu"} [device] `auto`, the default, uses a hardware GPU that passes a self-test, else
- *   the CPU; `info.reasons` says why. `webgpu` uses any adapter, also one in software, or fails.
+ * @property {"auto" | "webgpu" | "cpu"} [device] `auto`, the default, uses a hardware GPU that passes a self-test and is
+ *   quicker than the CPU, else the CPU; `info.reasons` says why. `webgpu` uses any adapter, also one in software, or fails.
+ * @property {import("./protocol.js").Backend} [backend] what computes on a GPU: `plan`, the default, this package's own
+ *   shaders; `burn`, the network on Burn, which is a download of 2 MB
+ * @property {(info: ExtractorInfo) => void} [onDeviceChange] called when the GPU was lost and another device computes;
+ *   no image is lost by that
  * @property {import("./protocol.js").Dtype} [dtype] the data type in which the CPU computes. By default the one that
  *   the file is made for: `i8` if it is calibrated, else `f32`
  * @property {import("./protocol.js").Orientation} [orientation] the metadata that turns image files upright: `opencv`,
@@ -68,6 +72,7 @@ import { coreCount } from "./platform.js";
  */
 
 const DEVICES = /** @type {const} */ (["auto", "webgpu", "cpu"]);
+const BACKENDS = /** @type {const} */ (["plan", "burn"]);
 const ORIENTATIONS = /** @type {const} */ (["opencv", "exif", "none"]);
 const CACHES = /** @type {const} */ (["default", "none"]);
 const DEFAULT_BATCH_SIZE = 8;
@@ -118,9 +123,13 @@ export class FeatureExtractor {
    * @returns {Promise<FeatureExtractor>}
    */
   static async load(source = "default", options = {}) {
-    const { signal, onProgress, worker } = options;
+    const { signal, onProgress, onDeviceChange, worker } = options;
     const thread = worker === undefined ? "any" : worker ? "worker" : "page";
     const extractor = new FeatureExtractor(toLoadRequest(source, options), thread);
+    extractor.#main.onMoved = (info) => {
+      extractor.#info = info;
+      onDeviceChange?.(info);
+    };
     extractor.#info = await extractor.#main.start({ signal, onProgress });
     return extractor;
   }
@@ -296,8 +305,12 @@ export class FeatureExtractor {
  * @param {LoadOptions} options
  * @returns {import("./connection.js").ConnectionRequest}
  */
-function toLoadRequest(source, { device = "auto", dtype, orientation, threads, cache = "default", sha256, wasm }) {
+function toLoadRequest(
+  source,
+  { device = "auto", backend, dtype, orientation, threads, cache = "default", sha256, wasm },
+) {
   checkOneOf("device", device, DEVICES);
+  if (backend !== undefined) checkOneOf("backend", backend, BACKENDS);
   if (dtype !== undefined) checkOneOf("dtype", dtype, DTYPES);
   if (orientation !== undefined) checkOneOf("orientation", orientation, ORIENTATIONS);
   if (threads !== undefined) checkWhole("threads", threads, 1, MAX_THREADS);
@@ -310,7 +323,7 @@ function toLoadRequest(source, { device = "auto", dtype, orientation, threads, c
     throw new ImageFeatureError("usage", "sha256 is of one file; put the loose files into an archive to check them");
   }
   const { folder, given } = toWasm(wasm);
-  return { parts, device, threads, dtype, orientation, cache, sha256, wasm: folder, given };
+  return { parts, device, backend, threads, dtype, orientation, cache, sha256, wasm: folder, given };
 }
 
 /**

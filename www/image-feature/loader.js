@@ -61,10 +61,10 @@ export function cpuCandidates(wanted, inWorker) {
 }
 
 /**
- * Finds out whether to use WebGPU. Resolves with the adapter's name, or with the reason against it, in words.
+ * Finds out whether to use WebGPU. Resolves with the adapter and its name, or with the reason against it, in words.
  *
  * @param {boolean} softwareToo whether an adapter that computes on the CPU is accepted
- * @returns {Promise<{ adapter: string } | { reason: string }>}
+ * @returns {Promise<{ adapter: string, gpu: GPUAdapter, software: boolean } | { reason: string }>}
  */
 export async function probeGpu(softwareToo) {
   if (globalThis.isSecureContext === false)
@@ -86,10 +86,11 @@ export async function probeGpu(softwareToo) {
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
   const words = [vendor, architecture, device, description].filter(Boolean);
   const name = description || words.join(" ") || "unnamed adapter";
-  if (!softwareToo && (isFallbackAdapter || SOFTWARE.test(words.join(" ")))) {
+  const software = isFallbackAdapter || SOFTWARE.test(words.join(" "));
+  if (!softwareToo && software) {
     return { reason: `the only WebGPU adapter (${name}) computes in software, slower than the CPU path` };
   }
-  return { adapter: name };
+  return { adapter: name, gpu: adapter, software };
 }
 
 /**

@@ -17,6 +17,7 @@
  *
  * @typedef {"f32" | "f16" | "i8"} Dtype
  * @typedef {"opencv" | "exif" | "none"} Orientation
+ * @typedef {"plan" | "burn"} Backend what computes on a GPU
  */
 
 /**
@@ -47,6 +48,7 @@
  *
  * @typedef {object} OpenRequest
  * @property {"auto" | "webgpu" | "cpu"} device
+ * @property {Backend} [backend] by default `plan`
  * @property {number} [threads] by default a number that suits the machine
  * @property {string} [wasm]
  * @property {Compiled} [compiled] a core that the page has compiled
@@ -62,7 +64,8 @@
  * @property {Orientation} [orientation] by default `opencv`
  *
  * @typedef {{ input: import("./image-source.js").ImageInput, roi?: import("./image-source.js").Roi }} EmbedRequest
- * @typedef {Embedding | { error: AnswerError }} EmbedAnswer
+ * @typedef {(Embedding | { error: AnswerError }) & Moved} EmbedAnswer
+ * @typedef {{ moved?: ExtractorInfo }} Moved in the first answer after the network went to another device
  * @typedef {{ kind: import("./errors.js").ErrorKind, message: string }} AnswerError
  */
 
@@ -70,7 +73,7 @@
  * The input of the last layers, for each view of an image, one after the other.
  *
  * @typedef {{ requests: EmbedRequest[], views: number }} PoolRequest
- * @typedef {{ pooled: Float32Array<ArrayBuffer> } | { error: AnswerError }} PoolAnswer
+ * @typedef {({ pooled: Float32Array<ArrayBuffer> } | { error: AnswerError }) & Moved} PoolAnswer
  */
 
 /**

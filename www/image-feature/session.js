@@ -24,7 +24,8 @@ import { RelayedProgress } from "./progress.js";
  * @typedef {import("./protocol.js").ExtractorInfo} ExtractorInfo
  * @typedef {import("./progress.js").RelayedMessage} RelayedMessage
  * @typedef {import("./wasm/cpu/image_feature.js").ModelFile} ModelFile
- * @typedef {import("./wasm/cpu/image_feature.js").Network | import("./wasm/gpu/image_feature.js").GpuNetwork} Network
+ * @typedef {import("./wasm/cpu/image_feature.js").Network | import("./wasm/gpu/image_feature.js").GpuNetwork |
+ *   import("./gpu-network.js").GpuNetwork} Network
  * @typedef {{ values: Float32Array, damage?: string, decoder: Embedding["decoder"], milliseconds: number
  *   }} Preprocessed
  */
@@ -83,10 +84,12 @@ export function createSession() {
     },
     async embed(/** @type {EmbedRequest[]} */ requests, /** @type {Call} */ { signal }) {
       const value = await loaded().embed(requests, signal);
+      loaded().tellMove(value);
       return { value, transfer: value.flatMap((answer) => ("feature" in answer ? [answer.feature.buffer] : [])) };
     },
     async pool(/** @type {PoolRequest} */ request, /** @type {Call} */ { signal }) {
       const value = await loaded().pool(request, signal);
+      loaded().tellMove(value);
       return { value, transfer: value.flatMap((answer) => ("pooled" in answer ? [answer.pooled.buffer] : [])) };
     },
     async tune(/** @type {TuneRequest} */ request, /** @type {Call<TuneProgress>} */ { signal, onProgress }) {
@@ -128,11 +131,11 @@ async function openCores(request, signal, progress) {
   const abort = () => stop.abort(signal.reason);
   signal.addEventListener("abort", abort);
   try {
-    const { device, wasm, compiled, distress } = request;
+    const { device, backend, wasm, compiled, distress } = request;
     const options = { signal: stop.signal, progress, folder: wasm, compiled, distress };
     const [cpu, gpu] = await Promise.all([
       startCpuCore(request, options),
-      device === "cpu" ? undefined : findGpu(device, options),
+      device === "cpu" ? undefined : findGpu(device, backend, options),
     ]);
     progress.finish("compile");
     throwIfAborted(signal);
@@ -165,6 +168,22 @@ class Session {
     this.info = info;
   }
 
+  /** Whether the page does not know yet on which device the network is. */
+  #moved = false;
+
+  /** The network went to another device. */
+  move(/** @type {import("./gpu-network.js").Move} */ { reason, ...placed }) {
+    this.info = { ...this.info, ...placed, reasons: [...this.info.reasons, reason] };
+    this.#moved = true;
+  }
+
+  /** Tells the page with the next answers that the network went to another device. */
+  tellMove(/** @type {import("./protocol.js").Moved[]} */ answers) {
+    if (!this.#moved || answers.length === 0) return;
+    answers[0].moved = this.info;
+    this.#moved = false;
+  }
+
   /**
    * @param {Cores} cores
    * @param {LoadRequest} request
@@ -182,7 +201,23 @@ class Session {
     // a GPU always computes in f32
     const inF32 = () =>
       computed === "f32" ? onCpu : orTrap(Network.load(model, { threads: cpu.threads, dtype: "f32" }));
-    const { network, reasons, ...placed } = await placeNetwork(device, model, onCpu, gpu, progress, inF32);
+    /** @type {Session | undefined} */
+    let session;
+    const again = {
+      // in f32 as on the GPU, so that features stay the same
+      onCpu: () => orTrap(Network.load(model, { threads: cpu.threads, dtype: "f32" })),
+      onMoved: (/** @type {import("./gpu-network.js").Move} */ move) => session?.move(move),
+    };
+    const { network, reasons, ...placed } = await placeNetwork(
+      device,
+      model,
+      cpu.core,
+      onCpu,
+      gpu,
+      progress,
+      inF32,
+      again,
+    );
     throwIfAborted(signal);
     const { name, dimension } = /** @type {{ name: string, dimension: number }} */ (model.info());
     progress.finish("upload");
@@ -198,7 +233,8 @@ class Session {
       dtype: infoOf(network).dtype,
       reasons,
     };
-    return new Session(model, network, info, orientation);
+    session = new Session(model, network, info, orientation);
+    return session;
   }
 
   /**
@@ -419,42 +455,54 @@ function infoOf(network) {
 }
 
 /**
- * The GPU's core, if there is an adapter, or the reason why it is not used.
+ * The GPU: an open device with what puts a network on it, or the reason why it is not used.
  *
- * @typedef {{ core: typeof import("./wasm/gpu/image_feature.js"), adapter: string } | { reason: string }} Gpu
+ * @typedef {import("./gpu-network.js").OpenGpu & { GpuNetwork: typeof import("./gpu-network.js").GpuNetwork }} PlanGpu
+ * @typedef {{ core: typeof import("./wasm/gpu/image_feature.js"), adapter: string }} BurnGpu
+ * @typedef {PlanGpu | BurnGpu | { reason: string }} Gpu
  *
  * @param {"auto" | "webgpu"} device
- * @param {import("./core.js").StartOptions} options
+ * @param {import("./protocol.js").Backend | undefined} backend
+ * @param {Pick<import("./core.js").StartOptions, "signal"> & Partial<import("./core.js").StartOptions>} options
  * @returns {Promise<Gpu>}
  */
-async function findGpu(device, options) {
+async function findGpu(device, backend, options) {
   const found = await probeGpu(device === "webgpu");
-  if ("adapter" in found) {
-    try {
-      return { core: await startGpuCore(options), adapter: found.adapter };
-    } catch (error) {
-      throwIfAborted(options.signal);
-      if (device === "webgpu") throw error;
-      return { reason: `its WebAssembly did not load: ${toError(error).message}` };
-    }
+  if ("reason" in found) {
+    if (device === "webgpu") throw new ImageFeatureError("device", `WebGPU cannot be used: ${found.reason}`);
+    return found;
   }
-  if (device === "webgpu") throw new ImageFeatureError("device", `WebGPU cannot be used: ${found.reason}`);
-  return found;
+  try {
+    if (backend === "burn")
+      return {
+        core: await startGpuCore(/** @type {import("./core.js").StartOptions} */ (options)),
+        adapter: found.adapter,
+      };
+    // only pages with a GPU need this
+    const { GpuNetwork, openDevice } = await import("./gpu-network.js");
+    return { GpuNetwork, ...found, device: await openDevice(found.gpu) };
+  } catch (error) {
+    throwIfAborted(options.signal);
+    if (device === "webgpu") throw error;
+    return { reason: `${backend === "burn" ? "its WebAssembly did not load: " : ""}${toError(error).message}` };
+  }
 }
 
 /**
- * Moves the network to the GPU if the GPU computes correctly, else leaves it on the CPU.
+ * Moves the network to the GPU if the GPU computes correctly and, with `auto`, is quicker; else leaves it on the CPU.
  *
  * @param {"auto" | "webgpu" | "cpu"} device
  * @param {ModelFile} model
+ * @param {import("./cores.js").CpuCore} core
  * @param {import("./wasm/cpu/image_feature.js").Network} onCpu
  * @param {Gpu | undefined} gpu
  * @param {import("./progress.js").Progress} progress
- * @param {() => Network | Promise<Network>} inF32 the network on the CPU in f32: `onCpu`, or another one, which is
- *   freed here
+ * @param {() => import("./wasm/cpu/image_feature.js").Network | Promise<import("./wasm/cpu/image_feature.js").Network>}
+ *   inF32 the network on the CPU in f32: `onCpu`, or another one, which is freed here
+ * @param {Pick<import("./gpu-network.js").Home, "onCpu" | "onMoved">} again for the time after a GPU was lost
  * @returns {Promise<{ network: Network, device: "webgpu" | "cpu", adapter: string | null, reasons: string[] }>}
  */
-async function placeNetwork(device, model, onCpu, gpu, progress, inF32) {
+async function placeNetwork(device, model, core, onCpu, gpu, progress, inF32, again) {
   const stay = (/** @type {string[]} */ reasons) => ({
     network: onCpu,
     device: /** @type {const} */ ("cpu"),
@@ -465,21 +513,69 @@ async function placeNetwork(device, model, onCpu, gpu, progress, inF32) {
   if ("reason" in gpu) return stay([`WebGPU: ${gpu.reason}`]);
   // outside of the `try`: an error of the CPU is an error of the load
   const reference = await inF32();
-  const expected = await orTrap(reference.probe());
-  if (reference !== onCpu) reference.free();
-  const weights = model.toSafetensors("f32");
+  /** @type {() => Promise<Network>} */
+  const open =
+    "core" in gpu
+      ? await onBurn(gpu, model, reference)
+      : () => onPlan(gpu, device, { core, model, ...again }, reference);
   progress.finish("upload");
   try {
-    const opened = orTrap(gpu.core.GpuNetwork.load(weights, expected));
+    const opened = orTrap(open());
     const network = await (device === "auto" ? withinTimeout(opened) : opened);
+    const reasons = [];
+    if (device === "auto" && "race" in network) {
+      const { quicker, words } = await network.race(onCpu);
+      reasons.push(`WebGPU: ${words}`);
+      if (!quicker) {
+        network.free();
+        return stay(reasons);
+      }
+    }
     onCpu.free();
-    return { network, device: "webgpu", adapter: gpu.adapter, reasons: [] };
+    return { network, device: "webgpu", adapter: gpu.adapter, reasons };
   } catch (error) {
-    const { message } = toError(error);
+    const { kind, message } = toError(error);
+    // the CPU's share in the self-test
+    if (!("core" in gpu) && kind !== "device") throw error;
     if (device === "webgpu")
       throw new ImageFeatureError("device", `WebGPU cannot be used: ${message}`, { cause: error });
     return stay([`WebGPU: ${message}`]);
+  } finally {
+    if (reference !== onCpu) reference.free();
   }
+}
+
+/**
+ * Opens the network on Burn. Its input is made here, so that an error in that is an error of the load.
+ *
+ * @param {BurnGpu} gpu
+ * @param {ModelFile} model
+ * @param {import("./wasm/cpu/image_feature.js").Network} reference
+ * @returns {Promise<() => Promise<Network>>}
+ */
+async function onBurn({ core }, model, reference) {
+  const expected = await orTrap(reference.probe());
+  const weights = model.toSafetensors("f32");
+  return () => core.GpuNetwork.load(weights, expected);
+}
+
+/**
+ * Opens the network's own program.
+ *
+ * @param {PlanGpu} gpu
+ * @param {"auto" | "webgpu" | "cpu"} device
+ * @param {Omit<import("./gpu-network.js").Home, "find">} home
+ * @param {import("./wasm/cpu/image_feature.js").Network} reference
+ * @returns {Promise<Network>}
+ */
+function onPlan({ GpuNetwork, ...opened }, device, home, reference) {
+  const find = async () => {
+    const found = await findGpu(device === "webgpu" ? device : "auto", "plan", {
+      signal: new AbortController().signal,
+    });
+    return /** @type {import("./gpu-network.js").OpenGpu | { reason: string }} */ (found);
+  };
+  return GpuNetwork.load({ ...home, find }, opened, reference);
 }
 
 /**

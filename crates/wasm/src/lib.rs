@@ -2,9 +2,10 @@
 //!
 //! Each feature exports one set of classes; `scripts/wasm.sh` has the features of each artefact.
 //!
-//! - `network`: [`ModelFile`] and [`Network`], from files and images to features on the CPU; `warmUp`; fine-tuning.
+//! - `network`: [`ModelFile`] and [`Network`], from files and images to features on the CPU; [`GpuProgram`], the network as
+//!   a program for WebGPU, which JavaScript runs; `warmUp`; fine-tuning.
 //! - `threads`: `network` on several threads of shared memory.
-//! - `gpu`: [`GpuNetwork`], the network on WebGPU. It takes images that `network` preprocessed.
+//! - `gpu`: [`GpuNetwork`], the network on Burn, on WebGPU. It takes images that `network` preprocessed.
 //! - `dataset`: data sets.
 //! - `gallery`: galleries and metrics.
 #![cfg(target_arch = "wasm32")]
@@ -20,6 +21,8 @@ mod fine_tune;
 mod gallery;
 #[cfg(feature = "gpu")]
 mod gpu_network;
+#[cfg(feature = "network")]
+mod gpu_program;
 #[cfg(feature = "network")]
 mod model_file;
 #[cfg(feature = "network")]
@@ -37,6 +40,8 @@ use wasm_bindgen::prelude::*;
 pub use blobs::{BlobFolder, BlobSource, guessing_name_decoder, name_decoder};
 #[cfg(feature = "gpu")]
 pub use gpu_network::GpuNetwork;
+#[cfg(feature = "network")]
+pub use gpu_program::GpuProgram;
 #[cfg(feature = "network")]
 pub use model_file::ModelFile;
 #[cfg(feature = "network")]
