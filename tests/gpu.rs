@@ -72,7 +72,7 @@ fn compile(network: Network, form: Form, tensors: &Tensors) -> Plan {
 }
 
 fn efficientnet(input: [usize; 2]) -> Plan {
-    let config = EfficientNetLiteConfig { width: 0.5, depth: 0.5, input, embedding: Some(20) };
+    let config = EfficientNetLiteConfig { width: 0.5, depth: 0.5, kept_blocks: None, input, embedding: Some(20) };
     let mut tensors = Tensors::new();
     for parameter in config.parameters(None) {
         let tensor = formula_tensor(&parameter);

@@ -100,7 +100,7 @@ mod tests {
     fn vectors(count: usize) -> Vec<f32> {
         let mut random = SplitMix64::for_purpose(1, "whitening", &[]);
         let row = |_| {
-            let hidden: Vec<f64> = (0..INPUT).map(|at| random.normal() * 4.0 / (1 + at) as f64).collect();
+            let hidden: Vec<f64> = (0..INPUT).map(|at| (random.unit() - 0.5) * 14.0 / (1 + at) as f64).collect();
             (0..INPUT).map(|at| (3.0 + hidden[at] + 0.5 * hidden[(at + 1) % INPUT]) as f32).collect::<Vec<_>>()
         };
         (0..count).flat_map(row).collect()

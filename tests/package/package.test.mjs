@@ -113,10 +113,13 @@ test("the package holds what it needs, and no more", () => {
     "inline/cpu.js",
     "inline/gallery.js",
     "inline/default.js",
+    "inline/tiny.js",
     "inline/worker.js",
     "workerd.js",
     "types/index.d.ts",
     "models/default.safetensors",
+    "models/tiny.safetensors",
+    "models/NOTICE",
     "models/README.md",
     ...CORES.map((core) => `wasm/${core}/image_feature_bg.wasm`),
   ];
@@ -127,7 +130,7 @@ test("the package holds what it needs, and no more", () => {
   assert.deepEqual(
     names.filter(
       (name) =>
-        !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|inline\/[\w-]+\.js|models\/(default\.safetensors|README\.md)|wasm\/(cpu(-threads)?(-relaxed)?|gpu|dataset|gallery)\/image_feature[\w.]*)$/.test(
+        !/^(LICENSE|README\.md|package\.json|[\w-]+\.js|types\/[\w-]+\.d\.ts|inline\/[\w-]+\.js|models\/((default|tiny)\.safetensors|NOTICE|README\.md)|wasm\/(cpu(-threads)?(-relaxed)?|gpu|dataset|gallery)\/image_feature[\w.]*)$/.test(
           name,
         ),
     ),

@@ -56,7 +56,10 @@ impl Case {
         let mut arguments = vec!["finetune"];
         arguments.extend(sets.iter().map(|path| text(path)));
         arguments.extend(["--model", text(&self.model), "--output", text(output), "--threads", "1"]);
-        arguments.extend(["--views", "2", "--epochs", "3"]);
+        arguments.extend(["--views", "2"]);
+        if !more.contains(&"--epochs") {
+            arguments.extend(["--epochs", "3"]);
+        }
         run(arguments.iter().chain(more))
     }
 }
