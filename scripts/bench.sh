@@ -68,7 +68,8 @@ bench_gallery() {
 bench_retrieval() {
   [ $# -gt 0 ] || fail "which data set? ./build.sh bench retrieval DATASET [--classes 0,5,20-30] [[NAME=]MODEL...]"
   need_rust
-  cargo bench --quiet --bench retrieval --no-default-features --features train,default-model -- "$@"
+  # with the program's features, so that nothing is compiled a second time
+  cargo bench --quiet --bench retrieval "${NATIVE[@]}" --features image-feature/default-model,image-feature/train -- "$@"
 }
 
 # need_wasm_in_browser KIND...: builds these artefacts, and installs a browser to run them.
