@@ -122,7 +122,7 @@ for (const device of ["cpu", "webgpu"]) {
   inBrowser(
     `${device}: the loss falls, classes are found better, and the file gives the program the same features`,
     async (api, device) => {
-      const extractor = await api.FeatureExtractor.load("default", { device, dtype: "f32" });
+      const extractor = await api.FeatureExtractor.load("tiny", { device, dtype: "f32" });
       const unseen = await api.samples(100, 108);
       const learnt = await api.samples(0, 6);
       const before = await api.precision(extractor, unseen, learnt);
@@ -216,7 +216,7 @@ for (const device of ["cpu", "webgpu"]) {
 inBrowser(
   "the bundled model learns in i8, from an async iterable, and gives the same with the same seed",
   async (api) => {
-    const extractor = await api.FeatureExtractor.load("default", { device: "cpu" });
+    const extractor = await api.FeatureExtractor.load("tiny", { device: "cpu" });
     const tune = async (seed) => {
       const samples = async function* () {
         yield* await api.samples(0, 3);
@@ -255,7 +255,7 @@ inBrowser(
         this.addEventListener("message", ({ data }) => data.progress !== undefined && told++);
       }
     };
-    const extractor = await api.FeatureExtractor.load("default", { device: "cpu" });
+    const extractor = await api.FeatureExtractor.load("tiny", { device: "cpu" });
     const samples = await api.samples(0, 4);
     let atAbort;
     const stopAt = async (stage) => {
@@ -285,7 +285,7 @@ inBrowser(
 inBrowser(
   "what cannot be learnt from is said",
   async (api) => {
-    const extractor = await api.FeatureExtractor.load("default", { device: "cpu" });
+    const extractor = await api.FeatureExtractor.load("tiny", { device: "cpu" });
     const good = await api.samples(0, 2);
     const broken = { source: new File(["no image"], "broken.png"), label: "discs" };
     const refused = [];

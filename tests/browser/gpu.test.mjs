@@ -78,7 +78,7 @@ async function setUp() {
   return {
     around,
     image,
-    load: (options) => FeatureExtractor.load("default", { device: "webgpu", threads: 1, worker: false, ...options }),
+    load: (options) => FeatureExtractor.load("tiny", { device: "webgpu", threads: 1, worker: false, ...options }),
     loadOfficial: (options) => FeatureExtractor.load("/model.tar", options),
     photo: async (name) => new File([await (await fetch(`/golden/features/inputs/${name}`)).blob()], name),
     outcome: (promise) =>
@@ -93,7 +93,7 @@ async function setUp() {
       }),
     /** Features of some images on the CPU, in f32. */
     onCpu: async (numbers) => {
-      const extractor = await FeatureExtractor.load("default", { device: "cpu", dtype: "f32", threads: 1 });
+      const extractor = await FeatureExtractor.load("tiny", { device: "cpu", dtype: "f32", threads: 1 });
       const features = [];
       for (const number of numbers) features.push([...(await extractor.embed(image(number))).feature]);
       extractor.dispose();
@@ -183,7 +183,7 @@ inBrowser(
     // a CPU that is slower than the adapter in software
     const { Network } = await import("/image-feature/wasm/cpu-relaxed/image_feature.js");
     around(Network.prototype, "run", async (run, ...given) => {
-      await new Promise((resolve) => setTimeout(resolve, 3000));
+      await new Promise((resolve) => setTimeout(resolve, 10_000));
       return run(...given);
     });
     const quick = (await load({ device: "auto" })).info;

@@ -17,7 +17,7 @@ import { workspace } from "./workspace.js";
  * @typedef {import("./gallery-pictures.js").Source & { label: string }} Sample
  * @typedef {import("../image-feature/index.js").FineTuneProgress} FineTuneProgress
  *
- * @typedef {{ losses: number[], evaluation: import("../image-feature/index.js").FineTuned["evaluation"], images:
+ * @typedef {{ losses: number[], evaluation: import("../image-feature/index.js").FineTuned["evaluation"], keptOld: boolean, images:
  *   number, milliseconds: number, file: File }} Result a model, and how it came about
  */
 
@@ -134,13 +134,13 @@ class FineTuneView extends Component {
       const tuned = await workspace.fineTune(items, { epochs: EPOCHS, folds: FOLDS, signal, onProgress });
       const milliseconds = performance.now() - start;
       try {
-        const { losses, evaluation, extractor } = tuned;
+        const { losses, evaluation, keptOld, extractor } = tuned;
         const file = new File(
           [await tuned.exportModel({ dtype: extractor.info.dtype })],
           `${extractor.info.model}.safetensors`,
         );
         if (signal.aborted) return;
-        this.#result = { losses, evaluation, images: samples.length, milliseconds, file };
+        this.#result = { losses, evaluation, keptOld, images: samples.length, milliseconds, file };
         this.#said.textContent = t("teach.said");
       } finally {
         tuned.dispose();
@@ -309,7 +309,7 @@ function shortLoss(loss) {
 }
 
 /** @param {Result} result */
-function resultCard({ losses, evaluation, images, milliseconds, file }) {
+function resultCard({ losses, evaluation, keptOld, images, milliseconds, file }) {
   const figure = (/** @type {string} */ term, /** @type {string} */ value, /** @type {string} */ more) =>
     h("div", {}, h("dt", {}, term), h("dd", {}, value), h("dd", { className: "muted" }, more));
   const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(0)} %`;
@@ -325,7 +325,7 @@ function resultCard({ losses, evaluation, images, milliseconds, file }) {
       figure(t("teach.loss"), shortLoss(losses[losses.length - 1]), t("teach.lossHow", { loss: shortLoss(losses[0]) })),
       figure(t("evaluate.took"), duration(milliseconds), t("search.pictures", { n: images })),
     ),
-    evaluation && evaluation.after < evaluation.before && h("p", { className: "muted" }, t("teach.worse")),
+    keptOld && h("p", { className: "muted" }, t("teach.keptOld")),
     h(
       "div",
       { className: "actions" },

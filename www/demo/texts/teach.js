@@ -46,9 +46,9 @@ export const teachTexts = /** @type {const} */ ({
   "teach.afterHow": ["{n:picture:pictures}, each left out of learning", "{n} 张图片，均未参与训练"],
   "teach.loss": ["Training loss", "训练损失"],
   "teach.lossHow": ["{loss} at first", "起初为 {loss}"],
-  "teach.worse": [
-    "It finds fewer than before: more pictures of each class will help.",
-    "效果不如微调前，增加每类图片会有帮助。",
+  "teach.keptOld": [
+    "Nothing was gained, so the model stays as it was: more pictures of each class will help.",
+    "效果没有提升，模型保持不变，增加每类图片会有帮助。",
   ],
   "teach.use": ["Use this model", "使用此模型"],
   "teach.used": ["The tuned model is in use.", "已使用微调后的模型。"],
