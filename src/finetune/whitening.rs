@@ -1,6 +1,7 @@
 //! Last layers for a network that ends with its pooled vector.
 
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use linfa_linalg::eigh::{EigSort, Eigh};
+use ndarray::{Array2, Axis};
 
 use super::neck::{Neck, Norm};
 use crate::model::efficientnet_lite::NECK_EPSILON;
@@ -41,39 +42,30 @@ impl Neck {
         if !(0.0..=1.0).contains(&power) {
             return Err(Error::usage(format!("the power of whitening must be from 0 to 1, got {power}")));
         }
-        let rows = DMatrix::from_row_iterator(count, input, pooled.iter().map(|&value| f64::from(value)));
-        let mean = rows.row_mean();
-        let centred = DMatrix::from_fn(count, input, |row, column| rows[(row, column)] - mean[column]);
-        let covariance = centred.tr_mul(&centred) / count as f64;
-        let SymmetricEigen { eigenvectors, eigenvalues } = covariance.symmetric_eigen();
-        let order = descending(&eigenvalues);
-        let largest = eigenvalues[order[0]];
+        let rows = Array2::from_shape_fn((count, input), |(row, column)| f64::from(pooled[row * input + column]));
+        let mean = rows.sum_axis(Axis(0)) / count as f64;
+        let centred = &rows - &mean;
+        let covariance = centred.t().dot(&centred) / count as f64;
+        let decomposed = covariance.eigh().map(EigSort::sort_eig_desc);
+        let (variances, directions) =
+            decomposed.map_err(|error| Error::internal(format!("no principal components: {error}")))?;
+        let largest = variances[0];
         if largest.is_nan() || largest <= 0.0 {
             return Err(Error::usage(
                 "all images give the same pooled vector: they tell nothing about how images differ",
             ));
         }
-        let factors: Vec<f64> = order[..features]
-            .iter()
-            .map(|&at| (eigenvalues[at].max(0.0) + LEAST_VARIANCE * largest).powf(-power / 2.0))
-            .collect();
-        let squares = order.iter().zip(&factors).map(|(&at, factor)| eigenvalues[at].max(0.0) * factor * factor);
-        let length = squares.sum::<f64>().sqrt();
+        let variances: Vec<f64> = variances.iter().take(features).map(|variance| variance.max(0.0)).collect();
+        let factor = |variance: &f64| (variance + LEAST_VARIANCE * largest).powf(-power / 2.0);
+        let length = variances.iter().map(|variance| variance * factor(variance).powi(2)).sum::<f64>().sqrt();
         let (mut weights, mut bias) = (Vec::with_capacity(features * input), Vec::with_capacity(features));
-        for (&at, factor) in order.iter().zip(&factors) {
-            let direction = eigenvectors.column(at) * (factor / length);
-            bias.push(-mean.transpose().dot(&direction) as f32);
+        for (direction, variance) in directions.columns().into_iter().zip(&variances) {
+            let direction = &direction * (factor(variance) / length);
+            bias.push(-mean.dot(&direction) as f32);
             weights.extend(direction.iter().map(|&value| value as f32));
         }
         Ok(Neck { input, weights, bias, norm: Some(Norm::identity(features)), keep: 1.0 })
     }
-}
-
-/// The indexes of values, from the largest to the smallest.
-fn descending(values: &DVector<f64>) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
-    order
 }
 
 impl Norm {
