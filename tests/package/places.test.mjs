@@ -260,9 +260,9 @@ inPlace("WebAssembly as bytes, a Response, a module and an address of its own", 
 
 /** Bytes at most, gzipped: what a page loads, and what `image-feature/inline` adds to a bundle. */
 const SIZES = {
-  "index.js": 50_000,
+  "index.js": 55_000,
   "worker.js": 15_000,
-  "node.js": 50_000,
+  "node.js": 55_000,
   "inline.js": 60_000,
   "workerd.js": 60_000,
   "inline/worker.js": 20_000,

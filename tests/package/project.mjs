@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { PROGRAM, ROOT, largestDifference, openPage } from "../browser/harness.mjs";
+import { PROGRAM, ROOT, openPage } from "../browser/harness.mjs";
 import { serveStatic } from "../browser/static-server.mjs";
 
 export const PACKAGE = join(ROOT, "dist/npm");
@@ -14,8 +14,11 @@ export const PACKAGE = join(ROOT, "dist/npm");
 /** A picture that lies in the repository. */
 export const PHOTO = join(ROOT, "docs/page.png");
 
-/** Features on two instruction sets differ by their roundings. */
-const TOLERANCE = 1e-5;
+/**
+ * The model computes in 8 bits. Instruction sets round the other layers differently in the last bit, and where that moves a number
+ * over the edge between two of 8 bits, later layers differ more.
+ */
+const LEAST_COSINE = 0.999;
 
 /**
  * Packs the package, and installs it in a new folder beside what `manifest` names.
@@ -73,8 +76,10 @@ function nativeFeature() {
 
 /** @param {ArrayLike<number>} feature of `PHOTO` */
 export function assertNative(feature) {
-  const difference = largestDifference(feature, nativeFeature());
-  assert.ok(difference < TOLERANCE, `differs from the program's feature by ${difference}`);
+  const native = nativeFeature();
+  assert.equal(feature.length, native.length);
+  const cosine = native.reduce((sum, value, at) => sum + value * feature[at], 0);
+  assert.ok(cosine > LEAST_COSINE, `its cosine to the program's feature is ${cosine}`);
 }
 
 /**
