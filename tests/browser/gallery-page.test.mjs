@@ -372,7 +372,11 @@ onPage("a data set's lists give the gallery and the queries", {}, async (page, s
   const pictures = await page.locator(".gallery-worst > li > .gallery-query img").count();
   assert.equal(pictures, await page.locator(".gallery-worst > li").count(), "each query is shown");
   await shoot("gallery-lists");
-  // the vectors of the queries are there already: no image is sent to a worker
+  // the vectors of the queries are there already: no image is sent to a worker, once those of the sample are done
+  await eventually(
+    () => page.evaluate(async () => (await import("/demo/sample-gallery.js")).sampleGallery.complete),
+    (complete) => assert.ok(complete),
+  );
   await page.evaluate(() => {
     const { postMessage } = Worker.prototype;
     globalThis.methods = [];

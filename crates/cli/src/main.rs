@@ -75,6 +75,7 @@ enum Outcome {
 
 /// Runs the program on the process's arguments.
 fn main() -> ExitCode {
+    silence_device_select();
     keep_panic_messages();
     #[cfg(feature = "train")]
     {
@@ -96,6 +97,21 @@ fn main() -> ExitCode {
     };
     end(|| command(cli))
 }
+
+/// Mesa's layer that chooses a GPU asks the display server, and prints four errors where there is none. Nothing is lost without it: the
+/// user's GPU is chosen by `--device`.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the environment is changed")]
+fn silence_device_select() {
+    let is_unset = |name: &str| std::env::var_os(name).is_none();
+    if is_unset("XDG_RUNTIME_DIR") && is_unset("NODEVICE_SELECT") {
+        // SAFETY: no other thread runs yet that could read the environment.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn silence_device_select() {}
 
 /// Runs a command.
 fn command(cli: Cli) -> Result<Outcome> {

@@ -196,17 +196,18 @@ fn list_knows_paddlexs_cache() {
     let home = temp_dir::TempDir::new().unwrap();
     let list = || finish(program().args(["model", "list", "--json"]).env("PADDLE_PDX_CACHE_HOME", home.path()));
     let models: Value = serde_json::from_str(&list().good()).unwrap();
-    assert_eq!(models.as_array().unwrap().len(), 4);
+    assert_eq!(models.as_array().unwrap().len(), 5);
     assert!(models[0]["name"] == "default" && models[0]["dimension"] == 512);
-    assert_eq!(models[1]["name"], "PP-ShiTuV2_rec");
-    assert_eq!(models[2]["network"], "CLIP_vit_base_patch16_224");
+    assert!(models[1]["name"] == "tiny" && models[1]["dimension"] == 512);
+    assert_eq!(models[2]["name"], "PP-ShiTuV2_rec");
+    assert_eq!(models[3]["network"], "CLIP_vit_base_patch16_224");
     assert!(models.as_array().unwrap().iter().all(|model| model["cached"].is_null()));
-    assert!(models[3]["archive"].as_str().unwrap().ends_with("/PP-ShiTuV2_rec_CLIP_vit_large_infer.tar"));
+    assert!(models[4]["archive"].as_str().unwrap().ends_with("/PP-ShiTuV2_rec_CLIP_vit_large_infer.tar"));
 
     let cached = home.path().join("official_models/PP-ShiTuV2_rec");
     std::fs::create_dir_all(&cached).unwrap();
     let models: Value = serde_json::from_str(&list().good()).unwrap();
-    assert_eq!(models[1]["cached"], text(&cached));
+    assert_eq!(models[2]["cached"], text(&cached));
     assert!(run(["model", "list"]).good().contains("PP-ShiTuV2_rec_CLIP_vit_base"));
 
     // an official name is read from there
