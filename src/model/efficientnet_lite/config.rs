@@ -7,7 +7,7 @@ use crate::model::{Parameter, Role};
 #[cfg(any(feature = "burn", feature = "cpu"))]
 pub(crate) const EPSILON: f64 = 1e-3;
 /// The same for the BatchNorm of the neck.
-#[cfg(any(feature = "burn", feature = "cpu"))]
+#[cfg(any(feature = "burn", feature = "cpu", feature = "whitening"))]
 pub(crate) const NECK_EPSILON: f64 = 1e-5;
 
 /// Output channels of the first convolution, in every size.

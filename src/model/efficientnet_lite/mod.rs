@@ -16,8 +16,10 @@ mod config;
 #[cfg(feature = "burn")]
 mod network;
 
+#[cfg(any(feature = "cpu", feature = "whitening"))]
+pub(crate) use config::NECK_EPSILON;
 pub use config::{BlockConfig, EfficientNetLiteConfig};
 #[cfg(feature = "cpu")]
-pub(crate) use config::{EPSILON, NECK_EPSILON, before};
+pub(crate) use config::{EPSILON, before};
 #[cfg(feature = "burn")]
 pub use network::EfficientNetLite;
