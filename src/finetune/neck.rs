@@ -104,7 +104,7 @@ impl Neck {
         let network = &self.network_with(&model.description.network);
         let mut tensors = Tensors::new();
         let fused = network.deploy_form(model.form, &model.tensors)?;
-        let mut own = self.named();
+        let own = self.named();
         for parameter in network.parameters(Form::Deploy, None) {
             let is_own = own.iter().any(|(name, _)| *name == parameter.name);
             let tensor = match is_own && fused.get(&parameter.name).is_none() {
@@ -114,7 +114,7 @@ impl Neck {
             };
             tensors.insert(parameter.name, tensor);
         }
-        for (name, values) in own.drain(..) {
+        for (name, values) in own {
             if let Some(value) = values.iter().find(|value| !value.is_finite()) {
                 return Err(Error::model(format!(
                     "fine-tuning ended with a value of {value} in `{name}`; take a lower learning rate"

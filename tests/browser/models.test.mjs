@@ -17,7 +17,7 @@ const BROKEN_AT = 1_500_000;
 let browser;
 let site;
 /** What the server does, and what it was asked. */
-const server = {
+const atFirst = () => ({
   model: modelOf("a"),
   tag: '"a"',
   breaks: 0,
@@ -26,7 +26,8 @@ const server = {
   next: {},
   asked: [],
   waiting: undefined,
-};
+});
+const server = atFirst();
 
 /** Answers with the model, or the rest of it. */
 async function answer(response) {
@@ -79,18 +80,7 @@ before(async () => {
   });
 });
 
-afterEach(() =>
-  Object.assign(server, {
-    model: modelOf("a"),
-    tag: '"a"',
-    breaks: 0,
-    cut: false,
-    holds: false,
-    next: {},
-    asked: [],
-    waiting: undefined,
-  }),
-);
+afterEach(() => Object.assign(server, atFirst()));
 
 after(async () => {
   await browser?.close();

@@ -96,7 +96,7 @@ pub fn run(args: FinetuneArgs) -> Result<()> {
     let model = start(&args)?;
     let sets = args.datasets.iter().map(|path| TrainingList::read(path)).collect::<Result<Vec<_>>>()?;
     let samples = samples(&sets, &model, &args)?;
-    let tuned = learn(&model, &samples, &args)?;
+    let tuned = learn(model, samples, &args)?;
     OutputFile::write(&args.output, &tuned.to_safetensors(args.dtype)?)?;
     if !args.quiet {
         note(&format!("written to {}", args.output.display()));
@@ -204,9 +204,8 @@ fn samples(sets: &[TrainingList], model: &Model, args: &FinetuneArgs) -> Result<
 }
 
 /// The model after learning.
-fn learn(model: &Model, samples: &Samples, args: &FinetuneArgs) -> Result<Model> {
+fn learn(mut model: Model, samples: Samples, args: &FinetuneArgs) -> Result<Model> {
     let name = model.description.name.clone();
-    let mut model = model.clone();
     if !model.description.has_last_layers() {
         let (pooled, embedding) = (samples.first_view_of_each(), usize::from(args.embedding));
         let neck = Neck::whitened(&pooled, model.description.pooled_len(), embedding, args.whiten)?;
@@ -226,7 +225,7 @@ fn learn(model: &Model, samples: &Samples, args: &FinetuneArgs) -> Result<Model>
         seed: args.seed,
         ..Tuning::default()
     };
-    let run = FineTune::new(&model, samples.clone(), tuning)?;
+    let run = FineTune::new(&model, samples, tuning)?;
     let started = Instant::now();
     let Tuned { neck, losses, .. } = run.run(|_| {})?;
     let took = started.elapsed();
