@@ -121,6 +121,8 @@
 
 #[cfg(feature = "dataset")]
 pub mod dataset;
+#[cfg(feature = "cpu")]
+pub mod detector;
 mod device;
 #[cfg(feature = "cpu")]
 pub mod engine;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "error",
     "random",
     "tensors",
@@ -20,6 +20,7 @@ const ORDER: [&str; 19] = [
     "weights",
     "device",
     "extractor",
+    "detector",
     "finetune",
     "metrics",
     "gallery",
