@@ -14,7 +14,7 @@ mod remarks;
 use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
 
-use image_feature::{Error, Model, Result, Roi};
+use image_feature::{Error, Model, Preprocess, Result, RgbImage, Roi};
 
 pub use apart::FolderNames;
 pub use decoding::{Damaged, Decoding};
@@ -37,12 +37,47 @@ pub fn preparation(
     Preparation {
         preprocess: model.description.preprocess.clone(),
         input_len: 3 * height * width,
+        images: false,
         roi,
         decoding,
         // enough to keep every thread busy, in whole batches
         group: batch_size * (2 * threads).div_ceil(batch_size),
         threads,
     }
+}
+
+/// The decoding of images that are wanted as they are.
+pub fn decoding_alone(decoding: Decoding, threads: usize) -> Preparation {
+    Preparation {
+        preprocess: Preprocess::default(),
+        input_len: 0,
+        images: true,
+        roi: None,
+        decoding,
+        // each holds its pixels
+        group: threads,
+        threads,
+    }
+}
+
+/// A function that takes each image, with what is wrong with its file, or the reason why there is none. It breaks where no
+/// more are wanted.
+type TakeImage<'t> = &'t mut dyn FnMut(Origin, Result<(RgbImage, Option<String>)>) -> Result<ControlFlow<()>>;
+
+/// Decodes inputs on other threads, and hands them to `take` on this one, in order.
+pub fn decode_all(inputs: Inputs, preparation: &Preparation, take: TakeImage) -> Result<()> {
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(1);
+        scope.spawn(move || preparation.run(inputs, sender));
+        for Prepared { origin, input } in receiver.into_iter().flatten() {
+            let missing = || Error::internal("an image was not kept");
+            let image = input.and_then(|Input { image, damage, .. }| Ok((image.ok_or_else(missing)?, damage)));
+            if take(origin, image)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    })
 }
 
 /// The feature of an image, and the damage of its file.
@@ -80,7 +115,7 @@ fn embed_group(group: Vec<Prepared>, engine: &Engine, batch_size: usize, take: T
     let mut results: Vec<(Origin, Result<Option<String>>)> = Vec::new();
     for Prepared { origin, input } in group {
         match input {
-            Ok(Input { values, damage }) => {
+            Ok(Input { values, damage, .. }) => {
                 good.push(values);
                 results.push((origin, Ok(damage)));
             }

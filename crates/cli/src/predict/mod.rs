@@ -1,5 +1,6 @@
-//! `image-feature predict`: feature vectors of images.
+//! `image-feature predict`: feature vectors of images, or the boxes of a detector.
 
+mod detect;
 mod save;
 
 use std::ops::ControlFlow;
@@ -11,11 +12,11 @@ use super::output_file::delete_unfinished_on_interrupt;
 use super::terminal::{Progress, Stdout, complain, note};
 use super::{Outcome, default_threads, open_model, thread_count};
 use image_feature::{DeviceRequest, Error, ErrorKind, Result, Roi};
-use save::{SaveFormat, Saver};
+use save::{Prediction, SaveFormat, Saver};
 
-/// Turn images into feature vectors
+/// Turn images into feature vectors, or find the things in them
 ///
-/// Prints each result as PaddleX 3.x does. Images that cannot be read are listed at the end; the others are done.
+/// A detector such as PP-ShiTuV2_det finds boxes; all other models give feature vectors. Prints each result as PaddleX 3.x does. Images that cannot be read are listed at the end; the others are done.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -23,11 +24,12 @@ Examples:
   image-feature predict photos/ more.zip 'scans/**/*.tif' --model PP-ShiTuV2_rec --save output
   image-feature predict photos/ --model model.safetensors --save output --format npy --quiet
   curl -s https://example.com/a.jpg | image-feature predict - --model model.safetensors --json
+  image-feature predict photos/ --model PP-ShiTuV2_det_infer.tar --threshold 0.4 --save output
 
 Saved results: an image named itself goes to DIR/<stem>_res.json; below a folder, pattern or archive its folders \
 are kept: DIR/<folders>/<stem>_res.json. If two images of one run would share a file, the second is named after its \
 whole file name (x.jpg_res.json), further ones get a number. Files of earlier runs are replaced, and their number \
-is reported.")]
+is reported. Of a detector, the image with its boxes is saved beside it, as <stem>_res.png.")]
 pub struct PredictArgs {
     /// Images: files, folders (searched at any depth), quoted patterns ('**/*.jpg'), archives (.zip, .tar, .tar.gz),
     /// or - for one image on stdin
@@ -49,6 +51,9 @@ pub struct PredictArgs {
     /// Form of saved results
     #[arg(long, value_enum, requires = "save", default_value = "json")]
     format: SaveFormat,
+    /// Score above which a detector's boxes count [default: the model's own, 0.5 for PP-ShiTuV2_det]
+    #[arg(long, value_name = "SCORE", value_parser = parse_threshold)]
+    threshold: Option<f32>,
     /// Take only this rectangle of each image, in pixels
     #[arg(long, value_name = "X,Y,W,H", value_parser = parse_roi)]
     roi: Option<Roi>,
@@ -64,6 +69,13 @@ pub struct PredictArgs {
     /// Print nothing but results and errors
     #[arg(long, short)]
     quiet: bool,
+}
+
+fn parse_threshold(text: &str) -> Result<f32> {
+    match text.trim().parse() {
+        Ok(score) if (0.0..=1.0).contains(&score) => Ok(score),
+        _ => Err(Error::usage(format!("`{text}` is not a number from 0 to 1"))),
+    }
 }
 
 fn parse_roi(text: &str) -> Result<Roi> {
@@ -93,6 +105,15 @@ pub fn run(args: PredictArgs) -> Result<Outcome> {
         return report.finish();
     }
     let model = open_model(args.model.as_deref())?;
+    if model.description.is_detector() {
+        return detect::run(&args, inputs, &model, threads, report);
+    }
+    if args.threshold.is_some() {
+        return Err(Error::usage(format!(
+            "--threshold is for detectors; {} gives feature vectors",
+            model.description.name
+        )));
+    }
     let engine = Engine::open(&model, args.device, threads)?;
     if !args.quiet {
         note(&engine.summary);
@@ -105,10 +126,22 @@ pub fn run(args: PredictArgs) -> Result<Outcome> {
     drop(model);
     report.progress.start();
     embed_all(inputs, &preparation, &engine, batch_size, &mut |origin, result| {
-        report.add(origin, result)?;
+        report.add(origin, result.map(Predicted::of_feature))?;
         Ok(if report.is_unwanted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     report.finish()
+}
+
+/// What was computed of an image, and the damage of its file.
+struct Predicted {
+    prediction: Prediction,
+    damage: Option<String>,
+}
+
+impl Predicted {
+    fn of_feature(Embedded { feature, damage }: Embedded) -> Self {
+        Predicted { prediction: Prediction::Feature(feature), damage }
+    }
 }
 
 /// Prints and saves results as they come, and reports failures at the end.
@@ -141,16 +174,16 @@ impl Report {
         }
     }
 
-    fn add(&mut self, origin: Origin, result: Result<Embedded>) -> Result<()> {
+    fn add(&mut self, origin: Origin, result: Result<Predicted>) -> Result<()> {
         match result {
-            Ok(Embedded { feature, damage }) => {
+            Ok(Predicted { prediction, damage }) => {
                 if let Some(saver) = &mut self.saver {
-                    saver.save(&origin, &feature)?;
+                    saver.save(&origin, &prediction)?;
                 }
                 let line = if self.json {
-                    save::json_line(&origin.input_path, &feature, damage.as_deref())
+                    save::json_line(&origin.input_path, &prediction, damage.as_deref())
                 } else {
-                    paddlex_line(&origin.input_path, &feature)
+                    paddlex_line(&origin.input_path, &prediction)
                 };
                 self.progress.suspend(|| self.stdout.line(&line))?;
                 self.embedded += 1;
@@ -213,12 +246,12 @@ impl Report {
 }
 
 /// A result as `res.print()` of PaddleX 3.x prints it.
-fn paddlex_line(input_path: &str, feature: &[f32]) -> String {
-    format!(
-        "{{'res': {{'input_path': {}, 'page_index': None, 'feature': {}}}}}",
-        python::string_repr(input_path),
-        numpy::array_repr(feature)
-    )
+fn paddlex_line(input_path: &str, prediction: &Prediction) -> String {
+    let (key, value) = match prediction {
+        Prediction::Feature(feature) => ("feature", numpy::array_repr(feature)),
+        Prediction::Boxes(boxes) => ("boxes", boxes.repr()),
+    };
+    format!("{{'res': {{'input_path': {}, 'page_index': None, '{key}': {value}}}}}", python::string_repr(input_path))
 }
 
 fn failure_json(input_path: &str, error: &Error) -> String {

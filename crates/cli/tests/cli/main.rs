@@ -14,6 +14,7 @@ mod convert;
 mod damaged;
 mod dataset;
 mod default_model;
+mod detect;
 mod evaluate;
 mod exchange;
 mod finetune;
