@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "error",
     "random",
     "tensors",
@@ -24,6 +24,7 @@ const ORDER: [&str; 20] = [
     "finetune",
     "metrics",
     "gallery",
+    "recognizer",
     "dataset",
     "train",
     "warm_up",

@@ -18,8 +18,12 @@
 
 mod decode;
 mod nms;
+mod region;
 
+#[cfg(all(feature = "gallery", not(target_arch = "wasm32")))]
+pub(crate) use self::nms::overlap;
 pub use self::nms::suppress;
+pub use self::region::{Region, Regions, WholeImage};
 use crate::engine::{Plan, cpu};
 use crate::image::{RgbImage, Roi};
 use crate::model::picodet::PicoDetConfig;

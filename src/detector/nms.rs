@@ -50,7 +50,7 @@ pub fn suppress(nms: &Nms, boxes: &[[f32; 4]], scores: &[f32]) -> Vec<usize> {
 
 /// The area that two boxes share, divided by the area of both together. Two boxes of one point share 0 of 0, which is not a
 /// number.
-fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
+pub(crate) fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
     let [left, top, right, bottom] = a;
     let [other_left, other_top, other_right, other_bottom] = b;
     if other_left > right || other_right < left || other_top > bottom || other_bottom < top {

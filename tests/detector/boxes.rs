@@ -20,12 +20,12 @@ fn tolerance(name: &str) -> Tolerance {
     if EXACT_PHOTOS.contains(&name) { EXACT } else { NEAR }
 }
 
-fn detector() -> Option<&'static Detector> {
+pub fn detector() -> Option<&'static Detector> {
     static DETECTOR: std::sync::OnceLock<Option<Detector>> = std::sync::OnceLock::new();
     DETECTOR.get_or_init(|| Some(Detector::open(model::golden()?, Some(2)).unwrap())).as_ref()
 }
 
-fn photo(name: &str) -> RgbImage {
+pub fn photo(name: &str) -> RgbImage {
     let path = shared("golden/features/inputs").unwrap().join(name);
     decode(&std::fs::read(path).unwrap(), &Default::default()).unwrap()
 }

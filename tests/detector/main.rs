@@ -10,5 +10,7 @@ mod common;
 mod boxes;
 mod files;
 mod model;
+#[cfg(feature = "gallery")]
+mod pipeline;
 mod stages;
 mod suppress;

@@ -7,6 +7,7 @@ mod decoding;
 mod engine;
 mod inputs;
 mod item;
+mod parts;
 mod pattern;
 mod pipeline;
 mod remarks;
@@ -18,9 +19,10 @@ use image_feature::{Error, Model, Preprocess, Result, RgbImage, Roi};
 
 pub use apart::FolderNames;
 pub use decoding::{Damaged, Decoding};
-pub use engine::Engine;
+pub use engine::{Engine, summary};
 pub use inputs::{FILE_BYTES, Inputs, id_of, read_file};
 pub use item::{Content, Origin};
+pub use parts::{DetectorArgs, Part, PartEngine, Parts};
 pub use pipeline::Preparation;
 use pipeline::{Input, Prepared};
 pub use remarks::Remarks;
@@ -80,9 +82,11 @@ pub fn decode_all(inputs: Inputs, preparation: &Preparation, take: TakeImage) ->
     })
 }
 
-/// The feature of an image, and the damage of its file.
+/// The feature of an image or of a part of it, and the damage of its file.
 pub struct Embedded {
     pub feature: Vec<f32>,
+    /// The part; `None` for the whole image.
+    pub part: Option<Part>,
     /// What is wrong with the file, where only a part of the image could be decoded.
     pub damage: Option<String>,
 }
@@ -130,7 +134,7 @@ fn embed_group(group: Vec<Prepared>, engine: &Engine, batch_size: usize, take: T
     for (origin, prepared) in results {
         let result = prepared.and_then(|damage| {
             let missing = || Err(Error::internal("the network gave too few features"));
-            Ok(Embedded { feature: features.next().unwrap_or_else(missing)?, damage })
+            Ok(Embedded { feature: features.next().unwrap_or_else(missing)?, part: None, damage })
         });
         if take(origin, result)?.is_break() {
             return Ok(ControlFlow::Break(()));

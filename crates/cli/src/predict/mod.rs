@@ -1,18 +1,23 @@
 //! `image-feature predict`: feature vectors of images, or the boxes of a detector.
 
 mod detect;
+mod objects;
+mod report;
 mod save;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::embed::{Content, Damaged, Decoding, Embedded, Engine, Inputs, Origin, Remarks, embed_all, preparation};
-use super::format::{numpy, python};
+pub use self::objects::{Objects, box_sides};
+#[cfg(test)]
+pub use self::report::paddlex_line;
+pub use self::report::{Predicted, Report};
+pub use self::save::{Prediction, SaveFormat, Saver};
+use super::embed::{Decoding, Engine, Inputs, embed_all, preparation};
 use super::output_file::delete_unfinished_on_interrupt;
-use super::terminal::{Progress, Stdout, complain, note};
+use super::terminal::note;
 use super::{Outcome, default_threads, open_model, thread_count};
-use image_feature::{DeviceRequest, Error, ErrorKind, Result, Roi};
-use save::{Prediction, SaveFormat, Saver};
+use image_feature::{DeviceRequest, Error, Result, Roi};
 
 /// Turn images into feature vectors, or find the things in them
 ///
@@ -71,7 +76,8 @@ pub struct PredictArgs {
     quiet: bool,
 }
 
-fn parse_threshold(text: &str) -> Result<f32> {
+/// A score from 0 to 1.
+pub fn parse_threshold(text: &str) -> Result<f32> {
     match text.trim().parse() {
         Ok(score) if (0.0..=1.0).contains(&score) => Ok(score),
         _ => Err(Error::usage(format!("`{text}` is not a number from 0 to 1"))),
@@ -92,17 +98,9 @@ pub fn run(args: PredictArgs) -> Result<Outcome> {
     let threads = args.threads.map_or_else(default_threads, usize::from);
     delete_unfinished_on_interrupt();
     let inputs = Inputs::find(&args.inputs)?;
-    let mut report = Report::new(&args, &inputs);
+    let mut report = Report::new(&inputs, args.save.as_deref(), args.json, args.quiet);
     if inputs.all_failed() {
-        let mut told = Ok(());
-        inputs.for_each(|item| {
-            if let Content::Failed(error) = item.content {
-                told = report.add(item.origin, Err(error));
-            }
-            if told.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        told?;
-        return report.finish();
+        return report.all_failed(inputs);
     }
     let model = open_model(args.model.as_deref())?;
     if model.description.is_detector() {
@@ -130,135 +128,4 @@ pub fn run(args: PredictArgs) -> Result<Outcome> {
         Ok(if report.is_unwanted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     report.finish()
-}
-
-/// What was computed of an image, and the damage of its file.
-struct Predicted {
-    prediction: Prediction,
-    damage: Option<String>,
-}
-
-impl Predicted {
-    fn of_feature(Embedded { feature, damage }: Embedded) -> Self {
-        Predicted { prediction: Prediction::Feature(feature), damage }
-    }
-}
-
-/// Prints and saves results as they come, and reports failures at the end.
-struct Report {
-    json: bool,
-    quiet: bool,
-    stdout: Stdout,
-    progress: Progress,
-    saver: Option<Saver>,
-    saved_to: Option<PathBuf>,
-    embedded: u64,
-    damaged: Damaged,
-    failures: Vec<(Origin, Error)>,
-    remarks: Remarks,
-}
-
-impl Report {
-    fn new(args: &PredictArgs, inputs: &Inputs) -> Self {
-        Report {
-            json: args.json,
-            quiet: args.quiet,
-            stdout: Stdout::default(),
-            progress: Progress::new(inputs.count(), args.quiet),
-            saver: None,
-            saved_to: args.save.clone(),
-            embedded: 0,
-            damaged: Damaged::default(),
-            failures: Vec::new(),
-            remarks: inputs.remarks(),
-        }
-    }
-
-    fn add(&mut self, origin: Origin, result: Result<Predicted>) -> Result<()> {
-        match result {
-            Ok(Predicted { prediction, damage }) => {
-                if let Some(saver) = &mut self.saver {
-                    saver.save(&origin, &prediction)?;
-                }
-                let line = if self.json {
-                    save::json_line(&origin.input_path, &prediction, damage.as_deref())
-                } else {
-                    paddlex_line(&origin.input_path, &prediction)
-                };
-                self.progress.suspend(|| self.stdout.line(&line))?;
-                self.embedded += 1;
-                if let Some(damage) = damage {
-                    self.damaged.add(&origin.input_path, &damage);
-                }
-            }
-            Err(error) => {
-                if self.json {
-                    let line = failure_json(&origin.input_path, &error);
-                    self.progress.suspend(|| self.stdout.line(&line))?;
-                }
-                self.failures.push((origin, error));
-            }
-        }
-        self.progress.advance();
-        Ok(())
-    }
-
-    /// Whether the reader of stdout is gone and nothing is saved.
-    fn is_unwanted(&self) -> bool {
-        self.stdout.is_closed() && self.saver.is_none()
-    }
-
-    fn finish(mut self) -> Result<Outcome> {
-        if let Some(saver) = &mut self.saver {
-            saver.finish()?;
-        }
-        let took = self.progress.finish().as_secs_f64();
-        if !self.quiet && self.embedded > 0 {
-            let saved = self.saved_to.map_or(String::new(), |folder| format!(", saved in {}", folder.display()));
-            let replaced = match self.saver.map_or(0, |saver| saver.replaced) {
-                0 => String::new(),
-                replaced => format!(" ({replaced} files of an earlier run replaced)"),
-            };
-            let plural = if self.embedded == 1 { "" } else { "s" };
-            note(&format!("{} image{plural} in {took:.1} s{saved}{replaced}", self.embedded));
-        }
-        if let Some(warning) = self.damaged.note(self.embedded) {
-            note(&warning);
-        }
-        if !self.quiet {
-            self.remarks.tell();
-        }
-        let mut worst = None;
-        for (origin, error) in &self.failures {
-            complain(&format!("{}: {error}", origin.input_path));
-            if worst.is_none() || error.kind() == ErrorKind::Internal {
-                worst = Some(error.kind());
-            }
-        }
-        let Some(worst) = worst else { return Ok(Outcome::Good) };
-        let inputs = self.failures.len() as u64 + self.embedded;
-        if inputs > 1 {
-            complain(&format!("{} of {inputs} inputs failed, see above", self.failures.len()));
-        }
-        // every kind but `Internal` is the fault of an input
-        Ok(Outcome::Failed(if worst == ErrorKind::Internal { worst } else { ErrorKind::Decode }))
-    }
-}
-
-/// A result as `res.print()` of PaddleX 3.x prints it.
-fn paddlex_line(input_path: &str, prediction: &Prediction) -> String {
-    let (key, value) = match prediction {
-        Prediction::Feature(feature) => ("feature", numpy::array_repr(feature)),
-        Prediction::Boxes(boxes) => ("boxes", boxes.repr()),
-    };
-    format!("{{'res': {{'input_path': {}, 'page_index': None, '{key}': {value}}}}}", python::string_repr(input_path))
-}
-
-fn failure_json(input_path: &str, error: &Error) -> String {
-    format!(
-        "{{\"input_path\": {}, \"error\": {}, \"kind\": \"{}\"}}",
-        save::json_string(input_path),
-        save::json_string(&error.to_string()),
-        error.kind().as_str()
-    )
 }

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::detect::Boxes;
+use super::objects::Objects;
 use crate::embed::Origin;
 use crate::format::python::float_json;
+use crate::format::value::Layout;
 use crate::output_file::OutputFile;
 use image_feature::error::Context;
 use image_feature::gallery::{Turn, npy};
@@ -25,7 +26,7 @@ pub enum SaveFormat {
 /// What was computed of an image.
 pub enum Prediction {
     Feature(Vec<f32>),
-    Boxes(Boxes),
+    Objects(Objects),
 }
 
 /// A folder of results.
@@ -70,7 +71,9 @@ impl Saver {
                 OutputFile::write(&target, json(&origin.input_path, prediction, Layout::Indented).as_bytes())?;
                 match prediction {
                     Prediction::Feature(_) => Ok(()),
-                    Prediction::Boxes(boxes) => OutputFile::write(target.with_extension("png"), &boxes.picture()?),
+                    Prediction::Objects(objects) => {
+                        OutputFile::write(target.with_extension("png"), &objects.picture()?)
+                    }
                 }
             }
             Files::Npy { matrix, list, rows } => {
@@ -136,15 +139,6 @@ fn csv_field(text: &str) -> String {
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }
 }
 
-/// The layout of a result's JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// `json.dumps(result, indent=4, ensure_ascii=False)`, as PaddleX saves it.
-    Indented,
-    /// On one line.
-    Line,
-}
-
 /// A result as JSON with PaddleX's keys. Each value is written as Python writes it as a double.
 fn json(input_path: &str, prediction: &Prediction, layout: Layout) -> String {
     let (start, key, end, open, value, close) = match layout {
@@ -153,10 +147,7 @@ fn json(input_path: &str, prediction: &Prediction, layout: Layout) -> String {
     };
     let feature = match prediction {
         Prediction::Feature(feature) => feature,
-        Prediction::Boxes(boxes) => {
-            let (path, boxes) = (json_string(input_path), boxes.json(layout));
-            return format!("{start}\"input_path\": {path}{key}\"page_index\": null{key}\"boxes\": {boxes}{end}");
-        }
+        Prediction::Objects(objects) => return objects.value(input_path).json(layout),
     };
     let mut json = String::with_capacity(feature.len() * 32);
     let path = json_string(input_path);

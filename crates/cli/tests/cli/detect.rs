@@ -1,7 +1,7 @@
 //! `predict` with a detector. Boxes and their forms beside PaddleX's are tested in `tests/detector/` and in the program's
 //! `predict/detect.rs`; here are a small network without training and the program around it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use image_feature::model::lcnet_v2::Form;
 use image_feature::model::picodet::PicoDetConfig;
@@ -20,12 +20,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let bench = Bench { folder: temp_dir::TempDir::new().unwrap() };
-        std::fs::write(bench.path("det.safetensors"), model().to_safetensors(Dtype::F32).unwrap()).unwrap();
-        for (name, width, height) in [("a.ppm", 90, 60), ("b.ppm", 64, 64)] {
-            let mut file = format!("P6 {width} {height} 255\n").into_bytes();
-            file.extend((0..3 * width * height).map(|index| (index * 7919 % 251) as u8));
-            std::fs::write(bench.path(name), file).unwrap();
-        }
+        detector_file(bench.folder.path());
+        scenes(bench.folder.path());
         bench
     }
 
@@ -37,6 +33,22 @@ impl Bench {
         let mut program = program();
         program.current_dir(self.folder.path());
         finish(program.args(["predict", "--model", "det.safetensors"]).args(arguments))
+    }
+}
+
+/// Writes a detector that finds boxes in noise.
+pub fn detector_file(folder: &Path) -> PathBuf {
+    let path = folder.join("det.safetensors");
+    std::fs::write(&path, model().to_safetensors(Dtype::F32).unwrap()).unwrap();
+    path
+}
+
+/// Writes two images with things in them for that detector: `a.ppm` of 90 x 60 and `b.ppm` of 64 x 64 pixels.
+pub fn scenes(folder: &Path) {
+    for (name, width, height, step) in [("a.ppm", 90, 60, 7919), ("b.ppm", 64, 64, 104_729)] {
+        let mut file = format!("P6 {width} {height} 255\n").into_bytes();
+        file.extend((0..3 * width * height).map(|index| (index * step % 251) as u8));
+        std::fs::write(folder.join(name), file).unwrap();
     }
 }
 

@@ -20,7 +20,7 @@ mod histogram;
 mod label;
 mod save;
 
-pub use boxes::with_boxes;
+pub use boxes::{LabelledBox, with_boxes};
 pub use histogram::histogram;
 pub use label::with_label;
 pub use save::encode;
