@@ -147,11 +147,11 @@ fn a_gallery_has_the_things_in_photos() {
     let results = bench.recognize(&["a.ppm", "b.ppm", "--det-threshold", SCORE]);
     assert_eq!(all.len(), results.iter().map(|result| boxes(result).len()).sum::<usize>());
     for (result, (label, id)) in results.iter().zip([("tea", "tea/a.ppm"), ("cup", "cup/b.ppm")]) {
-        assert_eq!(main.get(id).unwrap().metadata["box"][2], boxes(result)[0]["coordinate"][2]);
+        let sides = |value: &Value| [0, 1, 2, 3].map(|side| value[side].as_f64().unwrap());
+        assert_eq!(sides(&main.get(id).unwrap().metadata["box"]), sides(&boxes(result)[0]["coordinate"]));
         for (number, found) in boxes(result).iter().enumerate() {
             let entry = all.get(&format!("{id}#{}", number + 1)).unwrap();
             assert_eq!((entry.label.as_deref(), &found["labels"][0]), (Some(label), &Value::from(label)));
-            let sides = |value: &Value| [0, 1, 2, 3].map(|side| value[side].as_f64().unwrap());
             assert_eq!(sides(&entry.metadata["box"]), sides(&found["coordinate"]));
             // what is found is what was put in
             assert!((found["rec_scores"][0].as_f64().unwrap() - 1.0).abs() < 1e-5, "{found}");
