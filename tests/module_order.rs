@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 21] = [
     "error",
     "random",
     "tensors",
@@ -20,9 +20,11 @@ const ORDER: [&str; 19] = [
     "weights",
     "device",
     "extractor",
+    "detector",
     "finetune",
     "metrics",
     "gallery",
+    "recognizer",
     "dataset",
     "train",
     "warm_up",

@@ -211,15 +211,16 @@ fn features(
         (Origin { input_path: path.clone(), relative: path.into() }, entry)
     });
     let embedder = Embedder::of(model, &args.model)?;
-    let outcome = embedder.run(Inputs::of_entries(tree, origins), &mut |origin, Embedded { feature, damage }| {
-        let entry = by_path[origin.input_path.as_str()];
-        // a damaged image is told of at each run
-        if let Some(cache) = cache.as_mut().filter(|_| damage.is_none()) {
-            cache.keep(&hashes[&entry], &feature)?;
-        }
-        features.insert(entry, feature);
-        Ok(ControlFlow::Continue(()))
-    })?;
+    let outcome =
+        embedder.run(Inputs::of_entries(tree, origins), &mut |origin, Embedded { feature, damage, .. }| {
+            let entry = by_path[origin.input_path.as_str()];
+            // a damaged image is told of at each run
+            if let Some(cache) = cache.as_mut().filter(|_| damage.is_none()) {
+                cache.keep(&hashes[&entry], &feature)?;
+            }
+            features.insert(entry, feature);
+            Ok(ControlFlow::Continue(()))
+        })?;
     if let Some(Err(error)) = cache.map(|cache| cache.save()) {
         note(&format!("note: the features are not kept for the next time: {error}"));
     }
