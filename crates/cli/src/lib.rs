@@ -2,6 +2,15 @@
 //!
 //! Results go to stdout, everything else to stderr. The exit code is 0 for success, 1 where the input is at fault (missing,
 //! damaged or unsuitable files), 2 for wrong usage, 3 for an error of the program or the device, 130 after Ctrl-C.
+//!
+//! [`main`] is the whole program as a function. The crate's binary calls it, and so does `python -m image_feature`.
+//!
+//! ```
+//! use std::ffi::OsString;
+//!
+//! assert_eq!(image_feature_cli::main(["image-feature", "model", "list"].map(OsString::from)), 0);
+//! assert_eq!(image_feature_cli::main(["image-feature", "unknown"].map(OsString::from)), 2);
+//! ```
 
 mod address;
 #[cfg(feature = "train")]
@@ -26,8 +35,8 @@ mod threads;
 mod train;
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -73,26 +82,27 @@ enum Outcome {
     Failed(ErrorKind),
 }
 
-/// Runs the program on the process's arguments.
-fn main() -> ExitCode {
+/// Runs the program on arguments, of which the first is the program's name, and gives back the exit code.
+///
+/// It is meant for a process of its own: it may set a variable of the environment, a handler of signals and a hook for panics, and
+/// Ctrl-C ends the process. It must be called before other threads start.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
     silence_device_select();
     keep_panic_messages();
     #[cfg(feature = "train")]
-    {
-        let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
-        if paddlex::is_meant(&arguments) {
-            return end(|| match paddlex::run(&arguments, &command) {
-                Ok(outcome) => Ok(outcome),
-                Err(paddlex::Stop::Error(error)) => Err(error),
-                Err(paddlex::Stop::Usage(error)) => error.exit(),
-            });
-        }
+    if paddlex::is_meant(&arguments) {
+        return end(|| match paddlex::run(&arguments, &command) {
+            Ok(outcome) => Ok(outcome),
+            Err(paddlex::Stop::Error(error)) => Err(error),
+            Err(paddlex::Stop::Usage(error)) => error.exit(),
+        });
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print(); // a failure to print cannot be reported
-            return if error.use_stderr() { WRONG_USAGE.into() } else { ExitCode::SUCCESS };
+            return if error.use_stderr() { WRONG_USAGE } else { 0 };
         }
     };
     end(|| command(cli))
@@ -131,20 +141,20 @@ fn command(cli: Cli) -> Result<Outcome> {
 }
 
 /// Runs to the end, reports errors, and gives the exit code.
-fn end(run: impl FnOnce() -> Result<Outcome>) -> ExitCode {
+fn end(run: impl FnOnce() -> Result<Outcome>) -> u8 {
     match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(Ok(Outcome::Good)) => ExitCode::SUCCESS,
-        Ok(Ok(Outcome::Failed(kind))) => exit_code(kind).into(),
+        Ok(Ok(Outcome::Good)) => 0,
+        Ok(Ok(Outcome::Failed(kind))) => exit_code(kind),
         Ok(Err(error)) => {
             complain(&error);
-            exit_code(error.kind()).into()
+            exit_code(error.kind())
         }
         Err(_) => {
             let what = take_panic_message();
             complain(&format!(
                 "this is a bug in image-feature, please report it: {what} (RUST_BACKTRACE=1 shows where)"
             ));
-            OUR_FAULT.into()
+            OUR_FAULT
         }
     }
 }
