@@ -85,7 +85,7 @@ enum Outcome {
 /// Runs the program on arguments, of which the first is the program's name, and gives back the exit code.
 ///
 /// It is meant for a process of its own: it may set a variable of the environment, a handler of signals and a hook for panics, and
-/// Ctrl-C ends the process. It must be called before other threads start.
+/// Ctrl-C ends the process. With the feature `webgpu` it must be called before other threads start.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     silence_device_select();
@@ -110,7 +110,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 /// Mesa's layer that chooses a GPU asks the display server, and prints four errors where there is none. Nothing is lost without it: the
 /// user's GPU is chosen by `--device`.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "webgpu"))]
 #[expect(unsafe_code, reason = "the environment is changed")]
 fn silence_device_select() {
     let is_unset = |name: &str| std::env::var_os(name).is_none();
@@ -120,7 +120,7 @@ fn silence_device_select() {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", feature = "webgpu")))]
 fn silence_device_select() {}
 
 /// Runs a command.
