@@ -22,6 +22,8 @@ use crate::progress::Progress;
 const MOST_IN_HTML: usize = 200;
 
 type Facts = Vec<Option<ImageFacts>>;
+/// Line, path, label, and the number of the image's file.
+type Row = (usize, String, Option<i64>, Option<usize>);
 
 /// A data set that was opened, and what is known of its images.
 #[pyclass(frozen, module = "image_feature._native")]
@@ -54,7 +56,7 @@ impl Dataset {
     }
 
     /// The rows of a list: line, path, label, and the number for [`read`](Self::read).
-    fn rows(&self, py: Python<'_>, list: &str) -> PyResult<Vec<(usize, String, Option<i64>, Option<usize>)>> {
+    fn rows(&self, py: Python<'_>, list: &str) -> PyResult<Vec<Row>> {
         let unknown = || Error::usage(format!("`{list}` is no list; there are train, gallery and query"));
         let found = Subset::ALL.into_iter().find(|subset| subset.list().strip_suffix(".txt") == Some(list));
         let list = found.ok_or_else(unknown).or_raise(py)?;
