@@ -10,6 +10,8 @@ source scripts/tools.sh
 source scripts/wasm.sh
 # shellcheck source=scripts/package.sh
 source scripts/package.sh
+# shellcheck source=scripts/python.sh
+source scripts/python.sh
 # shellcheck source=scripts/test.sh
 source scripts/test.sh
 # shellcheck source=scripts/sanitize.sh
@@ -40,6 +42,7 @@ usage: ./build.sh COMMAND
                         measures how well models find images of the same class, beside colour histograms and other simple features
   model DATASET...      makes the bundled models from published weights and these data sets, replaces them, and measures them
   npm                   makes the npm package in $PACKAGE_DIR
+  wheel                 makes the Python package in $WHEEL_DIR
   tools                 installs what building and testing need, and nothing else
   clean                 removes what was built here; $CACHE keeps the tools
 
@@ -114,6 +117,7 @@ main() {
       for kind in "$@"; do build_wasm "$kind"; done
       ;;
     npm) build_package ;;
+    wheel) build_wheel ;;
     bench)
       run_benchmark "$@"
       ;;

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The tests, step by step. Each step is a command of its own: `./build.sh test STEP`.
 
-TEST_STEPS=(tools format lint rust wasm wasm-tests types browser package)
+TEST_STEPS=(tools format lint rust python wasm wasm-tests types browser package)
 # Not among all: before a release.
 MORE_STEPS=(features matrix)
 
@@ -12,6 +12,7 @@ advice() {
     format) echo "run 'cargo fmt' and 'npm run format'; for shell scripts, do what shellcheck says" ;;
     lint) echo "mend what the linters report, or allow it in that place, with a reason" ;;
     rust) echo "run one test alone with 'cargo test --release ${NATIVE[*]} NAME'" ;;
+    python) echo "run one test alone with '$CACHE/python/tests/bin/python -m pytest crates/python/tests -k NAME', where the wheel is installed" ;;
     wasm) echo "look at cargo's message; if an artefact is too large, find the cause with 'twiggy top', or raise the limit in scripts/test.sh" ;;
     wasm-tests) echo "look at the message of the test; webdriver.json holds the browser's flags" ;;
     features) echo "run 'cargo check --package PACKAGE --no-default-features --features FEATURE'" ;;

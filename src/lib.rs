@@ -28,7 +28,7 @@
 //!
 //! - The feature `default-model` puts two into the library: `Model::bundled`, and `Model::tiny` for a quick first result.
 //! - The official model, which is larger and better, is one download: `PP-ShiTuV2_rec_infer.tar`. The README has the
-//!   address.
+//!   address; with the feature `download`, `official::OfficialModel::download` fetches it.
 //! - [`Model::open`] reads PaddleX's files as they are: exported inference models (`inference.json` or
 //!   `inference.pdmodel` with `inference.pdiparams` and `inference.yml`), training checkpoints (`.pdparams`), and
 //!   archives of these. It also reads the `.safetensors` files that this crate writes.
@@ -75,7 +75,8 @@
 //! | [`dataset`] | data sets: checking, mending, splitting, converting | `dataset` |
 //! | [`file_tree`] | files in folders, archives and memory | |
 //! | [`train`] | training, on Burn | `train` |
-//! | [`output_file`] | files that appear complete or not at all | `dataset` or `gallery` |
+//! | [`output_file`] | files that appear complete or not at all | `dataset`, `download` or `gallery` |
+//! | [`official`] | PaddleX's official models: names, cache, download | `download` |
 //! | [`error`] | the error type | |
 //!
 //! # Features
@@ -91,6 +92,7 @@
 //! - `whitening`: last layers for a network without some, `finetune::Neck::whitened`.
 //! - `gallery`: galleries of vectors, and metrics of retrieval.
 //! - `model-id`: the identity of a model, by which a gallery knows the maker of its vectors. Included in `gallery`.
+//! - `download`: PaddleX's official models by name, downloaded into PaddleX's cache on request. Not on wasm32.
 //! - `dataset`: data sets of images, from folders and archives.
 //! - `burn`: the networks on [Burn](https://burn.dev), the reference for every other implementation. Needs a backend:
 //!   - `flex`: Burn on the CPU, in pure Rust.
@@ -113,9 +115,10 @@
 #![cfg_attr(not(feature = "gallery"), doc = "[`gallery`]: #features\n[`metrics`]: #features")]
 #![cfg_attr(not(feature = "dataset"), doc = "[`dataset`]: #features")]
 #![cfg_attr(
-    not(all(any(feature = "dataset", feature = "gallery"), not(target_arch = "wasm32"))),
+    not(all(any(feature = "dataset", feature = "download", feature = "gallery"), not(target_arch = "wasm32"))),
     doc = "[`output_file`]: #features"
 )]
+#![cfg_attr(not(all(feature = "download", not(target_arch = "wasm32"))), doc = "[`official`]: #features")]
 #![cfg_attr(not(all(feature = "train", not(target_arch = "wasm32"))), doc = "[`train`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Modules that need `unsafe`, the kernels among them, allow it for themselves.
@@ -142,7 +145,9 @@ mod layers;
 #[cfg(feature = "gallery")]
 pub mod metrics;
 pub mod model;
-#[cfg(all(any(feature = "dataset", feature = "gallery"), not(target_arch = "wasm32")))]
+#[cfg(all(feature = "download", not(target_arch = "wasm32")))]
+pub mod official;
+#[cfg(all(any(feature = "dataset", feature = "download", feature = "gallery"), not(target_arch = "wasm32")))]
 pub mod output_file;
 mod random;
 #[cfg(all(feature = "gallery", not(target_arch = "wasm32")))]

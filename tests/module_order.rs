@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     "error",
     "random",
     "tensors",
@@ -14,6 +14,7 @@ const ORDER: [&str; 21] = [
     "image",
     "file_tree",
     "output_file",
+    "official",
     "layers",
     "model",
     "engine",

@@ -31,7 +31,7 @@ use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use self::place::{Place, folder_of};
-#[cfg(feature = "dataset")]
+#[cfg(any(feature = "dataset", feature = "download"))]
 pub(crate) use self::temporary::create_folder;
 use self::temporary::unfinished;
 use crate::Result;

@@ -33,7 +33,7 @@ pub(super) fn create(folder: &Path, mode: Option<u32>) -> std::io::Result<(File,
 
 /// Makes a temporary folder with a name of its own. While the second result is open, others know that it is in use, where
 /// the system has locks on folders.
-#[cfg(feature = "dataset")]
+#[cfg(any(feature = "dataset", feature = "download"))]
 pub(crate) fn create_folder(parent: &Path) -> std::io::Result<(PathBuf, Option<File>)> {
     remove_left_once(if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
     for _ in 0..NAMES {

@@ -18,7 +18,7 @@ pub struct ListSizes {
 
 impl ListSizes {
     /// The sizes of the lists of a new data set; 0 for a list that it does not have.
-    pub(super) fn of(new: &NewDataset) -> Self {
+    pub fn of(new: &NewDataset) -> Self {
         let rows = |list: Subset| {
             let text = new.files.iter().find(|(name, _)| name == list.list());
             text.map_or(0, |(_, text)| text.iter().filter(|&&byte| byte == b'\n').count())
@@ -60,7 +60,8 @@ pub struct FixOutcome {
 }
 
 impl FixOutcome {
-    pub(super) fn of(fixed: &Fixed) -> Self {
+    /// The outcome of a [`fix`](crate::dataset::fix).
+    pub fn of(fixed: &Fixed) -> Self {
         let ListSizes { train, gallery, query } = ListSizes::of(&fixed.dataset);
         let Fixed { kept, set_aside, cut, renamed, .. } = *fixed;
         FixOutcome { kept, set_aside, cut, renamed, train, gallery, query }

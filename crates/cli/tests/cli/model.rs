@@ -1,4 +1,6 @@
-//! `model info`, `model convert`, `model list`.
+//! `model info`, `model convert`, `model list`, `model download`.
+
+use std::io::{BufRead, Write};
 
 use image_feature::Dtype;
 use image_feature::model::vit::VitConfig;
@@ -220,4 +222,54 @@ fn list_knows_paddlexs_cache() {
     let info =
         finish(program().args(["model", "info", "PP-ShiTuV2_rec"]).env("PADDLE_PDX_CACHE_HOME", home.path())).good();
     assert!(info.contains("4575616"), "{info}");
+}
+
+/// A server with the archive of the golden model, at the address of a mirror.
+fn mirror(archive: Vec<u8>) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/mirror", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = std::io::BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = request.next().unwrap().unwrap();
+            while request.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            let found = first.starts_with("GET /mirror/PP-ShiTuV2_rec_infer.tar ");
+            let (status, body) = if found { ("200 OK", &archive[..]) } else { ("404 Not Found", &b""[..]) };
+            let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn an_official_model_is_downloaded_by_name() {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, content) in [("inference.json", &b"{}"[..]), ("inference.pdiparams", &[0; 5000]), ("inference.yml", b"")]
+    {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, format!("PP-ShiTuV2_rec_infer/{name}"), content).unwrap();
+    }
+    let address = mirror(archive.into_inner().unwrap());
+    let home = temp_dir::TempDir::new().unwrap();
+    let download = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = program();
+        command.args(["model", "download"]).args(arguments).env("PADDLE_PDX_CACHE_HOME", home.path());
+        finish(command.env_remove("IMAGE_FEATURE_OFFLINE").envs(variables.iter().copied()))
+    };
+
+    download(&["PP-ShiTuV3"], &[]).fails(2, &["PP-ShiTuV3: no official model", "PP-ShiTuV2_rec_CLIP_vit_base"]);
+    let offline = [("IMAGE_FEATURE_OFFLINE", "1"), ("IMAGE_FEATURE_MIRROR", address.as_str())];
+    download(&["PP-ShiTuV2_rec"], &offline).fails(1, &["PP-ShiTuV2_rec", "IMAGE_FEATURE_OFFLINE"]);
+    download(&["PP-ShiTuV2_rec_CLIP_vit_base", "--mirror", &address], &[]).fails(1, &["404", "IMAGE_FEATURE_MIRROR"]);
+
+    let run = download(&["PP-ShiTuV2_rec"], &offline[1..]);
+    let folder = home.path().join("official_models/PP-ShiTuV2_rec");
+    assert!(run.stderr.contains(&format!("downloading {address}/PP-ShiTuV2_rec_infer.tar (0.0 MB)")), "{run:?}");
+    assert_eq!(run.good(), format!("{}\n", folder.display()));
+    assert_eq!(std::fs::read(folder.join("inference.pdiparams")).unwrap().len(), 5000);
+    // it is there now: nothing is fetched
+    assert_eq!(download(&["PP-ShiTuV2_rec", "--quiet"], &offline[..1]).good(), format!("{}\n", folder.display()));
 }

@@ -2,6 +2,15 @@
 //!
 //! Results go to stdout, everything else to stderr. The exit code is 0 for success, 1 where the input is at fault (missing,
 //! damaged or unsuitable files), 2 for wrong usage, 3 for an error of the program or the device, 130 after Ctrl-C.
+//!
+//! [`main`] is the whole program as a function. The crate's binary calls it, and so does `python -m image_feature`.
+//!
+//! ```
+//! use std::ffi::OsString;
+//!
+//! assert_eq!(image_feature_cli::main(["image-feature", "model", "list"].map(OsString::from)), 0);
+//! assert_eq!(image_feature_cli::main(["image-feature", "unknown"].map(OsString::from)), 2);
+//! ```
 
 mod address;
 #[cfg(feature = "train")]
@@ -27,8 +36,8 @@ mod threads;
 mod train;
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -75,26 +84,27 @@ enum Outcome {
     Failed(ErrorKind),
 }
 
-/// Runs the program on the process's arguments.
-fn main() -> ExitCode {
+/// Runs the program on arguments, of which the first is the program's name, and gives back the exit code.
+///
+/// It is meant for a process of its own: it may set a variable of the environment, a handler of signals and a hook for panics, and
+/// Ctrl-C ends the process. With the feature `webgpu` it must be called before other threads start.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
     silence_device_select();
     keep_panic_messages();
     #[cfg(feature = "train")]
-    {
-        let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
-        if paddlex::is_meant(&arguments) {
-            return end(|| match paddlex::run(&arguments, &command) {
-                Ok(outcome) => Ok(outcome),
-                Err(paddlex::Stop::Error(error)) => Err(error),
-                Err(paddlex::Stop::Usage(error)) => error.exit(),
-            });
-        }
+    if paddlex::is_meant(&arguments) {
+        return end(|| match paddlex::run(&arguments, &command) {
+            Ok(outcome) => Ok(outcome),
+            Err(paddlex::Stop::Error(error)) => Err(error),
+            Err(paddlex::Stop::Usage(error)) => error.exit(),
+        });
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print(); // a failure to print cannot be reported
-            return if error.use_stderr() { WRONG_USAGE.into() } else { ExitCode::SUCCESS };
+            return if error.use_stderr() { WRONG_USAGE } else { 0 };
         }
     };
     end(|| command(cli))
@@ -102,7 +112,7 @@ fn main() -> ExitCode {
 
 /// Mesa's layer that chooses a GPU asks the display server, and prints four errors where there is none. Nothing is lost without it: the
 /// user's GPU is chosen by `--device`.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "webgpu"))]
 #[expect(unsafe_code, reason = "the environment is changed")]
 fn silence_device_select() {
     let is_unset = |name: &str| std::env::var_os(name).is_none();
@@ -112,7 +122,7 @@ fn silence_device_select() {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", feature = "webgpu")))]
 fn silence_device_select() {}
 
 /// Runs a command.
@@ -134,20 +144,20 @@ fn command(cli: Cli) -> Result<Outcome> {
 }
 
 /// Runs to the end, reports errors, and gives the exit code.
-fn end(run: impl FnOnce() -> Result<Outcome>) -> ExitCode {
+fn end(run: impl FnOnce() -> Result<Outcome>) -> u8 {
     match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(Ok(Outcome::Good)) => ExitCode::SUCCESS,
-        Ok(Ok(Outcome::Failed(kind))) => exit_code(kind).into(),
+        Ok(Ok(Outcome::Good)) => 0,
+        Ok(Ok(Outcome::Failed(kind))) => exit_code(kind),
         Ok(Err(error)) => {
             complain(&error);
-            exit_code(error.kind()).into()
+            exit_code(error.kind())
         }
         Err(_) => {
             let what = take_panic_message();
             complain(&format!(
                 "this is a bug in image-feature, please report it: {what} (RUST_BACKTRACE=1 shows where)"
             ));
-            OUR_FAULT.into()
+            OUR_FAULT
         }
     }
 }
