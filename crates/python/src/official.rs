@@ -9,10 +9,10 @@ use pyo3::prelude::*;
 
 use crate::errors::Raise;
 
-/// The names of the official models.
+/// The names of the official models that give features.
 #[pyfunction]
 pub fn official_models() -> Vec<&'static str> {
-    OFFICIAL_MODELS.iter().map(|model| model.name).collect()
+    OFFICIAL_MODELS.iter().filter(|model| model.dimension.is_some()).map(|model| model.name).collect()
 }
 
 /// The folder of an official model in PaddleX's cache. Downloads the model if it is not there.
