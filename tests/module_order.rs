@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "error",
+    "clusters",
     "random",
     "tensors",
     "file_kind",
