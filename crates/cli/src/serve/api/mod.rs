@@ -436,7 +436,7 @@ fn infer(api: &Api, body: &[u8], _: Instant) -> Result<Value, Refusal> {
     let threshold = if gallery.metric() == Metric::Hamming {
         request.hamming_radius
     } else {
-        Some(request.rec_threshold.unwrap_or(REC_THRESHOLD))
+        Some(request.rec_threshold.or(gallery.threshold()).unwrap_or(REC_THRESHOLD))
     };
     let in_image = |error: Error| Refusal::from(error.context("image"));
     let (input, [width, height]) = api.input_of(&request.image).map_err(in_image)?;
