@@ -8,18 +8,24 @@ use image_feature::{Error, ErrorKind, Result};
 /// The address of the archives `<model>_infer.tar`.
 pub const ARCHIVES: &str = "https://paddle-model-ecology.bj.bcebos.com/paddlex/official_inference_model/paddle3.0b1_v2";
 
-/// A model that PaddleX publishes for its image feature module.
+/// A model that PaddleX publishes for its image feature module, or for the detection before it.
 pub struct OfficialModel {
     pub name: &'static str,
-    pub dimension: usize,
+    /// Length of a feature; `None` for a detector.
+    pub dimension: Option<usize>,
     pub network: &'static str,
 }
 
 /// All official models.
-pub const OFFICIAL_MODELS: [OfficialModel; 3] = [
-    OfficialModel { name: "PP-ShiTuV2_rec", dimension: 512, network: "PPLCNetV2_base_ShiTu" },
-    OfficialModel { name: "PP-ShiTuV2_rec_CLIP_vit_base", dimension: 512, network: "CLIP_vit_base_patch16_224" },
-    OfficialModel { name: "PP-ShiTuV2_rec_CLIP_vit_large", dimension: 512, network: "CLIP_vit_large_patch14_224" },
+pub const OFFICIAL_MODELS: [OfficialModel; 4] = [
+    OfficialModel { name: "PP-ShiTuV2_rec", dimension: Some(512), network: "PPLCNetV2_base_ShiTu" },
+    OfficialModel { name: "PP-ShiTuV2_rec_CLIP_vit_base", dimension: Some(512), network: "CLIP_vit_base_patch16_224" },
+    OfficialModel {
+        name: "PP-ShiTuV2_rec_CLIP_vit_large",
+        dimension: Some(512),
+        network: "CLIP_vit_large_patch14_224",
+    },
+    OfficialModel { name: "PP-ShiTuV2_det", dimension: None, network: "PicoDet_LCNet_x2_5_640_mainbody" },
 ];
 
 impl OfficialModel {
