@@ -184,8 +184,8 @@ inShop("pictures are dropped and pasted, and what is none is told", async (page)
 inShop("thresholds decide what is shown", async (page) => {
   const shown = async (set) => {
     await page.evaluate(set);
-    await pick(page);
     const before = (await told(page)).length;
+    await pick(page);
     await page.waitForFunction((before) => told.length > before && told.at(-1)[0] !== "search-start", before);
     return (await told(page)).at(-1)[1];
   };
