@@ -5,7 +5,7 @@
  *
  * The variants differ in a few modules, which are put in the place of others:
  *
- *   browser  index.js, worker.js, thread.js
+ *   browser  index.js, worker.js, thread.js; element.js, which imports index.js
  *   node     node.js, node-worker.js, node-thread.js: for Node.js, Deno and Bun
  *   inline   inline.js, inline/: for browsers, with the small cores and the model inside of scripts
  *   workerd  workerd.js: for Cloudflare's workerd, which has no workers
@@ -55,13 +55,21 @@ const entry = (name) => join(SOURCE, name);
 
 /** The bundles of each place, in a folder. @type {Record<string, (folder: string) => Promise<unknown>>} */
 const PLACES = {
-  browser: (folder) =>
-    build({
+  async browser(folder) {
+    await build({
       ...COMMON,
       entryPoints: ["index.js", "worker.js", "thread.js"].map(entry),
       outdir: folder,
       plugins: [variant({})],
-    }),
+    });
+    // a page that has both knows whose features are whose
+    await build({
+      ...COMMON,
+      entryPoints: [entry("element.js")],
+      outdir: folder,
+      plugins: [variant({}, /^\.\/index\.js$/)],
+    });
+  },
 
   node: (folder) =>
     build({

@@ -109,7 +109,7 @@ step_wasm() {
   check_wasm_size gpu 2500000 || heavy=1
   # with the tables of Unicode's forms, and readers of tables and old lists
   check_wasm_size dataset 740000 || heavy=1
-  check_wasm_size gallery 320000 || heavy=1
+  check_wasm_size gallery 340000 || heavy=1
   [ "$heavy" = 0 ]
 }
 

@@ -124,6 +124,8 @@
 // Modules that need `unsafe`, the kernels among them, allow it for themselves.
 #![deny(unsafe_code)]
 
+#[cfg(any(feature = "dataset", feature = "gallery"))]
+mod clusters;
 #[cfg(feature = "dataset")]
 pub mod dataset;
 #[cfg(feature = "cpu")]

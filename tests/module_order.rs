@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 const ORDER: [&str; 22] = [
     "error",
+    "clusters",
     "random",
     "tensors",
     "file_kind",

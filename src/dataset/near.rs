@@ -96,34 +96,6 @@ fn same_colors(a: &[u8], b: &[u8]) -> bool {
     sum <= MOST_MEAN_COLOR * a.len() as u32
 }
 
-/// Disjoint sets of indices that are joined step by step (union-find).
-#[derive(Clone)]
-pub struct Clusters {
-    parents: Vec<usize>,
-}
-
-impl Clusters {
-    /// `count` sets of one index each.
-    pub fn new(count: usize) -> Self {
-        Clusters { parents: (0..count).collect() }
-    }
-
-    /// The smallest index of the set with this index.
-    pub fn of(&mut self, mut at: usize) -> usize {
-        while self.parents[at] != at {
-            self.parents[at] = self.parents[self.parents[at]];
-            at = self.parents[at];
-        }
-        at
-    }
-
-    /// Joins the sets of two indices.
-    pub fn join(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.of(a), self.of(b));
-        self.parents[a.max(b)] = a.min(b);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -184,14 +156,5 @@ mod tests {
         near_pairs(&images, 6, |pair| if pair.bits == 0 { same += 1 } else { near += 1 });
         assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
         assert!(same > 900 && same <= 1000 * MOST_OF_THE_SAME && near >= 99, "{same} {near}");
-    }
-
-    #[test]
-    fn clusters_are_joined_over_several_steps() {
-        let mut clusters = Clusters::new(6);
-        clusters.join(4, 2);
-        clusters.join(5, 4);
-        clusters.join(0, 5);
-        assert_eq!((0..6).map(|at| clusters.of(at)).collect::<Vec<_>>(), [0, 1, 0, 3, 0, 0]);
     }
 }

@@ -6,9 +6,10 @@ use super::dataset::Dataset;
 use super::facts::ImageFacts;
 use super::findings::Severity;
 use super::item::Item;
-use super::near::{Clusters, near_pairs};
+use super::near::near_pairs;
 use super::output::{Namer, NewDataset};
 use super::subset::Subset;
+use crate::clusters::Clusters;
 use crate::random::SplitMix64;
 use crate::{Error, Result};
 

@@ -21,7 +21,7 @@ const LEFT_OUT: u16 = u16::MAX;
 impl Gallery {
     /// Rows and scores, nearest first.
     pub(super) fn nearest_by_bits(&self, query: &[f32], wanted: Wanted) -> Vec<(u32, f32)> {
-        let mut differing = vec![LEFT_OUT; self.len() - wanted.from];
+        let mut differing = vec![LEFT_OUT; wanted.to - wanted.from];
         let counts = self.count_differing(query, wanted, &mut differing);
         // rows that differ in at least `from` and at most `to` bits
         let rows = |from: usize, to: usize| -> Vec<u32> {

@@ -18,6 +18,9 @@ use crate::{Error, Result};
 /// Metadata keys of the description and of the checksum.
 const DESCRIPTION: &str = "image_feature_gallery";
 const CHECKSUM: &str = "crc32";
+/// Metadata keys of the threshold and of its checksum. Programs that do not know them read the rest.
+const THRESHOLD: &str = "image_feature_threshold";
+const THRESHOLD_CHECKSUM: &str = "image_feature_threshold_crc32";
 const VERSION: u64 = 1;
 /// Maximum bytes of a header. Usual ones have four hundred.
 const HEADER_BYTES: u64 = 64 << 10;
@@ -30,6 +33,7 @@ struct Header {
     metric: Metric,
     storage: Storage,
     model: Option<ModelId>,
+    threshold: Option<f32>,
     count: usize,
     /// Bytes of the entries.
     entries: usize,
@@ -92,7 +96,15 @@ impl Header {
         let checksum = checksum.ok_or_else(|| damaged(format!("its metadata has no `{CHECKSUM}`")))?;
         let entries = header.get("entries").and_then(|entries| entries["shape"][0].as_u64());
         let entries = entries.and_then(|bytes| usize::try_from(bytes).ok());
-        let parsed = Self::from_description(description, entries)?;
+        let threshold = match (text(THRESHOLD), text(THRESHOLD_CHECKSUM)) {
+            (None, None) => None,
+            (Some(threshold), Some(checksum)) if checksum == checksum_of(threshold) => {
+                let number = threshold.parse().ok().filter(|number: &f32| number.is_finite());
+                Some(number.ok_or_else(|| damaged(format!("its `{THRESHOLD}` is no number")))?)
+            }
+            _ => return Err(damaged(format!("its `{THRESHOLD}` and the checksum of it do not fit"))),
+        };
+        let parsed = Header { threshold, ..Self::from_description(description, entries)? };
         if parsed.tensors().as_ref() != Some(&header) || parsed.description() != description {
             return Err(damaged("its header lists other tensors than its description"));
         }
@@ -133,10 +145,17 @@ impl Header {
             metric: name("metric").parse().map_err(|error: Error| damaged(error.to_string()))?,
             storage: name("storage").parse().map_err(|error: Error| damaged(error.to_string()))?,
             model,
+            threshold: None,
             count: number("count")?,
             entries,
         })
     }
+}
+
+fn checksum_of(text: &str) -> String {
+    let mut checksum = flate2::Crc::new();
+    checksum.update(text.as_bytes());
+    format!("{:08x}", checksum.sum())
 }
 
 fn damaged(why: impl std::fmt::Display) -> Error {
@@ -161,6 +180,7 @@ impl Gallery {
             metric: self.metric,
             storage: self.storage,
             model: self.model.clone(),
+            threshold: self.threshold,
             count: self.len(),
             entries: entries.len(),
         };
@@ -174,7 +194,13 @@ impl Gallery {
         })?;
         let mut tensors = header.tensors().ok_or_else(|| Error::limit("the gallery is too large for a file"))?;
         let checksum = format!("{:08x}", checksum.sum());
-        tensors.insert("__metadata__".into(), json!({ DESCRIPTION: description, CHECKSUM: checksum }));
+        let mut metadata = json!({ DESCRIPTION: description, CHECKSUM: checksum });
+        if let Some(threshold) = header.threshold {
+            let threshold = threshold.to_string();
+            metadata[THRESHOLD_CHECKSUM] = checksum_of(&threshold).into();
+            metadata[THRESHOLD] = threshold.into();
+        }
+        tensors.insert("__metadata__".into(), metadata);
         let mut head = Value::Object(tensors).to_string().into_bytes();
         head.resize(head.len().next_multiple_of(8), b' ');
         if head.len() as u64 > HEADER_BYTES {
@@ -275,6 +301,7 @@ impl Gallery {
         let mut gallery = Gallery::new(header.dimension, header.metric, header.storage)
             .map_err(|error| damaged(error.to_string()))?;
         gallery.model = header.model.clone();
+        gallery.threshold = header.threshold;
         let mut entries = entries.into_iter();
         let mut values = Vec::new();
         for first in (0..header.count).step_by(AT_ONCE) {

@@ -27,6 +27,12 @@
 //! The f32 values take four bytes each; rounded values are kept beside them. A search reads the rounded values only, at the
 //! speed of memory: i8 is four times as fast as f32, bits thirty times.
 //!
+//! # What is unknown to a gallery?
+//!
+//! Every picture has a nearest vector. [`Gallery::calibrate`] proposes the score from which on the nearest one counts, and says how
+//! many errors that makes; [`Gallery::recognize`] then answers with nothing for what is unknown. The right score is another one for
+//! each model and each collection.
+//!
 //! # Files
 //!
 //! [`Gallery::save`] and [`Gallery::open`] use a file format of this crate. [`npy`], [`npz`], [`json_lines`], [`faiss`] and
@@ -39,6 +45,7 @@
 
 mod best;
 mod bits;
+mod calibrate;
 mod classify;
 mod codes;
 mod entry;
@@ -46,6 +53,7 @@ mod evaluate;
 mod exchange;
 mod file;
 mod filter;
+mod groups;
 mod metric;
 mod search;
 #[cfg(not(target_arch = "wasm32"))]
@@ -55,12 +63,14 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
-pub use self::classify::Vote;
+pub use self::calibrate::{Calibrating, Calibration, CalibrationOptions, ThresholdErrors};
+pub use self::classify::{ClassHits, Vote};
 use self::codes::Codes;
 pub use self::entry::Entry;
 pub use self::evaluate::{Evaluation, Queries};
 pub use self::exchange::{beside, faiss, json_lines, npy, npz, paddlex};
 pub use self::filter::Filter;
+pub use self::groups::{Group, Grouping};
 pub use self::metric::{Metric, Storage};
 use self::search::Workspace;
 pub use self::search::{Duplicate, EntryFilter, Hit, Search};
@@ -94,6 +104,7 @@ pub struct Gallery {
     metric: Metric,
     storage: Storage,
     model: Option<ModelId>,
+    threshold: Option<f32>,
     /// By row, like `serials`, `vectors` and `codes`.
     entries: Vec<Entry>,
     /// The order in which rows were added.
@@ -135,6 +146,7 @@ impl Gallery {
             metric,
             storage,
             model: None,
+            threshold: None,
             entries: Vec::new(),
             serials: Vec::new(),
             next_serial: 0,
@@ -169,6 +181,24 @@ impl Gallery {
     /// Sets the model that made the vectors. The file keeps it.
     pub fn set_model(&mut self, model: Option<ModelId>) {
         self.model = model;
+    }
+
+    /// The score from which on the nearest vector counts as known, for [`recognize`](Self::recognize); `None`: any score.
+    pub fn threshold(&self) -> Option<f32> {
+        self.threshold
+    }
+
+    /// Sets the score from which on the nearest vector counts as known. The file keeps it. [`calibrate`](Self::calibrate) proposes
+    /// one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for NaN and infinity.
+    pub fn set_threshold(&mut self, threshold: Option<f32>) -> Result<()> {
+        if let Some(threshold) = threshold.filter(|threshold| !threshold.is_finite()) {
+            return Err(Error::usage(format!("the threshold is {threshold}; a number is needed")));
+        }
+        self.threshold = threshold;
+        Ok(())
     }
 
     /// Refuses a model whose vectors cannot be compared with those of the gallery.
@@ -239,7 +269,8 @@ impl Gallery {
         counts
     }
 
-    /// A gallery of the same vectors, entries and model, with another metric and storage.
+    /// A gallery of the same vectors, entries and model, with another metric and storage. It has the same threshold where the
+    /// metric is the same.
     ///
     /// ```
     /// use image_feature::gallery::{Entry, Gallery, Metric, Storage};
@@ -256,6 +287,7 @@ impl Gallery {
     pub fn with_metric(&self, metric: Metric, storage: Storage) -> Result<Self> {
         let mut gallery = Gallery::new(self.dimension, metric, storage)?;
         gallery.model = self.model.clone();
+        gallery.threshold = self.threshold.filter(|_| metric == self.metric);
         for (entry, vector) in self.iter() {
             gallery.add(entry.clone(), &vector)?;
         }

@@ -83,9 +83,15 @@ pub(super) struct Wanted<'f> {
     pub k: Option<usize>,
     pub threshold: Option<f32>,
     pub filter: Option<EntryFilter<'f>>,
-    /// The first row that is read.
+    /// The rows that are read.
     pub from: usize,
+    pub to: usize,
+    /// Says for a query and a row whether they count. It is called for rows near enough only, and not by a search of bits.
+    pub pair: Option<PairFilter<'f>>,
 }
+
+/// A function that says for the number of a query and a row whether they count.
+pub(super) type PairFilter<'f> = &'f (dyn Fn(usize, usize) -> bool + Sync);
 
 /// The working memory of a thread.
 #[derive(Default)]
@@ -118,7 +124,7 @@ impl Gallery {
     /// NaN or infinity, or is zero with metric cosine, or the threshold is NaN.
     pub fn search(&self, vector: &[f32], search: Search) -> Result<Vec<Hit<'_>>> {
         let query = self.prepared(vector)?;
-        let mut found = self.nearest(&query, search.wanted()?);
+        let mut found = self.nearest(&query, self.wanted(search)?);
         Ok(self.hits(found.pop().unwrap_or_default()))
     }
 
@@ -146,7 +152,7 @@ impl Gallery {
             let query = self.prepared(vector).map_err(|error| error.context(format!("vector {number}")))?;
             queries.extend_from_slice(&query);
         }
-        let found = self.nearest(&queries, search.wanted()?);
+        let found = self.nearest(&queries, self.wanted(search)?);
         Ok(found.into_iter().map(|found| self.hits(found)).collect())
     }
 
@@ -157,11 +163,11 @@ impl Gallery {
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where the threshold is NaN,
     /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) for more than ten million pairs.
     pub fn duplicates(&self, threshold: f32) -> Result<Vec<Duplicate<'_>>> {
-        let wanted = Search { k: usize::MAX, threshold: Some(threshold), filter: None }.wanted()?;
+        let wanted = self.wanted(Search { k: usize::MAX, threshold: Some(threshold), filter: None })?;
         let mut pairs = Vec::new();
         for from in (0..self.len()).step_by(TOGETHER) {
             let rows = from..self.len().min(from + TOGETHER);
-            let queries: Vec<f32> = rows.clone().flat_map(|row| self.row_vector(row).into_owned()).collect();
+            let queries = self.vectors_of(rows.clone());
             let found = self.nearest(&queries, Wanted { k: None, from, ..wanted });
             for (row, found) in rows.zip(found) {
                 let later = found.into_iter().filter(|&(other, _)| other as usize > row);
@@ -185,13 +191,27 @@ impl Gallery {
         Ok(pairs.into_iter().map(duplicate).collect())
     }
 
+    /// The scan of all rows for a search.
+    pub(super) fn wanted<'f>(&self, search: Search<'f>) -> Result<Wanted<'f>> {
+        let Search { k, threshold, filter } = search;
+        if threshold.is_some_and(f32::is_nan) {
+            return Err(Error::usage("the threshold is NaN; a number is needed"));
+        }
+        Ok(Wanted { k: Some(k), threshold, filter, from: 0, to: self.len(), pair: None })
+    }
+
     fn hits(&self, found: Vec<(u32, f32)>) -> Vec<Hit<'_>> {
         found.into_iter().map(|(row, score)| Hit { entry: &self.entries[row as usize], score }).collect()
     }
 
+    /// The vectors of rows as queries, one after the other.
+    pub(super) fn vectors_of(&self, rows: impl Iterator<Item = usize>) -> Vec<f32> {
+        rows.flat_map(|row| self.row_vector(row).into_owned()).collect()
+    }
+
     /// Rows and scores for each of the prepared queries, nearest first.
-    fn nearest(&self, queries: &[f32], wanted: Wanted) -> Vec<Vec<(u32, f32)>> {
-        if wanted.k == Some(0) || wanted.from >= self.len() {
+    pub(super) fn nearest(&self, queries: &[f32], wanted: Wanted) -> Vec<Vec<(u32, f32)>> {
+        if wanted.k == Some(0) || wanted.from >= wanted.to {
             return vec![Vec::new(); queries.len() / self.dimension];
         }
         let few = queries.len() < MANY_FOR_BITS * self.dimension;
@@ -205,7 +225,7 @@ impl Gallery {
     fn nearest_of_some(&self, queries: &[f32], wanted: Wanted) -> Vec<Vec<(u32, f32)>> {
         let queries = self.queries(queries, wanted);
         let count = queries.values.len() / self.dimension;
-        let wanted_of_scan = Wanted { k: wanted.k.filter(|&k| k < self.len() - wanted.from), ..wanted };
+        let wanted_of_scan = Wanted { k: wanted.k.filter(|&k| k < wanted.to - wanted.from), ..wanted };
         let make = || {
             let mut workspace = self.workspace();
             workspace.bests.resize_with(count.max(workspace.bests.len()), Best::default);
@@ -218,13 +238,13 @@ impl Gallery {
         };
         let work = |workspace: &mut Workspace, piece: usize| {
             let start = wanted.from + piece * PIECE;
-            let rows = start..self.len().min(start + PIECE);
+            let rows = start..wanted.to.min(start + PIECE);
             match &queries.packed {
-                None => self.scan_for_one(workspace, &queries, rows, wanted.filter),
-                Some(packed) => self.scan_for_many(workspace, &queries, packed, rows, wanted.filter),
+                None => self.scan_for_one(workspace, &queries, rows, wanted),
+                Some(packed) => self.scan_for_many(workspace, &queries, packed, rows, wanted),
             }
         };
-        let mut workspaces = in_pieces((self.len() - wanted.from).div_ceil(PIECE), &make, &work);
+        let mut workspaces = in_pieces((wanted.to - wanted.from).div_ceil(PIECE), &make, &work);
         let found = (0..count).map(|query| {
             let floors = workspaces.iter().map(|workspace| workspace.bests[query].floor());
             let floor = floors.fold(f32::NEG_INFINITY, f32::max);
@@ -271,14 +291,11 @@ impl Gallery {
         if self.metric == Metric::L2 { margin - self.codes.bias[row] * f32::EPSILON } else { margin }
     }
 
-    fn scan_for_one(
-        &self,
-        workspace: &mut Workspace,
-        queries: &Queries,
-        rows: Range<usize>,
-        filter: Option<EntryFilter>,
-    ) {
+    fn scan_for_one(&self, workspace: &mut Workspace, queries: &Queries, rows: Range<usize>, wanted: Wanted) {
         let Workspace { bests, scores, .. } = workspace;
+        let counts = |row: usize| {
+            wanted.filter.is_none_or(|filter| filter(&self.entries[row])) && wanted.pair.is_none_or(|pair| pair(0, row))
+        };
         let (best, length, dimension) = (&mut bests[0], queries.lengths[0], self.dimension);
         scores.resize(scores.len().max(BLOCK), 0.0);
         for start in rows.clone().step_by(BLOCK) {
@@ -309,7 +326,7 @@ impl Gallery {
                     continue;
                 }
                 for (row, &upper) in (block.start + 16 * sixteen..).zip(scores) {
-                    if upper >= best.floor() && filter.is_none_or(|filter| filter(&self.entries[row])) {
+                    if upper >= best.floor() && counts(row) {
                         best.take(row as u32, upper - 2.0 * self.margin(row, length), upper);
                     }
                 }
@@ -323,7 +340,7 @@ impl Gallery {
         queries: &Queries,
         packed: &PackedQueries,
         rows: Range<usize>,
-        filter: Option<EntryFilter>,
+        Wanted { filter, pair, .. }: Wanted,
     ) {
         let Workspace { bests, floors, scores, wide } = workspace;
         let (dimension, columns) = (self.dimension, packed.columns());
@@ -363,7 +380,7 @@ impl Gallery {
                 }
                 for (query, best) in bests[..packed.count()].iter_mut().enumerate() {
                     let upper = scores[query];
-                    if upper >= best.floor() {
+                    if upper >= best.floor() && pair.is_none_or(|pair| pair(query, row)) {
                         best.take(row as u32, upper - 2.0 * self.margin(row, queries.lengths[query]), upper);
                         floors[query] = best.floor();
                     }
@@ -402,14 +419,5 @@ impl Gallery {
         }
         scored.sort_unstable_by(order);
         scored
-    }
-}
-
-impl<'f> Search<'f> {
-    fn wanted(self) -> Result<Wanted<'f>> {
-        if self.threshold.is_some_and(f32::is_nan) {
-            return Err(Error::usage("the threshold is NaN; a number is needed"));
-        }
-        Ok(Wanted { k: Some(self.k), threshold: self.threshold, filter: self.filter, from: 0 })
     }
 }

@@ -40,8 +40,8 @@ const REC_THRESHOLD: f32 = 0.5;
 pub struct RecognizeOptions {
     /// The score above which a box counts; `None`: the detector's own, 0.5 for PP-ShiTuV2_det.
     pub det_threshold: Option<f32>,
-    /// The score that the nearest hit of a box must reach; with L2 and Hamming the largest that it may have. `None`: 0.5, and
-    /// with Hamming any.
+    /// The score that the nearest hit of a box must reach; with L2 and Hamming the largest that it may have. `None`: the
+    /// gallery's own; where it has none 0.5, and with Hamming any.
     pub rec_threshold: Option<f32>,
     /// Maximum number of hits of a box.
     pub k: usize,
@@ -75,7 +75,7 @@ impl RecognizeOptions {
     /// As [`Gallery::search`].
     pub fn hits<'g>(&self, feature: &[f32], gallery: &'g Gallery) -> Result<Vec<Hit<'g>>> {
         let default = (gallery.metric() != Metric::Hamming).then_some(REC_THRESHOLD);
-        let threshold = self.rec_threshold.or(default);
+        let threshold = self.rec_threshold.or(gallery.threshold()).or(default);
         let search = Search { k: self.k, threshold, filter: None };
         if !(self.as_paddlex && gallery.metric() == Metric::L2) {
             return gallery.recognize(feature, search);

@@ -1160,6 +1160,178 @@ for (const [store, prepare] of Object.entries({
   });
 }
 
+inBrowser("a gallery finds its own threshold, keeps it, and recognizes by it", {}, async (page) => {
+  const answer = await page.evaluate(async () => {
+    const { Gallery, outcome, random } = kit;
+    const gallery = new Gallery({ dimension: 16 });
+    const centres = random(10 * 16, 3);
+    const noise = random(200 * 16, 4);
+    const features = Float32Array.from(
+      { length: 200 * 16 },
+      (_, at) => centres[(Math.floor(at / 16) % 10) * 16 + (at % 16)] + 0.1 * noise[at],
+    );
+    const entries = Array.from({ length: 200 }, (_, at) => ({ id: `${at}`, label: `kind ${at % 10}` }));
+    await gallery.addMany(entries, features);
+    const other = random(16, 99);
+    const before = { threshold: gallery.threshold, hits: (await gallery.recognize(other)).length };
+    const progress = [];
+    const calibration = await gallery.calibrate({ onProgress: (event) => progress.push(event) });
+    const after = [(await gallery.recognize(other)).length, (await gallery.recognize(features.slice(0, 16))).length];
+    const strict = await gallery.calibrate({ maxFalseAccepts: 0, points: 5, queries: 50, keep: false });
+    const again = await Gallery.fromFile(await gallery.toFile());
+    const reread = { threshold: again.threshold, hits: (await again.recognize(other)).length };
+    await again.setThreshold(null);
+    const anything = [again.threshold, (await again.recognize(other)).length];
+    const plain = new Gallery({ dimension: 2 });
+    await plain.add({ id: "a", feature: [1, 0] });
+    const faults = {
+      unlabelled: await outcome(plain.calibrate()),
+      share: await outcome(gallery.calibrate({ maxFalseAccepts: 2 })),
+      points: await outcome(gallery.calibrate({ points: 1 })),
+      text: await outcome(gallery.setThreshold("0.5")),
+      infinite: await outcome(gallery.setThreshold(Number.POSITIVE_INFINITY)),
+    };
+    const kept = gallery.threshold;
+    for (const one of [gallery, again, plain]) one.dispose();
+    return { before, calibration, after, strict, reread, anything, faults, kept, progress };
+  });
+  const { before, calibration, after, strict, reread, anything, faults, kept, progress } = answer;
+  assert.deepEqual(before, { threshold: null, hits: 10 });
+  assert.deepEqual([calibration.known, calibration.unknown, calibration.curve.length], [200, 200, 101]);
+  assert.deepEqual([calibration.errors.falseAccepts, calibration.errors.falseRejects], [0, 0]);
+  assert.equal(calibration.errors.threshold, calibration.threshold);
+  assert.equal(calibration.curve[0].falseAccepts, 1);
+  assert.equal(kept, calibration.threshold);
+  assert.deepEqual(after, [0, 10], "only what is known is recognized");
+  assert.deepEqual([strict.curve.length, strict.errors.falseAccepts, strict.known], [5, 0, 50]);
+  assert.deepEqual(reread, { threshold: calibration.threshold, hits: 0 }, "the file keeps it");
+  assert.deepEqual(anything, [null, 10]);
+  assert.match(faults.unlabelled.message, /label/);
+  assert.match(faults.share.message, /from 0 to 1/);
+  assert.match(faults.points.message, /points must be a whole number from 2/);
+  assert.match(faults.text.message, /threshold must be a number/);
+  assert.match(faults.infinite.message, /threshold is inf/);
+  for (const { kind } of Object.values(faults)) assert.equal(kind, "usage");
+  assert.deepEqual([progress.at(-1).stage, progress.at(-1).fraction, progress.at(-1).total], ["compare", 1, 200]);
+});
+
+inBrowser("near vectors are found as groups, and hits by label", {}, async (page) => {
+  const { groups, classes, votes, missing, stopped } = await page.evaluate(async () => {
+    const { Gallery, outcome, random } = kit;
+    const shop = await kit.shop();
+    const groups = await shop.groups({ threshold: 0.9 });
+    const classes = await shop.searchClasses([1, 0, 0], { k: 4 });
+    const votes = await shop.classify([1, 0, 0], { k: 3 });
+    const missing = await outcome(shop.groups({}));
+    shop.dispose();
+    const many = new Gallery({ dimension: 64 });
+    const entries = Array.from({ length: 20_000 }, (_, at) => ({ id: `${at}` }));
+    await many.addMany(entries, random(20_000 * 64));
+    const stop = new AbortController();
+    const told = [];
+    const onProgress = ({ fraction }) => {
+      told.push(fraction);
+      if (told.length === 3) stop.abort();
+    };
+    const stopped = { ...(await outcome(many.groups({ threshold: 0.99, signal: stop.signal, onProgress }))), told };
+    stopped.size = (await many.entries({ count: 1 })).length;
+    many.dispose();
+    return { groups, classes, votes, missing, stopped };
+  });
+  assert.deepEqual(
+    groups.map((group) => group.map(({ id }) => id)),
+    [["tea-1", "tea-2"]],
+  );
+  assert.ok(groups[0][0].score > 0.999 && groups[0][1].score > 0.9, JSON.stringify(groups));
+  assert.deepEqual(groups[0][0].meta, { price: 2, shop: "north" });
+  assert.deepEqual(
+    classes.map(({ label, hits }) => [label, hits.map(({ id }) => id)]),
+    [
+      ["tea", ["tea-1", "tea-2"]],
+      ["cup", ["cup-1"]],
+      [null, ["nameless"]],
+    ],
+  );
+  const [{ best, mean, hits }] = classes;
+  assert.equal(best, hits[0].score);
+  assert.equal(mean, Math.fround((hits[0].score + hits[1].score) / 2));
+  assert.ok(Math.abs(votes[0].mean - mean) < 1e-6, JSON.stringify(votes));
+  assert.match(missing.message, /threshold must be a number/);
+  assert.equal(stopped.kind, "cancelled");
+  assert.equal(stopped.told.length, 3, "no progress after the abort");
+  assert.ok(stopped.told[2] > stopped.told[0] && stopped.told[2] < 0.5, JSON.stringify(stopped.told));
+  assert.equal(stopped.size, 1, "the gallery goes on");
+});
+
+inBrowser("after its worker was ended, a gallery goes on with all its vectors", {}, async (page) => {
+  const told = await page.evaluate(async () => {
+    const { Gallery, outcome, random } = kit;
+    const workers = [];
+    const Usual = globalThis.Worker;
+    globalThis.Worker = class extends Usual {
+      constructor(...given) {
+        super(...given);
+        workers.push(this);
+      }
+    };
+    const restarts = [];
+    const onRestart = (event) => restarts.push(event);
+    const end = async () => {
+      // as the browser does, without the package's own `terminate`
+      Usual.prototype.terminate.call(workers.at(-1));
+      // the page learns of it by the worker's lock
+      for (let wait = 0; wait < 100 && (await navigator.locks.query()).held.length > 0; wait++)
+        await new Promise((done) => setTimeout(done, 20));
+      await new Promise((done) => setTimeout(done, 50));
+    };
+    const ids = async (gallery) => (await gallery.entries()).map(({ id, label }) => `${id} ${label ?? ""}`);
+
+    // every kind of change
+    const gallery = await kit.shop({ onRestart });
+    const vector = Float32Array.of(0, 0, 1);
+    await gallery.update({ id: "tea-2", label: "coffee", feature: vector });
+    vector.fill(9);
+    await gallery.remove("nameless");
+    await gallery.setThreshold(0.25);
+    await gallery.setModel({ name: "m", hash: "h" });
+    const before = { hits: await gallery.search([1, 0, 0]), ids: await ids(gallery) };
+    await end();
+    const after = { hits: await gallery.search([1, 0, 0]), ids: await ids(gallery) };
+    const facts = { size: gallery.size, threshold: gallery.threshold, model: gallery.model };
+    const file = await Gallery.fromFile(await gallery.toFile());
+    const written = { size: file.size, threshold: file.threshold, model: file.model };
+
+    // a call under way fails, the next one answers
+    const many = new Gallery({ dimension: 128, onRestart });
+    const entries = Array.from({ length: 40_000 }, (_, at) => ({ id: `${at}` }));
+    await many.addMany(entries, random(40_000 * 128));
+    const running = outcome(many.groups({ threshold: 0.99, onProgress: ({ fraction }) => fraction > 0.01 && end() }));
+    const failed = await running;
+    const [{ id }] = await many.search(await many.vector("777"), { k: 1 });
+    const size = many.size;
+
+    // opened from a file, and kept
+    await gallery.save("kept");
+    const opened = await Gallery.open("kept", { onRestart });
+    await opened.remove("cup-1");
+    await end();
+    const reopened = await ids(opened);
+    for (const one of [gallery, file, many, opened]) one.dispose();
+    await Gallery.delete("kept");
+    return { before, after, facts, written, failed, id, size, reopened, restarts };
+  });
+  assert.deepEqual(told.before.ids, ["tea-1 tea", "tea-2 coffee", "cup-1 cup"]);
+  assert.deepEqual(told.after, told.before);
+  const facts = { size: 3, threshold: 0.25, model: { name: "m", hash: "h" } };
+  assert.deepEqual(told.facts, facts);
+  assert.deepEqual(told.written, facts, "the file has all, too");
+  assert.deepEqual([told.failed.kind, told.failed.ours], ["internal", true]);
+  assert.match(told.failed.message, /worker was ended/);
+  assert.deepEqual([told.id, told.size], ["777", 40_000]);
+  assert.deepEqual(told.reopened, ["tea-1 tea", "tea-2 coffee"]);
+  assert.deepEqual(told.restarts, [{ size: 3 }, { size: 40_000 }, { size: 2 }]);
+});
+
 test("a WebAssembly that stops, and one that is missing, say so", { timeout: HANG_MS }, async () => {
   const double = await serveDouble({
     "/image-feature/wasm/gallery/image_feature.js": (response) =>

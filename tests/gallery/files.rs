@@ -57,6 +57,7 @@ fn every_truncation_and_every_flipped_bit_is_noticed() {
     for (metric, storage) in [(Metric::Cosine, Storage::F16), (Metric::Hamming, Storage::Bit)] {
         let mut original = gallery(metric, storage, 5, 3);
         original.set_model(Some(ModelId { name: "m".into(), hash: "0af".into() }));
+        original.set_threshold(Some(0.71)).unwrap();
         let bytes = original.to_bytes().unwrap();
         for len in 0..bytes.len() {
             let error = Gallery::from_bytes(&bytes[..len]).unwrap_err();
@@ -75,7 +76,10 @@ fn every_truncation_and_every_flipped_bit_is_noticed() {
                         "byte {at}, bit {bit}: {error}"
                     ),
                     // a blank of the header that became another blank
-                    Ok(read) => assert_eq!(content(&read), content(&original), "byte {at}, bit {bit}"),
+                    Ok(read) => {
+                        assert_eq!(content(&read), content(&original), "byte {at}, bit {bit}");
+                        assert_eq!(read.threshold(), original.threshold(), "byte {at}, bit {bit}");
+                    }
                 }
             }
         }

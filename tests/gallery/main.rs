@@ -5,8 +5,10 @@
 mod common;
 
 mod browser;
+mod calibrate;
 mod exchange;
 mod files;
+mod groups;
 mod metrics;
 mod model;
 mod search;

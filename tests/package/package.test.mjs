@@ -104,6 +104,7 @@ test("the package holds what it needs, and no more", () => {
     "LICENSE",
     "README.md",
     "index.js",
+    "element.js",
     "worker.js",
     "thread.js",
     "node.js",

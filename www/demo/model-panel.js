@@ -20,6 +20,7 @@ const STAGES = /** @type {const} */ ({
   evaluate: "model.working",
   check: "model.working",
   pack: "model.working",
+  compare: "model.working",
 });
 
 /** Advice for each kind of error, as a text's key. @type {Partial<Record<string, import("./language.js").TextKey>>} */

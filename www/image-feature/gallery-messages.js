@@ -6,7 +6,9 @@ import { ImageFeatureError, toError } from "./errors.js";
 /**
  * @typedef {import("./gallery-types.js").Evaluation} Evaluation
  * @typedef {import("./gallery-types.js").Feature} Feature
+ * @typedef {import("./gallery-types.js").CalibrateOptions} CalibrateOptions
  * @typedef {import("./gallery-types.js").GalleryChange} GalleryChange
+ * @typedef {import("./gallery-types.js").GalleryClass} GalleryClass
  * @typedef {import("./gallery-types.js").GalleryEntry} GalleryEntry
  * @typedef {import("./gallery-types.js").GalleryHit} GalleryHit
  * @typedef {import("./gallery-types.js").GalleryPair} GalleryPair
@@ -36,6 +38,9 @@ import { ImageFeatureError, toError } from "./errors.js";
 /** The largest number that the WebAssembly takes. */
 export const MOST_COUNT = 2 ** 32 - 1;
 const DEFAULT_K = 10;
+const DEFAULT_QUERIES = 20_000;
+const DEFAULT_POINTS = 101;
+const MOST_POINTS = 100_000;
 
 /**
  * @param {Feature | undefined} feature
@@ -144,6 +149,17 @@ export function toSearch({ k = DEFAULT_K, threshold, filter }) {
 }
 
 /**
+ * @param {CalibrateOptions} options
+ * @returns {import("./gallery-session.js").CalibrateRequest}
+ */
+export function toCalibration({ maxFalseAccepts, queries = DEFAULT_QUERIES, points = DEFAULT_POINTS }) {
+  if (maxFalseAccepts !== undefined) checkNumber("maxFalseAccepts", maxFalseAccepts);
+  checkWhole("queries", queries, 1, MOST_COUNT);
+  checkWhole("points", points, 2, MOST_POINTS);
+  return { maxFalseAccepts, queries, points };
+}
+
+/**
  * The hits of each query.
  *
  * @param {Found} found
@@ -154,6 +170,32 @@ export function hitsOf({ entries, counts, places, scores }) {
   let at = 0;
   const hit = () => ({ ...known[places[at]], score: scores[at++] });
   return Array.from(counts, (count) => Array.from({ length: count }, hit));
+}
+
+/**
+ * The hits by label, each with the best and the mean score.
+ *
+ * @param {Found} found
+ * @returns {GalleryClass[]}
+ */
+export function classesOf(found) {
+  return hitsOf(found).map((hits) => ({
+    label: hits[0].label ?? null,
+    best: hits[0].score,
+    mean: Math.fround(hits.reduce((sum, { score }) => sum + score, 0) / hits.length),
+    hits,
+  }));
+}
+
+/**
+ * Tells the progress of work on all vectors of a gallery.
+ *
+ * @param {number} total number of vectors
+ * @param {((event: import("./progress.js").ProgressEvent) => void) | undefined} listener
+ * @returns {(share: number) => void} takes the share that is done
+ */
+export function comparing(total, listener) {
+  return (share) => listener?.({ stage: "compare", loaded: Math.floor(share * total), total, fraction: share });
 }
 
 /**

@@ -14,6 +14,7 @@ import { RelayedProgress } from "./progress.js";
  * @typedef {import("./wasm/gallery/image_feature.js").Found} FoundVectors
  * @typedef {import("./gallery-source.js").GallerySource} GallerySource
  * @typedef {import("./gallery-types.js").Metric} Metric
+ * @typedef {import("./gallery-types.js").Calibration} Calibration
  * @typedef {import("./gallery-types.js").GalleryDtype} GalleryDtype
  * @typedef {import("./gallery-types.js").GalleryVote} GalleryVote
  * @typedef {import("./gallery-messages.js").PlainChange} PlainChange
@@ -29,11 +30,12 @@ import { RelayedProgress } from "./progress.js";
  *
  * @typedef {import("./makers.js").ModelId} ModelId
  * @typedef {{ dimension: number, metric: Metric, storage: GalleryDtype, count: number, simd: string, model: ModelId |
- *   null }} GalleryFacts
+ *   null, threshold: number | null }} GalleryFacts
  *
  * @typedef {{ k: number, threshold?: number, filter?: string }} SearchRequest `filter` is JSON
  * @typedef {{ vectors: Float32Array, dimension: number } & SearchRequest} SearchManyRequest
  * @typedef {{ vector: Float32Array } & SearchRequest} SearchOneRequest
+ * @typedef {{ maxFalseAccepts?: number, queries: number, points: number }} CalibrateRequest
  */
 
 /**
@@ -77,6 +79,8 @@ const MOST_BYTES = 1.5 * 2 ** 30;
 export function createGalleryHandlers() {
   /** @type {GalleryVectors | undefined} */
   let opened;
+  /** @type {typeof import("./wasm/gallery/image_feature.js") | undefined} */
+  let core;
   const gallery = () => {
     if (!opened) throw new ImageFeatureError("internal", "no gallery is opened");
     return opened;
@@ -87,14 +91,14 @@ export function createGalleryHandlers() {
       /** @type {OpenGalleryRequest} */ { source, metric, storage, model, wasm, compiled },
       /** @type {Call<import("./progress.js").RelayedMessage>} */ { signal, onProgress },
     ) {
-      const { GalleryVectors } = await startGalleryCore({
+      core = await startGalleryCore({
         signal,
         progress: new RelayedProgress(onProgress),
         folder: wasm,
         compiled,
       });
       throwIfAborted(signal);
-      opened = await read(GalleryVectors, source, metric, storage);
+      opened = await read(core.GalleryVectors, source, metric, storage);
       if (model) complete(opened, model);
       return { value: factsOf(opened) };
     },
@@ -110,6 +114,11 @@ export function createGalleryHandlers() {
 
     async setModel(/** @type {ModelId | null} */ model) {
       gallery().setModel(model?.name, model?.hash);
+      return {};
+    },
+
+    async setThreshold(/** @type {number | null} */ threshold) {
+      gallery().setThreshold(threshold ?? undefined);
       return {};
     },
 
@@ -169,6 +178,25 @@ export function createGalleryHandlers() {
       return { value: /** @type {GalleryVote[]} */ (JSON.parse(gallery().classify(vector, k, threshold, filter))) };
     },
 
+    async searchClasses(/** @type {SearchOneRequest} */ { vector, k, threshold, filter }) {
+      return { value: found(gallery().searchClasses(vector, k, threshold, filter)) };
+    },
+
+    async calibrateVectors(
+      /** @type {CalibrateRequest} */ { maxFalseAccepts, queries, points },
+      /** @type {Call<number>} */ call,
+    ) {
+      const { GalleryCalibrating } = /** @type {NonNullable<typeof core>} */ (core);
+      const work = new GalleryCalibrating(gallery(), maxFalseAccepts, queries, points);
+      return await inSteps(work, gallery(), call, () => /** @type {Calibration} */ (JSON.parse(work.calibration())));
+    },
+
+    async groupVectors(/** @type {number} */ threshold, /** @type {Call<number>} */ call) {
+      const { GalleryGrouping } = /** @type {NonNullable<typeof core>} */ (core);
+      const work = new GalleryGrouping(gallery(), threshold);
+      return await inSteps(work, gallery(), call, () => found(work.groups(gallery())));
+    },
+
     async nearVectors(/** @type {number} */ threshold) {
       return { value: found(gallery().duplicates(threshold)) };
     },
@@ -202,6 +230,29 @@ export function createGalleryHandlers() {
       };
     },
   };
+}
+
+/**
+ * Does work step by step, tells the share that is done, and notices an abort between two steps.
+ *
+ * @template Value
+ * @param {{ advance: (gallery: GalleryVectors) => number, free: () => void }} work
+ * @param {GalleryVectors} gallery
+ * @param {Call<number>} call
+ * @param {() => Value} finish
+ */
+async function inSteps(work, gallery, { signal, onProgress }, finish) {
+  try {
+    let share = 0;
+    while (share < 1) {
+      share = work.advance(gallery);
+      onProgress(share);
+      await readMessages(signal);
+    }
+    return { value: finish() };
+  } finally {
+    work.free();
+  }
 }
 
 /**

@@ -43,9 +43,61 @@
 /** @typedef {{ first: GalleryEntry, second: GalleryEntry, score: number }} GalleryPair */
 
 /**
- * A label, how many of the nearest vectors have it, and the score of the best of these.
+ * A label, how many of the nearest vectors have it, the score of the best of these, and their mean score.
  *
- * @typedef {{ label: string, count: number, best: number }} GalleryVote
+ * @typedef {{ label: string, count: number, best: number, mean: number }} GalleryVote
+ */
+
+/**
+ * The hits of one label, nearest first, with the best and the mean score. The label of vectors without one is `null`.
+ *
+ * @typedef {{ label: string | null, best: number, mean: number, hits: GalleryHit[] }} GalleryClass
+ */
+
+/**
+ * Vectors that are near each other, in the order in which they were added. Each score is that of the member and the first
+ * one.
+ *
+ * @typedef {GalleryHit[]} GalleryGroup
+ */
+
+/**
+ * The errors that `recognize` makes with a threshold, as shares from 0 to 1.
+ *
+ * - `falseAccepts`: of images of something unknown, those that are taken for something known
+ * - `falseRejects`: of images of something known, those that are taken for unknown
+ * - `wrong`: of images of something known, those that are accepted with a wrong label
+ *
+ * @typedef {{ threshold: number, falseAccepts: number, falseRejects: number, wrong: number }} ThresholdErrors
+ */
+
+/**
+ * The result of a calibration.
+ *
+ * - `threshold`: the proposed threshold, and `errors`, which it makes
+ * - `curve`: the errors of thresholds at equal distances
+ * - `known`, `unknown`: the number of searches for something known, and for something unknown
+ *
+ * @typedef {{ threshold: number, errors: ThresholdErrors, curve: ThresholdErrors[], known: number, unknown: number }} Calibration
+ */
+
+/**
+ * @typedef {object} CalibrateOptions
+ * @property {number} [maxFalseAccepts] the largest share of images of unknown things that may be accepted, from 0 to 1.
+ *   Without it, the sum of both kinds of errors is made least.
+ * @property {number} [queries] the largest number of vectors that are searched with; of more, evenly spaced ones. 20 000 by
+ *   default
+ * @property {number} [points] number of thresholds of the curve; 101 by default
+ * @property {boolean} [keep] whether the gallery keeps the threshold; `true` by default
+ * @property {AbortSignal} [signal]
+ * @property {(event: import("./progress.js").ProgressEvent) => void} [onProgress]
+ */
+
+/**
+ * @typedef {object} GroupsOptions
+ * @property {number} threshold the smallest score of a pair; for metrics where less is nearer, the largest
+ * @property {AbortSignal} [signal]
+ * @property {(event: import("./progress.js").ProgressEvent) => void} [onProgress]
  */
 
 /**
@@ -65,6 +117,14 @@
  *   Without it, the model of the first features that an extractor gave is taken.
  * @property {import("./compile.js").WasmSource} [wasm] the folder that holds `gallery/`, if it is not beside the package; or
  *   that core itself
+ * @property {(event: { size: number }) => void} [onRestart] called when the gallery's worker had ended and another one has
+ *   taken over all `size` vectors
+ */
+
+/**
+ * - `wasm`, `onRestart`: as of `GalleryOptions`
+ *
+ * @typedef {Pick<GalleryOptions, "wasm" | "onRestart"> & { signal?: AbortSignal }} OpenGalleryOptions
  */
 
 /**
@@ -76,6 +136,7 @@
  * @property {AbortSignal} [signal]
  * @property {import("./compile.js").WasmSource} [wasm] the folder that holds `gallery/`, if it is not beside the package; or
  *   that core itself
+ * @property {(event: { size: number }) => void} [onRestart] as of `GalleryOptions`
  */
 
 /**

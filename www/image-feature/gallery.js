@@ -8,10 +8,13 @@ import {
   MOST_COUNT,
   checkId,
   checkModel,
+  classesOf,
+  comparing,
   fromPlainEntries,
   fromPlainEntry,
   hitsOf,
   pairsOf,
+  toCalibration,
   toEvaluation,
   toJson,
   toPlainChange,
@@ -20,6 +23,7 @@ import {
   toVector,
   toVectors,
 } from "./gallery-messages.js";
+import { GalleryJournal } from "./gallery-journal.js";
 import { LABELS, VECTORS, toGallerySource } from "./gallery-source.js";
 import { forget, keep, listKept, withKept } from "./gallery-store.js";
 import { requireSimd } from "./loader.js";
@@ -28,18 +32,23 @@ import { Turns } from "./turns.js";
 import { isNotStarted, openGalleryHere, openWorker } from "./worker-bridge.js";
 
 /**
+ * @typedef {import("./gallery-types.js").CalibrateOptions} CalibrateOptions
+ * @typedef {import("./gallery-types.js").Calibration} Calibration
  * @typedef {import("./gallery-types.js").Evaluation} Evaluation
  * @typedef {import("./gallery-types.js").EvaluateOptions} EvaluateOptions
  * @typedef {import("./gallery-types.js").Feature} Feature
  * @typedef {import("./gallery-types.js").FeatureOptions} FeatureOptions
  * @typedef {import("./gallery-types.js").GalleryChange} GalleryChange
+ * @typedef {import("./gallery-types.js").GalleryClass} GalleryClass
  * @typedef {import("./gallery-types.js").GalleryDtype} GalleryDtype
  * @typedef {import("./gallery-types.js").GalleryEntry} GalleryEntry
  * @typedef {import("./gallery-types.js").GalleryFileOptions} GalleryFileOptions
+ * @typedef {import("./gallery-types.js").GalleryGroup} GalleryGroup
  * @typedef {import("./gallery-types.js").GalleryHit} GalleryHit
  * @typedef {import("./gallery-types.js").GalleryOptions} GalleryOptions
  * @typedef {import("./gallery-types.js").GalleryPair} GalleryPair
  * @typedef {import("./gallery-types.js").GalleryVote} GalleryVote
+ * @typedef {import("./gallery-types.js").GroupsOptions} GroupsOptions
  * @typedef {import("./gallery-types.js").Metric} Metric
  * @typedef {import("./makers.js").ModelId} ModelId
  * @typedef {import("./gallery-types.js").NewGalleryEntry} NewGalleryEntry
@@ -56,13 +65,16 @@ const MOST_DIMENSION = 65535;
  * worker holds the vectors and does the work. Calls run one after the other.
  */
 export class Gallery {
-  #request;
+  /** What another worker needs, should this one end. */
+  #journal;
+  #onRestart;
   #wasm;
   #facts;
   #turns = new Turns(disposed);
   // no typedef: this file's types are published, and those of the WebAssembly are not
   /** @type {import("./bridge.js").Bridge<import("./gallery-session.js").GalleryMethods> | undefined} */
   #bridge;
+  #inWorker = true;
   /** The generation of each kept gallery that this one was opened from or saved as. @type {Map<string, string>} */
   #kept = new Map();
 
@@ -71,15 +83,23 @@ export class Gallery {
    *
    * @param {GalleryOptions} options
    */
-  constructor({ dimension, metric = "cosine", dtype = "f32", model, wasm }) {
+  constructor({ dimension, metric = "cosine", dtype = "f32", model, wasm, onRestart }) {
     checkWhole("dimension", dimension, 1, MOST_DIMENSION);
     checkForm(metric, dtype);
     /** @type {import("./gallery-session.js").OpenGalleryRequest} */
     const request = { source: { form: "empty", dimension }, metric, storage: dtype };
     if (model) request.model = checkModel(model);
-    this.#request = request;
+    this.#journal = new GalleryJournal(request);
+    this.#onRestart = onRestart;
     this.#wasm = toWasm(wasm);
-    this.#facts = { dimension, metric, dtype, size: 0, model: request.model ?? null };
+    this.#facts = {
+      dimension,
+      metric,
+      dtype,
+      size: 0,
+      model: request.model ?? null,
+      threshold: /** @type {number | null} */ (null),
+    };
   }
 
   /**
@@ -88,12 +108,12 @@ export class Gallery {
    * Rejects with an `ImageFeatureError` of kind `usage` if there is none of this name, `gallery` if it is damaged.
    *
    * @param {string} name
-   * @param {{ signal?: AbortSignal, wasm?: import("./compile.js").WasmSource }} [options]
+   * @param {import("./gallery-types.js").OpenGalleryOptions} [options]
    * @returns {Promise<Gallery>}
    */
-  static open(name, { signal, wasm } = {}) {
+  static open(name, { signal, wasm, onRestart } = {}) {
     return withKept(name, signal, async (file, generation) => {
-      const gallery = await Gallery.#read(name, { form: "gallery", file }, { signal, wasm });
+      const gallery = await Gallery.#read(name, { form: "gallery", file }, { signal, wasm, onRestart });
       gallery.#kept.set(name, generation);
       return gallery;
     });
@@ -169,6 +189,27 @@ export class Gallery {
     return this.#facts.model;
   }
 
+  /** The score from which on `recognize` takes the nearest vector for known; `null` if any counts. */
+  get threshold() {
+    return this.#facts.threshold;
+  }
+
+  /**
+   * Sets the score from which on `recognize` takes the nearest vector for known. The gallery's file keeps it. `calibrate`
+   * finds one.
+   *
+   * @param {number | null} threshold
+   * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<void>}
+   */
+  setThreshold(threshold, { signal } = {}) {
+    return this.#turns.run(signal, async (signal) => {
+      const checked = threshold === null ? null : checkNumber("threshold", threshold);
+      await this.#change("setThreshold", checked, signal);
+      this.#facts = { ...this.#facts, threshold: checked };
+    });
+  }
+
   /**
    * Writes down the model that made the vectors, if it was not known.
    *
@@ -179,7 +220,7 @@ export class Gallery {
   setModel(model, { signal } = {}) {
     return this.#turns.run(signal, async (signal) => {
       const checked = model && checkModel(model);
-      await this.#ask("setModel", checked, { signal });
+      await this.#change("setModel", checked, signal);
       this.#facts = { ...this.#facts, model: checked };
     });
   }
@@ -212,7 +253,7 @@ export class Gallery {
       const model = this.#facts.model ? undefined : maker;
       const vectors = features === undefined ? toVectors(entries, this.dimension) : Float32Array.from(features);
       const request = { entries: toJson(entries.map(toPlainEntry)), vectors, model };
-      const size = await this.#ask("addVectors", request, { signal, transfer: [vectors.buffer] });
+      const size = await this.#change("addVectors", request, signal);
       this.#facts = { ...this.#facts, size, ...(model && { model }) };
     });
   }
@@ -229,8 +270,8 @@ export class Gallery {
       const { id, feature } = change;
       await this.#checkMaker([feature], anyModel);
       const plain = toPlainChange(change);
-      const vector = feature && toVector(feature, `id \`${id}\``);
-      await this.#ask("updateVector", { id, change: plain, vector }, { signal });
+      const vector = feature && toVector(feature, `id \`${id}\``).slice();
+      await this.#change("updateVector", { id, change: plain, vector }, signal);
     });
   }
 
@@ -244,7 +285,7 @@ export class Gallery {
   remove(ids, { signal } = {}) {
     return this.#turns.run(signal, async (signal) => {
       const all = typeof ids === "string" ? [ids] : Array.from(ids, checkId);
-      const size = await this.#ask("removeVectors", all, { signal });
+      const size = await this.#change("removeVectors", all, signal);
       this.#facts = { ...this.#facts, size };
     });
   }
@@ -340,7 +381,8 @@ export class Gallery {
   }
 
   /**
-   * Searches as PP-ShiTu does: it gives the nearest vectors if the best of them reaches the threshold, else none.
+   * Searches as PP-ShiTu does: it gives the nearest vectors if the best of them reaches the threshold, else none. Without a
+   * `threshold`, it is that of the gallery.
    *
    * @param {Feature} feature
    * @param {SearchOptions} [options]
@@ -368,6 +410,62 @@ export class Gallery {
       await this.#checkMaker([feature], anyModel);
       const request = { ...toSearch(search), vector: toVector(feature, "the feature") };
       return this.#ask("classifyVector", request, { signal });
+    });
+  }
+
+  /**
+   * The nearest vectors by label, each label with the best and the mean score of its hits. The label of the nearest vector is
+   * first. `k` counts vectors, not labels.
+   *
+   * @param {Feature} feature
+   * @param {SearchOptions} [options]
+   * @returns {Promise<GalleryClass[]>}
+   */
+  searchClasses(feature, { signal, anyModel, ...search } = {}) {
+    return this.#turns.run(signal, async (signal) => {
+      await this.#checkMaker([feature], anyModel);
+      const request = { ...toSearch(search), vector: toVector(feature, "the feature") };
+      return classesOf(await this.#ask("searchClasses", request, { signal }));
+    });
+  }
+
+  /**
+   * Finds the threshold for `recognize` from the gallery itself, and says how many errors each threshold makes.
+   *
+   * Each vector with a label is searched twice: without itself, as a new image of something known; and without all of its
+   * label, as an image of something unknown. The gallery keeps the threshold, unless `keep` is `false`. Copies of one image
+   * make the gallery look better than it is: look for `groups` first.
+   *
+   * Rejects with an `ImageFeatureError` of kind `usage` if no label has two vectors, or if there are not two labels.
+   *
+   * @param {CalibrateOptions} [options]
+   * @returns {Promise<Calibration>}
+   */
+  calibrate({ keep = true, signal, onProgress, ...options } = {}) {
+    return this.#turns.run(signal, async (signal) => {
+      const tell = comparing(this.size, onProgress);
+      const calibration = await this.#ask("calibrateVectors", toCalibration(options), { signal, onProgress: tell });
+      if (keep) {
+        const { threshold } = calibration;
+        await this.#change("setThreshold", threshold, signal);
+        this.#facts = { ...this.#facts, threshold };
+      }
+      return calibration;
+    });
+  }
+
+  /**
+   * Finds groups of vectors that are near each other: copies and variants of one image. Two vectors are in one group if they
+   * are at least as near as `threshold`, or if others lead from one to the other. Takes little memory, however many are near.
+   *
+   * @param {GroupsOptions} options
+   * @returns {Promise<GalleryGroup[]>}
+   */
+  groups({ threshold, signal, onProgress }) {
+    return this.#turns.run(signal, async (signal) => {
+      checkNumber("threshold", threshold);
+      const tell = comparing(this.size, onProgress);
+      return hitsOf(await this.#ask("groupVectors", threshold, { signal, onProgress: tell }));
     });
   }
 
@@ -487,16 +585,14 @@ export class Gallery {
    * @param {import("./gallery-source.js").GallerySource} source
    * @param {Omit<GalleryFileOptions, "labels">} options
    */
-  static async #read(name, source, { metric, dtype = "f32", model, signal, wasm }) {
-    const gallery = new Gallery({ dimension: 1, wasm });
-    gallery.#request = { ...gallery.#request, source, metric, storage: dtype, model };
+  static async #read(name, source, { metric, dtype = "f32", model, signal, wasm, onRestart }) {
+    const gallery = new Gallery({ dimension: 1, wasm, onRestart });
+    gallery.#journal = new GalleryJournal({ source, metric, storage: dtype, model });
     try {
       await gallery.#start(signal);
     } catch (error) {
       throw toError(error, "internal", name);
     }
-    // the worker has the vectors; the file is not needed again
-    gallery.#request = { ...gallery.#request, source: { form: "empty", dimension: gallery.dimension } };
     return gallery;
   }
 
@@ -509,12 +605,13 @@ export class Gallery {
     const stop = signal ?? new AbortController().signal;
     const compiled = await (given ? takeGiven(given) : compileAhead("gallery", { signal: stop, progress, folder }));
     throwIfAborted(signal);
-    const request = { ...this.#request, wasm: folder, compiled };
+    const request = { ...this.#journal.request, wasm: folder, compiled };
     try {
       return await this.#openWith(openWorker(), request, signal);
     } catch (error) {
       if (!isNotStarted(error)) throw error;
       console.debug(`image-feature: the gallery is held by the page's own thread: ${toError(error).message}`);
+      this.#inWorker = false;
       return this.#openWith(await openGalleryHere(), request, signal);
     }
   }
@@ -527,8 +624,15 @@ export class Gallery {
   async #openWith(bridge, request, signal) {
     try {
       const opened = await bridge.request("openGallery", request, { signal });
-      const { dimension, metric, storage, count, model } = opened;
-      this.#facts = { dimension, metric, dtype: storage, size: count, model: model ?? null };
+      const { dimension, metric, storage, count, model, threshold } = opened;
+      this.#facts = {
+        dimension,
+        metric,
+        dtype: storage,
+        size: count,
+        model: model ?? null,
+        threshold: threshold ?? null,
+      };
       this.#bridge = bridge;
       return bridge;
     } catch (error) {
@@ -559,13 +663,83 @@ export class Gallery {
   }
 
   /**
-   * Asks the worker. The first call starts it. After a crash it is not started again: its vectors are gone.
+   * Asks the worker.
    *
    * @type {import("./bridge.js").Bridge<import("./gallery-session.js").GalleryMethods>["request"]}
    */
   async #ask(method, argument, options) {
-    const bridge = this.#bridge ?? (await this.#start(options?.signal));
+    const bridge = await this.#connect(options?.signal);
     return bridge.request(method, argument, options);
+  }
+
+  /**
+   * Makes a change in the worker, so that another worker can make it again.
+   *
+   * @template {import("./gallery-journal.js").ChangeMethod} Method
+   * @param {Method} method
+   * @param {import("./bridge.js").ArgumentOf<import("./gallery-session.js").GalleryMethods[Method]>} argument
+   * @param {AbortSignal} signal
+   */
+  async #change(method, argument, signal) {
+    const bridge = await this.#connect(signal);
+    const value = await this.#journal.make(bridge, method, argument, signal);
+    await this.#writeIfFull(bridge);
+    return value;
+  }
+
+  /**
+   * The bridge to the worker. The first call starts it; after a crash, another worker takes over what it held.
+   *
+   * @param {AbortSignal} [signal]
+   */
+  async #connect(signal) {
+    const bridge = this.#bridge ?? (await this.#start(signal));
+    // WebAssembly on the page's own thread cannot be started again; the closed bridge gives the reason with each call
+    if (bridge.closed && this.#inWorker) return this.#restart(bridge, signal);
+    await this.#writeIfFull(bridge);
+    return bridge;
+  }
+
+  /**
+   * Starts another worker with what the old one held. If that fails, the next call tries again.
+   *
+   * @param {import("./bridge.js").Bridge<import("./gallery-session.js").GalleryMethods>} old
+   * @param {AbortSignal} [signal]
+   */
+  async #restart(old, signal) {
+    const facts = this.#facts;
+    try {
+      const bridge = await this.#start(signal);
+      await this.#journal.repeat(bridge, signal);
+      this.#facts = facts;
+      this.#onRestart?.({ size: facts.size });
+      return bridge;
+    } catch (error) {
+      if (this.#bridge !== old) this.#bridge?.close(toError(error));
+      this.#bridge = old;
+      this.#facts = facts;
+      if (signal?.aborted) throw error;
+      const { kind, message } = toError(error);
+      throw new ImageFeatureError(
+        kind,
+        `the gallery's worker ended, and its ${facts.size} vectors could not be given to another one: ${message}`,
+        { cause: error },
+      );
+    }
+  }
+
+  /**
+   * Writes the gallery to a file of the browser if too many changes are kept beside it. They stay if that fails.
+   *
+   * @param {import("./bridge.js").Bridge<import("./gallery-session.js").GalleryMethods>} bridge
+   */
+  async #writeIfFull(bridge) {
+    if (!this.#journal.isFull) return;
+    try {
+      this.#journal.written(await bridge.request("toGalleryFile", undefined));
+    } catch (error) {
+      console.debug(`image-feature: the gallery's changes stay in memory: ${toError(error).message}`);
+    }
   }
 }
 

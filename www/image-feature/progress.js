@@ -1,6 +1,6 @@
 /**
  * @typedef {"download" | "verify" | "compile" | "upload" | "warmup"} LoadStage
- * @typedef {LoadStage | "embed" | "learn" | "evaluate" | "check" | "pack"} Stage
+ * @typedef {LoadStage | "embed" | "learn" | "evaluate" | "check" | "pack" | "compare"} Stage
  */
 
 /**
@@ -8,8 +8,8 @@
  *
  * - `stage`: the current work: `download` the model, `verify` its sha256, `compile` the WebAssembly, `upload` the
  *   weights to the GPU, `warmup`: a first run of the network; `embed` images; `learn` from images and `evaluate` the
- *   result; `check` the images of a data set, `pack` its files into a zip
- * - `loaded`, `total`: progress of this stage, in bytes, images or files; `total` is absent if it is not known
+ *   result; `check` the images of a data set, `pack` its files into a zip; `compare` the vectors of a gallery
+ * - `loaded`, `total`: progress of this stage, in bytes, images, files or vectors; `total` is absent if it is not known
  * - `fraction`: progress of the whole call, from 0 to 1; it never falls
  *
  * @typedef {{ stage: Stage, loaded: number, total?: number, fraction: number }} ProgressEvent

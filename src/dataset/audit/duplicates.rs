@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use super::super::dataset::Dataset;
 use super::super::facts::{Digest, ImageFacts, PixelFacts};
 use super::super::findings::{Code, Finding, Findings};
-use super::super::near::{Clusters, Pair, near_pairs};
+use super::super::near::{Pair, near_pairs};
 use super::super::subset::Subset;
 use super::{AuditOptions, Uses};
+use crate::clusters::Clusters;
 
 /// Groups of copies. Copies that are found here are not reported again by their features.
 pub(super) type Copies = Clusters;

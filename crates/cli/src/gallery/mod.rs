@@ -2,6 +2,7 @@
 
 mod embedder;
 mod exchange;
+mod measure;
 #[cfg(feature = "postgres")]
 mod postgres;
 
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 pub use self::embedder::{Embedder, ModelArgs};
 pub use self::exchange::open_any;
 use self::exchange::{ExportArgs, ImportArgs};
+use self::measure::{CalibrateArgs, GroupsArgs};
 #[cfg(feature = "postgres")]
 use self::postgres::{Conditions, Database, PullArgs, PushArgs, Remote};
 use super::Outcome;
@@ -40,6 +42,8 @@ pub enum GalleryCommand {
     Remove(RemoveArgs),
     Search(SearchArgs),
     Info(InfoArgs),
+    Calibrate(CalibrateArgs),
+    Groups(GroupsArgs),
     Export(ExportArgs),
     Import(ImportArgs),
     #[cfg(feature = "postgres")]
@@ -129,6 +133,10 @@ pub struct SearchArgs {
     /// The least score of a hit; the largest where the metric is l2 or hamming
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true, value_parser = parse_score)]
     threshold: Option<f32>,
+    /// All hits of a query or none: only the nearest must reach the threshold. Without --threshold it is the one that `gallery
+    /// calibrate` wrote into the file
+    #[arg(long)]
+    recognize: bool,
     /// Only images with this label; may be given more than once
     #[arg(long, value_name = "LABEL")]
     label: Vec<String>,
@@ -146,7 +154,7 @@ pub struct SearchArgs {
     any_model: bool,
     #[cfg(feature = "postgres")]
     /// Search a table of this database: postgresql://USER@HOST/DATABASE; the password may be in PGPASSWORD instead
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "recognize")]
     postgres: Option<String>,
     #[cfg(feature = "postgres")]
     /// Have the database look at every row, not at its index
@@ -186,6 +194,8 @@ pub fn run(command: GalleryCommand) -> Result<Outcome> {
         GalleryCommand::Remove(args) => remove(&args),
         GalleryCommand::Search(args) => search(&args),
         GalleryCommand::Info(args) => info(&args),
+        GalleryCommand::Calibrate(args) => measure::calibrate(&args),
+        GalleryCommand::Groups(args) => measure::groups(&args),
         GalleryCommand::Export(args) => exchange::export(&args),
         GalleryCommand::Import(args) => exchange::import(&args),
         #[cfg(feature = "postgres")]
@@ -514,6 +524,12 @@ fn search(args: &SearchArgs) -> Result<Outcome> {
     let filter = args.fields.iter().fold(filter, |filter, (key, value)| filter.field(key, value.clone()));
     let accept = |entry: &Entry| filter.matches(entry);
     let search = Search { k, threshold, filter: if filter.is_empty() { None } else { Some(&accept) } };
+    if args.recognize && threshold.or(searched.gallery().threshold()).is_none() {
+        return Err(Error::usage(format!(
+            "{}: the gallery has no threshold; `gallery calibrate` finds one, --threshold gives one",
+            args.gallery.display()
+        )));
+    }
     let embedder = Embedder::open(&args.model)?;
     embedder.check(searched.gallery(), args.any_model).context(|| args.gallery.display().to_string())?;
     let form = match args.json {
@@ -525,7 +541,11 @@ fn search(args: &SearchArgs) -> Result<Outcome> {
     let outcome =
         embedder.run(Inputs::find(&args.queries)?, &mut |origin, Embedded { feature, .. }| match &searched {
             Searched::File(gallery) => {
-                let hits = gallery.search(&feature, search)?;
+                let hits = if args.recognize {
+                    gallery.recognize(&feature, search)
+                } else {
+                    gallery.search(&feature, search)
+                }?;
                 shown.add(&origin, &hits.iter().map(|hit| (hit.entry, hit.score)).collect::<Vec<_>>())
             }
             #[cfg(feature = "postgres")]
@@ -621,14 +641,16 @@ fn info(args: &InfoArgs) -> Result<Outcome> {
     let line = if args.json {
         json!({
             "count": count, "dimension": dimension, "metric": metric, "storage": storage, "labels": labels.len(),
-            "unlabelled": unlabelled,
+            "unlabelled": unlabelled, "threshold": gallery.threshold(),
             "model": gallery.model().map(|ModelId { name, hash }| json!({ "name": name, "hash": hash })),
         })
         .to_string()
     } else {
         let model = gallery.model().map_or("unknown".into(), |model| printable(&model.to_string()));
+        let threshold =
+            gallery.threshold().map_or("none; `gallery calibrate` finds one".into(), |score| score.to_string());
         format!(
-            "vectors    {count} of {dimension} values\nmetric     {metric}\nstorage    {storage}\nlabels     {}, {unlabelled} vectors without one\nmodel      {model}",
+            "vectors    {count} of {dimension} values\nmetric     {metric}\nstorage    {storage}\nlabels     {}, {unlabelled} vectors without one\nthreshold  {threshold}\nmodel      {model}",
             labels.len()
         )
     };

@@ -19,6 +19,7 @@ mod evaluate;
 mod exchange;
 mod finetune;
 mod gallery;
+mod gallery_measure;
 mod inputs;
 mod lists;
 mod model;

@@ -4,6 +4,7 @@
 
 mod answers;
 mod files;
+mod steps;
 
 use std::io::BufReader;
 
@@ -18,7 +19,7 @@ use crate::values::{to_js, to_text};
 use image_feature::error::Context;
 use image_feature::gallery::beside::Rows;
 use image_feature::gallery::{
-    Entry, EntryFilter, Filter, Gallery, Metric, ModelId, Queries, Search, Storage, json_lines, npy, npz, paddlex,
+    Entry, EntryFilter, Filter, Gallery, Metric, ModelId, Queries, Search, Storage, Vote, json_lines, npy, npz, paddlex,
 };
 use image_feature::metrics::Options;
 use image_feature::{Error, Result};
@@ -123,13 +124,13 @@ impl GalleryVectors {
         })
     }
 
-    /// `{dimension, metric, storage, count, simd, model}`.
+    /// `{dimension, metric, storage, count, simd, model, threshold}`.
     pub fn info(&self) -> String {
         let Self { gallery } = self;
         json!({
             "dimension": gallery.dimension(), "metric": gallery.metric().to_string(),
             "storage": gallery.storage().to_string(), "count": gallery.len(), "simd": gallery.instruction_set(),
-            "model": gallery.model(),
+            "model": gallery.model(), "threshold": gallery.threshold(),
         })
         .to_string()
     }
@@ -138,6 +139,12 @@ impl GalleryVectors {
     #[wasm_bindgen(js_name = setModel)]
     pub fn set_model(&mut self, name: Option<String>, hash: Option<String>) {
         self.gallery.set_model(name.zip(hash).map(|(name, hash)| ModelId { name, hash }));
+    }
+
+    /// Sets the score from which on the nearest vector counts as known; without one, any does.
+    #[wasm_bindgen(js_name = setThreshold)]
+    pub fn set_threshold(&mut self, threshold: Option<f32>) -> Result<(), JsValue> {
+        self.gallery.set_threshold(threshold).map_err(to_js)
     }
 
     /// Number of vectors.
@@ -208,7 +215,22 @@ impl GalleryVectors {
         })
     }
 
-    /// A JSON list of `{label, count, best}`: the labels of the nearest.
+    /// The nearest of one vector, label by label: `counts` has the number of hits of each label.
+    #[wasm_bindgen(js_name = searchClasses)]
+    pub fn search_classes(
+        &self,
+        vector: &[f32],
+        k: usize,
+        threshold: Option<f32>,
+        filter: Option<String>,
+    ) -> Result<Found, JsValue> {
+        with_filter(filter.as_deref(), |filter| {
+            let classes = self.gallery.search_classes(vector, Search { k, threshold, filter })?;
+            Ok(answers::hits(&classes.into_iter().map(|class| class.hits).collect::<Vec<_>>()))
+        })
+    }
+
+    /// A JSON list of `{label, count, best, mean}`: the labels of the nearest.
     pub fn classify(
         &self,
         vector: &[f32],
@@ -218,7 +240,9 @@ impl GalleryVectors {
     ) -> Result<String, JsValue> {
         with_filter(filter.as_deref(), |filter| {
             let votes = self.gallery.classify(vector, Search { k, threshold, filter })?.into_iter();
-            let votes = votes.map(|vote| json!({ "label": vote.label, "count": vote.count, "best": vote.best }));
+            let vote =
+                |vote: Vote| json!({ "label": vote.label, "count": vote.count, "best": vote.best, "mean": vote.mean });
+            let votes = votes.map(vote);
             Ok(Value::from_iter(votes).to_string())
         })
     }
