@@ -10,7 +10,9 @@
 #   gallery              galleries, for the same reason
 #
 # All are built from crates/wasm, in the cargo profile `wasm`. Its dependencies take most of the time. cargo compiles them
-# once for all artefacts with the same flags: the two for threads share theirs, and so do all others.
+# once for all artefacts with the same flags: the two for threads share theirs, and so do all others. The last crate is
+# another matter: all artefacts have one name, and cargo links each anew after another was linked. So this script asks cargo
+# only where a source has changed since the artefact was made.
 
 TARGET_DIR="${CARGO_TARGET_DIR:-target}"
 ALL_WASM_KINDS=(cpu cpu-relaxed cpu-threads cpu-threads-relaxed gpu dataset gallery)
@@ -26,7 +28,8 @@ THREADS_LINK=(--shared-memory --import-memory --max-memory=2147483648
 # one 1 % larger and not faster, in minutes of work.
 build_wasm() {
   local kind="$1" features=network target_features=+simd128 in_toolchain=in_wasm_toolchain wrapper="" flags="" last=()
-  local compiled out stamp hash
+  local compiled="$TARGET_DIR/$WASM_TARGET/wasm/image_feature_wasm.wasm"
+  local out="www/image-feature/wasm/$kind" stamp="www/image-feature/wasm/.$kind-stamp" hash
   [[ " ${ALL_WASM_KINDS[*]} " == *" $kind "* ]] || fail "no wasm artefact '$kind': there are ${ALL_WASM_KINDS[*]}"
   # inline only small functions: 10 % less to download, and as fast. The gpu artefact inlines even less by itself
   [ "$kind" = gpu ] || flags=" -Cllvm-args=-inline-threshold=40"
@@ -41,6 +44,8 @@ build_wasm() {
   esac
   [[ "$kind" != *-relaxed ]] || wrapper="$PWD/scripts/rustc-relaxed-simd"
   if [ "$features" = threads ]; then need_threads_toolchain; else need_wasm_toolchain; fi
+  hash="$(hash_of_wasm_sources)"
+  [ -f "$out/image_feature_bg.wasm" ] && unchanged "$stamp" "$hash" && return
   say "compiling the $kind WebAssembly (the first time about $(wasm_time "$kind"))"
   # `cargo rustc` gives the flags after `--` to the last crate only, which is the one that is linked
   RUSTFLAGS="-Ctarget-feature=$target_features$flags" RUSTC_WORKSPACE_WRAPPER="$wrapper" "$in_toolchain" \
@@ -48,14 +53,15 @@ build_wasm() {
     --features "$features" -- "${last[@]}" \
     || fail "the $kind WebAssembly did not compile: look at cargo's message above"
 
-  # all kinds have this name; cargo puts the right one there even if it has nothing to compile
-  compiled="$TARGET_DIR/$WASM_TARGET/wasm/image_feature_wasm.wasm"
-  out="www/image-feature/wasm/$kind"
-  stamp="www/image-feature/wasm/.$kind-stamp"
-  hash="$(hash_of "$compiled" scripts/wasm.sh crates/bind/src/main.rs Cargo.lock)"
-  [ -f "$out/image_feature_bg.wasm" ] && unchanged "$stamp" "$hash" && return
   bind_wasm "$compiled" "$out"
   echo "$hash" >"$stamp"
+}
+
+# hash_of_wasm_sources: one hash of all that an artefact is made from. The two toolchains change with rustc's version.
+hash_of_wasm_sources() {
+  local files=()
+  mapfile -d "" files < <(find src crates/wasm crates/bind www/report -type f -print0 | LC_ALL=C sort -z)
+  { hash_of "${files[@]}" Cargo.toml Cargo.lock scripts/wasm.sh scripts/rustc-relaxed-simd && rustc --version; } | tr '\n' ' '
 }
 
 # bind_wasm COMPILED FOLDER: writes the files that a browser loads. The folder is replaced as a whole: a page may be using it.

@@ -67,8 +67,10 @@
 //! | [`weights`] | model files: reading and writing | |
 //! | [`model`] | networks: sizes, parameters, preprocessing | |
 //! | [`engine`] | the CPU engine: plans, executors, calibration for i8; plans as programs for GPUs | `cpu` |
+//! | [`detector`] | boxes around the things in images | `cpu` |
 //! | [`finetune`] | training the last layers on labelled images | |
 //! | [`gallery`] | vectors stored, searched and exchanged | `gallery` |
+//! | [`recognizer`] | things in photos, found and recognised | `gallery` |
 //! | [`metrics`] | measures of retrieval: recall, mean average precision | `gallery` |
 //! | [`dataset`] | data sets: checking, mending, splitting, converting | `dataset` |
 //! | [`file_tree`] | files in folders, archives and memory | |
@@ -124,6 +126,8 @@
 
 #[cfg(feature = "dataset")]
 pub mod dataset;
+#[cfg(feature = "cpu")]
+pub mod detector;
 mod device;
 #[cfg(feature = "cpu")]
 pub mod engine;
@@ -146,6 +150,8 @@ pub mod official;
 #[cfg(all(any(feature = "dataset", feature = "download", feature = "gallery"), not(target_arch = "wasm32")))]
 pub mod output_file;
 mod random;
+#[cfg(all(feature = "gallery", not(target_arch = "wasm32")))]
+pub mod recognizer;
 mod tensors;
 #[cfg(all(feature = "train", not(target_arch = "wasm32")))]
 pub mod train;

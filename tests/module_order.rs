@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 22] = [
     "error",
     "random",
     "tensors",
@@ -21,9 +21,11 @@ const ORDER: [&str; 20] = [
     "weights",
     "device",
     "extractor",
+    "detector",
     "finetune",
     "metrics",
     "gallery",
+    "recognizer",
     "dataset",
     "train",
     "warm_up",

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use image_feature::Model;
-use image_feature::engine::{self, Activation, Operation, Plan, ValueId};
+use image_feature::engine::{self, Activation, GateFunction, Operation, Plan, ValueId};
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -61,7 +61,7 @@ impl Weights {
                 "operation": "pointwise", "gate": index(gate), "residual": index(residual),
                 "weights": self.put(floats(weights)), "bias": self.put(bias), "relu": *activation == Activation::Relu,
             }),
-            Operation::Gate { reduce, reduce_bias, expand, expand_bias } => json!({
+            Operation::Gate { function: GateFunction::Sigmoid, reduce, reduce_bias, expand, expand_bias } => json!({
                 "operation": "gate", "reduce": self.put(reduce), "reduce_bias": self.put(reduce_bias),
                 "expand": self.put(expand), "expand_bias": self.put(expand_bias),
             }),

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use image_feature::dataset::{Dataset, Subset};
+use image_feature::dataset::{Dataset, LabelledImage, Subset};
 use image_feature::file_tree::{self, FileTree};
 use image_feature::metrics::{Labelled, Options, evaluate};
 use image_feature::model::{ModelDescription, Network};
@@ -171,16 +171,7 @@ impl Images {
     fn of(tree: &Arc<dyn FileTree>, list: Subset, classes: Option<&[RangeInclusive<i64>]>) -> Result<Self> {
         let dataset = Dataset::read(tree.as_ref());
         let (mut entries, mut labels) = (Vec::new(), Vec::new());
-        for row in dataset.rows().iter().filter(|row| row.list == list) {
-            let (Some(entry), Some(label)) = (row.entry, row.label) else {
-                return Err(format!(
-                    "{}: line {}: `{}` is not an image and its label",
-                    list.list(),
-                    row.line,
-                    row.path
-                )
-                .into());
-            };
+        for LabelledImage { entry, label, .. } in dataset.labelled(list)? {
             if classes.is_none_or(|classes| classes.iter().any(|range| range.contains(&label))) {
                 entries.push(entry);
                 labels.push(label);

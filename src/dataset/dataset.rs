@@ -6,6 +6,7 @@ use super::findings::{Code, Finding, Findings};
 use super::lists::{self, Row};
 use super::subset::Subset;
 use crate::file_tree::{EntryKind, FileTree, NameDecoder, has_same_letters, is_hidden, is_image_name, plain_form};
+use crate::{Error, Result};
 
 /// The most bytes of a list.
 const MOST_LIST_BYTES: u64 = 256 << 20;
@@ -31,6 +32,7 @@ const MOST_GUESSES: u32 = 100;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Dataset {
+    name: String,
     root: String,
     notes: Vec<String>,
     rows: Vec<Row>,
@@ -38,6 +40,18 @@ pub struct Dataset {
     paths: Vec<String>,
     findings: Findings,
     class_files: Vec<(String, Vec<u8>)>,
+}
+
+/// A row of a list that names an image and its label.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct LabelledImage<'d> {
+    /// The row.
+    pub row: &'d Row,
+    /// The index of the image in the tree's entries.
+    pub entry: usize,
+    /// The label.
+    pub label: i64,
 }
 
 impl Dataset {
@@ -99,7 +113,7 @@ impl Dataset {
             find_unlisted(&files, &images, &mut findings);
             check_images_folder(&files, &mut findings);
         }
-        Dataset { root, notes, rows, images, paths, findings, class_files }
+        Dataset { name: tree.name().to_string(), root, notes, rows, images, paths, findings, class_files }
     }
 
     /// The path in the tree of the folder with the lists; empty for the tree's root.
@@ -115,6 +129,45 @@ impl Dataset {
     /// The rows of all lists in order, without those that are blank.
     pub fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// The images of a list with their labels, in the list's order, for a caller who can use no other row.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode): the list is missing or empty, a file does not exist, or a label is not
+    /// a whole number. The message has the list, the line and the path.
+    ///
+    /// ```
+    /// use image_feature::dataset::{Dataset, Subset};
+    /// use image_feature::file_tree::Memory;
+    ///
+    /// let files = [("images/a.png", "..."), ("train.txt", "images/a.png 7\n"), ("query.txt", "images/b.png 7\n")];
+    /// let tree = Memory::new("shop", files.map(|(path, text)| (path, text.into())));
+    /// let dataset = Dataset::read(&tree);
+    /// assert_eq!(dataset.labelled(Subset::Train)?[0].label, 7);
+    /// let error = dataset.labelled(Subset::Query).unwrap_err();
+    /// assert!(error.to_string().contains("query.txt: line 1: `images/b.png` does not exist"));
+    /// # Ok::<(), image_feature::Error>(())
+    /// ```
+    pub fn labelled(&self, list: Subset) -> Result<Vec<LabelledImage<'_>>> {
+        let Dataset { name, rows, .. } = self;
+        let rows = rows.iter().filter(|row| row.list == list);
+        let images = rows.map(|row| self.labelled_row(row)).collect::<Result<Vec<_>>>()?;
+        if images.is_empty() {
+            return Err(Error::decode(format!("{} is missing or empty in {name}", list.list())));
+        }
+        Ok(images)
+    }
+
+    fn labelled_row<'d>(&self, row: &'d Row) -> Result<LabelledImage<'d>> {
+        let (list, line, path) = (row.list.list(), row.line, &row.path);
+        let reason = match (row.entry, row.label) {
+            (Some(entry), Some(label)) => return Ok(LabelledImage { row, entry, label }),
+            (None, _) => "does not exist",
+            (_, None) => "has no label that is a whole number",
+        };
+        let error = Error::decode(format!("{list}: line {line}: `{path}` {reason}; `image-feature check` says more"));
+        Err(error.context(self.name.clone()))
     }
 
     /// The existing files that rows name: indices of the tree's entries, each once, in ascending order.

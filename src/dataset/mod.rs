@@ -52,7 +52,7 @@ mod thumbnail;
 
 pub use audit::{Audit, AuditOptions, ClassSizes, Evaluation, Evidence, audit};
 pub use convert::{ConvertOptions, Converted, CsvColumns, Divisions, SourceForm, convert, convert_with};
-pub use dataset::Dataset;
+pub use dataset::{Dataset, LabelledImage};
 pub use facts::{Digest, ImageFacts, PixelFacts, Problem};
 pub use findings::{Code, Finding, Findings, Severity};
 pub use fix::{Fixed, fix};

@@ -46,5 +46,6 @@ pub mod gpu;
 mod plan;
 
 pub use plan::{
-    Activation, Affine, Lifetime, Operation, Plan, PlanBuilder, QuantizedWeights, Shape, Step, Value, ValueId, Weights,
+    Activation, Affine, GateFunction, Lifetime, Operation, Plan, PlanBuilder, QuantizedWeights, Shape, Step, Value,
+    ValueId, Weights,
 };

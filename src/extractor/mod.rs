@@ -126,7 +126,8 @@ impl Extractor {
     ///
     /// # Errors
     /// [`ErrorKind::Device`](crate::ErrorKind::Device) where the named device cannot be opened or fails its self-test,
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where the weights do not fit the network.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where the weights do not fit the network,
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a detector, which gives no features.
     pub async fn open_async(model: &Model, options: impl Into<ExtractorOptions>) -> Result<Self> {
         let options = options.into();
         Self::choose(options.device, async |candidate| Self::load_on(model, candidate, options).await).await
@@ -151,6 +152,7 @@ impl Extractor {
     }
 
     async fn load_on(model: &Model, candidate: DeviceRequest, options: ExtractorOptions) -> Result<Self> {
+        model.description.expect_features()?;
         if candidate == DeviceRequest::Cpu {
             return Self::on_cpu(model, options);
         }
@@ -173,6 +175,7 @@ impl Extractor {
     /// # Errors
     /// As [`open_async`](Self::open_async).
     pub async fn open_verified_async(model: &Model, request: DeviceRequest, expected: &[f32]) -> Result<Self> {
+        model.description.expect_features()?;
         let extractor = match request {
             DeviceRequest::Cpu => Self::on_cpu(model, request.into())?,
             _ => Self::on_gpu(model, request, false).await?,

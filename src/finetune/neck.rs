@@ -57,12 +57,15 @@ impl Neck {
     ///
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model): a tensor is missing or has another shape;
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): the network has no such layers.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): the network has no such layers;
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage): the model is a detector.
     pub fn of(model: &Model) -> Result<Self> {
         let Model { description, tensors, .. } = model;
         let (input, features) = (description.pooled_len(), description.dimension());
         let read = |name: &str, shape: &[usize]| Ok::<_, Error>(tensors.expect(name, shape)?.values.clone());
+        description.expect_features()?;
         Ok(match &description.network {
+            Network::PicoDet(_) => return Err(Error::internal("a detector was refused before")),
             Network::EfficientNetLite(EfficientNetLiteConfig { embedding: None, .. }) => {
                 return Err(Error::unsupported(format!(
                     "{} ends with its pooled vector and has no last layer that could learn; `Neck::whitened` makes one",

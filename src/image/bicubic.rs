@@ -1,5 +1,5 @@
-//! OpenCV's bicubic resize of 8-bit images. PaddleClas evaluates the CLIP models with it; PaddleX's prediction does not
-//! use it.
+//! OpenCV's bicubic resize of 8-bit images. PicoDet's input is made with it, and PaddleClas evaluates the CLIP models with
+//! it; PaddleX's prediction of features does not use it.
 //!
 //! Equals `cv2.resize(..., interpolation=cv2.INTER_CUBIC)` bit for bit where OpenCV is built without Intel's IPP. The
 //! x86 builds have IPP: some of their values differ by 1.

@@ -1,7 +1,7 @@
 //! Image files to RGB pixels, and pixels to the network's input, with OpenCV's and PaddleX's results.
 
-#[cfg(feature = "train")]
 mod bicubic;
+mod bicubic_float;
 mod bmp;
 mod budget;
 mod decode;

@@ -23,11 +23,19 @@ pub struct Preprocess {
     pub normalize: Normalize,
 }
 
-/// The resize to the network's input size. Always bilinear: PaddleX ignores the `interpolation` key.
+/// The resize to the network's input size. That of feature models is always bilinear: PaddleX ignores the `interpolation`
+/// key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resize {
     /// Stretch to exactly this size; the aspect ratio is not kept.
     Stretch {
+        /// Pixels of a row.
+        width: usize,
+        /// Rows.
+        height: usize,
+    },
+    /// As [`Stretch`](Resize::Stretch), bicubic: the resize of PicoDet.
+    StretchCubic {
         /// Pixels of a row.
         width: usize,
         /// Rows.
@@ -109,7 +117,10 @@ impl Preprocess {
         let resized = if (width, height) == (image.width(), image.height()) {
             Cow::Borrowed(image)
         } else {
-            Cow::Owned(image.resize_bilinear(width, height)?)
+            match self.resize {
+                Resize::StretchCubic { .. } => Cow::Owned(image.resize_bicubic_x86(width, height)?),
+                Resize::Stretch { .. } | Resize::ShortSide(_) => Cow::Owned(image.resize_bilinear(width, height)?),
+            }
         };
         for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
             // a table of all 256 values: one look-up a pixel
@@ -135,7 +146,7 @@ impl Preprocess {
     /// ```
     pub fn output_size(&self, width: usize, height: usize) -> Result<(usize, usize)> {
         let (out_width, out_height) = match self.resize {
-            Resize::Stretch { width, height } => (width, height),
+            Resize::Stretch { width, height } | Resize::StretchCubic { width, height } => (width, height),
             Resize::ShortSide(length) => {
                 // as Python's round(): half to even
                 let scale = length as f64 / width.min(height) as f64;

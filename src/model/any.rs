@@ -7,8 +7,8 @@ use super::burn_layers::Norms;
 use super::efficientnet_lite::EfficientNetLite;
 use super::lcnet_v2::{Form, LcNetV2};
 use super::vit::Vit;
-use crate::Result;
 use crate::tensors::Tensors;
+use crate::{Error, Result};
 
 /// A network of one of the architectures, on one of Burn's devices.
 pub(crate) enum AnyNetwork {
@@ -22,7 +22,8 @@ impl AnyNetwork {
     /// vision transformers.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the network's.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the network's;
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a detector.
     pub fn new(
         network: &Network,
         form: Form,
@@ -38,6 +39,9 @@ impl AnyNetwork {
             Network::Vit(config) => AnyNetwork::Vit(Box::new(Vit::new(config, classes, tensors, device)?)),
             Network::EfficientNetLite(config) => {
                 AnyNetwork::EfficientNetLite(Box::new(EfficientNetLite::new(config, classes, norms, tensors, device)?))
+            }
+            Network::PicoDet(_) => {
+                return Err(Error::unsupported("a detector does not run on Burn; open it with `Detector`, on the CPU"));
             }
         })
     }

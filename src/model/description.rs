@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::Parameter;
 use super::efficientnet_lite::EfficientNetLiteConfig;
 use super::lcnet_v2::{self, Form, LcNetV2Config};
+use super::picodet::PicoDetConfig;
 use super::vit::VitConfig;
 use crate::image::{Preprocess, RgbImage};
 use crate::tensors::Tensors;
@@ -31,12 +32,15 @@ pub enum Network {
     Vit(VitConfig),
     /// EfficientNet-Lite, with a BNNeck or without.
     EfficientNetLite(EfficientNetLiteConfig),
+    /// PicoDet, a detector. It gives boxes and no feature.
+    PicoDet(PicoDetConfig),
 }
 
 impl Network {
-    /// Length of the feature vector.
+    /// Length of the feature vector; 0 for a detector.
     pub fn dimension(&self) -> usize {
         match self {
+            Network::PicoDet(_) => 0,
             Network::LcNetV2(config) => config.embedding,
             Network::Vit(config) => config.embedding,
             Network::EfficientNetLite(config) => config.dimension(),
@@ -49,6 +53,7 @@ impl Network {
             Network::LcNetV2(config) => config.input,
             Network::Vit(config) => config.input,
             Network::EfficientNetLite(config) => config.input,
+            Network::PicoDet(config) => config.input,
         }
     }
 
@@ -58,6 +63,7 @@ impl Network {
             Network::LcNetV2(config) => config.parameters(form, classes),
             Network::Vit(config) => config.parameters(classes),
             Network::EfficientNetLite(config) => config.parameters(classes),
+            Network::PicoDet(config) => config.parameters(),
         }
     }
 
@@ -71,7 +77,7 @@ impl Network {
     pub fn deploy_form<'a>(&self, form: Form, tensors: &'a Tensors) -> Result<Cow<'a, Tensors>> {
         match self {
             Network::LcNetV2(config) => lcnet_v2::deploy_form(config, form, tensors),
-            Network::Vit(_) | Network::EfficientNetLite(_) => Ok(Cow::Borrowed(tensors)),
+            Network::Vit(_) | Network::EfficientNetLite(_) | Network::PicoDet(_) => Ok(Cow::Borrowed(tensors)),
         }
     }
 
@@ -80,7 +86,7 @@ impl Network {
     pub(crate) fn training_form(&self) -> Form {
         match self {
             Network::LcNetV2(_) => Form::Training,
-            Network::Vit(_) | Network::EfficientNetLite(_) => Form::Deploy,
+            Network::Vit(_) | Network::EfficientNetLite(_) | Network::PicoDet(_) => Form::Deploy,
         }
     }
 
@@ -95,20 +101,28 @@ impl Network {
                     config.blocks().iter().any(|block| block.path == path && !block.branches.is_empty())
                 })
             }
-            Network::Vit(_) | Network::EfficientNetLite(_) => false,
+            Network::Vit(_) | Network::EfficientNetLite(_) | Network::PicoDet(_) => false,
         }
     }
 
     /// The same network for images of another size.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`](crate::ErrorKind::Model) for a vision transformer: its positions are learnt for one size.
+    /// [`ErrorKind::Model`](crate::ErrorKind::Model) for a vision transformer: its positions are learnt for one size; for a
+    /// detector where a side is no multiple of 32.
     pub(crate) fn with_input(self, input: [usize; 2]) -> Result<Network> {
         match self {
             Network::LcNetV2(config) => Ok(Network::LcNetV2(LcNetV2Config { input, ..config })),
             Network::EfficientNetLite(config) => {
                 Ok(Network::EfficientNetLite(EfficientNetLiteConfig { input, ..config }))
             }
+            Network::PicoDet(config) if input.iter().all(|side| side.is_multiple_of(32)) => {
+                Ok(Network::PicoDet(PicoDetConfig { input, ..config }))
+            }
+            Network::PicoDet(_) => Err(Error::model(format!(
+                "an input of {}x{} pixels was requested; PicoDet takes multiples of 32",
+                input[1], input[0]
+            ))),
             Network::Vit(config) if config.input == input => Ok(Network::Vit(config)),
             Network::Vit(config) => Err(Error::model(format!(
                 "an input of {}x{} pixels was requested; this vision transformer takes {}x{} only",
@@ -119,7 +133,7 @@ impl Network {
 }
 
 impl ModelDescription {
-    /// Length of the feature vector.
+    /// Length of the feature vector; 0 for a detector.
     pub fn dimension(&self) -> usize {
         self.network.dimension()
     }
@@ -131,16 +145,40 @@ impl ModelDescription {
 
     /// Whether layers follow the pooled vector. Without them the feature is the pooled vector.
     pub fn has_last_layers(&self) -> bool {
-        !matches!(&self.network, Network::EfficientNetLite(EfficientNetLiteConfig { embedding: None, .. }))
+        !matches!(
+            &self.network,
+            Network::EfficientNetLite(EfficientNetLiteConfig { embedding: None, .. }) | Network::PicoDet(_)
+        )
     }
 
-    /// Length of a pooled vector, the input of the last layers. [`finetune`](crate::finetune) trains those layers.
+    /// Length of a pooled vector, the input of the last layers; 0 for a detector. [`finetune`](crate::finetune) trains those layers.
     pub fn pooled_len(&self) -> usize {
         match &self.network {
             Network::LcNetV2(config) => config.last_channels(),
             Network::Vit(config) => config.projection,
             Network::EfficientNetLite(config) => config.head_channels(),
+            Network::PicoDet(_) => 0,
         }
+    }
+
+    /// Whether the network finds objects in an image, and gives no feature.
+    pub fn is_detector(&self) -> bool {
+        matches!(self.network, Network::PicoDet(_))
+    }
+
+    /// Refuses a detector where a network of features is needed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a detector.
+    pub(crate) fn expect_features(&self) -> Result<()> {
+        if self.is_detector() {
+            return Err(Error::usage(format!(
+                "{} is a detector: it finds objects in images and gives no feature vectors; give a feature model such as \
+                 PP-ShiTuV2_rec here",
+                self.name
+            )));
+        }
+        Ok(())
     }
 
     /// The network's input for an image: 3 x height x width values, for the height and width of

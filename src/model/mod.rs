@@ -29,6 +29,7 @@ pub mod efficientnet_lite;
 pub mod lcnet_v2;
 pub(crate) mod norm;
 mod parameter;
+pub mod picodet;
 pub(crate) mod quantization;
 mod views;
 pub mod vit;

@@ -63,7 +63,7 @@ impl OfficialModel {
     /// use image_feature::Model;
     /// use image_feature::official::{DownloadOptions, OfficialModel};
     ///
-    /// let official = OfficialModel::find("PP-ShiTuV2_rec").expect("it is one of three");
+    /// let official = OfficialModel::find("PP-ShiTuV2_rec").expect("it is one of four");
     /// let folder = official.download(&DownloadOptions::from_environment(), &mut |received| {
     ///     println!("{}: {} of {:?} bytes", received.url, received.bytes, received.total);
     ///     ControlFlow::Continue(())

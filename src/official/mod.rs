@@ -6,9 +6,9 @@
 //! ```
 //! use image_feature::official::OfficialModel;
 //!
-//! let model = OfficialModel::find("PP-ShiTuV2_rec").expect("it is one of three");
+//! let model = OfficialModel::find("PP-ShiTuV2_rec").expect("it is one of four");
 //! assert!(model.url().ends_with("/PP-ShiTuV2_rec_infer.tar"));
-//! assert_eq!(model.dimension, 512);
+//! assert_eq!(model.dimension, Some(512));
 //! ```
 
 mod download;
@@ -25,23 +25,28 @@ pub use self::fetch::Received;
 /// The address of the archives `<model>_infer.tar`.
 pub const ARCHIVES: &str = "https://paddle-model-ecology.bj.bcebos.com/paddlex/official_inference_model/paddle3.0b1_v2";
 
-/// A model that PaddleX publishes for its image feature module.
+/// A model that PaddleX publishes for its image feature module, or for the detection before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OfficialModel {
     /// The name, by which PaddleX knows it.
     pub name: &'static str,
-    /// Length of a feature.
-    pub dimension: usize,
+    /// Length of a feature; `None` for a detector.
+    pub dimension: Option<usize>,
     /// The name of its network.
     pub network: &'static str,
 }
 
 /// All official models.
-pub const OFFICIAL_MODELS: [OfficialModel; 3] = [
-    OfficialModel { name: "PP-ShiTuV2_rec", dimension: 512, network: "PPLCNetV2_base_ShiTu" },
-    OfficialModel { name: "PP-ShiTuV2_rec_CLIP_vit_base", dimension: 512, network: "CLIP_vit_base_patch16_224" },
-    OfficialModel { name: "PP-ShiTuV2_rec_CLIP_vit_large", dimension: 512, network: "CLIP_vit_large_patch14_224" },
+pub const OFFICIAL_MODELS: [OfficialModel; 4] = [
+    OfficialModel { name: "PP-ShiTuV2_rec", dimension: Some(512), network: "PPLCNetV2_base_ShiTu" },
+    OfficialModel { name: "PP-ShiTuV2_rec_CLIP_vit_base", dimension: Some(512), network: "CLIP_vit_base_patch16_224" },
+    OfficialModel {
+        name: "PP-ShiTuV2_rec_CLIP_vit_large",
+        dimension: Some(512),
+        network: "CLIP_vit_large_patch14_224",
+    },
+    OfficialModel { name: "PP-ShiTuV2_det", dimension: None, network: "PicoDet_LCNet_x2_5_640_mainbody" },
 ];
 
 impl OfficialModel {

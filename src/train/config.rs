@@ -110,6 +110,7 @@ fn architecture(recipe: &Recipe) -> Value {
         Network::Vit(config) => transformer(recipe, config),
         Network::LcNetV2(config) => lcnet_v2(recipe, config.scale),
         Network::EfficientNetLite(config) => efficientnet_lite(recipe, config),
+        Network::PicoDet(_) => unreachable!("a recipe refuses detectors"),
     };
     json!({
         "Backbone": backbone, "BackboneStopLayer": { "name": "flatten" }, "Head": head, "Neck": neck,

@@ -37,7 +37,8 @@ impl Evaluation {
         // as in PaddleClas's configurations; PaddleX's prediction resizes differently for CLIP
         let stretch = match network {
             Network::LcNetV2(_) | Network::EfficientNetLite(_) => Stretch::Bilinear,
-            Network::Vit(_) => Stretch::Bicubic,
+            // a detector is refused by the recipe
+            Network::Vit(_) | Network::PicoDet(_) => Stretch::Bicubic,
         };
         let share = room / (gallery.len() + queries.len()) as u64;
         let [gallery, queries] = [gallery, queries].map(|samples| {

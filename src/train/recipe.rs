@@ -93,7 +93,8 @@ impl Recipe {
             model,
         };
         match &common.model.network {
-            Network::LcNetV2(_) | Network::EfficientNetLite(_) => common,
+            // a detector is refused by `check`
+            Network::LcNetV2(_) | Network::EfficientNetLite(_) | Network::PicoDet(_) => common,
             Network::Vit(_) => Recipe {
                 batch_size: 32,
                 learning_rate: 0.001,
@@ -148,6 +149,7 @@ impl Recipe {
                 positive("margin of the angles", margin, true)?;
             }
         }
+        self.model.expect_features()?;
         crate::weights::check_input(self.model.input_size())?;
         if let Sampling::PerClass(each) = self.sampling
             && (each == 0 || !self.batch_size.is_multiple_of(each))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::recipe::{Recipe, Sampling};
-use crate::dataset::{Dataset, Subset};
+use crate::dataset::{Dataset, LabelledImage, Subset};
 use crate::file_tree::FileTree;
 use crate::{Error, Result};
 
@@ -27,23 +27,10 @@ impl Samples {
     /// The images of a list of a data set.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`](crate::ErrorKind::Decode): the list is missing or empty, or a row is not an image and its
-    /// label.
+    /// Those of [`Dataset::labelled`].
     pub fn read(tree: &Arc<dyn FileTree>, dataset: &Dataset, list: Subset) -> Result<Self> {
-        let rows = dataset.rows().iter().filter(|row| row.list == list);
-        let sample = |row: &crate::dataset::Row| match (row.entry, row.label) {
-            (Some(entry), Some(label)) => Ok(Sample { entry, label }),
-            _ => Err(Error::decode(format!(
-                "{}: line {}: `{}` is not an image and its label; `image-feature check` says more",
-                list.list(),
-                row.line,
-                row.text()
-            ))),
-        };
-        let images = rows.map(sample).collect::<Result<Vec<_>>>()?;
-        if images.is_empty() {
-            return Err(Error::decode(format!("{} is missing or empty in {}", list.list(), tree.name())));
-        }
+        let images = dataset.labelled(list)?.into_iter();
+        let images = images.map(|LabelledImage { entry, label, .. }| Sample { entry, label }).collect();
         Ok(Samples { tree: tree.clone(), images })
     }
 

@@ -1,7 +1,10 @@
 //! Finds the sizes of a network from the shapes of its tensors.
 
 use crate::model::lcnet_v2::LcNetV2Config;
+use crate::model::picodet::PicoDetConfig;
 use crate::model::vit::VitConfig;
+use crate::weights::limits;
+use crate::{Error, Result};
 
 /// Width of the last block at scale 1.
 const LAST_CHANNELS: usize = 1024;
@@ -41,6 +44,31 @@ pub(super) fn lcnet_v2(last_conv: &[usize], mismatches: impl Fn(&LcNetV2Config) 
         }
     }
     nearest.map(|(_, config)| config)
+}
+
+/// Width of PicoDet's last block at scale 1.
+const DETECTOR_CHANNELS: usize = 512;
+/// The channels of PicoDet's last layer that are no class.
+const DISTANCES: usize = 32;
+
+/// The detector with these shapes of the backbone's last layer and of a level's last layer (`[out, in, 1, 1]`). Weights
+/// do not show the names of the classes.
+pub(super) fn picodet(backbone: &[usize], head: &[usize]) -> Result<PicoDetConfig> {
+    let (&[channels, _, 1, 1], &[outputs, neck, 1, 1]) = (backbone, head) else {
+        return Err(Error::model(format!(
+            "last layers of shapes {backbone:?} and {head:?}; expected 1x1 convolutions"
+        )));
+    };
+    let classes = outputs.saturating_sub(DISTANCES);
+    let labels = match classes {
+        1 => vec!["mainbody".into()],
+        // no more than `check_picodet` lets pass
+        _ => (0..classes.min(limits::CLASSES + 1)).map(|class| class.to_string()).collect(),
+    };
+    let scale = channels as f64 / DETECTOR_CHANNELS as f64;
+    let config = PicoDetConfig { scale, neck, labels, ..PicoDetConfig::default() };
+    limits::check_picodet(&config)?;
+    Ok(config)
 }
 
 /// The published vision transformer with this shape of the patch embedding (`[width, 3, patch, patch]`).

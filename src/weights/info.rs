@@ -23,7 +23,7 @@ pub struct ModelInfo {
     pub form: &'static str,
     /// The network and its width.
     pub network: String,
-    /// Length of the feature vector.
+    /// Length of the feature vector; 0 for a detector.
     pub dimension: usize,
     /// Height and width of the network's input in pixels.
     pub input_size: [usize; 2],
@@ -110,6 +110,7 @@ impl PreprocessInfo {
         PreprocessInfo {
             resize: match preprocess.resize {
                 Resize::Stretch { width, height } => format!("stretch to {width}x{height}"),
+                Resize::StretchCubic { width, height } => format!("stretch to {width}x{height}, bicubic"),
                 Resize::ShortSide(side) => format!("scale the shorter side to {side}"),
             },
             scale: preprocess.normalize.scale,
@@ -126,6 +127,12 @@ fn network_text(network: &Network) -> String {
             "EfficientNet-Lite{}, width {width}, depth {depth}{}",
             if embedding.is_some() { " + BNNeck" } else { "" },
             kept_blocks.map_or(String::new(), |blocks| format!(", the first {blocks} blocks"))
+        ),
+        Network::PicoDet(config) => format!(
+            "PicoDet on PP-LCNet, scale {}, {} channels, finds {}",
+            config.scale,
+            config.neck,
+            config.labels.join(", ")
         ),
         Network::Vit(VitConfig { patch, width, depth, heads, .. }) => format!(
             "CLIP vision transformer + FC, patches of {patch}x{patch}, {depth} blocks of {width} channels, {heads} heads"

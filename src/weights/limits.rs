@@ -2,6 +2,7 @@
 
 use crate::image::{Normalize, Preprocess, Resize};
 use crate::model::efficientnet_lite::EfficientNetLiteConfig;
+use crate::model::picodet::PicoDetConfig;
 use crate::model::vit::VitConfig;
 use crate::{Error, Result};
 
@@ -79,6 +80,46 @@ pub(crate) fn check_factor(name: &str, factor: f64) -> Result<()> {
     Ok(())
 }
 
+/// Classes of a detector. The largest public data sets have some hundreds.
+pub(crate) const CLASSES: usize = 4096;
+/// Channels of a detector's neck.
+const NECK: std::ops::RangeInclusive<usize> = 2..=4096;
+/// Boxes that a detector compares, or gives.
+const BOXES: usize = 65_536;
+
+/// Refuses sizes of a detector that do not fit together, or that no file can hold.
+pub(crate) fn check_picodet(config: &PicoDetConfig) -> Result<()> {
+    let PicoDetConfig { scale, neck, input, labels, threshold, nms } = config;
+    check_factor("scale", *scale)?;
+    check_input(*input)?;
+    if input.iter().any(|side| !side.is_multiple_of(32)) {
+        return Err(Error::model(format!(
+            "an input of {}x{} pixels; PicoDet takes multiples of 32",
+            input[1], input[0]
+        )));
+    }
+    if !NECK.contains(neck) || !neck.is_multiple_of(2) {
+        return Err(Error::limit(format!(
+            "a neck of {neck} channels; even numbers from {} to {} are read",
+            NECK.start(),
+            NECK.end()
+        )));
+    }
+    if labels.is_empty() || labels.len() > CLASSES {
+        return Err(Error::limit(format!("{} classes; 1 to {CLASSES} are read", labels.len())));
+    }
+    labels.iter().try_for_each(|label| check_name(label))?;
+    for (name, share) in [("threshold", *threshold), ("nms.score", nms.score), ("nms.overlap", nms.overlap)] {
+        if !(0.0..=1.0).contains(&share) {
+            return Err(Error::model(format!("`{name}` is {share}; expected a number from 0 to 1")));
+        }
+    }
+    if let Some(count) = [nms.candidates, nms.keep].into_iter().find(|count| !(1..=BOXES).contains(count)) {
+        return Err(Error::limit(format!("{count} boxes of an image; 1 to {BOXES} are kept")));
+    }
+    Ok(())
+}
+
 /// Refuses a number of blocks that the whole network has not.
 pub(crate) fn check_blocks(blocks: usize, whole: &EfficientNetLiteConfig) -> Result<usize> {
     let all = whole.blocks().len();
@@ -99,7 +140,7 @@ pub(crate) fn check_embedding(embedding: usize) -> Result<()> {
 /// Refuses preprocessing that cannot be computed.
 pub(crate) fn check_preprocess(preprocess: &Preprocess) -> Result<()> {
     check_input(match preprocess.resize {
-        Resize::Stretch { width, height } => [height, width],
+        Resize::Stretch { width, height } | Resize::StretchCubic { width, height } => [height, width],
         Resize::ShortSide(side) => [side, side],
     })?;
     let Normalize { scale, mean, std } = preprocess.normalize;

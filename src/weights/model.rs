@@ -67,12 +67,15 @@ impl Model {
     /// The same model for images of another height and width.
     ///
     /// # Errors
-    /// [`Model`](crate::ErrorKind::Model) for a vision transformer: its positions are learnt for one size.
+    /// [`Model`](crate::ErrorKind::Model) for a vision transformer: its positions are learnt for one size; for a detector
+    /// where a side is no multiple of 32.
     pub fn with_input(mut self, [height, width]: [usize; 2]) -> Result<Model> {
         check_input([height, width])?;
         self.description.network = self.description.network.with_input([height, width])?;
-        if let Resize::Stretch { .. } = self.description.preprocess.resize {
-            self.description.preprocess.resize = Resize::Stretch { width, height };
+        match &mut self.description.preprocess.resize {
+            Resize::ShortSide(_) => {}
+            resize @ Resize::Stretch { .. } => *resize = Resize::Stretch { width, height },
+            resize @ Resize::StretchCubic { .. } => *resize = Resize::StretchCubic { width, height },
         }
         // activations of other sizes are not those that were measured
         self.calibration = None;

@@ -13,6 +13,11 @@ use crate::{Error, Result};
 const LAST_CONV: &str = "backbone.last_conv.weight";
 const PATCH_EMBEDDING: &str = "backbone.patch_embed.proj.weight";
 
+/// The last layer of a detector's first level.
+const DETECTOR_HEAD: &str = "head.head_cls0.weight";
+/// The last layer of its backbone.
+const DETECTOR_BACKBONE: &str = "backbone.blocks6.1.pw_conv.conv.weight";
+
 /// A network, as names and shapes of tensors show it.
 pub(super) struct Identified {
     pub network: Network,
@@ -24,7 +29,8 @@ pub(super) struct Identified {
 /// Name of a network's classification head.
 pub(super) fn head(network: &Network) -> &'static str {
     match network {
-        Network::LcNetV2(_) | Network::EfficientNetLite(_) => "head.fc.weight",
+        // a detector has no such head, nor a tensor of this name
+        Network::LcNetV2(_) | Network::EfficientNetLite(_) | Network::PicoDet(_) => "head.fc.weight",
         Network::Vit(_) => "head.weight",
     }
 }
@@ -36,6 +42,8 @@ pub(super) fn head(network: &Network) -> &'static str {
 pub(super) fn identify(tensors: &HashMap<&str, &RawTensor>, described: Option<&Network>) -> Result<Identified> {
     let shape = |name: &str| tensors.get(name).map(|tensor| &tensor.shape[..]);
     let (network, form) = match (shape(PATCH_EMBEDDING), described) {
+        (None, Some(network @ Network::PicoDet(_))) => (network.clone(), Form::Deploy),
+        (None, _) if shape(DETECTOR_HEAD).is_some() => (picodet(tensors)?, Form::Deploy),
         (Some(_), Some(network @ Network::Vit(_))) => (network.clone(), Form::Deploy),
         (Some(patches), _) => (vit(patches)?, Form::Deploy),
         (None, Some(network @ Network::EfficientNetLite(_))) => (network.clone(), Form::Deploy),
@@ -61,6 +69,14 @@ fn vit(patches: &[usize]) -> Result<Network> {
              PP-ShiTuV2_rec_CLIP_vit_base and [1024, 3, 14, 14] of _large"
         ))
     })
+}
+
+fn picodet(tensors: &HashMap<&str, &RawTensor>) -> Result<Network> {
+    let shape = |name: &str| match tensors.get(name) {
+        Some(tensor) => Ok(&tensor.shape[..]),
+        None => Err(Error::model(format!("tensor `{name}` is missing; expected that of PP-ShiTuV2_det"))),
+    };
+    identify::picodet(shape(DETECTOR_BACKBONE)?, shape(DETECTOR_HEAD)?).map(Network::PicoDet)
 }
 
 fn lcnet_v2(tensors: &HashMap<&str, &RawTensor>) -> Result<(Network, Form)> {

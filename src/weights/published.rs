@@ -10,10 +10,14 @@ pub(super) const PUBLISHED: &str = "PP-ShiTuV2_rec";
 /// Beginning of the names of the published vision transformers.
 pub(super) const PUBLISHED_VIT: &str = "PP-ShiTuV2_rec_CLIP_vit";
 
+/// Name of the published detector.
+pub(super) const PUBLISHED_DETECTOR: &str = "PP-ShiTuV2_det";
+
 /// The name of the published model with the same architecture.
 pub(super) fn published_name(description: &ModelDescription) -> &str {
     match description.network {
         Network::LcNetV2(_) => PUBLISHED,
+        Network::PicoDet(_) => PUBLISHED_DETECTOR,
         Network::Vit(_) | Network::EfficientNetLite(_) => &description.name,
     }
 }
@@ -39,6 +43,8 @@ pub(super) fn default_description(network: Network) -> ModelDescription {
     let name = match &network {
         Network::LcNetV2(config) if config.scale == 1.0 => PUBLISHED.into(),
         Network::LcNetV2(config) => format!("{PUBLISHED}_x{}", config.scale),
+        Network::PicoDet(config) if config.scale == 2.5 => PUBLISHED_DETECTOR.into(),
+        Network::PicoDet(config) => format!("{PUBLISHED_DETECTOR}_x{}", config.scale),
         Network::Vit(config) if *config == VitConfig::base() => format!("{PUBLISHED_VIT}_base"),
         Network::Vit(config) if *config == VitConfig::large() => format!("{PUBLISHED_VIT}_large"),
         Network::Vit(config) => format!("{PUBLISHED_VIT}_{}x{}", config.depth, config.width),
@@ -52,8 +58,12 @@ pub(super) fn default_description(network: Network) -> ModelDescription {
     let [height, width] = network.input_size();
     let normalize = match &network {
         Network::EfficientNetLite(_) => Normalize { scale: 1.0, mean: [127.0; 3], std: [128.0; 3] },
-        Network::LcNetV2(_) | Network::Vit(_) => Normalize::default(),
+        Network::LcNetV2(_) | Network::Vit(_) | Network::PicoDet(_) => Normalize::default(),
     };
-    let preprocess = Preprocess { resize: Resize::Stretch { width, height }, normalize };
+    let resize = match &network {
+        Network::PicoDet(_) => Resize::StretchCubic { width, height },
+        _ => Resize::Stretch { width, height },
+    };
+    let preprocess = Preprocess { resize, normalize };
     ModelDescription { name, network, preprocess }
 }

@@ -39,7 +39,7 @@ pub fn golden(path: &str) -> Option<BTreeMap<String, Vec<f32>>> {
 
 /// The weights of the golden models: splitmix64 of the parameter's name and index (`golden/scripts/detweights.py`).
 pub fn formula_tensor(parameter: &Parameter) -> Tensor {
-    let Parameter { name, shape, role } = parameter;
+    let Parameter { shape, role, .. } = parameter;
     let (low, high) = match role {
         Role::NormVariance => (0.5, 1.8),
         Role::NormMean => (-0.5, 0.5),
@@ -55,10 +55,15 @@ pub fn formula_tensor(parameter: &Parameter) -> Tensor {
             (-bound, bound)
         }
     };
+    formula_tensor_within(parameter, (low, high))
+}
+
+/// The numbers of that formula in a range of one's own.
+pub fn formula_tensor_within(Parameter { name, shape, .. }: &Parameter, (low, high): (f64, f64)) -> Tensor {
     let base = name
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    let values = (1..=parameter.len() as u64)
+    let values = (1..=shape.iter().product::<usize>() as u64)
         .map(|index| {
             let z = base.wrapping_add(index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
             let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -5,7 +5,7 @@
 //! find maps that lowering joins, overwrites or places together and must not.
 
 use image_feature::engine::cpu::{Executor, Options, instruction_sets};
-use image_feature::engine::{Activation, Affine, Operation, Plan, Shape, ValueId, Weights};
+use image_feature::engine::{Activation, Affine, GateFunction, Operation, Plan, Shape, ValueId, Weights};
 use proptest::prelude::*;
 use proptest::test_runner::TestRng;
 
@@ -44,6 +44,17 @@ pub fn draw(random: &mut TestRng) -> Plan {
         plan.push("head", operation, pooled, map(1, 1, 7));
     }
     plan.finish().unwrap()
+}
+
+/// The plan, now and then with some of its values as maps: then they must be kept, whatever reads them.
+fn with_maps(plan: Plan, random: &mut TestRng) -> Plan {
+    if random.random_range(0..3) > 0 {
+        return plan;
+    }
+    let maps: Vec<ValueId> =
+        (1..plan.values().len()).filter(|_| random.random_range(0..3) == 0).map(ValueId).rev().collect();
+    let alone = vec![plan.output()];
+    plan.with_maps(if maps.is_empty() { alone } else { maps }).unwrap()
 }
 
 /// The convolution, sometimes with fewer zeros before the input than behind it, where that is allowed: the last output pixel
@@ -91,14 +102,27 @@ fn draw_operation(
     };
     let vector = map(1, 1, shape.channels);
     let (added, factors) = (of_shape(shape), of_shape(vector));
-    match random.random_range(0..12) {
+    match random.random_range(0..14) {
+        12 if shape.pixels() <= 40 => {
+            let factor = random.random_range(1..4);
+            let larger = Shape { height: factor * shape.height, width: factor * shape.width, ..shape };
+            (Operation::Upsample { factor }, larger)
+        }
+        12 | 13 => {
+            let same =
+                |value: &ValueId| (plan.shape(*value).height, plan.shape(*value).width) == (shape.height, shape.width);
+            let mut others: Vec<ValueId> = made.iter().copied().filter(same).collect();
+            others.truncate(random.random_range(0..4));
+            let channels = shape.channels + others.iter().map(|&other| plan.shape(other).channels).sum::<usize>();
+            (Operation::Concat { others }, Shape { channels, ..shape })
+        }
         0..4 => {
             let (side, stride) = ([3, 5][random.random_range(0..2)], random.random_range(1..3));
             let strided = map(shape.height.div_ceil(stride), shape.width.div_ceil(stride), shape.channels);
             (with_less_before(depthwise(shape.channels, side, stride), shape, random), strided)
         }
         4..6 => {
-            let activation = [Activation::Relu, Activation::Relu6][random.random_range(0..2)];
+            let activation = [Activation::Relu, Activation::Relu6, Activation::HardSwish][random.random_range(0..3)];
             (product(shape.channels, shape.channels, activation, factors, added), shape)
         }
         6 => {
@@ -106,7 +130,15 @@ fn draw_operation(
             let activation = [Activation::None, Activation::Gelu][random.random_range(0..2)];
             (product(shape.channels, channels, activation, factors, None), Shape { channels, ..shape })
         }
-        7 | 8 => (gate(shape.channels, random.random_range(1..9)), vector),
+        7 | 8 => {
+            let mut gate = gate(shape.channels, random.random_range(1..9));
+            if let Operation::Gate { function, .. } = &mut gate
+                && random.random_range(0..2) == 0
+            {
+                *function = GateFunction::HardSigmoid;
+            }
+            (gate, vector)
+        }
         9 if shape.channels.is_multiple_of(3) && shape.height == 1 => {
             let channels = shape.channels / 3;
             let heads = (1..=channels)
@@ -129,7 +161,7 @@ fn drawn_plans_compute_what_plain_loops_do() {
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) };
     let mut runner = proptest::test_runner::TestRunner::new(config);
     let (ran, refused) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
-    let strategy = any::<u64>().prop_perturb(|_, mut random| draw(&mut random));
+    let strategy = any::<u64>().prop_perturb(|_, mut random| with_maps(draw(&mut random), &mut random));
     runner
         .run(&strategy, |plan| {
             let len = plan.shape(plan.input()).len();

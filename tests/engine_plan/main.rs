@@ -7,6 +7,7 @@ mod common;
 mod drawn;
 #[cfg(feature = "gpu-native")]
 mod gpu;
+mod maps;
 mod mutations;
 mod parts;
 mod reference;

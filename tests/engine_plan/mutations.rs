@@ -87,13 +87,18 @@ fn change_operation(operation: &mut Operation, values: usize, random: &mut TestR
             None => *affine = Some(Affine { scale: vec![1.0; choice * 8], shift: vec![1.0; choice * 8] }),
         },
         Operation::Attention { heads } => *heads = another(*heads, random),
-        Operation::Gate { reduce, reduce_bias, expand, expand_bias } => match choice {
+        Operation::Gate { reduce, reduce_bias, expand, expand_bias, .. } => match choice {
             0 | 1 => shorten_or_lengthen(reduce, random),
             2 => shorten_or_lengthen(reduce_bias, random),
             3 => shorten_or_lengthen(expand, random),
             _ => shorten_or_lengthen(expand_bias, random),
         },
         Operation::Mean { skip } => *skip = another(*skip, random),
+        Operation::Upsample { factor } => *factor = another(*factor, random),
+        Operation::Concat { others } => match others.len() {
+            0 => others.extend(value(random)),
+            _ => drop(others.pop()),
+        },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use image_feature::Result;
 use image_feature::engine::{
-    Activation, Affine, Operation, Plan, QuantizedWeights, Shape, Step, Value, ValueId, Weights,
+    Activation, Affine, GateFunction, Operation, Plan, QuantizedWeights, Shape, Step, Value, ValueId, Weights,
 };
 
 /// A plan whose parts can be changed in any way.
@@ -73,6 +73,7 @@ pub fn convolution(input: usize, output: usize, side: usize, stride: usize) -> O
 
 pub fn gate(channels: usize, hidden: usize) -> Operation {
     Operation::Gate {
+        function: GateFunction::Sigmoid,
         reduce: numbers(hidden * channels),
         reduce_bias: numbers(hidden),
         expand: numbers(channels * hidden),

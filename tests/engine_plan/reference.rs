@@ -1,8 +1,8 @@
 //! The operations of a plan as plain loops in 64 bits.
 
-use image_feature::engine::{Activation, Operation, Plan, Shape, Weights};
+use image_feature::engine::{Activation, GateFunction, Operation, Plan, Shape, ValueId, Weights};
 
-/// The feature of an image, or nothing for plans of 8 bits.
+/// The feature of an image, or its maps; nothing for plans of 8 bits.
 pub fn run(plan: &Plan, image: &[f32]) -> Option<Vec<f64>> {
     let Shape { height, width, channels } = plan.shape(plan.input());
     // planes to interleaved channels
@@ -81,20 +81,40 @@ pub fn run(plan: &Plan, image: &[f32]) -> Option<Vec<f64>> {
                     mean / powers.iter().sum::<f64>()
                 })
             }
-            Operation::Gate { reduce, reduce_bias, expand, expand_bias } => {
+            Operation::Gate { function, reduce, reduce_bias, expand, expand_bias } => {
                 let mean: Vec<f64> = (0..shape.channels).map(|channel| mean(from, shape, channel, 0)).collect();
                 let hidden: Vec<f64> =
                     (0..reduce_bias.len()).map(|to| layer(&mean, reduce, reduce_bias, to).max(0.0)).collect();
-                each(to, |_, _, channel| 1.0 / (1.0 + (-layer(&hidden, expand, expand_bias, channel)).exp()))
+                each(to, |_, _, channel| {
+                    let sum = layer(&hidden, expand, expand_bias, channel);
+                    match function {
+                        GateFunction::Sigmoid => 1.0 / (1.0 + (-sum).exp()),
+                        GateFunction::HardSigmoid => (sum / 6.0 + 0.5).clamp(0.0, 1.0),
+                    }
+                })
             }
             Operation::Mean { skip } => each(to, |_, _, channel| mean(from, shape, channel, *skip)),
+            Operation::Upsample { factor } => {
+                each(to, |y, x, channel| from[(y / factor * shape.width + x / factor) * shape.channels + channel])
+            }
+            Operation::Concat { .. } => each(to, |y, x, channel| {
+                let mut channel = channel;
+                for part in step.reads() {
+                    let channels = plan.shape(part).channels;
+                    if channel < channels {
+                        return values[part.0][(y * shape.width + x) * channels + channel];
+                    }
+                    channel -= channels;
+                }
+                unreachable!("the output has the parts' channels")
+            }),
         };
         if let Operation::Pointwise { residual: Some(residual), .. } = step.operation() {
             output.iter_mut().zip(&values[residual.0]).for_each(|(output, residual)| *output += residual);
         }
         values.push(output);
     }
-    values.pop()
+    Some(plan.outputs().into_iter().flat_map(|ValueId(output)| values[output].clone()).collect())
 }
 
 fn each(shape: Shape, value: impl Fn(usize, usize, usize) -> f64) -> Vec<f64> {
@@ -129,6 +149,7 @@ fn activate(activation: Activation, value: f64) -> f64 {
         Activation::None => value,
         Activation::Relu => value.max(0.0),
         Activation::Relu6 => value.clamp(0.0, 6.0),
+        Activation::HardSwish => value * (value / 6.0 + 0.5).clamp(0.0, 1.0),
         // the form with tanh differs by less than 5e-4
         Activation::Gelu => {
             value / 2.0 * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (value + 0.044715 * value.powi(3))).tanh())

@@ -13,7 +13,8 @@ import { isNotStarted, newStamp, openHere, openWorker } from "./worker-bridge.js
  * @typedef {import("./model-source.js").ModelRequest} ModelRequest
  * @typedef {Omit<import("./protocol.js").OpenRequest, "compiled" | "distress">} Opening
  * @typedef {Omit<import("./protocol.js").LoadRequest, "files">} Loading
- * @typedef {ModelRequest & Opening & Loading & { given?: Promise<WebAssembly.Module> }} ConnectionRequest
+ * @typedef {ModelRequest & Opening & Loading & { given?: Promise<WebAssembly.Module>, detects?: boolean }}
+ *   ConnectionRequest `detects`: the model is a detector
  * @typedef {"worker" | "page" | "any"} Thread where to compute; `any` is a worker, or the page's thread if none starts
  * @typedef {{ source: import("./image-source.js").ImageSource, name?: string, roi?: import("./image-source.js").Roi }}
  *   Job
@@ -81,18 +82,18 @@ export class Connection {
     /** @type {Opened} */
     const opened = { distress: `image-feature distress ${newStamp()}` };
     this.#giveUp = () => {
-      opened.bridge?.close(disposed());
+      opened.bridge?.close(this.#disposed());
       stop.abort();
     };
     try {
       const info = await this.#load(opened, stop.signal, onProgress);
-      if (this.#closed) throw disposed();
+      if (this.#closed) throw this.#disposed();
       this.#bridge = opened.bridge;
       return info;
     } catch (error) {
       opened.bridge?.close(toError(error));
       stop.abort();
-      throw this.#closed ? disposed() : error;
+      throw this.#closed ? this.#disposed() : error;
     } finally {
       this.#giveUp = undefined;
       signal?.removeEventListener("abort", abort);
@@ -110,7 +111,7 @@ export class Connection {
    * @returns {Promise<ExtractorInfo>}
    */
   async #load(opened, signal, onProgress) {
-    const { parts, cache, sha256, dtype, orientation, given, ...opening } = this.#request;
+    const { parts, cache, sha256, dtype, orientation, given, detects, ...opening } = this.#request;
     /** Bytes of the model that are on their way, as far as they are known; 0 when all have come. */
     let coming = 1;
     const progress = new StagedProgress({ download: 50, verify: 2, compile: 20, upload: 8, warmup: 20 }, (event) => {
@@ -141,7 +142,11 @@ export class Connection {
     const [files, bridge] = await Promise.all([read(), open()]);
     const transfer = files.map(({ bytes }) => bytes.buffer);
     const request = { files, dtype, orientation };
-    const info = await bridge.request("load", request, { signal, transfer, onProgress: relayed });
+    const method = detects ? "loadDetector" : "load";
+    // the caller knows which of the two infos it asked for
+    const info = /** @type {ExtractorInfo} */ (
+      await bridge.request(method, request, { signal, transfer, onProgress: relayed })
+    );
     if (this.#whyHere) info.reasons.unshift(`Worker: ${this.#whyHere}`);
     return Object.freeze(info);
   }
@@ -171,10 +176,16 @@ export class Connection {
     }
   }
 
+  /** The error of calls after the end. */
+  #disposed() {
+    const name = this.#request.detects ? "Recognizer" : "FeatureExtractor";
+    return new ImageFeatureError("usage", `this ${name} was disposed of; load a new one`);
+  }
+
   /** Ends the worker and what it has under way. Only an identification of the model is still answered. */
   close() {
     this.#closed = true;
-    this.#bridge?.close(disposed(), { finish: FINISH_MS });
+    this.#bridge?.close(this.#disposed(), { finish: FINISH_MS });
     this.#giveUp?.();
   }
 
@@ -191,7 +202,7 @@ export class Connection {
 
   /** The bridge to the model; after a crash, one to a new worker. */
   async #connect() {
-    if (this.#closed) throw disposed();
+    if (this.#closed) throw this.#disposed();
     // WebAssembly on the page's own thread cannot be started again; the closed bridge gives the reason with each call
     if (this.#bridge?.closed && this.inWorker) {
       this.#restarting ??= this.start().finally(() => (this.#restarting = undefined));
@@ -208,6 +219,38 @@ export class Connection {
   embedAll(jobs, signal) {
     return this.#ask(jobs, signal, (bridge, requests, transfer) =>
       bridge.request("embed", requests, { signal, transfer }),
+    );
+  }
+
+  /**
+   * The features of several parts of one image.
+   *
+   * @param {import("./image-source.js").ImageSource} source
+   * @param {import("./image-source.js").Roi[]} rois
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<Embedding[]>}
+   */
+  async embedParts(source, rois, signal) {
+    /** @type {import("./protocol.js").EmbedAnswer[]} */
+    let answers = [];
+    const [failed] = await this.#ask([{ source }], signal, async (bridge, requests, transfer) => {
+      answers = await bridge.request("embedParts", { requests, rois }, { signal, transfer });
+      return answers.slice(0, 1);
+    });
+    if (failed instanceof ImageFeatureError) throw failed;
+    return /** @type {Embedding[]} */ (answers);
+  }
+
+  /**
+   * What a detector finds in each image.
+   *
+   * @param {Job[]} jobs
+   * @param {{ threshold?: number, signal?: AbortSignal }} options
+   * @returns {Promise<(import("./protocol.js").Found | ImageFeatureError)[]>}
+   */
+  detectAll(jobs, { threshold, signal }) {
+    return this.#ask(jobs, signal, (bridge, requests, transfer) =>
+      bridge.request("detect", { requests, threshold }, { signal, transfer }),
     );
   }
 
@@ -293,8 +336,4 @@ export class Connection {
   embedEach(jobs, signal) {
     return this.#batches.run(jobs, signal);
   }
-}
-
-function disposed() {
-  return new ImageFeatureError("usage", "this FeatureExtractor was disposed of; load a new one");
 }

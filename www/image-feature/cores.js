@@ -11,7 +11,7 @@
 /**
  * The common part of the CPU's cores. Each core has types of its own, whose internal names differ between builds.
  *
- * @typedef {Pick<typeof import("./wasm/cpu/image_feature.js"), "FineTune" | "GpuProgram" | "ModelFile" | "Network" | "warmUp"> & {
+ * @typedef {Pick<typeof import("./wasm/cpu/image_feature.js"), "Detector" | "FineTune" | "GpuProgram" | "ModelFile" | "Network" | "warmUp"> & {
  *   default: (options: { module_or_path: WebAssembly.Module, memory?: WebAssembly.Memory }) => Promise<{ memory:
  *   WebAssembly.Memory }>
  * }} CpuCore

@@ -124,8 +124,7 @@ export class FeatureExtractor {
    */
   static async load(source = "default", options = {}) {
     const { signal, onProgress, onDeviceChange, worker } = options;
-    const thread = worker === undefined ? "any" : worker ? "worker" : "page";
-    const extractor = new FeatureExtractor(toLoadRequest(source, options), thread);
+    const extractor = new FeatureExtractor(toLoadRequest(source, options), toThread(worker));
     extractor.#main.onMoved = (info) => {
       extractor.#info = info;
       onDeviceChange?.(info);
@@ -153,6 +152,23 @@ export class FeatureExtractor {
     const [result] = await this.#main.embedAll([{ source, roi }], signal);
     if (result instanceof ImageFeatureError) throw result;
     return this.#marked(result);
+  }
+
+  /**
+   * The features of several parts of one image, in the order of `rois`. The image is decoded once.
+   *
+   * Rejects as `embed` does, and with kind `usage` for a part that is not within the image.
+   *
+   * @param {ImageSource} source
+   * @param {Roi[]} rois
+   * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<Embedding[]>}
+   */
+  async embedParts(source, rois, { signal } = {}) {
+    checkIterable(rois, "embedParts takes an array of parts, { x, y, width, height }");
+    const parts = [...rois];
+    if (parts.length === 0) return [];
+    return (await this.#main.embedParts(source, parts, signal)).map((made) => this.#marked(made));
   }
 
   /**
@@ -301,11 +317,24 @@ export class FeatureExtractor {
 }
 
 /**
+ * Where to compute.
+ *
+ * @param {boolean} [worker]
+ * @returns {import("./connection.js").Thread}
+ */
+export function toThread(worker) {
+  if (worker === undefined) return "any";
+  return worker ? "worker" : "page";
+}
+
+/**
+ * The request that loads a model, with checked options.
+ *
  * @param {ModelSource} source
  * @param {LoadOptions} options
  * @returns {import("./connection.js").ConnectionRequest}
  */
-function toLoadRequest(
+export function toLoadRequest(
   source,
   { device = "auto", backend, dtype, orientation, threads, cache = "default", sha256, wasm },
 ) {

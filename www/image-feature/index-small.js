@@ -11,3 +11,4 @@ export { FineTuned } from "./fine-tune.js";
 export { Gallery } from "./gallery.js";
 export { ImageFeatureError } from "./errors.js";
 export { models } from "./models.js";
+export { Recognizer } from "./recognizer.js";

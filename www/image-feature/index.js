@@ -27,6 +27,7 @@ export { FineTuned } from "./fine-tune.js";
 export { Gallery } from "./gallery.js";
 export { ImageFeatureError } from "./errors.js";
 export { models } from "./models.js";
+export { Recognizer } from "./recognizer.js";
 
 /** @typedef {import("./errors.js").ErrorKind} ErrorKind */
 /** @typedef {import("./configure.js").Configuration} Configuration */
@@ -67,6 +68,12 @@ export { models } from "./models.js";
 /** @typedef {import("./fine-tune.js").FineTuneOptions} FineTuneOptions */
 /** @typedef {import("./fine-tune.js").FineTuneProgress} FineTuneProgress */
 /** @typedef {import("./makers.js").ModelId} ModelId */
+/** @typedef {import("./recognizer.js").Recognition} Recognition */
+/** @typedef {import("./recognizer.js").RecognizeOptions} RecognizeOptions */
+/** @typedef {import("./recognizer.js").Thing} Thing */
+/** @typedef {import("./protocol.js").DetectorInfo} DetectorInfo */
+/** @typedef {import("./protocol.js").Found} Found */
+/** @typedef {import("./protocol.js").FoundBox} FoundBox */
 /** @typedef {import("./image-source.js").ImageSource} ImageSource */
 /** @typedef {import("./image-source.js").Roi} Roi */
 /** @typedef {import("./protocol.js").Embedding} Embedding */

@@ -28,6 +28,20 @@
 const TYPICAL_BYTES = 12e6;
 
 /**
+ * Listeners for works of the same weight that run at the same time, which tell `listener` the progress of all together.
+ *
+ * @param {number} count
+ * @param {(event: ProgressEvent) => void} listener
+ */
+export function inParts(count, listener) {
+  const fractions = new Array(count).fill(0);
+  return fractions.map((_, index) => (/** @type {ProgressEvent} */ event) => {
+    fractions[index] = event.fraction;
+    listener({ ...event, fraction: fractions.reduce((sum, fraction) => sum + fraction, 0) / count });
+  });
+}
+
+/**
  * Sends progress from the worker to the page, as the message `[stage, part, loaded, total]` or `[stage]`.
  *
  * @typedef {[stage: Stage, part?: string, loaded?: number, total?: number]} RelayedMessage

@@ -70,6 +70,48 @@
  */
 
 /**
+ * Several parts of one image.
+ *
+ * @typedef {{ requests: EmbedRequest[], rois: import("./image-source.js").Roi[] }} PartsRequest
+ */
+
+/**
+ * A loaded detector: the model's name, the score above which a box counts unless another is asked for, and how it is
+ * computed on the CPU.
+ *
+ * @typedef {{ model: string, threshold: number, threads: number, simd: "simd128" | "relaxed-simd" | null,
+ *   reasons: string[] }} DetectorInfo
+ */
+
+/**
+ * The images in which a detector looks.
+ *
+ * @typedef {{ requests: EmbedRequest[], threshold?: number }} DetectRequest
+ */
+
+/**
+ * What a detector found in an image.
+ *
+ * - `width`, `height`: of the upright image, in pixels
+ * - `boxes`: the highest score first
+ * - `damaged`: what is wrong with the file, if only a part of the image could be decoded
+ *
+ * @typedef {{ width: number, height: number, boxes: FoundBox[], damaged?: string }} Found
+ */
+
+/**
+ * A box around a thing.
+ *
+ * - `label`: the name of the detector's class, such as `mainbody`
+ * - `score`: how sure the detector is, from 0 to 1
+ * - `coordinate`: left, top, right and bottom, in pixels; no whole numbers
+ * - `roi`: its whole pixels, or `null` if it is less than one pixel wide or high
+ *
+ * @typedef {{ label: string, score: number, coordinate: [number, number, number, number],
+ *   roi: import("./image-source.js").Roi | null }} FoundBox
+ */
+
+/**
  * The input of the last layers, for each view of an image, one after the other.
  *
  * @typedef {{ requests: EmbedRequest[], views: number }} PoolRequest

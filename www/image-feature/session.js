@@ -4,14 +4,17 @@
 
 import { GLUE } from "./cores.js";
 import { orTrap, startCpuCore, startGpuCore } from "./core.js";
+import { DetectorSession, noDetector } from "./detector-session.js";
 import { ImageFeatureError, isTrap, throwIfAborted, toError } from "./errors.js";
 import { decodeByBrowser, readPixels } from "./image-source.js";
 import { probeGpu } from "./loader.js";
 import { readMessages } from "./messages.js";
 import { RelayedProgress } from "./progress.js";
+import { readFiles, readImage } from "./session-files.js";
 
 /**
  * @typedef {import("./protocol.js").Embedding} Embedding
+ * @typedef {import("./image-source.js").Roi} Roi
  * @typedef {import("./protocol.js").OpenRequest} OpenRequest
  * @typedef {import("./protocol.js").LoadRequest} LoadRequest
  * @typedef {import("./protocol.js").EmbedRequest} EmbedRequest
@@ -37,8 +40,8 @@ import { RelayedProgress } from "./progress.js";
 
 /** @typedef {ReturnType<typeof createSession>["handlers"]} SessionMethods */
 
-/** Larger files are refused before they are read. */
-const MAX_IMAGE_BYTES = 512 * 2 ** 20;
+/** Parts of an image that go through the network together. */
+const PARTS_TOGETHER = 8;
 
 /** With `auto`, a GPU that gives no first result within this time is not used. */
 const GPU_TIMEOUT_MS = 60_000;
@@ -57,6 +60,8 @@ export function createSession() {
   let cores;
   /** @type {Session | undefined} */
   let session;
+  /** @type {DetectorSession | undefined} */
+  let detector;
   const loaded = () => {
     if (!session) throw new ImageFeatureError("internal", "no model is loaded");
     return session;
@@ -81,6 +86,25 @@ export function createSession() {
       if (!cores) throw new ImageFeatureError("internal", "no WebAssembly is loaded");
       session = await Session.load(cores, request, signal, new RelayedProgress(onProgress));
       return { value: session.info };
+    },
+    /** Loads a detector in place of a model of features. */
+    async loadDetector(/** @type {LoadRequest} */ request, /** @type {Call<RelayedMessage>} */ { signal, onProgress }) {
+      if (!cores) throw new ImageFeatureError("internal", "no WebAssembly is loaded");
+      throwIfAborted(signal);
+      detector = DetectorSession.load(cores.cpu, request);
+      const progress = new RelayedProgress(onProgress);
+      progress.finish("upload");
+      progress.finish("warmup");
+      return { value: detector.info };
+    },
+    async detect(/** @type {import("./protocol.js").DetectRequest} */ request, /** @type {Call} */ { signal }) {
+      if (!detector) throw noDetector();
+      return { value: await detector.detect(request, signal) };
+    },
+    async embedParts(/** @type {import("./protocol.js").PartsRequest} */ request, /** @type {Call} */ { signal }) {
+      const value = await loaded().embedParts(request, signal);
+      loaded().tellMove(value);
+      return { value, transfer: value.flatMap((answer) => ("feature" in answer ? [answer.feature.buffer] : [])) };
     },
     async embed(/** @type {EmbedRequest[]} */ requests, /** @type {Call} */ { signal }) {
       const value = await loaded().embed(requests, signal);
@@ -107,7 +131,11 @@ export function createSession() {
     },
   };
   // after a trap, freeing may fail, too
-  return { handlers, dispose: async () => session?.dispose().catch(() => {}) };
+  const dispose = async () => {
+    await session?.dispose().catch(() => {});
+    detector?.dispose();
+  };
+  return { handlers, dispose };
 }
 
 /**
@@ -261,6 +289,38 @@ class Session {
   }
 
   /**
+   * Computes the features of several parts of one image, which is decoded once.
+   *
+   * @param {import("./protocol.js").PartsRequest} request
+   * @param {AbortSignal} signal
+   * @returns {Promise<EmbedAnswer[]>}
+   */
+  async embedParts({ requests: [{ input }], rois }, signal) {
+    const image = await this.#preprocess({ input, roi: rois }, 1);
+    if (image instanceof ImageFeatureError) return [{ error: { kind: image.kind, message: image.message } }];
+    const size = image.values.length / rois.length;
+    const run = (/** @type {Float32Array} */ input, /** @type {number} */ count) => this.#network.run(input, count);
+    /** @type {EmbedAnswer[]} */
+    const answers = [];
+    for (let from = 0; from < rois.length; from += PARTS_TOGETHER) {
+      const parts = rois.slice(from, from + PARTS_TOGETHER).map((_, index) => {
+        const start = (from + index) * size;
+        return { ...image, values: image.values.subarray(start, start + size) };
+      });
+      const { outputs, milliseconds } = await this.#run(parts, 1, run, signal);
+      for (const output of outputs) {
+        answers.push({
+          feature: /** @type {Float32Array<ArrayBuffer>} */ (output),
+          decoder: image.decoder,
+          ...(image.damage !== undefined && { damaged: image.damage }),
+          milliseconds: { preprocess: image.milliseconds / rois.length, network: milliseconds },
+        });
+      }
+    }
+    return answers;
+  }
+
+  /**
    * Computes the input of the last layers, for several views of each image.
    *
    * @param {PoolRequest} request
@@ -349,7 +409,7 @@ class Session {
   }
 
   /**
-   * @param {EmbedRequest} request
+   * @param {{ input: EmbedRequest["input"], roi?: Roi | Roi[] }} request
    * @param {number} views
    * @returns {Promise<Preprocessed | ImageFeatureError>}
    */
@@ -366,7 +426,7 @@ class Session {
 
   /**
    * @param {Blob} blob
-   * @param {import("./image-source.js").Roi | undefined} roi
+   * @param {Roi | Roi[] | undefined} roi
    * @param {number} views
    * @returns {Promise<Preprocessed>}
    */
@@ -391,7 +451,7 @@ class Session {
 
   /**
    * @param {{ bitmap: ImageBitmap } | { pixels: Uint8Array, width: number, height: number }} input
-   * @param {import("./image-source.js").Roi | undefined} roi
+   * @param {Roi | Roi[] | undefined} roi
    * @param {number} views
    * @returns {Preprocessed}
    */
@@ -423,23 +483,6 @@ class Session {
     });
     this.#lastRun = run.catch(() => {});
     return run;
-  }
-}
-
-/**
- * Reads a model's files. Errors name the addresses of downloaded files: what a server sends may be no model.
- *
- * @param {{ fromFiles: (names: string[], contents: Uint8Array[]) => ModelFile }} reader
- * @param {LoadRequest["files"]} files
- */
-function readFiles(reader, files) {
-  try {
-    return reader.fromFiles(
-      files.map(({ name }) => name),
-      files.map(({ bytes }) => bytes),
-    );
-  } catch (error) {
-    throw toError(error, "internal", files.flatMap(({ address }) => address ?? []).join(", "));
   }
 }
 
@@ -590,19 +633,4 @@ function withinTimeout(opened) {
     const timer = setTimeout(late, GPU_TIMEOUT_MS);
     opened.then(resolve, reject).finally(() => clearTimeout(timer));
   });
-}
-
-/**
- * @param {Blob} blob
- * @returns {Promise<Uint8Array>}
- */
-async function readImage(blob) {
-  if (blob.size > MAX_IMAGE_BYTES) {
-    throw new ImageFeatureError("limit", `the image file is larger than ${MAX_IMAGE_BYTES / 2 ** 20} MiB`);
-  }
-  try {
-    return new Uint8Array(await blob.arrayBuffer());
-  } catch (error) {
-    throw new ImageFeatureError("io", "the image file could not be read; was it moved or changed?", { cause: error });
-  }
 }

@@ -14,7 +14,7 @@ use super::gallery::{Embedder, ModelArgs};
 use super::output_file::{OutputFile, delete_unfinished_on_interrupt};
 use super::terminal::{Stdout, note};
 use super::{Outcome, open_model};
-use image_feature::dataset::{Code, Dataset, Row, Subset};
+use image_feature::dataset::{Code, Dataset, LabelledImage, Subset};
 use image_feature::error::Context;
 use image_feature::file_tree::{FileTree, ProblemCode};
 use image_feature::gallery::{Entry, Gallery, Metric, ModelId, Storage};
@@ -55,8 +55,7 @@ pub fn run(args: EvaluateArgs) -> Result<Outcome> {
     if !args.model.quiet {
         tell_encodings(&dataset);
     }
-    let [gallery, query] = [Subset::Gallery, Subset::Query].map(|list| labelled(&dataset, list, &args));
-    let (gallery, query) = (gallery?, query?);
+    let (gallery, query) = (dataset.labelled(Subset::Gallery)?, dataset.labelled(Subset::Query)?);
     let report = evaluated(&tree, &gallery, &query, &args)?;
     let json = to_json(&report, &|at| query[at].row.path.clone(), &|at| gallery[at].row.path.clone());
     Stdout::default().line(&if args.json { json.to_string() } else { summary(&report) })?;
@@ -83,39 +82,16 @@ fn tell_encodings(dataset: &Dataset) {
     }
 }
 
-/// A row of a list, with the entry of its image and its label.
-#[derive(Clone, Copy)]
-struct Image<'d> {
-    row: &'d Row,
-    entry: usize,
-    label: i64,
-}
-
-/// The images of a list. Every row must have an image and a label.
-fn labelled<'d>(dataset: &'d Dataset, list: Subset, args: &EvaluateArgs) -> Result<Vec<Image<'d>>> {
-    let rows = dataset.rows().iter().filter(|row| row.list == list);
-    let image = |row: &'d Row| match (row.entry, row.label) {
-        (Some(entry), Some(label)) => Ok(Image { row, entry, label }),
-        (entry, _) => Err(Error::decode(format!(
-            "{}: line {}: `{}` {}; `image-feature check` says more",
-            list.list(),
-            row.line,
-            row.path,
-            if entry.is_none() { "does not exist" } else { "has no label that is a whole number" }
-        ))),
-    };
-    let images = rows.map(image).collect::<Result<Vec<_>>>()?;
-    if images.is_empty() {
-        return Err(Error::decode(format!("{} is missing or empty in {}", list.list(), args.dataset.name())));
-    }
-    Ok(images)
-}
-
 /// The metrics of the images' features.
-fn evaluated(tree: &Arc<dyn FileTree>, gallery: &[Image], query: &[Image], args: &EvaluateArgs) -> Result<Report> {
+fn evaluated(
+    tree: &Arc<dyn FileTree>,
+    gallery: &[LabelledImage],
+    query: &[LabelledImage],
+    args: &EvaluateArgs,
+) -> Result<Report> {
     let features = features(tree, gallery.iter().chain(query).map(|image| image.entry), args)?;
     let dimension = features.values().next().map_or(0, Vec::len);
-    let parts = |images: &[Image]| -> (Vec<f32>, Vec<i64>) {
+    let parts = |images: &[LabelledImage]| -> (Vec<f32>, Vec<i64>) {
         let values = images.iter().flat_map(|image| features[&image.entry].iter().copied()).collect();
         (values, images.iter().map(|image| image.label).collect())
     };
@@ -136,8 +112,8 @@ fn evaluated(tree: &Arc<dyn FileTree>, gallery: &[Image], query: &[Image], args:
 }
 
 /// An HTML page with the worst queries and the images nearest to them.
-fn worst_queries(tree: &dyn FileTree, report: &Report, gallery: &[Image], query: &[Image]) -> String {
-    let picture = |Image { row, entry, label }: Image, caption: String, right| {
+fn worst_queries(tree: &dyn FileTree, report: &Report, gallery: &[LabelledImage], query: &[LabelledImage]) -> String {
+    let picture = |LabelledImage { row, entry, label, .. }: LabelledImage, caption: String, right| {
         let image = tree.read(entry, FILE_BYTES).ok();
         Picture::new(format!("{caption} {label} {}", row.path), image.as_deref(), right)
     };
@@ -235,15 +211,16 @@ fn features(
         (Origin { input_path: path.clone(), relative: path.into() }, entry)
     });
     let embedder = Embedder::of(model, &args.model)?;
-    let outcome = embedder.run(Inputs::of_entries(tree, origins), &mut |origin, Embedded { feature, damage }| {
-        let entry = by_path[origin.input_path.as_str()];
-        // a damaged image is told of at each run
-        if let Some(cache) = cache.as_mut().filter(|_| damage.is_none()) {
-            cache.keep(&hashes[&entry], &feature)?;
-        }
-        features.insert(entry, feature);
-        Ok(ControlFlow::Continue(()))
-    })?;
+    let outcome =
+        embedder.run(Inputs::of_entries(tree, origins), &mut |origin, Embedded { feature, damage, .. }| {
+            let entry = by_path[origin.input_path.as_str()];
+            // a damaged image is told of at each run
+            if let Some(cache) = cache.as_mut().filter(|_| damage.is_none()) {
+                cache.keep(&hashes[&entry], &feature)?;
+            }
+            features.insert(entry, feature);
+            Ok(ControlFlow::Continue(()))
+        })?;
     if let Some(Err(error)) = cache.map(|cache| cache.save()) {
         note(&format!("note: the features are not kept for the next time: {error}"));
     }

@@ -9,7 +9,7 @@ use crate::embed::{Damaged, Decoding, FILE_BYTES};
 use crate::output_file::{OutputFile, check_output, delete_unfinished_on_interrupt};
 use crate::terminal::{Progress, note};
 use crate::{default_threads, open_model, thread_count};
-use image_feature::dataset::{Dataset, Row, Subset};
+use image_feature::dataset::{Dataset, LabelledImage, Subset};
 use image_feature::file_tree::{self, FileTree};
 use image_feature::finetune::{FineTune, Neck, Samples, Tuned, Tuning};
 use image_feature::weights::Dtype;
@@ -130,24 +130,11 @@ struct TrainingList {
 impl TrainingList {
     fn read(path: &Path) -> Result<Self> {
         refuse_address(path)?;
-        let (name, tree, list) = (path.display().to_string(), file_tree::open(path)?, Subset::Train);
+        let (name, tree) = (path.display().to_string(), file_tree::open(path)?);
         warn_of_damage(&name, tree.as_ref());
         let dataset = Dataset::read(tree.as_ref());
-        let rows = dataset.rows().iter().filter(|row| row.list == list);
-        let image = |row: &Row| match (row.entry, row.label) {
-            (Some(entry), Some(label)) => Ok((entry, label)),
-            _ => Err(Error::decode(format!(
-                "{}: {}: line {}: `{}` is not an image and its label; `image-feature check` says more",
-                name,
-                list.list(),
-                row.line,
-                row.text()
-            ))),
-        };
-        let images = rows.map(image).collect::<Result<Vec<_>>>()?;
-        if images.is_empty() {
-            return Err(Error::decode(format!("{} is missing or empty in {name}", list.list())));
-        }
+        let images = dataset.labelled(Subset::Train)?.into_iter();
+        let images = images.map(|LabelledImage { entry, label, .. }| (entry, label)).collect();
         Ok(TrainingList { name, tree, images })
     }
 }

@@ -28,6 +28,7 @@ mod output_file;
 #[cfg(feature = "train")]
 mod paddlex;
 mod predict;
+mod recognize;
 mod serve;
 mod terminal;
 mod threads;
@@ -60,6 +61,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Predict(predict::PredictArgs),
+    Recognize(recognize::RecognizeArgs),
     Check(dataset::check::CheckArgs),
     Convert(dataset::convert::ConvertArgs),
     Split(dataset::split::SplitArgs),
@@ -127,6 +129,7 @@ fn silence_device_select() {}
 fn command(cli: Cli) -> Result<Outcome> {
     match cli.command {
         Command::Predict(args) => predict::run(args),
+        Command::Recognize(args) => recognize::run(args),
         Command::Check(args) => dataset::check::run(args),
         Command::Convert(args) => dataset::convert::run(args),
         Command::Split(args) => dataset::split::run(args),

@@ -3,7 +3,7 @@
 //! Each feature exports one set of classes; `scripts/wasm.sh` has the features of each artefact.
 //!
 //! - `network`: [`ModelFile`] and [`Network`], from files and images to features on the CPU; [`GpuProgram`], the network as
-//!   a program for WebGPU, which JavaScript runs; `warmUp`; fine-tuning.
+//!   a program for WebGPU, which JavaScript runs; [`Detector`], from images to boxes; `warmUp`; fine-tuning.
 //! - `threads`: `network` on several threads of shared memory.
 //! - `gpu`: [`GpuNetwork`], the network on Burn, on WebGPU. It takes images that `network` preprocessed.
 //! - `dataset`: data sets.
@@ -15,6 +15,8 @@ mod blobs;
 mod console;
 #[cfg(feature = "dataset")]
 mod dataset;
+#[cfg(feature = "network")]
+mod detector;
 #[cfg(feature = "network")]
 mod fine_tune;
 #[cfg(feature = "gallery")]
@@ -38,6 +40,8 @@ use wasm_bindgen::prelude::*;
 
 #[cfg(any(feature = "dataset", feature = "gallery"))]
 pub use blobs::{BlobFolder, BlobSource, guessing_name_decoder, name_decoder};
+#[cfg(feature = "network")]
+pub use detector::Detector;
 #[cfg(feature = "gpu")]
 pub use gpu_network::GpuNetwork;
 #[cfg(feature = "network")]

@@ -73,7 +73,7 @@ impl ModelFile {
     }
 
     /// Decodes an image, crops it to `roi`, resizes and normalises it: 3 x height x width values for each of `views` views. The
-    /// first view is the image itself. `orientation` is `opencv`, `exif` or `none`.
+    /// first view is the image itself. Of an array of rois, the views of one come after the other. `orientation` is `opencv`, `exif` or `none`.
     #[wasm_bindgen(js_name = preprocessBytes)]
     pub fn preprocess_bytes(
         &self,
@@ -104,11 +104,23 @@ impl ModelFile {
     }
 
     fn prepare(&self, image: RgbImage, roi: JsValue, views: usize) -> Result<Vec<f32>> {
-        let image = match read_roi(roi)? {
-            Some(roi) => image.crop(roi)?,
-            None => image,
-        };
-        finetune::views(&self.model.description, &image, views)
+        let mut values = Vec::new();
+        for roi in read_rois(roi)? {
+            let part = match roi {
+                Some(roi) => &image.crop(roi)?,
+                None => &image,
+            };
+            values.extend(finetune::views(&self.model.description, part, views)?);
+        }
+        Ok(values)
+    }
+}
+
+/// Reads a part of an image, or an array of parts.
+fn read_rois(value: JsValue) -> Result<Vec<Option<Roi>>> {
+    match value.dyn_ref::<Array>() {
+        Some(parts) => parts.iter().map(read_roi).collect(),
+        None => Ok(vec![read_roi(value)?]),
     }
 }
 

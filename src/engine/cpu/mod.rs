@@ -161,7 +161,7 @@ impl Executor {
             Some(threads) => threads,
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
-        let (input, dimension) = (plan.shape(plan.input()).len(), plan.shape(plan.output()).len());
+        let (input, dimension) = (plan.shape(plan.input()).len(), plan.output_len());
         let (body, head) = plan.split_head();
         let body = Program::new(body, &kernels, 1)?;
         let head = head.map(|head| Program::new(head, &kernels, HEADS)).transpose()?;
@@ -183,13 +183,16 @@ impl Executor {
         self.team.threads()
     }
 
-    /// Length of a feature.
+    /// Numbers that a run gives for an image: the length of a feature, or of all maps together.
     pub fn dimension(&self) -> usize {
         self.dimension
     }
 
     /// Features of `count` preprocessed images, not yet of length 1: `count` x channels x height x width values in,
     /// `count` x [`dimension`](Self::dimension) out.
+    ///
+    /// Of a plan of maps ([`Plan::with_maps`]), each image's maps one after the other: each pixel after pixel, row by
+    /// row, with all channels of a pixel together.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `input` has another length,
@@ -278,7 +281,7 @@ impl Executor {
         // SAFETY: the kernels are available, the arena was grown for the program and one image, and the scratch memory
         // for each thread; both are borrowed for this run alone
         unsafe { self.team.run(&body.tasks(), &run, memory.scratch.as_mut_ptr(), body.scratch)? };
-        to.copy_from_slice(&memory.arena[body.output.pixel(0, 0, 0)..][..to.len()]);
+        body.copy_outputs(&memory.arena, 0, to);
         Ok(())
     }
 
@@ -308,7 +311,9 @@ impl Executor {
             // SAFETY: as in `image_together`, for at most `HEADS` images, for which the program was made
             unsafe { self.team.run(&head.tasks(), &run, memory.scratch.as_mut_ptr(), head.scratch)? };
             for image in 0..images {
-                features.extend_from_slice(&memory.head[head.output.pixel(image, 0, 0)..][..self.dimension]);
+                let start = features.len();
+                features.resize(start + self.dimension, 0.0);
+                head.copy_outputs(&memory.head, image, &mut features[start..]);
             }
         }
         Ok(features)
@@ -357,11 +362,11 @@ impl Task for WholeImages<'_> {
     }
 
     unsafe fn run(&self, run: &Run, scratch: *mut f32, image: usize) {
-        let Program { output, dimension, .. } = self.body;
+        let Program { memory, dimension, .. } = *self.body;
         let own = Run { memory: scratch, input: &run.input[image * self.input..][..self.input], images: 1, ..*run };
         // SAFETY: `scratch` is valid for an arena, which is this thread's own, and for the tasks' scratch memory behind
-        // it. This thread runs all chunks in order. The feature is one pixel of `dimension` values, and `outputs` has
-        // as many for each image.
+        // it. This thread runs all chunks in order. The arena was grown with zeros, so all its values may be read.
+        // `outputs` has `dimension` values for each image, and this chunk alone writes those of its own.
         unsafe {
             let scratch = scratch.add(self.body.memory);
             for NamedTask { task, .. } in &self.body.tasks {
@@ -369,8 +374,8 @@ impl Task for WholeImages<'_> {
                     task.run(&own, scratch, chunk);
                 }
             }
-            let from = own.memory.add(output.pixel(0, 0, 0));
-            self.outputs.add(image * dimension).copy_from_nonoverlapping(from, *dimension);
+            let to = std::slice::from_raw_parts_mut(self.outputs.add(image * dimension), dimension);
+            self.body.copy_outputs(std::slice::from_raw_parts(own.memory, memory), 0, to);
         }
     }
 }

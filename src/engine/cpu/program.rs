@@ -7,8 +7,8 @@ use super::kernels::{self, Kernels};
 use super::memory::Place;
 use super::pack;
 use super::tasks::{
-    Attention, Convolve, Depth, DepthwiseLayer, Gate, Mean, Normalize, PackedWeights, Patches, Planes, Point,
-    PointwiseLayer, Quantize, Scale, Separable, Task,
+    Attention, Concat, Convolve, Depth, DepthwiseLayer, Gate, Mean, Normalize, PackedWeights, Patches, Planes, Point,
+    PointwiseLayer, Quantize, Scale, Separable, Task, Upsample,
 };
 use crate::engine::plan::{
     Activation, Affine, Lifetime, Operation, Plan, QuantizedWeights, Shape, Step, ValueId, Weights, arena,
@@ -31,9 +31,9 @@ pub(super) struct Program {
     pub scratch: usize,
     /// Where the input lies, unless it is an image, which the first task copies.
     pub input: Place,
-    /// Where the feature lies, one pixel.
-    pub output: Place,
-    /// Length of a feature.
+    /// Where the outputs lie, each with its shape.
+    pub outputs: Vec<(Place, Shape)>,
+    /// Numbers of all outputs of an image: the length of a feature, or of all maps.
     pub dimension: usize,
 }
 
@@ -82,9 +82,25 @@ impl Program {
             tasks,
             memory: layout.len,
             input: layout.places[plan.input().0],
-            output: layout.places[plan.output().0],
-            dimension: plan.shape(plan.output()).len(),
+            outputs: plan
+                .outputs()
+                .into_iter()
+                .map(|ValueId(id)| (layout.places[id], plan.shape(ValueId(id))))
+                .collect(),
+            dimension: plan.output_len(),
         })
+    }
+
+    /// Copies an image's outputs out of the arena: map after map, each pixel after pixel, without padding and margins.
+    pub fn copy_outputs(&self, arena: &[f32], image: usize, to: &mut [f32]) {
+        let mut rest = to;
+        for &(place, Shape { height, width, channels }) in &self.outputs {
+            for pixel in 0..height * width {
+                let (here, behind) = std::mem::take(&mut rest).split_at_mut(channels);
+                here.copy_from_slice(&arena[place.pixel(image, pixel / width, pixel % width)..][..channels]);
+                rest = behind;
+            }
+        }
     }
 
     /// The tasks without their names.
@@ -111,7 +127,10 @@ fn joined(plan: &Plan, index: usize) -> bool {
         (Operation::Depthwise { .. }, Operation::Pointwise { weights, gate: None, .. }) => {
             let value = step.output();
             // the map between the two is never whole, so nothing else may read it
-            let alone = next.input() == value && reads(next, value) == 1 && readers(plan, value).count() == 1;
+            let alone = next.input() == value
+                && reads(next, value) == 1
+                && readers(plan, value).count() == 1
+                && !plan.gives(value);
             let signed = next.quantized().is_some_and(|quantized| quantized.input_zero > 0);
             alone && !signed && weights.bytes() <= JOINED_WEIGHTS
         }
@@ -129,6 +148,9 @@ fn gated(plan: &Plan, step: &Step) -> bool {
 /// That is done where a product of bytes is all that reads the map. Other maps are converted in place.
 fn byte_scales(plan: &Plan, value: ValueId) -> Option<&[f32]> {
     let maker = &plan.steps()[value.0.checked_sub(1)?];
+    if plan.gives(value) {
+        return None;
+    }
     let makes_bytes = match maker.operation() {
         Operation::Depthwise { .. } => true,
         Operation::Pointwise { weights, .. } => matches!(weights, Weights::I8(_)),
@@ -303,9 +325,6 @@ impl Lowering<'_> {
                     },
                     None => gate.map_or(Ok(()), |gate| self.scale(step, gate))?,
                 }
-                if input.margin > 0 {
-                    return Err(unsupported(step, "a 1x1 convolution of a map that a depthwise convolution reads too"));
-                }
                 let task = Point { layer: self.pointwise(step)?, input, tile };
                 self.push(task, name, macs);
             }
@@ -334,6 +353,15 @@ impl Lowering<'_> {
             }
             &Operation::Attention { heads } => {
                 let task = self.attention(step, heads)?;
+                self.push(task, name, macs);
+            }
+            &Operation::Upsample { factor } => {
+                let task = Upsample { input: self.place(step.input()), factor, output: self.place(step.output()) };
+                self.push(task, name, macs);
+            }
+            Operation::Concat { .. } => {
+                let part = |value| (self.place(value), plan.shape(value).channels);
+                let task = Concat { parts: step.reads().map(part).collect(), output: self.place(step.output()) };
                 self.push(task, name, macs);
             }
         }
@@ -478,7 +506,7 @@ impl Lowering<'_> {
         let others = readers(self.plan, step.input())
             .filter(|reader| reader.output() != step.output() && Some(reader.output()) != gate)
             .count();
-        if others > 0 || reads(step, step.input()) > 1 {
+        if others > 0 || reads(step, step.input()) > 1 || self.plan.gives(step.input()) {
             return Err(unsupported(step, &format!("{what} a map that other layers read")));
         }
         Ok(())
@@ -513,7 +541,7 @@ impl Lowering<'_> {
     }
 
     fn gate(&self, step: &Step) -> Result<Gate> {
-        let Operation::Gate { reduce, reduce_bias, expand, expand_bias } = step.operation() else {
+        let Operation::Gate { function, reduce, reduce_bias, expand, expand_bias } = step.operation() else {
             return Err(Error::internal(format!("{} is no gate", step.name())));
         };
         let maker = step.input().0.checked_sub(1).map(|index| self.plan.steps()[index].operation());
@@ -534,6 +562,7 @@ impl Lowering<'_> {
             reduce_bias: pack::vector(reduce_bias),
             expand: pack::panels(expand, hidden, self.kernels.panel),
             expand_bias: pack::vector(expand_bias),
+            function: *function,
             output: self.without_margin(step)?,
         })
     }
@@ -545,6 +574,7 @@ fn simple(step: &Step, activation: Activation) -> Result<kernels::Activation> {
         Activation::None => Ok(kernels::Activation::None),
         Activation::Relu => Ok(kernels::Activation::Relu),
         Activation::Relu6 => Ok(kernels::Activation::Relu6),
+        Activation::HardSwish => Ok(kernels::Activation::HardSwish),
         Activation::Gelu => Err(unsupported(step, "a convolution with GELU")),
     }
 }

@@ -5,7 +5,7 @@ use super::pack::{self, TILE, padded};
 use super::program::{Adapter, Dispatch, Pipeline, Program, Source, Tensor, Vectors};
 use super::shaders::{MAX_SIDE, Shader, WIDE};
 use super::shapes::Shapes;
-use crate::engine::{Activation, Operation, Plan, Shape, Step, ValueId, Weights};
+use crate::engine::{Activation, GateFunction, Operation, Plan, Shape, Step, ValueId, Weights};
 use crate::error::Context;
 use crate::{Error, Result};
 
@@ -23,6 +23,8 @@ const FEW_PIXELS: usize = 2;
 
 /// The code of a sigmoid in shaders, which is no [`Activation`] of plans.
 const SIGMOID: u32 = 4;
+/// The code of a hard sigmoid.
+const HARD_SIGMOID: u32 = 6;
 
 impl Program {
     /// Lowers a plan for runs of at most `batch` images on an adapter of a kind. Where buffers for so many images would be
@@ -30,13 +32,16 @@ impl Program {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) where `batch` is 0, [`ErrorKind::Model`](crate::ErrorKind::Model)
-    /// where a step has no shader (8-bit weights among them), [`ErrorKind::Limit`](crate::ErrorKind::Limit) where weights or
+    /// where the plan gives maps or a step has no shader (8-bit weights among them), [`ErrorKind::Limit`](crate::ErrorKind::Limit) where weights or
     /// maps of a step are larger than 128 MiB. The error names the step.
     pub fn new(mut plan: Plan, batch: usize, adapter: Adapter) -> Result<Self> {
         if batch == 0 {
             return Err(Error::usage("a batch has at least one image"));
         }
         plan.check()?;
+        if !plan.gives(plan.output()) || plan.shape(plan.output()).pixels() != 1 {
+            return Err(Error::model("the plan gives maps, which no GPU driver reads; run it on the CPU"));
+        }
         let mut lowering = Lowering::new(&plan, adapter);
         for index in 0..plan.steps().len() {
             let step = &plan.steps()[index];
@@ -154,12 +159,19 @@ impl Lowering {
                 let groups = [*heads, output.pixels().div_ceil(4)];
                 self.push(self.draft(name, Shader::Attention, groups, input, sizes), output)?;
             }
-            Operation::Gate { reduce, reduce_bias, expand, expand_bias } => {
+            Operation::Upsample { .. } | Operation::Concat { .. } => {
+                return Err(Error::model(format!("no GPU shader for {step}; run the plan on the CPU")));
+            }
+            Operation::Gate { function, reduce, reduce_bias, expand, expand_bias } => {
                 let mean = self.mean(name, input, 0)?;
                 let hidden = Shape { channels: reduce_bias.len(), ..output };
                 let relu = code(Activation::Relu);
                 let hidden = self.product(name, mean, hidden, (reduce, reduce_bias), relu, None, None)?;
-                self.product(name, hidden, output, (expand, expand_bias), SIGMOID, None, None)?;
+                let last = match function {
+                    GateFunction::Sigmoid => SIGMOID,
+                    GateFunction::HardSigmoid => HARD_SIGMOID,
+                };
+                self.product(name, hidden, output, (expand, expand_bias), last, None, None)?;
             }
             Operation::Mean { skip } => {
                 self.mean(name, input, *skip)?;
@@ -377,6 +389,7 @@ fn code(activation: Activation) -> u32 {
         Activation::Relu => 1,
         Activation::Relu6 => 2,
         Activation::Gelu => 3,
+        Activation::HardSwish => 5,
     }
 }
 

@@ -60,4 +60,14 @@ impl PlanBuilder {
     pub fn finish(self) -> Result<Plan> {
         Plan::new(self.name, self.values, self.steps)
     }
+
+    /// The plan that gives these maps, in this order, and no feature.
+    ///
+    /// # Errors
+    /// As [`Plan::check`].
+    pub fn finish_maps(self, maps: Vec<ValueId>) -> Result<Plan> {
+        let plan = Plan { name: self.name, values: self.values, steps: self.steps, maps: Some(maps) };
+        plan.check()?;
+        Ok(plan)
+    }
 }

@@ -22,7 +22,7 @@ impl Plan {
     /// - The first value is the input; step `n` makes value `n + 1` and reads only values before it.
     /// - The first step, and no other, reads the input; it is a convolution or a cut into patches, since the input's
     ///   channels are planes.
-    /// - The last value, the feature, has one pixel.
+    /// - The last value, the feature, has one pixel; or the plan gives maps: at least one, each made by a step, none twice.
     /// - No size is 0, and no value has more numbers than the machine can address.
     /// - Weights, biases, scales and positions are as long as the shapes of the step's input and output ask for; the
     ///   output's shape is the one that the operation gives of the input's.
@@ -51,7 +51,31 @@ impl Plan {
             };
             checked.context(|| format!("step {index} `{}`", step.name))?;
         }
-        equal("the number of pixels of the last value, the feature,", self.shape(self.output()).pixels(), 1)
+        match &self.maps {
+            None => {
+                equal("the number of pixels of the last value, the feature,", self.shape(self.output()).pixels(), 1)
+            }
+            Some(maps) => self.check_maps(maps),
+        }
+    }
+
+    fn check_maps(&self, maps: &[ValueId]) -> Result<()> {
+        if maps.is_empty() {
+            return Err(Error::model("the plan gives no map; expected at least one"));
+        }
+        let mut seen = HashSet::new();
+        for &ValueId(map) in maps {
+            if !(1..=self.steps.len()).contains(&map) {
+                return Err(Error::model(format!(
+                    "the plan gives value {map}, which no step makes; expected 1 to {}",
+                    self.steps.len()
+                )));
+            }
+            if !seen.insert(map) {
+                return Err(Error::model(format!("the plan gives value {map} twice; expected each once")));
+            }
+        }
+        Ok(())
     }
 
     /// The values that a step makes and reads are there, in order.
@@ -141,7 +165,7 @@ impl Plan {
                 }
                 Ok(())
             }
-            Operation::Gate { reduce, reduce_bias, expand, expand_bias } => {
+            Operation::Gate { reduce, reduce_bias, expand, expand_bias, .. } => {
                 equal("the output's shape", output, vector(input.channels))?;
                 let hidden = reduce_bias.len();
                 if hidden == 0 {
@@ -161,6 +185,24 @@ impl Plan {
                     )));
                 }
                 Ok(())
+            }
+            Operation::Upsample { factor } => {
+                if *factor == 0 {
+                    return Err(Error::model("the factor is 0; expected at least 1"));
+                }
+                let Shape { height, width, channels } = input;
+                let larger =
+                    Shape { height: product(&[height, *factor])?, width: product(&[width, *factor])?, channels };
+                equal("the output's shape", output, larger)
+            }
+            Operation::Concat { others } => {
+                let mut channels = input.channels;
+                for &other in others {
+                    let other = self.shape(other);
+                    equal("the shape of a map to join", other, Shape { channels: other.channels, ..input })?;
+                    channels = channels.saturating_add(other.channels);
+                }
+                equal("the output's shape", output, Shape { channels, ..input })
             }
         }
     }

@@ -1,6 +1,6 @@
 //! PPLCNetV2_base_ShiTu with its BNNeck as steps.
 
-use super::{Activation, Operation, Plan, PlanBuilder, Shape, ValueId, Weights};
+use super::{Activation, GateFunction, Operation, Plan, PlanBuilder, Shape, ValueId, Weights};
 use crate::Result;
 use crate::model::lcnet_v2::{BlockConfig, DROPOUT, EPSILON, LcNetV2Config};
 use crate::model::norm::{NormFactors, fold_norm};
@@ -80,7 +80,7 @@ impl Builder<'_> {
         let hidden = channels / 4;
         let (reduce, reduce_bias) = self.conv(&format!("{path}.conv1"), &[hidden, channels, 1, 1])?;
         let (expand, expand_bias) = self.conv(&format!("{path}.conv2"), &[channels, hidden, 1, 1])?;
-        let operation = Operation::Gate { reduce, reduce_bias, expand, expand_bias };
+        let operation = Operation::Gate { function: GateFunction::Sigmoid, reduce, reduce_bias, expand, expand_bias };
         Ok(self.plan.push(path, operation, input, Shape { height: 1, width: 1, channels }))
     }
 

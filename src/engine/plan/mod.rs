@@ -6,12 +6,13 @@ mod check;
 mod efficientnet_lite;
 mod lcnet_v2;
 mod operation;
+mod picodet;
 mod quantize;
 mod table;
 mod vit;
 
 pub use self::builder::PlanBuilder;
-pub use self::operation::{Activation, Affine, Operation, QuantizedWeights, Weights};
+pub use self::operation::{Activation, Affine, GateFunction, Operation, QuantizedWeights, Weights};
 
 use crate::Result;
 use crate::model::lcnet_v2::Form;
@@ -38,6 +39,8 @@ pub struct Plan {
     name: String,
     values: Vec<Value>,
     steps: Vec<Step>,
+    /// The values that a plan of maps gives; nothing where it gives a feature.
+    maps: Option<Vec<ValueId>>,
 }
 
 /// A value of a plan: a map of pixels. A vector is a map of one pixel, a transformer's tokens are a map of one row.
@@ -123,9 +126,33 @@ impl Plan {
     /// # Errors
     /// As [`check`](Self::check).
     pub fn new(name: impl Into<String>, values: Vec<Value>, steps: Vec<Step>) -> Result<Self> {
-        let plan = Plan { name: name.into(), values, steps };
+        let plan = Plan { name: name.into(), values, steps, maps: None };
         plan.check()?;
         Ok(plan)
+    }
+
+    /// The same steps, but for the maps that they make on the way: a run gives these, in this order, and no feature.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    ///
+    /// ```
+    /// use image_feature::engine::{Activation, Operation, Plan, Shape};
+    ///
+    /// let shape = Shape { height: 8, width: 8, channels: 1 };
+    /// let mut plan = Plan::builder("twice", shape);
+    /// let weights = vec![0., 0., 0., 0., 2., 0., 0., 0., 0.];
+    /// let operation =
+    ///     Operation::Convolution { side: 3, before: 1, stride: 1, weights, bias: vec![0.0], activation: Activation::None };
+    /// let twice = plan.push("twice", operation, plan.input(), shape);
+    /// let plan = plan.finish_maps(vec![twice])?;
+    /// assert_eq!(plan.outputs(), [twice]);
+    /// # Ok::<(), image_feature::Error>(())
+    /// ```
+    pub fn with_maps(mut self, maps: Vec<ValueId>) -> Result<Self> {
+        self.maps = Some(maps);
+        self.check()?;
+        Ok(self)
     }
 
     /// Begins a plan for images of a shape.
@@ -133,7 +160,7 @@ impl Plan {
         PlanBuilder::new(name.into(), input)
     }
 
-    /// Compiles a model.
+    /// Compiles a model. The plan of a detector gives maps, those of the other networks a feature.
     ///
     /// # Errors
     /// [`ErrorKind::Model`](crate::ErrorKind::Model) where a tensor is missing or has another shape than the
@@ -144,6 +171,7 @@ impl Plan {
             Network::LcNetV2(config) => lcnet_v2::compile(&description.name, config, &tensors),
             Network::Vit(config) => vit::compile(&description.name, config, &tensors),
             Network::EfficientNetLite(config) => efficientnet_lite::compile(&description.name, config, &tensors),
+            Network::PicoDet(config) => picodet::compile(&description.name, config, &tensors),
         }
     }
 
@@ -168,9 +196,24 @@ impl Plan {
         ValueId(0)
     }
 
-    /// The value that holds the feature, one pixel large and not yet of length 1: the last step's output.
+    /// The last step's output. In a plan of a feature it holds the feature, one pixel large and not yet of length 1.
     pub fn output(&self) -> ValueId {
         ValueId(self.steps.len())
+    }
+
+    /// The values that a run gives: the feature, or the maps of [`with_maps`](Self::with_maps).
+    pub fn outputs(&self) -> Vec<ValueId> {
+        self.maps.clone().unwrap_or_else(|| vec![self.output()])
+    }
+
+    /// Whether a run gives a value.
+    pub(super) fn gives(&self, value: ValueId) -> bool {
+        self.maps.as_ref().map_or(value == self.output(), |maps| maps.contains(&value))
+    }
+
+    /// Numbers that a run gives for one image: those of all outputs.
+    pub(super) fn output_len(&self) -> usize {
+        self.outputs().into_iter().map(|output| self.shape(output).len()).fold(0, usize::saturating_add)
     }
 
     /// The shape of a value.
@@ -190,8 +233,10 @@ impl Plan {
                 lifetimes[read.0].to = index;
             }
         }
-        // the caller reads the output after the last step
-        lifetimes[self.output().0].to = self.steps.len();
+        // the caller reads the outputs after the last step
+        for output in self.outputs() {
+            lifetimes[output.0].to = self.steps.len();
+        }
         lifetimes
     }
 
@@ -215,7 +260,10 @@ impl Plan {
             Operation::Attention { .. } => (2 * output.pixels(), output.len()),
             // the class token is no patch
             Operation::Patches { weights, .. } => (output.pixels() - 1, weights.len()),
-            Operation::Normalize { .. } | Operation::Mean { .. } => (0, 0),
+            Operation::Normalize { .. }
+            | Operation::Mean { .. }
+            | Operation::Upsample { .. }
+            | Operation::Concat { .. } => (0, 0),
         };
         (pixels as u64).saturating_mul(per_pixel as u64)
     }
@@ -228,7 +276,7 @@ impl Plan {
     pub(super) fn split_head(mut self) -> (Plan, Option<Plan>) {
         let last = self.steps.len() - 1;
         let Step { operation, input, .. } = &self.steps[last];
-        let alone = matches!(operation, Operation::Pointwise { gate: None, residual: None, .. });
+        let alone = matches!(operation, Operation::Pointwise { gate: None, residual: None, .. }) && self.maps.is_none();
         // the layer reads the output of the step before it
         if last == 0 || !alone || input.0 != last || self.shape(*input).pixels() != 1 {
             return (self, None);
@@ -236,7 +284,7 @@ impl Plan {
         let input = self.values[last].clone();
         let (Some(mut step), Some(output)) = (self.steps.pop(), self.values.pop()) else { return (self, None) };
         (step.input, step.output) = (ValueId(0), ValueId(1));
-        let head = Plan { name: self.name.clone(), values: vec![input, output], steps: vec![step] };
+        let head = Plan { name: self.name.clone(), values: vec![input, output], steps: vec![step], maps: None };
         (self, Some(head))
     }
 
@@ -283,7 +331,11 @@ impl Step {
             Operation::Pointwise { gate, residual, .. } => (gate, residual),
             _ => (None, None),
         };
-        [Some(self.input), gate, residual].into_iter().flatten()
+        let others = match &self.operation {
+            Operation::Concat { others } => &others[..],
+            _ => &[],
+        };
+        [Some(self.input), gate, residual].into_iter().flatten().chain(others.iter().copied())
     }
 
     /// The scale of each channel of the input, where the step multiplies 8-bit numbers.
@@ -319,12 +371,15 @@ impl Step {
                 weights.len() + bias.len()
             }
             Operation::Pointwise { weights, bias, .. } => weights.len() + bias.len(),
-            Operation::Gate { reduce, reduce_bias, expand, expand_bias } => {
+            Operation::Gate { reduce, reduce_bias, expand, expand_bias, .. } => {
                 reduce.len() + reduce_bias.len() + expand.len() + expand_bias.len()
             }
             Operation::Patches { weights, added, .. } => weights.len() + added.len(),
             Operation::Normalize { affine, .. } => affine.as_ref().map_or(0, |affine| 2 * affine.scale.len()),
-            Operation::Attention { .. } | Operation::Mean { .. } => 0,
+            Operation::Attention { .. }
+            | Operation::Mean { .. }
+            | Operation::Upsample { .. }
+            | Operation::Concat { .. } => 0,
         }
     }
 }

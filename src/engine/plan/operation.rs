@@ -75,8 +75,10 @@ pub enum Operation {
         heads: usize,
     },
     /// The factors of a squeeze-and-excitation: the mean over the pixels through two layers, with ReLU between them and
-    /// a sigmoid at the end.
+    /// a function at the end that gives numbers from 0 to 1.
     Gate {
+        /// The function at the end.
+        function: GateFunction,
         /// Weights of the first layer `[hidden, in]`.
         reduce: Vec<f32>,
         /// One value for each hidden channel.
@@ -91,6 +93,25 @@ pub enum Operation {
         /// Pixels at the start of the first row that are left out, less than the row has.
         skip: usize,
     },
+    /// A larger map: each pixel `factor` times side by side, and each row as often (nearest neighbour).
+    Upsample {
+        /// Rows and columns of the output for each of the input.
+        factor: usize,
+    },
+    /// Maps of the same pixels joined: each pixel has the input's channels, then those of the others.
+    Concat {
+        /// The maps after the input, in order.
+        others: Vec<ValueId>,
+    },
+}
+
+/// The last function of a squeeze-and-excitation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateFunction {
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `x / 6 + 1 / 2`, at least 0 and at most 1.
+    HardSigmoid,
 }
 
 /// The function that follows a sum of products.
@@ -104,6 +125,8 @@ pub enum Activation {
     Relu6,
     /// `x / 2 * (1 + erf(x / sqrt(2)))`.
     Gelu,
+    /// `x` times its hard sigmoid, which is `x / 6 + 1 / 2`, at least 0 and at most 1.
+    HardSwish,
 }
 
 /// The weights of a matrix product, `[out, in]`.

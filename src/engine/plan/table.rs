@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Activation, Operation, Plan, Shape, Step, Weights};
+use super::{Activation, GateFunction, Operation, Plan, Shape, Step, Weights};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,7 +51,10 @@ impl fmt::Display for Step {
                 let residual = if residual.is_some() { " + residual" } else { "" };
                 write!(f, "{gate}1x1{dtype}{}{residual}", after(*activation))
             }
-            Operation::Gate { .. } => f.write_str("mean + fc + relu + fc + sigmoid"),
+            Operation::Gate { function: GateFunction::Sigmoid, .. } => f.write_str("mean + fc + relu + fc + sigmoid"),
+            Operation::Gate { function: GateFunction::HardSigmoid, .. } => {
+                f.write_str("mean + fc + relu + fc + hsigmoid")
+            }
             Operation::Patches { side, .. } => write!(f, "patches {side}x{side} + positions"),
             Operation::Normalize { affine, .. } => {
                 write!(f, "normalize{}", if affine.is_some() { " + scale + shift" } else { "" })
@@ -59,6 +62,8 @@ impl fmt::Display for Step {
             Operation::Attention { heads } => write!(f, "attention, {heads} heads"),
             Operation::Mean { skip: 0 } => f.write_str("mean"),
             Operation::Mean { skip } => write!(f, "mean but for {skip}"),
+            Operation::Upsample { factor } => write!(f, "upsample by {factor}"),
+            Operation::Concat { others } => write!(f, "concat of {}", others.len() + 1),
         }
     }
 }
@@ -69,5 +74,6 @@ fn after(activation: Activation) -> &'static str {
         Activation::Relu => " + relu",
         Activation::Relu6 => " + relu6",
         Activation::Gelu => " + gelu",
+        Activation::HardSwish => " + hswish",
     }
 }

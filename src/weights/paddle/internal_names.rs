@@ -13,7 +13,7 @@ pub(super) fn internal_names(network: &Network, parameters: &[Parameter]) -> Vec
     let mut last: Option<(String, String)> = None;
     let replaced = match network {
         Network::LcNetV2(config) => Replaced::of(config),
-        Network::Vit(_) | Network::EfficientNetLite(_) => Replaced::default(),
+        Network::Vit(_) | Network::EfficientNetLite(_) | Network::PicoDet(_) => Replaced::default(),
     };
     let mut name = |parameter: &Parameter| {
         let (path, part) = parameter.name.rsplit_once('.').unwrap_or(("", &parameter.name));

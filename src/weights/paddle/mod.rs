@@ -87,7 +87,7 @@ pub(super) fn read(files: &Exported) -> Result<Model> {
         _ => program::read(&graph.bytes),
     }
     .context(in_graph)?;
-    let graph::Mapping { network, input, parameters } = graph::map(&program).context(in_graph)?;
+    let graph::Mapping { network, input, parameters, constants } = graph::map(&program).context(in_graph)?;
     let params = params.ok_or_else(|| {
         let name = graph.name.rsplit_once('.').map_or(&graph.name[..], |(stem, _)| stem);
         Error::model(format!("`{name}.pdiparams` is missing: it holds the weights of `{}`", graph.name))
@@ -95,12 +95,14 @@ pub(super) fn read(files: &Exported) -> Result<Model> {
 
     let mut origin = Origin::new(format);
     let description = match yml {
+        Some(yml) if matches!(network, Network::PicoDet(_)) => detector(yml, network)?,
         Some(yml) => described(yml, network, input, &mut origin)?,
         None => undescribed(network, input, &mut origin).context(in_graph)?,
     };
 
     let in_params = || params.name.clone();
     let raw = pdiparams::read(&params.bytes, &program.parameters).context(in_params)?;
+    constants.iter().try_for_each(|constant| constant.check(&raw)).context(in_params)?;
     let mut tensors = Tensors::new();
     for (parameter, index) in description.network.parameters(Form::Deploy, None).into_iter().zip(parameters) {
         let tensor = named::widen(&parameter, &raw[index]).context(in_params)?;
@@ -122,7 +124,7 @@ fn described(
     let settings = inference_yml::read(&yml.bytes).context(in_yml)?;
     inference_yml::check_name(&settings.model_name, &network).context(in_yml)?;
     let input = match settings.preprocess.resize {
-        Resize::Stretch { width, height } => [height, width],
+        Resize::Stretch { width, height } | Resize::StretchCubic { width, height } => [height, width],
         Resize::ShortSide(side) => [side, side],
     };
     limits::check_input(input).context(in_yml)?;
@@ -139,6 +141,14 @@ fn described(
         ));
     }
     Ok(ModelDescription { name: settings.model_name, network, preprocess: settings.preprocess })
+}
+
+/// The description of a detector with an `inference.yml`.
+fn detector(yml: &File, network: Network) -> Result<ModelDescription> {
+    let in_yml = || yml.name.clone();
+    let settings = inference_yml::detector(&yml.bytes).context(in_yml)?;
+    inference_yml::check_name(&settings.model_name, &network).context(in_yml)?;
+    settings.describe(network).context(in_yml)
 }
 
 /// The description of a graph's network without an `inference.yml`.

@@ -7,6 +7,9 @@ use std::hash::Hash;
 use crate::weights::limits;
 use crate::{Error, Result};
 
+/// The name of a detector's second input.
+pub(super) const SCALE_FACTOR: &str = "scale_factor";
+
 /// A graph: its parameters, and its ops in the order in which they run.
 #[derive(Debug, Default)]
 pub(super) struct Program {
@@ -16,8 +19,8 @@ pub(super) struct Program {
     pub input: Vec<i64>,
     /// The ops in order, without constants and ops that change nothing.
     pub ops: Vec<Op>,
-    /// The result of the graph.
-    pub output: Option<Operand>,
+    /// The results of the graph, in order.
+    pub outputs: Vec<Operand>,
 }
 
 /// A parameter as the graph declares it.
@@ -57,6 +60,10 @@ pub(super) enum Operand {
     Input,
     /// The output of an op.
     Value(usize),
+    /// One of the outputs of an op that has several of a kind: the op's number, and the output's.
+    Part(usize, usize),
+    /// A second input: the factors by which a detector's image was scaled.
+    ScaleFactor,
     /// Index into the parameters.
     Parameter(usize),
     /// A parameter of one value per channel, reshaped to `[1, channels, 1, 1]`.
@@ -82,6 +89,7 @@ pub(super) enum Attribute {
     Float(f64),
     Text(String),
     Ints(Vec<i64>),
+    Floats(Vec<f64>),
 }
 
 impl fmt::Display for Attribute {
@@ -92,6 +100,7 @@ impl fmt::Display for Attribute {
             Attribute::Float(value) => write!(f, "{value}"),
             Attribute::Text(value) => write!(f, "{value:?}"),
             Attribute::Ints(value) => write!(f, "{value:?}"),
+            Attribute::Floats(value) => write!(f, "{value:?}"),
         }
     }
 }
@@ -194,8 +203,23 @@ impl<K: Eq + Hash> Builder<K> {
         self.values.insert(key, Operand::List(values));
     }
 
+    /// Adds the second input of a detector.
+    pub fn scale_factor(&mut self, key: K) {
+        self.values.insert(key, Operand::ScaleFactor);
+    }
+
+    /// Names the outputs of an op that has several of a kind. Without an op their values are not known.
+    pub fn parts(&mut self, whole: &Operand, keys: impl Iterator<Item = K>) {
+        if let &Operand::Value(op) = whole {
+            for (index, key) in keys.enumerate() {
+                self.values.insert(key, Operand::Part(op, index));
+            }
+        }
+    }
+
     pub fn output(&mut self, key: &K) {
-        self.program.output = Some(self.operand(key));
+        let output = self.operand(key);
+        self.program.outputs.push(output);
     }
 
     pub fn operand(&self, key: &K) -> Operand {

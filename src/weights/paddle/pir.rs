@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::op::{Attribute, Attributes, Builder, Declared, Operand, Program};
+use super::op::{Attribute, Attributes, Builder, Declared, Operand, Program, SCALE_FACTOR};
 use crate::{Error, Result};
 
 #[derive(Deserialize)]
@@ -108,9 +108,22 @@ fn lower(builder: &mut Builder<Id>, name: &str, op: &RawOp) -> Result<()> {
         builder.output(&value.id);
         return Ok(());
     }
+    // of the dialect of builtins: the parts of an op's outputs
+    if op.name == "0.split"
+        && let Some(whole) = op.inputs.first()
+    {
+        let whole = builder.operand(&whole.id);
+        let outputs = op.outputs.as_array().map_or(&[][..], |outputs| &outputs[..]);
+        builder.parts(&whole, outputs.iter().filter_map(|output| output.get("%")?.as_i64()));
+        return Ok(());
+    }
     let id = id(&op.outputs).ok_or_else(|| Error::model("has no output"))?;
     let mut attributes = attributes(&op.attributes);
     match name {
+        "data" | "feed" if attributes.text("name") == Some(SCALE_FACTOR) => {
+            builder.scale_factor(id);
+            return Ok(());
+        }
         "data" | "feed" => {
             builder.input(id, shape(&op.outputs).unwrap_or_default());
             return Ok(());
@@ -134,6 +147,9 @@ fn lower(builder: &mut Builder<Id>, name: &str, op: &RawOp) -> Result<()> {
     let kind = match name {
         "add" => "elementwise_add",
         "multiply" => "elementwise_mul",
+        "divide" => "elementwise_div",
+        // Paddle 2 has one op for both
+        "split_with_num" => "split",
         "shape64" => "shape",
         other => other,
     };
@@ -148,7 +164,8 @@ fn constants_to_attributes(name: &str, inputs: &mut Vec<Operand>, attributes: &m
         "dropout" => &["dropout_prob"],
         "scale" => &["scale"],
         "slice" => &["starts", "ends"],
-        "concat" | "mean" => &["axis"],
+        "concat" | "mean" | "split_with_num" => &["axis"],
+        "split" => &["sections", "axis"],
         _ => &[],
     };
     for &constant in constants {
@@ -192,8 +209,15 @@ fn attribute(value: &Value) -> Option<Attribute> {
         "0.a_f32" | "0.a_f64" => Attribute::Float(data.as_f64()?),
         "0.a_str" => Attribute::Text(data.as_str()?.into()),
         "0.a_array" => {
-            let ints = data.as_array()?.iter().map(|item| item.get("D")?.as_i64());
-            Attribute::Ints(ints.collect::<Option<_>>()?)
+            let items = data.as_array()?;
+            let ints = items.iter().map(|item| item.get("D")?.as_i64()).collect::<Option<_>>();
+            match ints {
+                Some(ints) => Attribute::Ints(ints),
+                None => {
+                    let floats = items.iter().map(|item| item.get("D")?.as_f64());
+                    Attribute::Floats(floats.collect::<Option<_>>()?)
+                }
+            }
         }
         "1.a_intarray" => Attribute::Ints(data.as_array()?.iter().map(Value::as_i64).collect::<Option<_>>()?),
         _ => return None,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use prost::Message;
 
-use super::op::{Attribute, Attributes, Builder, Declared, Operand, Program};
+use super::op::{Attribute, Attributes, Builder, Declared, Operand, Program, SCALE_FACTOR};
 use crate::{Error, Result};
 
 #[derive(Message)]
@@ -87,6 +87,8 @@ struct Attr {
     text: Option<String>,
     #[prost(int32, repeated, packed = "false", tag = 6)]
     ints: Vec<i32>,
+    #[prost(float, repeated, packed = "false", tag = 7)]
+    floats: Vec<f32>,
     #[prost(bool, optional, tag = 10)]
     bool: Option<bool>,
     #[prost(int64, optional, tag = 13)]
@@ -122,6 +124,8 @@ impl OpDesc {
                 Attribute::Ints(attr.ints.iter().copied().map(i64::from).collect())
             } else if !attr.longs.is_empty() {
                 Attribute::Ints(attr.longs.clone())
+            } else if !attr.floats.is_empty() {
+                Attribute::Floats(attr.floats.iter().copied().map(f64::from).collect())
             } else {
                 return None;
             };
@@ -164,6 +168,10 @@ fn lower(builder: &mut Builder<String>, shapes: &HashMap<&str, &[i64]>, op: &OpD
     match &op.kind[..] {
         "feed" => {
             let name = op.output()?;
+            if name == SCALE_FACTOR {
+                builder.scale_factor(name);
+                return Ok(());
+            }
             let shape = shapes.get(&name[..]).map_or(vec![], |shape| shape.to_vec());
             builder.input(name, shape);
             return Ok(());
@@ -189,6 +197,9 @@ fn lower(builder: &mut Builder<String>, shapes: &HashMap<&str, &[i64]>, op: &OpD
         "matmul_v2" => "matmul",
         "expand_v2" => "expand",
         "reduce_mean" => "mean",
+        "hard_swish" => "hardswish",
+        "hard_sigmoid" => "hardsigmoid",
+        "nearest_interp_v2" => "nearest_interp",
         other => other,
     };
     for (name, usual) in [("data_layout", "data_format"), ("dim", "axis")] {
@@ -196,7 +207,13 @@ fn lower(builder: &mut Builder<String>, shapes: &HashMap<&str, &[i64]>, op: &OpD
             attributes.0.insert(usual.into(), value);
         }
     }
-    builder.op(kind, inputs, op.output()?, attributes)
+    let output = op.output()?;
+    builder.op(kind, inputs, output.clone(), attributes)?;
+    if kind == "split" {
+        let whole = builder.operand(&output);
+        builder.parts(&whole, op.outputs.iter().flat_map(|slot| slot.arguments.iter().cloned()));
+    }
+    Ok(())
 }
 
 /// The operands of an op in PIR's order, which the names of their slots tell.
@@ -206,6 +223,7 @@ fn operands(builder: &Builder<String>, op: &OpDesc) -> Vec<Operand> {
         "batch_norm" => &["X", "Mean", "Variance", "Scale", "Bias"],
         "layer_norm" => &["X", "Scale", "Bias"],
         "shape" | "slice" => &["Input"],
+        "multiclass_nms3" => &["BBoxes", "Scores"],
         _ => &["X", "Y"],
     };
     let mut inputs: Vec<_> =

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::image::{Normalize, Preprocess, Resize};
 use crate::model::efficientnet_lite::EfficientNetLiteConfig;
 use crate::model::lcnet_v2::{Form, LcNetV2Config};
+use crate::model::picodet::{Nms, PicoDetConfig};
 use crate::model::vit::VitConfig;
 use crate::model::{ModelDescription, Network};
 use crate::weights::info::form_name;
@@ -31,6 +32,7 @@ pub(super) struct Description {
 const LCNET_V2: &str = "lcnet_v2";
 const VIT: &str = "vit";
 const EFFICIENTNET_LITE: &str = "efficientnet_lite";
+const PICODET: &str = "picodet";
 
 /// A network as JSON. Written by hand: derived code would be several times as large, which counts in a browser.
 fn network_entry(network: &Network) -> Value {
@@ -42,6 +44,14 @@ fn network_entry(network: &Network) -> Value {
     set("input", vec![height, width].into());
     set("embedding", network.dimension().into());
     match network {
+        Network::PicoDet(config) => {
+            set("type", PICODET.into());
+            set("scale", config.scale.into());
+            set("neck", config.neck.into());
+            set("labels", config.labels.clone().into());
+            set("threshold", config.threshold.into());
+            set("nms", nms_entry(&config.nms));
+        }
         Network::LcNetV2(config) => {
             set("type", LCNET_V2.into());
             set("scale", config.scale.into());
@@ -64,6 +74,40 @@ fn network_entry(network: &Network) -> Value {
         }
     }
     Value::Object(entry)
+}
+
+fn nms_entry(nms: &Nms) -> Value {
+    let Nms { score, overlap, candidates, keep } = *nms;
+    serde_json::json!({ "score": score, "overlap": overlap, "candidates": candidates, "keep": keep })
+}
+
+/// The detector of a JSON entry.
+fn picodet(entry: &Value, input: [usize; 2]) -> Result<PicoDetConfig> {
+    let missing =
+        |name: &str| Error::model(format!("`network.{name}` is missing or of another kind than it should be"));
+    let number = |entry: &Value, name: &str| entry.get(name).and_then(Value::as_f64).ok_or_else(|| missing(name));
+    let size = |entry: &Value, name: &str| {
+        let size = entry.get(name).and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok());
+        size.ok_or_else(|| missing(name))
+    };
+    let labels = entry.get("labels").and_then(Value::as_array).ok_or_else(|| missing("labels"))?;
+    let labels = labels.iter().map(|label| label.as_str().map(str::to_string)).collect::<Option<_>>();
+    let nms = entry.get("nms").ok_or_else(|| missing("nms"))?;
+    let config = PicoDetConfig {
+        scale: number(entry, "scale")?,
+        neck: size(entry, "neck")?,
+        input,
+        labels: labels.ok_or_else(|| missing("labels"))?,
+        threshold: number(entry, "threshold")? as f32,
+        nms: Nms {
+            score: number(nms, "score")? as f32,
+            overlap: number(nms, "overlap")? as f32,
+            candidates: size(nms, "candidates")?,
+            keep: size(nms, "keep")?,
+        },
+    };
+    limits::check_picodet(&config)?;
+    Ok(config)
 }
 
 /// The sizes that only a vision transformer has, by name.
@@ -126,8 +170,9 @@ fn network(entry: &Value) -> Result<Network> {
             limits::check_embedding(embedding)?;
             Ok(Network::EfficientNetLite(config))
         }
+        Some(PICODET) => picodet(entry, input).map(Network::PicoDet),
         Some(other) => Err(Error::model(format!(
-            "a network of type `{other}`; `{LCNET_V2}`, `{VIT}` and `{EFFICIENTNET_LITE}` are known"
+            "a network of type `{other}`; `{LCNET_V2}`, `{VIT}`, `{EFFICIENTNET_LITE}` and `{PICODET}` are known"
         ))),
         None => Err(missing("type")),
     }
@@ -152,6 +197,7 @@ pub(super) struct PreprocessEntry {
 #[serde(rename_all = "snake_case")]
 enum ResizeEntry {
     Stretch { width: usize, height: usize },
+    StretchCubic { width: usize, height: usize },
     ShortSide(usize),
 }
 
@@ -170,6 +216,7 @@ impl Description {
             preprocess: PreprocessEntry {
                 resize: match *resize {
                     Resize::Stretch { width, height } => ResizeEntry::Stretch { width, height },
+                    Resize::StretchCubic { width, height } => ResizeEntry::StretchCubic { width, height },
                     Resize::ShortSide(side) => ResizeEntry::ShortSide(side),
                 },
                 scale: normalize.scale,
@@ -233,6 +280,7 @@ impl PreprocessEntry {
         let PreprocessEntry { resize, scale, mean, std } = self;
         let resize = match resize {
             ResizeEntry::Stretch { width, height } => Resize::Stretch { width, height },
+            ResizeEntry::StretchCubic { width, height } => Resize::StretchCubic { width, height },
             ResizeEntry::ShortSide(side) => Resize::ShortSide(side),
         };
         Preprocess { resize, normalize: Normalize { scale, mean, std } }

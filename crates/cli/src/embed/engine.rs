@@ -1,7 +1,7 @@
 //! The network on its device.
 
 use image_feature::weights::Model;
-use image_feature::{DeviceRequest, Error, Extractor, ExtractorOptions, Result};
+use image_feature::{DeviceRequest, Error, Extractor, ExtractorInfo, ExtractorOptions, Result};
 
 type RunBatch = dyn Fn(Vec<f32>, usize) -> Result<Vec<f32>>;
 
@@ -19,16 +19,7 @@ impl Engine {
     pub fn open(model: &Model, device: DeviceRequest, threads: usize) -> Result<Self> {
         let extractor = Extractor::open(model, ExtractorOptions { threads: Some(threads), ..device.into() })?;
         let info = extractor.info();
-        let adapter = match (&info.adapter, info.simd, info.threads) {
-            (Some(adapter), ..) => format!(" ({adapter})"),
-            (None, Some(simd), Some(threads)) => {
-                format!(" ({simd}, {threads} thread{})", if threads == 1 { "" } else { "s" })
-            }
-            _ => String::new(),
-        };
-        let reasons =
-            if info.reasons.is_empty() { String::new() } else { format!("; not on {}", info.reasons.join("; ")) };
-        let summary = format!("{}: {} dimensions, on {}{adapter}{reasons}", info.model, info.dimension, info.device);
+        let summary = summary(info);
         let dimension = info.dimension;
         Ok(Engine { summary, dimension, run: Box::new(move |input, count| extractor.run(input, count)) })
     }
@@ -57,4 +48,17 @@ impl Engine {
         }
         Ok(features)
     }
+}
+
+/// Model, dimension and device in one line.
+pub fn summary(info: &ExtractorInfo) -> String {
+    let adapter = match (&info.adapter, info.simd, info.threads) {
+        (Some(adapter), ..) => format!(" ({adapter})"),
+        (None, Some(simd), Some(threads)) => {
+            format!(" ({simd}, {threads} thread{})", if threads == 1 { "" } else { "s" })
+        }
+        _ => String::new(),
+    };
+    let reasons = if info.reasons.is_empty() { String::new() } else { format!("; not on {}", info.reasons.join("; ")) };
+    format!("{}: {} dimensions, on {}{adapter}{reasons}", info.model, info.dimension, info.device)
 }

@@ -7,6 +7,7 @@ mod decoding;
 mod engine;
 mod inputs;
 mod item;
+mod parts;
 mod pattern;
 mod pipeline;
 mod remarks;
@@ -14,13 +15,14 @@ mod remarks;
 use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
 
-use image_feature::{Error, Model, Result, Roi};
+use image_feature::{Error, Model, Preprocess, Result, RgbImage, Roi};
 
 pub use apart::FolderNames;
 pub use decoding::{Damaged, Decoding};
-pub use engine::Engine;
+pub use engine::{Engine, summary};
 pub use inputs::{FILE_BYTES, Inputs, id_of, read_file};
 pub use item::{Content, Origin};
+pub use parts::{DetectorArgs, Part, PartEngine, Parts};
 pub use pipeline::Preparation;
 use pipeline::{Input, Prepared};
 pub use remarks::Remarks;
@@ -37,6 +39,7 @@ pub fn preparation(
     Preparation {
         preprocess: model.description.preprocess.clone(),
         input_len: 3 * height * width,
+        images: false,
         roi,
         decoding,
         // enough to keep every thread busy, in whole batches
@@ -45,9 +48,45 @@ pub fn preparation(
     }
 }
 
-/// The feature of an image, and the damage of its file.
+/// The decoding of images that are wanted as they are.
+pub fn decoding_alone(decoding: Decoding, threads: usize) -> Preparation {
+    Preparation {
+        preprocess: Preprocess::default(),
+        input_len: 0,
+        images: true,
+        roi: None,
+        decoding,
+        // each holds its pixels
+        group: threads,
+        threads,
+    }
+}
+
+/// A function that takes each image, with what is wrong with its file, or the reason why there is none. It breaks where no
+/// more are wanted.
+type TakeImage<'t> = &'t mut dyn FnMut(Origin, Result<(RgbImage, Option<String>)>) -> Result<ControlFlow<()>>;
+
+/// Decodes inputs on other threads, and hands them to `take` on this one, in order.
+pub fn decode_all(inputs: Inputs, preparation: &Preparation, take: TakeImage) -> Result<()> {
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(1);
+        scope.spawn(move || preparation.run(inputs, sender));
+        for Prepared { origin, input } in receiver.into_iter().flatten() {
+            let missing = || Error::internal("an image was not kept");
+            let image = input.and_then(|Input { image, damage, .. }| Ok((image.ok_or_else(missing)?, damage)));
+            if take(origin, image)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The feature of an image or of a part of it, and the damage of its file.
 pub struct Embedded {
     pub feature: Vec<f32>,
+    /// The part; `None` for the whole image.
+    pub part: Option<Part>,
     /// What is wrong with the file, where only a part of the image could be decoded.
     pub damage: Option<String>,
 }
@@ -80,7 +119,7 @@ fn embed_group(group: Vec<Prepared>, engine: &Engine, batch_size: usize, take: T
     let mut results: Vec<(Origin, Result<Option<String>>)> = Vec::new();
     for Prepared { origin, input } in group {
         match input {
-            Ok(Input { values, damage }) => {
+            Ok(Input { values, damage, .. }) => {
                 good.push(values);
                 results.push((origin, Ok(damage)));
             }
@@ -95,7 +134,7 @@ fn embed_group(group: Vec<Prepared>, engine: &Engine, batch_size: usize, take: T
     for (origin, prepared) in results {
         let result = prepared.and_then(|damage| {
             let missing = || Err(Error::internal("the network gave too few features"));
-            Ok(Embedded { feature: features.next().unwrap_or_else(missing)?, damage })
+            Ok(Embedded { feature: features.next().unwrap_or_else(missing)?, part: None, damage })
         });
         if take(origin, result)?.is_break() {
             return Ok(ControlFlow::Break(()));

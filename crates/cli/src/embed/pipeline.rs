@@ -9,7 +9,7 @@ use std::sync::mpsc::SyncSender;
 use super::decoding::Decoding;
 use super::inputs::{Inputs, read_file};
 use super::item::{Content, Item, Origin};
-use image_feature::{DecodeBudget, DecodeLimits, Decoded, Error, Preprocess, Result, Roi, probe};
+use image_feature::{DecodeBudget, DecodeLimits, Decoded, Error, Preprocess, Result, RgbImage, Roi, probe};
 
 /// Maximum bytes of archive entries in a group of items: a group ends early with them.
 const GROUP_BYTES: usize = 64 << 20;
@@ -25,6 +25,8 @@ pub struct Prepared {
 /// The network's input of an image, and the damage of its file.
 pub struct Input {
     pub values: Vec<f32>,
+    /// The image itself, where it is wanted in place of the values.
+    pub image: Option<RgbImage>,
     pub damage: Option<String>,
 }
 
@@ -33,6 +35,8 @@ pub struct Preparation {
     pub preprocess: Preprocess,
     /// Values of the network's input.
     pub input_len: usize,
+    /// Whether the image is wanted as it is, and no values.
+    pub images: bool,
     pub roi: Option<Roi>,
     pub decoding: Decoding,
     /// Number of images that are sent together.
@@ -116,6 +120,9 @@ impl Preparation {
         if let Some(roi) = self.roi {
             image = image.crop(roi)?;
         }
+        if self.images {
+            return Ok(Input { values: Vec::new(), image: Some(image), damage });
+        }
         let values = self.preprocess.apply(&image)?;
         if values.len() != self.input_len {
             return Err(Error::unsupported(format!(
@@ -126,7 +133,7 @@ impl Preparation {
                 self.input_len
             )));
         }
-        Ok(Input { values, damage })
+        Ok(Input { values, image: None, damage })
     }
 }
 
@@ -145,6 +152,7 @@ mod tests {
         Preparation {
             preprocess: Preprocess::default(),
             input_len: 3 * 224 * 224,
+            images: false,
             roi: None,
             decoding: Decoding::default(),
             group,

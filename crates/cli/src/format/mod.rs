@@ -3,3 +3,4 @@
 mod decimal;
 pub mod numpy;
 pub mod python;
+pub mod value;

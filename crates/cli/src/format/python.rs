@@ -5,13 +5,22 @@ pub use image_feature::dataset::compat::string_repr;
 
 /// `repr(x)` of a Python float: the shortest digits that read back, `1e-05` below 1e-4, `1e+16` from 1e16 up.
 pub fn float_repr(value: f64) -> String {
+    repr(value, Decimal::shortest_f64)
+}
+
+/// `repr(x)` of numpy's `float32`, without its `np.float32(…)`.
+pub fn float32_repr(value: f32) -> String {
+    repr(f64::from(value), |value| Decimal::shortest_f32(value as f32))
+}
+
+fn repr(value: f64, shortest: fn(f64) -> Decimal) -> String {
     if value.is_nan() {
         return "nan".into();
     }
     if value.is_infinite() {
         return if value > 0.0 { "inf" } else { "-inf" }.into();
     }
-    let decimal = Decimal::shortest_f64(value);
+    let decimal = shortest(value);
     if (-4..16).contains(&decimal.exponent) {
         let mut positional = decimal.positional();
         if positional.ends_with('.') {

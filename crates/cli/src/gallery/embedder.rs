@@ -3,10 +3,13 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use crate::embed::{Damaged, Decoding, Embedded, Engine, Inputs, Origin, Preparation, embed_all, preparation};
+use crate::embed::{
+    Damaged, Decoding, DetectorArgs, Embedded, Engine, Inputs, Origin, PartEngine, Parts, Preparation, embed_all,
+    preparation,
+};
 use crate::terminal::{Progress, complain, note};
 use crate::{Outcome, default_threads, open_model, thread_count};
-use image_feature::gallery::ModelId;
+use image_feature::gallery::{Gallery, ModelId};
 use image_feature::{DeviceRequest, ErrorKind, Model, Result};
 
 /// The arguments that choose a model and its device.
@@ -37,6 +40,7 @@ pub struct Embedder {
     /// The id of the model.
     pub model: ModelId,
     engine: Engine,
+    parts: Option<Parts>,
     preparation: Preparation,
     batch_size: usize,
     quiet: bool,
@@ -57,12 +61,28 @@ impl Embedder {
         }
         let batch_size = usize::from(args.batch_size);
         let preparation = preparation(&model, None, args.decoding, threads, batch_size);
-        Ok(Embedder { model: ModelId::of(&model), engine, preparation, batch_size, quiet: args.quiet })
+        Ok(Embedder { model: ModelId::of(&model), engine, parts: None, preparation, batch_size, quiet: args.quiet })
+    }
+
+    /// Takes what a detector finds in each image in place of the whole image, where the arguments name one.
+    pub fn with_detector(mut self, args: &DetectorArgs) -> Result<Self> {
+        self.parts = Parts::open(args, self.preparation.threads)?;
+        if let Some(parts) = &self.parts
+            && !self.quiet
+        {
+            note(&format!("boxes by {}", parts.name()));
+        }
+        Ok(self)
     }
 
     /// Whether nothing but results and errors is printed.
     pub fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// Refuses a gallery that the model did not make.
+    pub fn check(&self, gallery: &Gallery, any_model: bool) -> Result<()> {
+        super::check_model(gallery, &self.model, self.dimension(), any_model)
     }
 
     /// Length of a feature.
@@ -80,14 +100,14 @@ impl Embedder {
         let mut progress = Progress::new(inputs.count(), self.quiet);
         let mut worst = None;
         let (mut damaged, mut images) = (Damaged::default(), 0);
-        embed_all(inputs, &self.preparation, &self.engine, self.batch_size, &mut |origin, result| {
+        self.embed(inputs, &mut |origin, result| {
             progress.advance();
             let name = origin.input_path.clone();
-            if let Ok(Embedded { damage, .. }) = &result {
+            if let Ok(parts) = &result {
                 images += 1;
-                damage.iter().for_each(|damage| damaged.add(&name, damage));
+                parts.iter().take(1).filter_map(|part| part.damage.as_ref()).for_each(|text| damaged.add(&name, text));
             }
-            result.and_then(|embedded| progress.suspend(|| take(origin, embedded))).or_else(|error| {
+            result.and_then(|parts| progress.suspend(|| take_all(&origin, parts, take))).or_else(|error| {
                 if worst != Some(ErrorKind::Internal) {
                     worst =
                         Some(if error.kind() == ErrorKind::Internal { ErrorKind::Internal } else { ErrorKind::Decode });
@@ -105,4 +125,35 @@ impl Embedder {
         }
         Ok(worst.map_or(Outcome::Good, Outcome::Failed))
     }
+
+    /// Computes the features of each image: one, or that of each part.
+    fn embed(
+        &self,
+        inputs: Inputs,
+        take: &mut dyn FnMut(Origin, Result<Vec<Embedded>>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let Embedder { engine, preparation, batch_size, .. } = self;
+        match &self.parts {
+            None => embed_all(inputs, preparation, engine, *batch_size, &mut |origin, result| {
+                take(origin, result.map(|whole| vec![whole]))
+            }),
+            Some(parts) => {
+                let part_engine = PartEngine { engine, preprocess: &preparation.preprocess, batch_size: *batch_size };
+                parts.embed_all(inputs, preparation.decoding, part_engine, take)
+            }
+        }
+    }
+}
+
+fn take_all(
+    origin: &Origin,
+    parts: Vec<Embedded>,
+    take: &mut dyn FnMut(Origin, Embedded) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    for part in parts {
+        if take(origin.clone(), part)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }

@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 pub use self::embedder::{Embedder, ModelArgs};
+pub use self::exchange::open_any;
 use self::exchange::{ExportArgs, ImportArgs};
 #[cfg(feature = "postgres")]
 use self::postgres::{Conditions, Database, PullArgs, PushArgs, Remote};
 use super::Outcome;
 use super::address::refuse_address;
 use super::contact_sheet::{Picture, contact_sheet};
-use super::embed::{Embedded, FolderNames, Inputs, Origin, id_of, read_file};
+use super::embed::{DetectorArgs, Embedded, FolderNames, Inputs, Origin, Part, id_of, read_file};
 use super::output_file::{OutputFile, check_output, delete_unfinished_on_interrupt};
 use super::terminal::{Stdout, complain, note, printable};
 use image_feature::dataset::{DecodedText, OldEncoding, decode_text};
@@ -55,7 +56,8 @@ pub enum GalleryCommand {
 #[command(after_help = "\
 Examples:
   image-feature gallery build photos/ --model PP-ShiTuV2_rec --output photos.safetensors
-  image-feature gallery build gallery.txt --model model.safetensors --output shop.safetensors --storage i8")]
+  image-feature gallery build gallery.txt --model model.safetensors --output shop.safetensors --storage i8
+  image-feature gallery build photos/ --detector PP-ShiTuV2_det --detect all --output things.safetensors")]
 pub struct BuildArgs {
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
@@ -75,6 +77,8 @@ pub struct BuildArgs {
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     folder_names: FolderNames,
     #[command(flatten)]
+    detector: DetectorArgs,
+    #[command(flatten)]
     model: ModelArgs,
 }
 
@@ -93,6 +97,8 @@ pub struct AddArgs {
     /// Which images have the folder that was given in front of their ids, and, directly in it, as label
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     folder_names: FolderNames,
+    #[command(flatten)]
+    detector: DetectorArgs,
     /// Take this model though another or an unknown one made the gallery, where it is known to give the same vectors
     #[arg(long)]
     any_model: bool,
@@ -166,7 +172,8 @@ fn parse_field(text: &str) -> Result<(String, Value)> {
     Ok((key.into(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
 }
 
-fn parse_score(text: &str) -> Result<f32> {
+/// A score of any metric.
+pub fn parse_score(text: &str) -> Result<f32> {
     let score = text.parse().ok().filter(|score: &f32| !score.is_nan());
     score.ok_or_else(|| Error::usage(format!("`{text}` is not a number, such as 0.7")))
 }
@@ -261,7 +268,8 @@ fn each_image(
             inputs.leave_out(|origin| path_of(&entry_of(origin, None)).is_some_and(|path| known.paths.contains(path)));
         let skipped = inputs.leave_out_inside(known.inside.clone());
         let ended = embedder.run(inputs, &mut |origin, embedded| {
-            take(entry_of(&origin, labels.get(&origin.input_path)), embedded.feature)?;
+            let entry = entry_of(&origin, labels.get(&origin.input_path));
+            take(of_part(entry, embedded.part), embedded.feature)?;
             Ok(ControlFlow::Continue(()))
         })?;
         left_out += skipped.count();
@@ -294,6 +302,9 @@ fn is_same_vector(gallery: &Gallery, id: &str, feature: &[f32]) -> bool {
 /// The metadata of an image that was inside an archive: the archive's absolute path, then the entry's.
 const ENTRY: &str = "archive_entry";
 
+/// The metadata of a thing that a detector found: left, top, right and bottom of its box in the image, in pixels.
+const BOX: &str = "box";
+
 /// The entry of an image: its path as id, the list's label or else the folder's name, and its absolute path as metadata.
 fn entry_of(origin: &Origin, label: Option<&String>) -> Entry {
     let folder = origin.relative.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
@@ -305,9 +316,16 @@ fn entry_of(origin: &Origin, label: Option<&String>) -> Entry {
     }
 }
 
-/// Refuses a model that did not make the gallery, or whose gallery does not know who made it.
-fn check_model(gallery: &Gallery, embedder: &Embedder, any_model: bool) -> Result<()> {
-    if !any_model && let Err(error) = gallery.check_model(&embedder.model) {
+/// The entry of a part of an image: its box as metadata and, where several parts are taken, its number in the id.
+fn of_part(entry: Entry, part: Option<Part>) -> Entry {
+    let Some(Part { number, coordinate }) = part else { return entry };
+    let id = number.map_or_else(|| entry.id.clone(), |number| format!("{}#{number}", entry.id));
+    Entry { id, ..entry }.metadata(BOX, coordinate.map(f64::from).to_vec())
+}
+
+/// Refuses a model of vectors of `ours` values that did not make the gallery, or whose gallery does not know who made it.
+pub fn check_model(gallery: &Gallery, model: &ModelId, ours: usize, any_model: bool) -> Result<()> {
+    if !any_model && let Err(error) = gallery.check_model(model) {
         let advice = match gallery.model() {
             Some(_) => "name that model, or say --any-model if you know that both give the same",
             None => {
@@ -316,7 +334,7 @@ fn check_model(gallery: &Gallery, embedder: &Embedder, any_model: bool) -> Resul
         };
         return Err(Error::usage(format!("{error}; {advice}")));
     }
-    let (ours, theirs) = (embedder.dimension(), gallery.dimension());
+    let theirs = gallery.dimension();
     if ours != theirs {
         return Err(Error::usage(format!(
             "the model makes vectors of {ours} values, the gallery's have {theirs}; name the model that made it"
@@ -388,7 +406,7 @@ fn build(args: &BuildArgs) -> Result<Outcome> {
     // refuses metric and storage before a model is read
     Gallery::new(1, args.metric, args.storage)?;
     check_output(&args.output, args.force)?;
-    let embedder = Embedder::open(&args.model)?;
+    let embedder = Embedder::open(&args.model)?.with_detector(&args.detector)?;
     let mut gallery = Gallery::new(embedder.dimension(), args.metric, args.storage)?;
     gallery.set_model(Some(embedder.model.clone()));
     let take = &mut |entry, feature: Vec<f32>| gallery.add(entry, &feature);
@@ -406,8 +424,8 @@ fn build(args: &BuildArgs) -> Result<Outcome> {
 
 fn add(args: &AddArgs) -> Result<Outcome> {
     let known = open(&args.gallery)?;
-    let embedder = Embedder::open(&args.model)?;
-    check_model(&known, &embedder, args.any_model).context(|| args.gallery.display().to_string())?;
+    let embedder = Embedder::open(&args.model)?.with_detector(&args.detector)?;
+    embedder.check(&known, args.any_model).context(|| args.gallery.display().to_string())?;
     let mut new = Vec::new();
     let mut again = 0;
     let inputs = (args.inputs.as_slice(), args.folder_names);
@@ -431,7 +449,7 @@ fn add(args: &AddArgs) -> Result<Outcome> {
     }
     // read again, because another process may have added to the file
     let (added, count) = Gallery::change(&args.gallery, |gallery| {
-        check_model(gallery, &embedder, args.any_model)?;
+        embedder.check(gallery, args.any_model)?;
         let before = gallery.len();
         for (entry, feature) in new {
             if let Err(error) = gallery.add(entry, &feature) {
@@ -497,7 +515,7 @@ fn search(args: &SearchArgs) -> Result<Outcome> {
     let accept = |entry: &Entry| filter.matches(entry);
     let search = Search { k, threshold, filter: if filter.is_empty() { None } else { Some(&accept) } };
     let embedder = Embedder::open(&args.model)?;
-    check_model(searched.gallery(), &embedder, args.any_model).context(|| args.gallery.display().to_string())?;
+    embedder.check(searched.gallery(), args.any_model).context(|| args.gallery.display().to_string())?;
     let form = match args.json {
         true => Form::Json,
         false if std::io::stdout().is_terminal() => Form::Table,

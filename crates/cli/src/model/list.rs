@@ -55,7 +55,7 @@ pub fn run(args: ListArgs) -> Result<()> {
                 "{}\n  network    {}\n  dimension  {}\n  archive    {}\n  in PaddleX's cache  {cached}",
                 model.name,
                 model.network,
-                model.dimension,
+                model.dimension.map_or("none: a detector".into(), |dimension| dimension.to_string()),
                 model.url(),
             )
         });

@@ -1,21 +1,27 @@
-//! `image-feature predict`: feature vectors of images.
+//! `image-feature predict`: feature vectors of images, or the boxes of a detector.
 
+mod detect;
+mod objects;
+mod report;
 mod save;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::embed::{Content, Damaged, Decoding, Embedded, Engine, Inputs, Origin, Remarks, embed_all, preparation};
-use super::format::{numpy, python};
+pub use self::objects::{Objects, box_sides};
+#[cfg(test)]
+pub use self::report::paddlex_line;
+pub use self::report::{Predicted, Report};
+pub use self::save::{Prediction, SaveFormat, Saver};
+use super::embed::{Decoding, Engine, Inputs, embed_all, preparation};
 use super::output_file::delete_unfinished_on_interrupt;
-use super::terminal::{Progress, Stdout, complain, note};
+use super::terminal::note;
 use super::{Outcome, default_threads, open_model, thread_count};
-use image_feature::{DeviceRequest, Error, ErrorKind, Result, Roi};
-use save::{SaveFormat, Saver};
+use image_feature::{DeviceRequest, Error, Result, Roi};
 
-/// Turn images into feature vectors
+/// Turn images into feature vectors, or find the things in them
 ///
-/// Prints each result as PaddleX 3.x does. Images that cannot be read are listed at the end; the others are done.
+/// A detector such as PP-ShiTuV2_det finds boxes; all other models give feature vectors. Prints each result as PaddleX 3.x does. Images that cannot be read are listed at the end; the others are done.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -23,11 +29,12 @@ Examples:
   image-feature predict photos/ more.zip 'scans/**/*.tif' --model PP-ShiTuV2_rec --save output
   image-feature predict photos/ --model model.safetensors --save output --format npy --quiet
   curl -s https://example.com/a.jpg | image-feature predict - --model model.safetensors --json
+  image-feature predict photos/ --model PP-ShiTuV2_det_infer.tar --threshold 0.4 --save output
 
 Saved results: an image named itself goes to DIR/<stem>_res.json; below a folder, pattern or archive its folders \
 are kept: DIR/<folders>/<stem>_res.json. If two images of one run would share a file, the second is named after its \
 whole file name (x.jpg_res.json), further ones get a number. Files of earlier runs are replaced, and their number \
-is reported.")]
+is reported. Of a detector, the image with its boxes is saved beside it, as <stem>_res.png.")]
 pub struct PredictArgs {
     /// Images: files, folders (searched at any depth), quoted patterns ('**/*.jpg'), archives (.zip, .tar, .tar.gz),
     /// or - for one image on stdin
@@ -49,6 +56,9 @@ pub struct PredictArgs {
     /// Form of saved results
     #[arg(long, value_enum, requires = "save", default_value = "json")]
     format: SaveFormat,
+    /// Score above which a detector's boxes count [default: the model's own, 0.5 for PP-ShiTuV2_det]
+    #[arg(long, value_name = "SCORE", value_parser = parse_threshold)]
+    threshold: Option<f32>,
     /// Take only this rectangle of each image, in pixels
     #[arg(long, value_name = "X,Y,W,H", value_parser = parse_roi)]
     roi: Option<Roi>,
@@ -66,6 +76,14 @@ pub struct PredictArgs {
     quiet: bool,
 }
 
+/// A score from 0 to 1.
+pub fn parse_threshold(text: &str) -> Result<f32> {
+    match text.trim().parse() {
+        Ok(score) if (0.0..=1.0).contains(&score) => Ok(score),
+        _ => Err(Error::usage(format!("`{text}` is not a number from 0 to 1"))),
+    }
+}
+
 fn parse_roi(text: &str) -> Result<Roi> {
     let wrong = || Error::usage(format!("`{text}` is not X,Y,WIDTH,HEIGHT in whole pixels, such as 10,20,300,200"));
     let numbers: Vec<usize> =
@@ -80,19 +98,20 @@ pub fn run(args: PredictArgs) -> Result<Outcome> {
     let threads = args.threads.map_or_else(default_threads, usize::from);
     delete_unfinished_on_interrupt();
     let inputs = Inputs::find(&args.inputs)?;
-    let mut report = Report::new(&args, &inputs);
+    let mut report = Report::new(&inputs, args.save.as_deref(), args.json, args.quiet);
     if inputs.all_failed() {
-        let mut told = Ok(());
-        inputs.for_each(|item| {
-            if let Content::Failed(error) = item.content {
-                told = report.add(item.origin, Err(error));
-            }
-            if told.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        told?;
-        return report.finish();
+        return report.all_failed(inputs);
     }
     let model = open_model(args.model.as_deref())?;
+    if model.description.is_detector() {
+        return detect::run(&args, inputs, &model, threads, report);
+    }
+    if args.threshold.is_some() {
+        return Err(Error::usage(format!(
+            "--threshold is for detectors; {} gives feature vectors",
+            model.description.name
+        )));
+    }
     let engine = Engine::open(&model, args.device, threads)?;
     if !args.quiet {
         note(&engine.summary);
@@ -105,127 +124,8 @@ pub fn run(args: PredictArgs) -> Result<Outcome> {
     drop(model);
     report.progress.start();
     embed_all(inputs, &preparation, &engine, batch_size, &mut |origin, result| {
-        report.add(origin, result)?;
+        report.add(origin, result.map(Predicted::of_feature))?;
         Ok(if report.is_unwanted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     report.finish()
-}
-
-/// Prints and saves results as they come, and reports failures at the end.
-struct Report {
-    json: bool,
-    quiet: bool,
-    stdout: Stdout,
-    progress: Progress,
-    saver: Option<Saver>,
-    saved_to: Option<PathBuf>,
-    embedded: u64,
-    damaged: Damaged,
-    failures: Vec<(Origin, Error)>,
-    remarks: Remarks,
-}
-
-impl Report {
-    fn new(args: &PredictArgs, inputs: &Inputs) -> Self {
-        Report {
-            json: args.json,
-            quiet: args.quiet,
-            stdout: Stdout::default(),
-            progress: Progress::new(inputs.count(), args.quiet),
-            saver: None,
-            saved_to: args.save.clone(),
-            embedded: 0,
-            damaged: Damaged::default(),
-            failures: Vec::new(),
-            remarks: inputs.remarks(),
-        }
-    }
-
-    fn add(&mut self, origin: Origin, result: Result<Embedded>) -> Result<()> {
-        match result {
-            Ok(Embedded { feature, damage }) => {
-                if let Some(saver) = &mut self.saver {
-                    saver.save(&origin, &feature)?;
-                }
-                let line = if self.json {
-                    save::json_line(&origin.input_path, &feature, damage.as_deref())
-                } else {
-                    paddlex_line(&origin.input_path, &feature)
-                };
-                self.progress.suspend(|| self.stdout.line(&line))?;
-                self.embedded += 1;
-                if let Some(damage) = damage {
-                    self.damaged.add(&origin.input_path, &damage);
-                }
-            }
-            Err(error) => {
-                if self.json {
-                    let line = failure_json(&origin.input_path, &error);
-                    self.progress.suspend(|| self.stdout.line(&line))?;
-                }
-                self.failures.push((origin, error));
-            }
-        }
-        self.progress.advance();
-        Ok(())
-    }
-
-    /// Whether the reader of stdout is gone and nothing is saved.
-    fn is_unwanted(&self) -> bool {
-        self.stdout.is_closed() && self.saver.is_none()
-    }
-
-    fn finish(mut self) -> Result<Outcome> {
-        if let Some(saver) = &mut self.saver {
-            saver.finish()?;
-        }
-        let took = self.progress.finish().as_secs_f64();
-        if !self.quiet && self.embedded > 0 {
-            let saved = self.saved_to.map_or(String::new(), |folder| format!(", saved in {}", folder.display()));
-            let replaced = match self.saver.map_or(0, |saver| saver.replaced) {
-                0 => String::new(),
-                replaced => format!(" ({replaced} files of an earlier run replaced)"),
-            };
-            let plural = if self.embedded == 1 { "" } else { "s" };
-            note(&format!("{} image{plural} in {took:.1} s{saved}{replaced}", self.embedded));
-        }
-        if let Some(warning) = self.damaged.note(self.embedded) {
-            note(&warning);
-        }
-        if !self.quiet {
-            self.remarks.tell();
-        }
-        let mut worst = None;
-        for (origin, error) in &self.failures {
-            complain(&format!("{}: {error}", origin.input_path));
-            if worst.is_none() || error.kind() == ErrorKind::Internal {
-                worst = Some(error.kind());
-            }
-        }
-        let Some(worst) = worst else { return Ok(Outcome::Good) };
-        let inputs = self.failures.len() as u64 + self.embedded;
-        if inputs > 1 {
-            complain(&format!("{} of {inputs} inputs failed, see above", self.failures.len()));
-        }
-        // every kind but `Internal` is the fault of an input
-        Ok(Outcome::Failed(if worst == ErrorKind::Internal { worst } else { ErrorKind::Decode }))
-    }
-}
-
-/// A result as `res.print()` of PaddleX 3.x prints it.
-fn paddlex_line(input_path: &str, feature: &[f32]) -> String {
-    format!(
-        "{{'res': {{'input_path': {}, 'page_index': None, 'feature': {}}}}}",
-        python::string_repr(input_path),
-        numpy::array_repr(feature)
-    )
-}
-
-fn failure_json(input_path: &str, error: &Error) -> String {
-    format!(
-        "{{\"input_path\": {}, \"error\": {}, \"kind\": \"{}\"}}",
-        save::json_string(input_path),
-        save::json_string(&error.to_string()),
-        error.kind().as_str()
-    )
 }

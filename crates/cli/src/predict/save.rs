@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::objects::Objects;
 use crate::embed::Origin;
 use crate::format::python::float_json;
+use crate::format::value::Layout;
 use crate::output_file::OutputFile;
 use image_feature::error::Context;
 use image_feature::gallery::{Turn, npy};
@@ -19,6 +21,12 @@ pub enum SaveFormat {
     Json,
     /// All features in features.npy (N x dimension, float32); features.csv says which row is which image
     Npy,
+}
+
+/// What was computed of an image.
+pub enum Prediction {
+    Feature(Vec<f32>),
+    Objects(Objects),
 }
 
 /// A folder of results.
@@ -51,8 +59,8 @@ impl Saver {
         Ok(Saver { folder: folder.to_path_buf(), files, replaced: 0 })
     }
 
-    /// Saves one feature.
-    pub fn save(&mut self, origin: &Origin, feature: &[f32]) -> Result<()> {
+    /// Saves one result; boxes with their picture.
+    pub fn save(&mut self, origin: &Origin, prediction: &Prediction) -> Result<()> {
         match &mut self.files {
             Files::Json { taken } => {
                 let target = self.folder.join(free_name(&origin.relative, taken));
@@ -60,9 +68,18 @@ impl Saver {
                     create_folder(parent)?;
                 }
                 self.replaced += u64::from(target.exists());
-                OutputFile::write(&target, json(&origin.input_path, feature, Layout::Indented).as_bytes())
+                OutputFile::write(&target, json(&origin.input_path, prediction, Layout::Indented).as_bytes())?;
+                match prediction {
+                    Prediction::Feature(_) => Ok(()),
+                    Prediction::Objects(objects) => {
+                        OutputFile::write(target.with_extension("png"), &objects.picture()?)
+                    }
+                }
             }
             Files::Npy { matrix, list, rows } => {
+                let Prediction::Feature(feature) = prediction else {
+                    return Err(Error::internal("boxes are no rows of a matrix"));
+                };
                 matrix.row(feature)?;
                 writeln!(list, "{rows},{}", csv_field(&origin.input_path))?;
                 *rows += 1;
@@ -122,20 +139,15 @@ fn csv_field(text: &str) -> String {
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }
 }
 
-/// The layout of a result's JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Layout {
-    /// `json.dumps(result, indent=4, ensure_ascii=False)`, as PaddleX saves it.
-    Indented,
-    /// On one line.
-    Line,
-}
-
 /// A result as JSON with PaddleX's keys. Each value is written as Python writes it as a double.
-fn json(input_path: &str, feature: &[f32], layout: Layout) -> String {
+fn json(input_path: &str, prediction: &Prediction, layout: Layout) -> String {
     let (start, key, end, open, value, close) = match layout {
         Layout::Indented => ("{\n    ", ",\n    ", "\n}", "[\n        ", ",\n        ", "\n    ]"),
         Layout::Line => ("{", ", ", "}", "[", ", ", "]"),
+    };
+    let feature = match prediction {
+        Prediction::Feature(feature) => feature,
+        Prediction::Objects(objects) => return objects.value(input_path).json(layout),
     };
     let mut json = String::with_capacity(feature.len() * 32);
     let path = json_string(input_path);
@@ -150,8 +162,8 @@ fn json(input_path: &str, feature: &[f32], layout: Layout) -> String {
 }
 
 /// A result as JSON on one line, with `damaged` where only a part of the image could be decoded.
-pub fn json_line(input_path: &str, feature: &[f32], damage: Option<&str>) -> String {
-    let mut line = json(input_path, feature, Layout::Line);
+pub fn json_line(input_path: &str, prediction: &Prediction, damage: Option<&str>) -> String {
+    let mut line = json(input_path, prediction, Layout::Line);
     if let Some(damage) = damage {
         line.pop();
         let _ = write!(line, ", \"damaged\": {}}}", json_string(damage));
@@ -167,6 +179,10 @@ pub fn json_string(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn feature(values: &[f32]) -> Prediction {
+        Prediction::Feature(values.to_vec())
+    }
 
     fn origin(relative: &str) -> Origin {
         Origin { input_path: format!("in/{relative}"), relative: relative.into() }
@@ -185,13 +201,16 @@ mod tests {
             let feature: Vec<f32> =
                 result["feature"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect();
             assert_eq!(feature.len(), 512);
-            assert!(json(result["input_path"].as_str().unwrap(), &feature, Layout::Indented) == text, "{file}");
+            assert!(
+                json(result["input_path"].as_str().unwrap(), &Prediction::Feature(feature), Layout::Indented) == text,
+                "{file}"
+            );
         }
     }
 
     #[test]
     fn json_of_odd_names_and_values() {
-        let line = json("a\"b\\c\n\u{1}é.png", &[1e-5, -0.0, 1.0, f32::NAN], Layout::Line);
+        let line = json("a\"b\\c\n\u{1}é.png", &feature(&[1e-5, -0.0, 1.0, f32::NAN]), Layout::Line);
         assert_eq!(
             line,
             r#"{"input_path": "a\"b\\c\n\u0001é.png", "page_index": null, "feature": [9.999999747378752e-06, -0.0, 1.0, NaN]}"#
@@ -200,9 +219,9 @@ mod tests {
 
     #[test]
     fn damage_is_the_last_field() {
-        let line = json_line("a.jpg", &[1.0], Some("\"x\""));
+        let line = json_line("a.jpg", &feature(&[1.0]), Some("\"x\""));
         assert_eq!(line, r#"{"input_path": "a.jpg", "page_index": null, "feature": [1.0], "damaged": "\"x\""}"#);
-        assert_eq!(json_line("a.jpg", &[1.0], None), json("a.jpg", &[1.0], Layout::Line));
+        assert_eq!(json_line("a.jpg", &feature(&[1.0]), None), json("a.jpg", &feature(&[1.0]), Layout::Line));
     }
 
     #[test]
@@ -229,8 +248,8 @@ mod tests {
     fn a_matrix_and_its_list_appear_together_at_the_end() {
         let folder = temp_dir::TempDir::new().unwrap();
         let mut saver = Saver::create(folder.path(), SaveFormat::Npy, 2).unwrap();
-        saver.save(&origin("a.png"), &[1.0, 2.0]).unwrap();
-        saver.save(&origin("b, \"c\".png"), &[3.0, 4.0]).unwrap();
+        saver.save(&origin("a.png"), &feature(&[1.0, 2.0])).unwrap();
+        saver.save(&origin("b, \"c\".png"), &feature(&[3.0, 4.0])).unwrap();
         assert!(!folder.path().join("features.npy").exists());
         saver.finish().unwrap();
         let matrix = std::fs::read(folder.path().join("features.npy")).unwrap();
@@ -251,7 +270,7 @@ mod tests {
         let folder = temp_dir::TempDir::new().unwrap();
         for replaced in [0, 1] {
             let mut saver = Saver::create(folder.path(), SaveFormat::Json, 1).unwrap();
-            saver.save(&origin("deep/a.png"), &[1.0]).unwrap();
+            saver.save(&origin("deep/a.png"), &feature(&[1.0])).unwrap();
             saver.finish().unwrap();
             assert_eq!(saver.replaced, replaced);
         }

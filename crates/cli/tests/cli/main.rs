@@ -14,6 +14,7 @@ mod convert;
 mod damaged;
 mod dataset;
 mod default_model;
+mod detect;
 mod evaluate;
 mod exchange;
 mod finetune;
@@ -30,8 +31,10 @@ mod postgres;
 mod predict;
 mod predict_errors;
 mod program;
+mod recognize;
 mod serve;
 mod serve_api;
+mod serve_detect;
 mod serve_load;
 mod shop;
 #[cfg(feature = "train")]

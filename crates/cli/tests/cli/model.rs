@@ -198,7 +198,8 @@ fn list_knows_paddlexs_cache() {
     let home = temp_dir::TempDir::new().unwrap();
     let list = || finish(program().args(["model", "list", "--json"]).env("PADDLE_PDX_CACHE_HOME", home.path()));
     let models: Value = serde_json::from_str(&list().good()).unwrap();
-    assert_eq!(models.as_array().unwrap().len(), 5);
+    assert_eq!(models.as_array().unwrap().len(), 6);
+    assert!(models[5]["name"] == "PP-ShiTuV2_det" && models[5]["dimension"].is_null());
     assert!(models[0]["name"] == "default" && models[0]["dimension"] == 512);
     assert!(models[1]["name"] == "tiny" && models[1]["dimension"] == 512);
     assert_eq!(models[2]["name"], "PP-ShiTuV2_rec");

@@ -16,12 +16,12 @@ use super::photos::{model_file, photo};
 use super::program::{run, text};
 use super::serve::{Server, read_answer};
 
-fn base64(bytes: &[u8]) -> String {
+pub fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 impl Bench {
-    fn serve(&self, more: &[&str]) -> Server {
+    pub fn serve(&self, more: &[&str]) -> Server {
         self.serve_model(&self.model, more)
     }
 
@@ -65,7 +65,7 @@ fn envelope((status, head, body): (u16, String, Vec<u8>)) -> (u16, Value) {
 }
 
 #[track_caller]
-fn ask(server: &Server, path: &str, request: Value) -> Value {
+pub fn ask(server: &Server, path: &str, request: Value) -> Value {
     let (status, mut envelope) = send(server, path, request.to_string().as_bytes());
     assert_eq!(status, 200, "{envelope}");
     envelope["result"].take()
@@ -114,10 +114,11 @@ fn an_index_is_built_added_to_searched_and_removed_from() {
         request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         ask(&server, "/shitu-infer", request)
     };
-    // fields of PaddleX that have no meaning here are accepted
+    // fields of PaddleX that have no meaning without a detector are accepted
     let result = infer(json!({ "detThreshold": 0.3, "visualize": false, "hammingRadius": null }));
+    assert!(result["image"].is_null());
     let object = &result["detectedObjects"][0];
-    assert_eq!((&object["bbox"], &object["score"]), (&json!([0, 0, 24, 16]), &json!(0.0)));
+    assert_eq!((&object["bbox"], &object["score"]), (&json!([0.0, 0.0, 24.0, 16.0]), &json!(0.0)));
     assert_eq!(labels(&result).len(), 5, "PaddleX's rec_topk");
     assert_eq!(labels(&result)[0], "kind 4");
     assert!((object["recResults"][0]["score"].as_f64().unwrap() - 1.0).abs() < 1e-6);

@@ -1,4 +1,4 @@
-//! The pictures of PaddleX's check: samples with their label drawn on, and the histogram.
+//! The pictures of PaddleX's check: samples with their label drawn on, and the histogram; and boxes of a detector.
 //!
 //! Content and sizes are PaddleX's. The pixels are not: PaddleX downloads another font.
 //!
@@ -14,11 +14,13 @@
 //! # Ok::<(), image_feature::Error>(())
 //! ```
 
+mod boxes;
 mod canvas;
 mod histogram;
 mod label;
 mod save;
 
+pub use boxes::{LabelledBox, with_boxes};
 pub use histogram::histogram;
 pub use label::with_label;
 pub use save::encode;

@@ -36,6 +36,8 @@ pub(super) enum Activation {
     Relu,
     /// Negative values become 0, and values above 6 become 6.
     Relu6,
+    /// `x` times `x / 6 + 1 / 2`, where that factor is at least 0 and at most 1.
+    HardSwish,
 }
 
 impl Activation {
@@ -49,6 +51,11 @@ impl Activation {
             Activation::Relu => unsafe { value.max(V::splat(0.0)) },
             // SAFETY: as above
             Activation::Relu6 => unsafe { value.max(V::splat(0.0)).min(V::splat(6.0)) },
+            // SAFETY: as above
+            Activation::HardSwish => unsafe {
+                let factor = V::splat(0.5).mul_add(value, V::splat(1.0 / 6.0));
+                value.mul(factor.max(V::splat(0.0)).min(V::splat(1.0)))
+            },
         }
     }
 }

@@ -104,6 +104,7 @@ fn activate(activation: Activation, value: f64) -> f64 {
         Activation::None => value,
         Activation::Relu => value.max(0.0),
         Activation::Relu6 => value.clamp(0.0, 6.0),
+        Activation::HardSwish => value * (value / 6.0 + 0.5).clamp(0.0, 1.0),
     }
 }
 
@@ -117,7 +118,7 @@ proptest! {
     fn products(
         (height, width, margin) in (1usize..7, 1usize..20, 0usize..3),
         (inner, columns) in (1usize..70, 1usize..100),
-        activation in 0usize..3,
+        activation in 0usize..4,
         residual in any::<bool>(),
         seed in any::<u64>(),
     ) {
@@ -125,7 +126,7 @@ proptest! {
         let weights = values(columns * inner, seed ^ 1);
         let bias = values(columns, seed ^ 2);
         let mut added = Map::random(height, width, columns, 2, seed ^ 3);
-        let activation = [Activation::None, Activation::Relu, Activation::Relu6][activation];
+        let activation = [Activation::None, Activation::Relu, Activation::Relu6, Activation::HardSwish][activation];
         for kernels in Kernels::available() {
             let packed = pack::panels(&weights, inner, kernels.panel);
             let padded_bias = pack::vector(&bias);
@@ -160,7 +161,7 @@ proptest! {
     fn depthwise_convolutions(
         (height, width, channels) in (1usize..12, 1usize..24, 1usize..100),
         (side, stride, less) in (prop::sample::select(vec![3usize, 5]), 1usize..3, 0usize..2),
-        (activation, margin) in (0usize..3, 0usize..3),
+        (activation, margin) in (0usize..4, 0usize..3),
         seed in any::<u64>(),
     ) {
         let reach = side / 2;
@@ -175,7 +176,7 @@ proptest! {
         let first = rows / 3;
         let padded = pack::padded(channels);
         let (taps, padded_bias) = (pack::taps(&weights, side * side), pack::vector(&bias));
-        let activation = [Activation::None, Activation::Relu, Activation::Relu6][activation];
+        let activation = [Activation::None, Activation::Relu, Activation::Relu6, Activation::HardSwish][activation];
         for kernels in Kernels::available() {
             let mut output = Map::new(rows - first, columns, channels, margin, FILL);
             let mut sums = vec![FILL; padded];
@@ -235,7 +236,7 @@ proptest! {
     fn dense_convolutions(
         (planes, width, columns) in (1usize..5, 1usize..40, 1usize..70),
         (side, stride) in (prop::sample::select(vec![1usize, 3, 5]), 1usize..3),
-        activation in 0usize..3,
+        activation in 0usize..4,
         seed in any::<u64>(),
     ) {
         // one row of output: as many rows of input as the kernel has
@@ -246,7 +247,7 @@ proptest! {
         let bias = values(columns, seed ^ 2);
         let tap = |index: usize| (index / side) * row + index % side;
         let taps: Vec<usize> = (0..inner).map(tap).collect();
-        let activation = [Activation::None, Activation::Relu, Activation::Relu6][activation];
+        let activation = [Activation::None, Activation::Relu, Activation::Relu6, Activation::HardSwish][activation];
         for kernels in Kernels::available() {
             let packed = pack::panels(&weights, inner, kernels.panel);
             let padded_bias = pack::vector(&bias);

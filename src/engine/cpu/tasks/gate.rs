@@ -2,6 +2,7 @@ use super::super::kernels::{self, Activation, Gemm, Pixels};
 use super::super::memory::Place;
 use super::super::pack;
 use super::{Run, Task};
+use crate::engine::plan::GateFunction;
 
 /// The factors of a squeeze-and-excitation, from the sums that a depthwise convolution has stored.
 pub(in super::super) struct Gate {
@@ -20,6 +21,8 @@ pub(in super::super) struct Gate {
     pub reduce_bias: Vec<f32>,
     pub expand: Vec<f32>,
     pub expand_bias: Vec<f32>,
+    /// The last function.
+    pub function: GateFunction,
     pub output: Place,
 }
 
@@ -70,7 +73,14 @@ impl Task for Gate {
                 ..layer
             });
             let factors = std::slice::from_raw_parts_mut(factors, self.channels);
-            factors.iter_mut().for_each(|factor| *factor = 1.0 / (1.0 + (-*factor).exp()));
+            match self.function {
+                GateFunction::Sigmoid => {
+                    factors.iter_mut().for_each(|factor| *factor = 1.0 / (1.0 + (-*factor).exp()));
+                }
+                GateFunction::HardSigmoid => {
+                    factors.iter_mut().for_each(|factor| *factor = (*factor / 6.0 + 0.5).clamp(0.0, 1.0));
+                }
+            }
         }
     }
 }

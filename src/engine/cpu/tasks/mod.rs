@@ -9,6 +9,7 @@
 //! on the contract of [`Task::run`].
 
 mod attention;
+mod concat;
 mod convolution;
 mod depthwise;
 mod gate;
@@ -18,8 +19,10 @@ mod patches;
 mod planes;
 mod pointwise;
 mod separable;
+mod upsample;
 
 pub(super) use attention::Attention;
+pub(super) use concat::Concat;
 pub(super) use convolution::Convolve;
 pub(super) use depthwise::{Depth, Layer as DepthwiseLayer};
 pub(super) use gate::{Gate, Quantize, Scale};
@@ -29,6 +32,7 @@ pub(super) use patches::Patches;
 pub(super) use planes::Planes;
 pub(super) use pointwise::{Layer as PointwiseLayer, Point, Weights as PackedWeights};
 pub(super) use separable::Separable;
+pub(super) use upsample::Upsample;
 
 use super::kernels::Kernels;
 use super::memory::Place;

@@ -11,7 +11,7 @@ const PIXELS: usize = 98;
 /// A matrix product at each pixel.
 pub(in super::super) struct Point {
     pub layer: Layer,
-    /// As many pixels as the output, without margin.
+    /// As many pixels as the output.
     pub input: Place,
     /// Rows of the kernel's tile.
     pub tile: usize,
@@ -160,18 +160,31 @@ impl Task for Point {
         let (column, at) = (chunk / (maps * blocks) * COLUMNS, chunk % (maps * blocks));
         let (image, first) = (at / blocks, at % blocks * block);
         // SAFETY: input, output and residual have the same pixels, image after image; without margins the pixels of the
-        // next image follow those of the last, so `first` may be beyond one image. This chunk alone writes these pixels
+        // next image follow those of the last, so `first` may be beyond one image; with a margin of the input each run is
+        // within one of its rows. This chunk alone writes these pixels
         // and columns, and the first of a map the margins, which no other chunk touches. A chunk's columns begin at a
         // multiple of `COLUMNS`, and so with a panel.
         unsafe {
             if column == 0 && first == 0 {
                 run.clear_margins(output, image);
             }
-            // a long map's pixels go on where the image ends
-            let input = run.pixel(&self.input, image, 0, 0).add(first * self.input.stride);
             let count = block.min(pixels - first);
             let columns = COLUMNS.min(output.channels - column);
-            self.layer.run(run, (input, self.input.stride), image, (first, count), (column, columns));
+            if self.input.margin == 0 {
+                // a long map's pixels go on where the image ends
+                let input = run.pixel(&self.input, image, 0, 0).add(first * self.input.stride);
+                self.layer.run(run, (input, self.input.stride), image, (first, count), (column, columns));
+                return;
+            }
+            // the kernel's pixels lie side by side, so between margins they are those of a row
+            let (mut at, end) = (first, first + count);
+            while at < end {
+                let (y, x) = (at / self.input.width, at % self.input.width);
+                let row = (self.input.width - x).min(end - at);
+                let input = run.pixel(&self.input, image, y, x);
+                self.layer.run(run, (input, self.input.stride), image, (at, row), (column, columns));
+                at += row;
+            }
         }
     }
 }

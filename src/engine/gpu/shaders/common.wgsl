@@ -15,7 +15,7 @@ struct Shapes {
   side: u32,           // of a kernel or a patch
   stride: u32,
   before: u32,         // rows of the kernel above the input
-  activation: u32,     // 0 none, 1 relu, 2 relu6, 3 gelu, 4 sigmoid
+  activation: u32,     // 0 none, 1 relu, 2 relu6, 3 gelu, 4 sigmoid, 5 hard swish, 6 hard sigmoid
   bias: u32,           // the place of the bias behind the weights
   has_residual: u32,
   residual_image: u32, // 0 where all images add the same
@@ -44,6 +44,8 @@ fn activate(x: vec4<f32>) -> vec4<f32> {
     case 2u: { return clamp(x, vec4<f32>(0.0), vec4<f32>(6.0)); }
     case 3u: { return 0.5 * x * (1.0 + sign(x) * erf(abs(x) * 0.7071067811865476)); }
     case 4u: { return 1.0 / (1.0 + exp(-x)); }
+    case 5u: { return x * clamp(x / 6.0 + 0.5, vec4<f32>(0.0), vec4<f32>(1.0)); }
+    case 6u: { return clamp(x / 6.0 + 0.5, vec4<f32>(0.0), vec4<f32>(1.0)); }
     default: { return x; }
   }
 }

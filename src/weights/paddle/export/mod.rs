@@ -23,13 +23,18 @@ impl Model {
     /// Branches are fused, the classification head is left out.
     ///
     /// # Errors
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) for an EfficientNet-Lite, which PaddleX does not know;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for an EfficientNet-Lite, which PaddleX does not know, and for a detector;
     /// [`Model`](crate::ErrorKind::Model) where a tensor of the network is missing.
     pub fn to_paddle(&self) -> Result<Vec<(String, Vec<u8>)>> {
         let ModelDescription { name, network, .. } = &self.description;
         if let Network::EfficientNetLite(_) = network {
             return Err(Error::unsupported(format!(
                 "{name} is an EfficientNet-Lite, which PaddleX does not know; write a .safetensors"
+            )));
+        }
+        if let Network::PicoDet(_) = network {
+            return Err(Error::unsupported(format!(
+                "{name} is a detector, which is not written as Paddle's files yet; write a .safetensors"
             )));
         }
         let tensors = network.deploy_form(self.form, &self.tensors)?;
@@ -92,7 +97,9 @@ fn inference_yml(description: &ModelDescription) -> String {
     let is_vit = matches!(description.network, Network::Vit(_));
     let resize = match description.preprocess.resize {
         Resize::Stretch { width, height } if is_vit && width == height => json!({ "size": width }),
-        Resize::Stretch { width, height } => json!({ "size": [width, height] }),
+        Resize::Stretch { width, height } | Resize::StretchCubic { width, height } => {
+            json!({ "size": [width, height] })
+        }
         Resize::ShortSide(side) => json!({ "resize_short": side }),
     };
     // a CLIP model declares bicubic, but PaddleX interpolates bilinearly
@@ -128,7 +135,7 @@ fn known_name(network: &Network) -> String {
         Network::LcNetV2(_) => PUBLISHED.into(),
         Network::Vit(config) if config.width < VitConfig::large().width => format!("{PUBLISHED_VIT}_base"),
         Network::Vit(_) => format!("{PUBLISHED_VIT}_large"),
-        Network::EfficientNetLite(_) => unreachable!("refused before"),
+        Network::EfficientNetLite(_) | Network::PicoDet(_) => unreachable!("refused before"),
     }
 }
 
@@ -168,7 +175,7 @@ impl<'a> Graph<'a> {
         let features = match network {
             Network::LcNetV2(config) => graph.lcnet_v2(config, images),
             Network::Vit(config) => graph.vit(config, images),
-            Network::EfficientNetLite(_) => unreachable!("refused before"),
+            Network::EfficientNetLite(_) | Network::PicoDet(_) => unreachable!("refused before"),
         };
         let attributes =
             vec![attribute("name", "0.a_str", json!("fetch_name_0")), attribute("col", "0.a_i32", json!(0))];

@@ -89,7 +89,8 @@ impl Walk<'_> {
         self.unary("relu", path, x)
     }
 
-    fn norm(&mut self, path: &str, input: Operand) -> Result<Operand> {
+    /// A BatchNorm with stored statistics.
+    pub(super) fn norm(&mut self, path: &str, input: Operand) -> Result<Operand> {
         let op = self.op("batch_norm", path)?;
         let &[
             ref value,
@@ -116,7 +117,8 @@ impl Walk<'_> {
         Ok(Operand::Value(op.output))
     }
 
-    fn pool(&mut self, path: &str, input: Operand) -> Result<Operand> {
+    /// The mean over the whole image.
+    pub(super) fn pool(&mut self, path: &str, input: Operand) -> Result<Operand> {
         let op = self.op("pool2d", path)?;
         self.follows(op, path, &input)?;
         check(op, path, "pooling_type", &Attribute::Text("avg".into()))?;

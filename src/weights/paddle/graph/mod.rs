@@ -4,11 +4,13 @@
 //! change them. So each op is compared with the network's, and an error names the first difference.
 
 mod lcnet_v2;
+mod picodet;
 mod vit;
 
 use super::op::{Attribute, Op, Operand, Program};
 use crate::model::lcnet_v2::Form;
 use crate::model::{Network, Parameter};
+use crate::weights::element::RawTensor;
 use crate::{Error, Result};
 
 /// The network that a graph computes.
@@ -19,6 +21,33 @@ pub(super) struct Mapping {
     pub input: Option<[usize; 2]>,
     /// For each parameter of the network in its order, its index in the graph.
     pub parameters: Vec<usize>,
+    /// The constants that stand among the graph's parameters.
+    pub constants: Vec<Constant>,
+}
+
+/// A parameter of a graph that is no weight: its values are known.
+#[derive(Debug)]
+pub(super) struct Constant {
+    index: usize,
+    what: &'static str,
+    values: Vec<f32>,
+}
+
+impl Constant {
+    /// Compares the values of a file, in the graph's order, with those that are known.
+    ///
+    /// # Errors
+    /// `Model` where they differ.
+    pub fn check(&self, raw: &[RawTensor]) -> Result<()> {
+        let values = raw[self.index].widen()?.values;
+        match values.iter().zip(&self.values).position(|(value, expected)| value != expected) {
+            None => Ok(()),
+            Some(at) => Err(Error::model(format!(
+                "the constant of {} holds {} at index {at}; expected {}",
+                self.what, values[at], self.values[at]
+            ))),
+        }
+    }
 }
 
 /// Finds the network that a graph computes.
@@ -33,18 +62,30 @@ pub(super) fn map(program: &Program) -> Result<Mapping> {
         }
         _ => Err(Error::model(format!("the input has shape {:?}; expected [-1, 3, height, width]", program.input))),
     };
+    if program.ops.iter().any(|op| op.kind == picodet::NMS) {
+        let not_one = |error: Error| error.context("not a detector of the PP-ShiTuV2_det family");
+        let input =
+            input()?.ok_or_else(|| Error::model("the input has no fixed size; expected that of the detector"))?;
+        let config = picodet::config(program, input).map_err(not_one)?;
+        let mut walk = Walk::new(program, config.parameters());
+        let constants = walk.picodet(&config).map_err(not_one)?;
+        let parameters = walk.parameters()?;
+        return Ok(Mapping { network: Network::PicoDet(config), input: Some(input), parameters, constants });
+    }
     if program.ops.iter().any(|op| op.kind == "softmax") {
         let not_one = |error: Error| error.context("not a vision transformer of the PP-ShiTuV2_rec_CLIP_vit family");
         let input = input()?;
         let config = vit::config(program, input).map_err(not_one)?;
         let mut walk = Walk::new(program, config.parameters(None));
         walk.vit(&config).map_err(not_one)?;
-        return Ok(Mapping { network: Network::Vit(config), input, parameters: walk.parameters()? });
+        let parameters = walk.parameters()?;
+        return Ok(Mapping { network: Network::Vit(config), input, parameters, constants: Vec::new() });
     }
     let config = lcnet_v2::config(program).unwrap_or_default();
     let mut walk = Walk::new(program, config.parameters(Form::Deploy, None));
     walk.lcnet_v2(&config).map_err(|error| error.context("not a network of the PP-ShiTuV2_rec family"))?;
-    Ok(Mapping { network: Network::LcNetV2(config), input: input()?, parameters: walk.parameters()? })
+    let (input, parameters) = (input()?, walk.parameters()?);
+    Ok(Mapping { network: Network::LcNetV2(config), input, parameters, constants: Vec::new() })
 }
 
 fn is_convolution(op: &Op) -> bool {
@@ -103,7 +144,7 @@ impl<'p> Walk<'p> {
                 op.kind
             )));
         }
-        if self.program.output.as_ref() != Some(x) {
+        if self.program.outputs.first() != Some(x) {
             return Err(Error::model(format!("the graph does not return the output of `{path}`")));
         }
         if let Some(index) = self.met.iter().position(|met| !met) {
@@ -212,6 +253,19 @@ impl<'p> Walk<'p> {
         }
     }
 
+    /// Passes by a parameter that is no weight, which may be used several times.
+    fn constant(&mut self, path: &str, index: usize, shape: &[usize]) -> Result<()> {
+        let declared = &self.program.parameters[index];
+        if declared.shape != shape {
+            return Err(Error::model(format!(
+                "constant `{}` at `{path}` has shape {:?}; expected {shape:?}",
+                declared.name, declared.shape
+            )));
+        }
+        self.met[index] = true;
+        Ok(())
+    }
+
     /// Assigns a parameter of the graph to the network's parameter `path.part`.
     fn take(&mut self, path: &str, part: &str, index: usize) -> Result<()> {
         let name = below(path, part);
@@ -264,6 +318,14 @@ fn check_float(op: &Op, path: &str, name: &str, expected: f64) -> Result<()> {
     match op.attributes.float(name) {
         Some(value) if same(value) => Ok(()),
         _ => check(op, path, name, &Attribute::Float(expected)),
+    }
+}
+
+/// Compares a whole number, which may be stored as a float.
+fn check_whole(op: &Op, path: &str, name: &str, expected: i64) -> Result<()> {
+    match op.attributes.whole(name) {
+        Some(value) if value == expected => Ok(()),
+        _ => check(op, path, name, &Attribute::Int(expected)),
     }
 }
 

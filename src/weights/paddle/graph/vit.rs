@@ -1,6 +1,6 @@
 //! The walk along CLIP's vision transformer and its linear layer as Paddle exports them.
 
-use super::{Conv, Walk, below, check, check_float, wrong_input};
+use super::{Conv, Walk, below, check, check_float, check_whole, wrong_input};
 use crate::model::vit::{EPSILON, VitConfig};
 use crate::weights::limits;
 use crate::weights::paddle::op::{Attribute, Op, Operand, Program};
@@ -174,14 +174,14 @@ impl Walk<'_> {
         Ok(Operand::Value(op.output))
     }
 
-    fn transpose(&mut self, path: &str, input: Operand, axes: &[i64]) -> Result<Operand> {
+    pub(super) fn transpose(&mut self, path: &str, input: Operand, axes: &[i64]) -> Result<Operand> {
         let op = self.op("transpose", path)?;
         self.follows(op, path, &input)?;
         check(op, path, "axis", &Attribute::Ints(axes.to_vec()))?;
         Ok(Operand::Value(op.output))
     }
 
-    fn reshape(&mut self, path: &str, input: Operand, shape: &[i64]) -> Result<Operand> {
+    pub(super) fn reshape(&mut self, path: &str, input: Operand, shape: &[i64]) -> Result<Operand> {
         let op = self.op("reshape", path)?;
         self.follows(op, path, &input)?;
         check(op, path, "shape", &Attribute::Ints(shape.to_vec()))?;
@@ -222,14 +222,6 @@ fn not_transposed(op: &Op, path: &str) -> Result<Operand> {
     Ok(Operand::Value(op.output))
 }
 
-/// Compares an integer attribute, however it is stored.
-fn check_whole(op: &Op, path: &str, name: &str, expected: i64) -> Result<()> {
-    match op.attributes.whole(name) {
-        Some(value) if value == expected => Ok(()),
-        _ => check(op, path, name, &Attribute::Int(expected)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
@@ -256,7 +248,7 @@ mod tests {
 
     /// Checks the parameters of a graph against Paddle's own list.
     fn check(name: &str, config: VitConfig, program: &Program) {
-        let Mapping { network, input, parameters } = map(program).unwrap();
+        let Mapping { network, input, parameters, .. } = map(program).unwrap();
         assert_eq!((input, &network), (Some([224, 224]), &Network::Vit(config.clone())), "{name}");
         let tsv = String::from_utf8(golden(&format!("PP-ShiTuV2_rec_CLIP_vit_{name}_params.tsv")).unwrap()).unwrap();
         let internal = |structured: &str| {

@@ -57,7 +57,7 @@ pub fn import(args: &ImportArgs) -> Result<Outcome> {
             note(&text);
         }
     };
-    let mut gallery = read(&source, args, &tell)?;
+    let mut gallery = read(&source, args.metric, args.storage, &tell)?;
     set_model(&mut gallery, args)?;
     save(&gallery, &args.output)?;
     tell(format!("{} vectors in {}", gallery.len(), args.output.display()));
@@ -67,9 +67,28 @@ pub fn import(args: &ImportArgs) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-fn read(source: &Source, args: &ImportArgs, tell: &dyn Fn(String)) -> Result<Gallery> {
+/// The gallery of a file, or of others' vectors in a file or folder.
+pub fn open_any(path: &Path, quiet: bool) -> Result<Gallery> {
+    refuse_address(path)?;
+    match Source::find(path)? {
+        Source::Gallery(path) => open(&path),
+        source => read(&source, None, None, &|text| {
+            if !quiet {
+                note(&text);
+            }
+        }),
+    }
+}
+
+/// Reads vectors, with another metric or storage than they have where these are asked for.
+fn read(
+    source: &Source,
+    asked_metric: Option<Metric>,
+    asked_storage: Option<Storage>,
+    tell: &dyn Fn(String),
+) -> Result<Gallery> {
     let bytes = |path: &Path| std::fs::read(path).context(|| path.display().to_string());
-    let (metric, storage) = (args.metric.unwrap_or_default(), args.storage.unwrap_or_default());
+    let (metric, storage) = (asked_metric.unwrap_or_default(), asked_storage.unwrap_or_default());
     match source {
         Source::Index { vectors, labels } => {
             let index = match labels {
@@ -87,12 +106,12 @@ fn read(source: &Source, args: &ImportArgs, tell: &dyn Fn(String)) -> Result<Gal
                     paddlex::read_vectors(&bytes(vectors)?, Storage::F32).context(|| vectors.display().to_string())?
                 }
             };
-            index.with_metric(args.metric.unwrap_or(index.metric()), storage)
+            index.with_metric(asked_metric.unwrap_or(index.metric()), storage)
         }
         Source::Gallery(path) => {
             let gallery = open(path)?;
-            let metric = args.metric.unwrap_or(gallery.metric());
-            gallery.with_metric(metric, args.storage.unwrap_or(gallery.storage()))
+            let metric = asked_metric.unwrap_or(gallery.metric());
+            gallery.with_metric(metric, asked_storage.unwrap_or(gallery.storage()))
         }
         Source::Npy { matrix, beside } => {
             let read = npy::read(&bytes(matrix)?).context(|| matrix.display().to_string())?;

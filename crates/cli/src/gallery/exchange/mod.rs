@@ -7,7 +7,7 @@ mod source;
 use std::path::Path;
 
 pub use self::export::{ExportArgs, export};
-pub use self::import::{ImportArgs, import};
+pub use self::import::{ImportArgs, import, open_any};
 
 /// The suffix of a file, in small letters; empty where it has none.
 fn suffix(path: &Path) -> String {

@@ -1,6 +1,7 @@
 //! PaddleX's retrieval service: its paths, requests, answers and errors. `docs/gallery.md` describes them.
 
 mod indexes;
+mod infer;
 mod network;
 mod request;
 
@@ -22,18 +23,19 @@ use uuid::Uuid;
 
 use self::indexes::Indexes;
 use self::network::Network;
-use self::request::{AddRequest, BuildRequest, InferRequest, Pair, RemoveRequest, image_bytes};
+use self::request::{AddRequest, BuildRequest, Pair, RemoveRequest, image_bytes};
+use crate::recognize::Compat;
 use crate::serve::host::{Hosts, host_of, is_local};
 use crate::terminal::note;
 use crate::{default_threads, open_model, thread_count};
-use image_feature::DecodeBudget;
-use image_feature::gallery::{Entry, Gallery, Metric, ModelId, Search, Storage};
+use image_feature::detector::Detector;
+use image_feature::gallery::{Entry, Gallery, Metric, ModelId, Storage};
 use image_feature::model::ModelDescription;
-use image_feature::{DecodeLimits, DecodeOptions, DeviceRequest, Error, ErrorKind, Orient, decode_with, probe};
+use image_feature::{
+    DecodeBudget, DecodeLimits, DecodeOptions, DecodeShare, DeviceRequest, Error, ErrorKind, Orient, RgbImage,
+    decode_with, probe,
+};
 
-/// Defaults of PaddleX's pipeline.
-const REC_THRESHOLD: f32 = 0.5;
-const TOP_K: usize = 5;
 /// Images that go through the network together.
 const BATCH: usize = 8;
 /// Maximum pixels of an image: less than for a command, because any client may send a request.
@@ -61,6 +63,13 @@ pub struct ApiArgs {
     /// the small model that comes with the program and is taken where none is given
     #[arg(long, short, value_name = "PATH|NAME", requires = "api")]
     model: Option<PathBuf>,
+    /// A detector, such as PP-ShiTuV2_det: /shitu-infer then answers with the box of each thing, and with a picture of the boxes
+    /// unless `visualize` is false. Named as a model is
+    #[arg(long, value_name = "PATH|NAME", requires = "api")]
+    detector: Option<PathBuf>,
+    /// Keep errors of PaddleX: `topk` is ignored, and with metric l2 hits nearer than `recThreshold` are unknown
+    #[arg(long, value_enum, value_name = "RELEASE", requires = "api")]
+    compat: Option<Compat>,
     /// Device that computes: auto, cpu, webgpu, cuda or cuda:N
     #[arg(long, default_value = "auto", requires = "api")]
     device: DeviceRequest,
@@ -87,6 +96,8 @@ pub struct ApiArgs {
 /// The service.
 pub struct Api {
     network: Network,
+    detector: Option<Detector>,
+    as_paddlex: bool,
     description: ModelDescription,
     indexes: Indexes,
     decoding: DecodeOptions,
@@ -151,7 +162,7 @@ pub fn router(api: &Arc<Api>) -> Router {
         .route("/shitu-index-build", path(build))
         .route("/shitu-index-add", path(add))
         .route("/shitu-index-remove", path(remove))
-        .route("/shitu-infer", path(infer))
+        .route("/shitu-infer", path(infer::infer))
         .with_state(Arc::clone(api))
 }
 
@@ -181,10 +192,16 @@ impl Api {
         let model = open_model(args.model.as_deref())?;
         let threads = args.threads.map_or_else(default_threads, usize::from);
         let (id, description) = (ModelId::of(&model), model.description.clone());
+        let detector = match &args.detector {
+            Some(path) => Some(Detector::open(&open_model(Some(path))?, Some(threads))?),
+            None => None,
+        };
         let network = Network::start(model, args.device, threads)?;
         Ok(Api {
             indexes: Indexes::open(&args.indexes, id, description.dimension())?,
             network,
+            detector,
+            as_paddlex: args.compat.is_some(),
             description,
             decoding: DecodeOptions {
                 limits: DecodeLimits { max_pixels: MAX_PIXELS, max_bytes: DECODE_BYTES },
@@ -204,7 +221,11 @@ impl Api {
 
     /// A line about the service.
     pub fn summary(&self) -> String {
-        format!("retrieval by {}, indexes in {},", self.network.summary, self.indexes.folder().display())
+        let boxes = self.detector.as_ref().map_or(String::new(), |detector| {
+            let threads = detector.threads();
+            format!("boxes by {} on cpu ({threads} threads), ", detector.description().name)
+        });
+        format!("{boxes}retrieval by {}, indexes in {},", self.network.summary, self.indexes.folder().display())
     }
 
     /// Waits until every request that has come has its answer.
@@ -346,12 +367,17 @@ impl Api {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
-    /// The network's input of an image, and the image's width and height.
-    fn input_of(&self, image: &str) -> Result<(Vec<f32>, [usize; 2]), Error> {
+    /// The pixels of an image, and the share of the memory for images that they take.
+    fn decoded(&self, image: &str) -> Result<(RgbImage, DecodeShare<'_>), Error> {
         let bytes = image_bytes(image)?;
-        let _share = self.memory.reserve_for(&probe(&bytes)?);
-        let image = decode_with(&bytes, &self.decoding)?.image;
-        Ok((self.description.network_input(&image)?, [image.width(), image.height()]))
+        let share = self.memory.reserve_for(&probe(&bytes)?);
+        Ok((decode_with(&bytes, &self.decoding)?.image, share))
+    }
+
+    /// The network's input of an image.
+    fn input_of(&self, image: &str) -> Result<Vec<f32>, Error> {
+        let (image, _share) = self.decoded(image)?;
+        self.description.network_input(&image)
     }
 
     /// The features of all images, or of none.
@@ -364,10 +390,8 @@ impl Api {
             let place = |error: Error, at: usize| {
                 Refusal::from(error.context(format!("imageLabelPairs[{}].image", number * BATCH + at)))
             };
-            let inputs = batch
-                .iter()
-                .enumerate()
-                .map(|(at, pair)| self.input_of(&pair.image).map(|(input, _)| input).map_err(|error| place(error, at)));
+            let inputs =
+                batch.iter().enumerate().map(|(at, pair)| self.input_of(&pair.image).map_err(|error| place(error, at)));
             let found = self.network.features(inputs.collect::<Result<_, _>>()?)?;
             for (at, feature) in found.into_iter().enumerate() {
                 features.push(feature.map_err(|error| place(error, at))?);
@@ -417,35 +441,4 @@ fn remove(api: &Api, body: &[u8], _: Instant) -> Result<Value, Refusal> {
         Ok(gallery.len())
     })?;
     Ok(json!({ "imageCount": count }))
-}
-
-fn infer(api: &Api, body: &[u8], _: Instant) -> Result<Value, Refusal> {
-    let request: InferRequest = request::parse(body)?;
-    let Some(key) = &request.index_key else {
-        let message = "`indexKey` is missing: the service has no index of its own; /shitu-index-build makes one";
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, message));
-    };
-    let gallery = api.indexes.get(key)?;
-    let k = match request.topk {
-        None => TOP_K,
-        Some(k) if k > 0 => usize::try_from(k).unwrap_or(usize::MAX).min(gallery.len()),
-        Some(k) => {
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, format!("`topk` is {k}; a number above 0 is needed")));
-        }
-    };
-    let threshold = if gallery.metric() == Metric::Hamming {
-        request.hamming_radius
-    } else {
-        Some(request.rec_threshold.unwrap_or(REC_THRESHOLD))
-    };
-    let in_image = |error: Error| Refusal::from(error.context("image"));
-    let (input, [width, height]) = api.input_of(&request.image).map_err(in_image)?;
-    let feature = api.network.features(vec![input])?.pop().unwrap_or_else(|| Err(Error::internal("no feature")));
-    let feature = feature.map_err(in_image)?;
-    let found: Vec<Value> = gallery
-        .recognize(&feature, Search { k, threshold, filter: None })?
-        .iter()
-        .map(|hit| json!({ "label": hit.entry.label.as_ref().unwrap_or(&hit.entry.id), "score": hit.score }))
-        .collect();
-    Ok(json!({ "detectedObjects": [{ "bbox": [0, 0, width, height], "recResults": found, "score": 0.0 }] }))
 }

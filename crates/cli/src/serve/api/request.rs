@@ -53,16 +53,17 @@ pub struct RemoveRequest {
     pub index_key: String,
 }
 
-/// PaddleX's fields for a detector and for pictures of results are left out: this service has neither.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InferRequest<'a> {
     #[serde(borrow)]
     pub image: Cow<'a, str>,
     pub index_key: Option<String>,
+    pub det_threshold: Option<f32>,
     pub rec_threshold: Option<f32>,
     pub hamming_radius: Option<f32>,
     pub topk: Option<i64>,
+    pub visualize: Option<bool>,
 }
 
 /// Reads a request's JSON. The refusal has the form of PaddleX's FastAPI, a list of errors, with the first error only.

@@ -1,12 +1,16 @@
-//! `inference.yml`: the model's name, its preprocessing, and whether features are normalised.
+//! `inference.yml` of a feature model: the name, its preprocessing, and whether features are normalised.
 
 use serde_json::{Map, Value};
 
 use crate::image::{Normalize, Preprocess, Resize};
 use crate::model::Network;
 use crate::weights::limits;
-use crate::weights::published::{PUBLISHED, PUBLISHED_VIT};
+use crate::weights::published::{PUBLISHED, PUBLISHED_DETECTOR, PUBLISHED_VIT};
 use crate::{Error, Result};
+
+mod detector;
+
+pub(super) use detector::read as detector;
 
 /// The content of an `inference.yml`.
 #[derive(Debug)]
@@ -20,26 +24,29 @@ pub(super) struct Settings {
 const TRANSFORMS: &str = "ResizeImage, NormalizeImage and ToCHWImage are known";
 
 pub(super) fn read(bytes: &[u8]) -> Result<Settings> {
-    limits::check_size("the file", bytes.len() as u64, limits::YML_BYTES)?;
-    let root =
-        super::yaml::parse(bytes).map_err(|error| error.context("this is not the YAML of an inference model"))?;
-    let model_name = root
-        .get("Global")
-        .and_then(|global| global.get("model_name"))
-        .and_then(Value::as_str)
-        .ok_or_else(|| Error::model("`Global.model_name` is missing"))?;
-    limits::check_name(model_name)?;
+    let (root, model_name) = parse(bytes)?;
     let transforms = root
         .get("PreProcess")
         .and_then(|section| section.get("transform_ops"))
         .and_then(Value::as_array)
         .ok_or_else(|| Error::model("`PreProcess.transform_ops` is missing"))?;
     Ok(Settings {
-        model_name: model_name.into(),
+        model_name,
         preprocess: preprocess(transforms).map_err(|error| error.context("PreProcess.transform_ops"))?,
         normalize_features: normalize_features(root.get("PostProcess"))
             .map_err(|error| error.context("PostProcess"))?,
     })
+}
+
+/// The file's content, and the model's name in it.
+fn parse(bytes: &[u8]) -> Result<(Value, String)> {
+    limits::check_size("the file", bytes.len() as u64, limits::YML_BYTES)?;
+    let root =
+        super::yaml::parse(bytes).map_err(|error| error.context("this is not the YAML of an inference model"))?;
+    let model_name = root.get("Global").and_then(|global| global.get("model_name")).and_then(Value::as_str);
+    let model_name = model_name.ok_or_else(|| Error::model("`Global.model_name` is missing"))?.to_string();
+    limits::check_name(&model_name)?;
+    Ok((root, model_name))
 }
 
 /// Refuses the name of a model that has another network than the graph.
@@ -48,6 +55,7 @@ pub(super) fn check_name(name: &str, network: &Network) -> Result<()> {
     let (fits, graph) = match network {
         Network::LcNetV2(_) => (name.starts_with(PUBLISHED) && !is_vit, PUBLISHED),
         Network::Vit(_) => (is_vit, PUBLISHED_VIT),
+        Network::PicoDet(_) => (name.starts_with(PUBLISHED_DETECTOR), PUBLISHED_DETECTOR),
         // never read from Paddle's files
         Network::EfficientNetLite(_) => (false, PUBLISHED),
     };
