@@ -107,7 +107,7 @@
 //! Two more packages build on this one: the program `image-feature` (crate `image-feature-cli`), and the npm package
 //! `image-feature` for JavaScript.
 //!
-#![cfg_attr(not(feature = "cpu"), doc = "[`engine`]: #features")]
+#![cfg_attr(not(feature = "cpu"), doc = "[`detector`]: #features\n[`engine`]: #features")]
 #![cfg_attr(
     not(any(feature = "cpu", feature = "burn")),
     doc = "[`Extractor`]: #features\n[`ExtractorInfo::reasons`]: #features"
@@ -119,6 +119,7 @@
     doc = "[`output_file`]: #features"
 )]
 #![cfg_attr(not(all(feature = "download", not(target_arch = "wasm32"))), doc = "[`official`]: #features")]
+#![cfg_attr(not(all(feature = "gallery", not(target_arch = "wasm32"))), doc = "[`recognizer`]: #features")]
 #![cfg_attr(not(all(feature = "train", not(target_arch = "wasm32"))), doc = "[`train`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Modules that need `unsafe`, the kernels among them, allow it for themselves.
