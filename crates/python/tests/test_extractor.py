@@ -197,6 +197,9 @@ def test_memory_is_flat_over_2000_images():
 
 
 _ENDLESS = """
+import signal
+# what starts the tests in the background may have it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import numpy as np, itertools
 from image_feature import FeatureExtractor
 extractor = FeatureExtractor.load()
@@ -207,10 +210,14 @@ for place, _ in enumerate(extractor.embed_many(itertools.repeat(image))):
 
 
 def test_ctrl_c_ends_a_stream():
-    child = subprocess.Popen([sys.executable, "-c", _ENDLESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert child.stdout is not None and child.stdout.readline() == "begun\n"
-    child.send_signal(signal.SIGINT)
-    _, errors = child.communicate(timeout=20)
+    command = [sys.executable, "-c", _ENDLESS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None and child.stdout.readline() == "begun\n"
+            child.send_signal(signal.SIGINT)
+            _, errors = child.communicate(timeout=20)
+        finally:
+            child.kill()
     assert "KeyboardInterrupt" in errors and child.returncode != 0
 
 
