@@ -1,7 +1,7 @@
 //! Last layers for a network that ends with its pooled vector.
 
 use linfa_linalg::eigh::{EigSort, Eigh};
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 
 use super::neck::{Neck, Norm};
 use crate::model::efficientnet_lite::NECK_EPSILON;
@@ -45,10 +45,7 @@ impl Neck {
         let rows = Array2::from_shape_fn((count, input), |(row, column)| f64::from(pooled[row * input + column]));
         let mean = rows.sum_axis(Axis(0)) / count as f64;
         let centred = &rows - &mean;
-        let covariance = centred.t().dot(&centred) / count as f64;
-        let decomposed = covariance.eigh().map(EigSort::sort_eig_desc);
-        let (variances, directions) =
-            decomposed.map_err(|error| Error::internal(format!("no principal components: {error}")))?;
+        let (variances, directions) = principal_components(&centred)?;
         let largest = variances[0];
         if largest.is_nan() || largest <= 0.0 {
             return Err(Error::usage(
@@ -66,6 +63,27 @@ impl Neck {
         }
         Ok(Neck { input, weights, bias, norm: Some(Norm::identity(features)), keep: 1.0 })
     }
+}
+
+/// The variances of centred vectors, the largest first, and their directions, as columns of length 1. Of fewer vectors than
+/// values, only as many as there are vectors; a direction without variance is 0.
+fn principal_components(centred: &Array2<f64>) -> Result<(Array1<f64>, Array2<f64>)> {
+    let (count, input) = centred.dim();
+    let decompose = |matrix: Array2<f64>| {
+        let decomposed = matrix.eigh().map(EigSort::sort_eig_desc);
+        decomposed.map_err(|error| Error::internal(format!("no principal components: {error}")))
+    };
+    if count >= input {
+        return decompose(centred.t().dot(centred) / count as f64);
+    }
+    // The products of the vectors with each other have the same eigenvalues, and are a smaller matrix.
+    let (variances, mixtures) = decompose(centred.dot(&centred.t()) / count as f64)?;
+    let mut directions = centred.t().dot(&mixtures);
+    for (mut direction, variance) in directions.columns_mut().into_iter().zip(&variances) {
+        let is_noise = *variance <= f64::EPSILON * count as f64 * variances[0];
+        direction *= if is_noise { 0.0 } else { 1.0 / (variance * count as f64).sqrt() };
+    }
+    Ok((variances, directions))
 }
 
 impl Norm {
@@ -122,6 +140,23 @@ mod tests {
             let ratio = covariance(0, 0) / covariance(FEATURES - 1, FEATURES - 1);
             assert!(if same { (ratio - 1.0).abs() < 0.01 } else { ratio > 4.0 }, "{ratio}");
         }
+    }
+
+    /// Few vectors go another way, to the same components: here each of many vectors comes 40 times, or once.
+    #[test]
+    fn few_vectors_have_the_components_of_many() {
+        let few = vectors(8);
+        let many: Vec<f32> = std::iter::repeat_n(&few, 40).flatten().copied().collect();
+        let [few_neck, many_neck] = [&few, &many].map(|vectors| Neck::whitened(vectors, INPUT, FEATURES, 0.5).unwrap());
+        for (row, (a, b)) in few_neck.weights.chunks(INPUT).zip(many_neck.weights.chunks(INPUT)).enumerate() {
+            let sign = if a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>() < 0.0 { -1.0 } else { 1.0 };
+            let furthest = a.iter().zip(b).map(|(a, b)| (a - sign * b).abs()).fold(0.0, f32::max);
+            assert!(furthest < 1e-4, "component {row}: {furthest}");
+        }
+        // as many features as vectors: the last component has no variance, and is 0
+        let neck = Neck::whitened(&vectors(FEATURES), INPUT, FEATURES, 1.0).unwrap();
+        assert!(neck.weights.iter().all(|weight| weight.is_finite()));
+        assert!(neck.weights[(FEATURES - 1) * INPUT..].iter().all(|&weight| weight == 0.0));
     }
 
     #[test]
