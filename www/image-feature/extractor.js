@@ -2,11 +2,11 @@
 
 import { checkIterable, checkOneOf, checkWhole } from "./checks.js";
 import { Connection } from "./connection.js";
-import { toWasm } from "./compile.js";
 import { inBatches } from "./embed-stream.js";
 import { ImageFeatureError } from "./errors.js";
 import { FineTuned, gather, toTuning, whileLearning, whileLoading } from "./fine-tune.js";
 import { nameOf } from "./image-source.js";
+import { DTYPES, toLoadRequest, toThread } from "./load-request.js";
 import { Maker, setMaker } from "./makers.js";
 import { toModelParts } from "./model-source.js";
 import { coreCount } from "./platform.js";
@@ -71,14 +71,8 @@ import { coreCount } from "./platform.js";
  *   | { name: string, error: ImageFeatureError, feature?: undefined }} NamedEmbedding
  */
 
-const DEVICES = /** @type {const} */ (["auto", "webgpu", "cpu"]);
-const BACKENDS = /** @type {const} */ (["plan", "burn"]);
-const ORIENTATIONS = /** @type {const} */ (["opencv", "exif", "none"]);
-const CACHES = /** @type {const} */ (["default", "none"]);
 const DEFAULT_BATCH_SIZE = 8;
 const MAX_BATCH_SIZE = 64;
-const DTYPES = /** @type {const} */ (["f32", "f16", "i8"]);
-const MAX_THREADS = 64;
 /** Each worker holds a copy of the model: about 60 MB. */
 const MAX_DEFAULT_WORKERS = 4;
 const MAX_WORKERS = 16;
@@ -314,45 +308,6 @@ export class FeatureExtractor {
     this.#others.push(another);
     return another.start().catch(() => {});
   }
-}
-
-/**
- * Where to compute.
- *
- * @param {boolean} [worker]
- * @returns {import("./connection.js").Thread}
- */
-export function toThread(worker) {
-  if (worker === undefined) return "any";
-  return worker ? "worker" : "page";
-}
-
-/**
- * The request that loads a model, with checked options.
- *
- * @param {ModelSource} source
- * @param {LoadOptions} options
- * @returns {import("./connection.js").ConnectionRequest}
- */
-export function toLoadRequest(
-  source,
-  { device = "auto", backend, dtype, orientation, threads, cache = "default", sha256, wasm },
-) {
-  checkOneOf("device", device, DEVICES);
-  if (backend !== undefined) checkOneOf("backend", backend, BACKENDS);
-  if (dtype !== undefined) checkOneOf("dtype", dtype, DTYPES);
-  if (orientation !== undefined) checkOneOf("orientation", orientation, ORIENTATIONS);
-  if (threads !== undefined) checkWhole("threads", threads, 1, MAX_THREADS);
-  checkOneOf("cache", cache, CACHES);
-  const parts = toModelParts(source);
-  if (sha256 !== undefined && !/^[0-9a-f]{64}$/i.test(sha256)) {
-    throw new ImageFeatureError("usage", "sha256 must be 64 hexadecimal digits");
-  }
-  if (sha256 !== undefined && parts.length > 1) {
-    throw new ImageFeatureError("usage", "sha256 is of one file; put the loose files into an archive to check them");
-  }
-  const { folder, given } = toWasm(wasm);
-  return { parts, device, backend, threads, dtype, orientation, cache, sha256, wasm: folder, given };
 }
 
 /**

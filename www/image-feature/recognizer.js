@@ -2,10 +2,11 @@
 
 import { checkNumber, checkOneOf, checkWhole } from "./checks.js";
 import { Connection } from "./connection.js";
-import { FeatureExtractor, toLoadRequest, toThread } from "./extractor.js";
+import { FeatureExtractor } from "./extractor.js";
 import { Gallery } from "./gallery.js";
 import { ImageFeatureError } from "./errors.js";
 import { toImageInput } from "./image-source.js";
+import { toLoadRequest, toThread } from "./load-request.js";
 import { inParts } from "./progress.js";
 
 /**
