@@ -7,7 +7,7 @@ use image_feature::gallery::{
     Calibrating, Calibration, CalibrationOptions, Entry, Gallery, Metric, Search, Storage, ThresholdErrors,
 };
 
-use super::model::{Plain, clustered};
+use super::model::{METRICS, Plain, clustered};
 
 const DIMENSION: usize = 24;
 
@@ -76,14 +76,7 @@ fn shares(errors: &ThresholdErrors) -> [f32; 3] {
 
 #[test]
 fn errors_are_those_of_searches_one_by_one() {
-    for (metric, storage) in [
-        (Metric::Cosine, Storage::F32),
-        (Metric::Cosine, Storage::I8),
-        (Metric::Cosine, Storage::Bit),
-        (Metric::InnerProduct, Storage::F16),
-        (Metric::L2, Storage::F32),
-        (Metric::Hamming, Storage::Bit),
-    ] {
+    for (metric, storage) in METRICS {
         let (gallery, plain) = gallery(metric, storage, 300);
         let calibration = calibrated(&gallery, CalibrationOptions::default()).unwrap();
         let (first, last) = (calibration.curve[0].threshold, calibration.curve[100].threshold);

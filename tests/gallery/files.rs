@@ -5,7 +5,7 @@ use image_feature::weights::Tensor;
 use image_feature::{Dtype, ErrorKind, Model};
 
 use super::common::small_model;
-use super::model::numbers;
+use super::model::{METRICS, numbers};
 
 fn gallery(metric: Metric, storage: Storage, dimension: usize, count: usize) -> Gallery {
     let mut gallery = Gallery::new(dimension, metric, storage).unwrap();
@@ -24,14 +24,7 @@ fn content(gallery: &Gallery) -> Vec<(Entry, Vec<f32>)> {
 
 #[test]
 fn what_is_saved_comes_back() {
-    for (metric, storage) in [
-        (Metric::Cosine, Storage::F32),
-        (Metric::Cosine, Storage::I8),
-        (Metric::Cosine, Storage::Bit),
-        (Metric::InnerProduct, Storage::F16),
-        (Metric::L2, Storage::F32),
-        (Metric::Hamming, Storage::Bit),
-    ] {
+    for (metric, storage) in METRICS {
         for (dimension, count) in [(1, 1), (7, 0), (70, 3), (64, 2500)] {
             let mut original = gallery(metric, storage, dimension, count);
             if count > 2 {

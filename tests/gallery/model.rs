@@ -1,6 +1,16 @@
 //! A plain gallery for comparison: a list that is searched from start to end.
 
-use image_feature::gallery::{Entry, Metric};
+use image_feature::gallery::{Entry, Metric, Storage};
+
+/// Each metric and each storage at least once.
+pub const METRICS: [(Metric, Storage); 6] = [
+    (Metric::Cosine, Storage::F32),
+    (Metric::Cosine, Storage::I8),
+    (Metric::Cosine, Storage::Bit),
+    (Metric::InnerProduct, Storage::F16),
+    (Metric::L2, Storage::F32),
+    (Metric::Hamming, Storage::Bit),
+];
 
 pub struct Plain {
     pub metric: Metric,
