@@ -25,8 +25,11 @@ impl Bench {
     }
 
     fn with_model(&self, arguments: &[&str]) -> Run {
-        let model = ["--model", text(&self.model), "--device", "cpu"];
-        finish(program().current_dir(self.folder.path()).args(arguments).args(model))
+        self.with_other_model(text(&self.model), &[arguments, &["--device", "cpu"]].concat())
+    }
+
+    fn with_other_model(&self, model: &str, arguments: &[&str]) -> Run {
+        finish(program().current_dir(self.folder.path()).args(arguments).args(["--model", model]))
     }
 
     /// Builds `g.safetensors` of the scenes.
@@ -206,27 +209,10 @@ fn wrong_models_and_options_are_refused() {
         assert_eq!(run.code, Some(code), "{arguments:?}: {}", run.stderr);
         assert!(run.stderr.contains(message), "{arguments:?}: {}", run.stderr);
     }
-    let other = finish(program().current_dir(bench.folder.path()).args([
-        "recognize",
-        "a.ppm",
-        "-g",
-        "g.safetensors",
-        "-d",
-        "det.safetensors",
-        "--model",
-        "tiny",
-    ]));
+    let arguments = ["recognize", "a.ppm", "-g", "g.safetensors", "-d", "det.safetensors"];
+    let other = bench.with_other_model("tiny", &arguments);
     assert_eq!(other.code, Some(2), "{other:?}");
     assert!(other.stderr.contains("another model"), "{}", other.stderr);
-    let swapped = finish(program().current_dir(bench.folder.path()).args([
-        "recognize",
-        "a.ppm",
-        "-g",
-        "g.safetensors",
-        "-d",
-        "det.safetensors",
-        "--model",
-        "det.safetensors",
-    ]));
+    let swapped = bench.with_other_model("det.safetensors", &arguments);
     assert!(swapped.code == Some(2) && swapped.stderr.contains("is a detector"), "{swapped:?}");
 }
