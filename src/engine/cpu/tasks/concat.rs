@@ -15,14 +15,11 @@ impl Task for Concat {
     }
 
     unsafe fn run(&self, run: &Run, _: *mut f32, chunk: usize) {
-        let (image, y) = (chunk / self.output.height, chunk % self.output.height);
         // SAFETY: each part has the output's pixels, apart from it, and the sum of their channels is the number of the
         // output's without padding. This chunk alone writes its row, and the first of an image the margins, which no
         // other chunk touches.
         unsafe {
-            if y == 0 {
-                run.clear_margins(&self.output, image);
-            }
+            let (image, y) = run.begin_row(&self.output, chunk);
             for x in 0..self.output.width {
                 let to = run.pixel(&self.output, image, y, x);
                 let mut at = 0;

@@ -85,6 +85,20 @@ impl Run<'_> {
         unsafe { self.memory.add(place.pixel(image, y, x)) }
     }
 
+    /// The image and the row of a chunk, for tasks whose chunks are the rows of a map. The first row of an image clears the
+    /// margins.
+    ///
+    /// # Safety
+    /// As [`clear_margins`](Self::clear_margins).
+    unsafe fn begin_row(&self, place: &Place, chunk: usize) -> (usize, usize) {
+        let (image, y) = (chunk / place.height, chunk % place.height);
+        if y == 0 {
+            // SAFETY: as the caller promises
+            unsafe { self.clear_margins(place, image) };
+        }
+        (image, y)
+    }
+
     /// Sets the margins of a map to zero: the memory was another value's before.
     ///
     /// # Safety

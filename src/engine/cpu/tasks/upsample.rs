@@ -16,14 +16,11 @@ impl Task for Upsample {
     }
 
     unsafe fn run(&self, run: &Run, _: *mut f32, chunk: usize) {
-        let (image, y) = (chunk / self.output.height, chunk % self.output.height);
         // SAFETY: pixel `x / factor` of row `y / factor` is one of the input's, which has as many channels with padding as
         // the output, apart from it. This chunk alone writes its row, and the first of an image the margins, which no
         // other chunk touches.
         unsafe {
-            if y == 0 {
-                run.clear_margins(&self.output, image);
-            }
+            let (image, y) = run.begin_row(&self.output, chunk);
             for x in 0..self.output.width {
                 let from = run.pixel(&self.input, image, y / self.factor, x / self.factor);
                 run.pixel(&self.output, image, y, x).copy_from_nonoverlapping(from, self.output.channels);
