@@ -59,7 +59,7 @@ impl Walk<'_> {
             self.unary("relu", &at, x)?
         };
         if block.squeeze {
-            x = self.squeeze(&format!("{path}.se"), x)?;
+            x = self.squeeze(&format!("{path}.se"), x, |graph, at, x| graph.unary("sigmoid", at, x))?;
         }
         let pointwise: &[&str] = if block.split { &["pw_conv_1", "pw_conv_2"] } else { &["pw_conv"] };
         for name in pointwise {
@@ -71,14 +71,20 @@ impl Walk<'_> {
         Ok(x)
     }
 
-    fn squeeze(&mut self, path: &str, input: Operand) -> Result<Operand> {
+    /// A squeeze-and-excitation; `gate` matches its last function, at a path.
+    pub(super) fn squeeze(
+        &mut self,
+        path: &str,
+        input: Operand,
+        gate: impl FnOnce(&mut Self, &str, Operand) -> Result<Operand>,
+    ) -> Result<Operand> {
         let x = self.pool(&format!("{path}.avg_pool"), input.clone())?;
         let at = format!("{path}.conv1");
         let x = self.conv_bias(&at, Conv::POINTWISE, x)?;
         let x = self.unary("relu", &at, x)?;
         let at = format!("{path}.conv2");
         let x = self.conv_bias(&at, Conv::POINTWISE, x)?;
-        let x = self.unary("sigmoid", &at, x)?;
+        let x = gate(self, &at, x)?;
         self.binary("elementwise_mul", path, input, x)
     }
 

@@ -114,23 +114,17 @@ impl Walk<'_> {
         let depthwise = Conv { stride: *stride, padding: kernel / 2, groups: *in_channels };
         let mut x = self.layer(&format!("{path}.dw_conv"), "bn", depthwise, input)?;
         if block.squeeze {
-            x = self.hard_squeeze(&format!("{path}.se"), x)?;
+            x = self.squeeze(&format!("{path}.se"), x, Self::hard_sigmoid)?;
         }
         self.layer(&format!("{path}.pw_conv"), "bn", Conv::POINTWISE, x)
     }
 
-    fn hard_squeeze(&mut self, path: &str, input: Operand) -> Result<Operand> {
-        let x = self.pool(&format!("{path}.avg_pool"), input.clone())?;
-        let at = format!("{path}.conv1");
-        let x = self.conv_bias(&at, Conv::POINTWISE, x)?;
-        let x = self.unary("relu", &at, x)?;
-        let at = format!("{path}.conv2");
-        let x = self.conv_bias(&at, Conv::POINTWISE, x)?;
-        let op = self.op("hardsigmoid", &at)?;
-        self.follows(op, &at, &x)?;
-        check_float(op, &at, "slope", 0.166_666_7)?;
-        check_float(op, &at, "offset", 0.5)?;
-        self.binary("elementwise_mul", path, input, Operand::Value(op.output))
+    fn hard_sigmoid(&mut self, at: &str, input: Operand) -> Result<Operand> {
+        let op = self.op("hardsigmoid", at)?;
+        self.follows(op, at, &input)?;
+        check_float(op, at, "slope", 0.166_666_7)?;
+        check_float(op, at, "offset", 0.5)?;
+        Ok(Operand::Value(op.output))
     }
 
     fn neck(&mut self, config: &PicoDetConfig, maps: Vec<Operand>) -> Result<[Operand; 4]> {
